@@ -1,0 +1,4 @@
+//! Neural architecture search by gradient descent (GDAS), on Burn.
+#![forbid(unsafe_code)]
+
+pub mod rng;
