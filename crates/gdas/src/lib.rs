@@ -1,4 +1,5 @@
 //! Neural architecture search by gradient descent (GDAS), on Burn.
 #![forbid(unsafe_code)]
 
+pub mod cost;
 pub mod rng;
