@@ -3,3 +3,4 @@
 
 pub mod cost;
 pub mod rng;
+pub mod run;

@@ -1,0 +1,251 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::RunError;
+
+/// The version of the checkpoint format that this program writes; it reads all versions up to it.
+pub const FORMAT_VERSION: u32 = 1;
+
+const MAGIC: &[u8; 8] = b"GDASCKPT";
+const HEADER: usize = 48;
+const CHECKSUM: usize = 32;
+
+/// The numbers of an [`Array`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Data {
+    /// 32-bit floats.
+    F32(Vec<f32>),
+    /// 64-bit floats.
+    F64(Vec<f64>),
+    /// Bytes.
+    U8(Vec<u8>),
+    /// 64-bit counts.
+    U64(Vec<u64>),
+}
+
+/// A named block of numbers with a shape; kept bit for bit, NaN and infinity included.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// Extent of every axis; empty for a single number.
+    pub shape: Vec<usize>,
+    /// The numbers, last axis fastest.
+    pub data: Data,
+}
+
+impl Array {
+    fn new(shape: &[usize], data: Data) -> Self {
+        Self { shape: shape.to_vec(), data }
+    }
+
+    /// An array of 32-bit floats.
+    pub fn f32(shape: &[usize], data: Vec<f32>) -> Self {
+        Self::new(shape, Data::F32(data))
+    }
+
+    /// An array of 64-bit floats.
+    pub fn f64(shape: &[usize], data: Vec<f64>) -> Self {
+        Self::new(shape, Data::F64(data))
+    }
+
+    /// An array of bytes.
+    pub fn u8(shape: &[usize], data: Vec<u8>) -> Self {
+        Self::new(shape, Data::U8(data))
+    }
+
+    /// An array of 64-bit counts.
+    pub fn u64(shape: &[usize], data: Vec<u64>) -> Self {
+        Self::new(shape, Data::U64(data))
+    }
+
+    fn dtype(&self) -> Dtype {
+        match self.data {
+            Data::F32(_) => Dtype::F32,
+            Data::F64(_) => Dtype::F64,
+            Data::U8(_) => Dtype::U8,
+            Data::U64(_) => Dtype::U64,
+        }
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        match &self.data {
+            Data::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            Data::F64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            Data::U8(v) => v.clone(),
+            Data::U64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        }
+    }
+
+    fn from_view(view: &TensorView) -> Result<Self, String> {
+        let bytes = view.data();
+        let data = match view.dtype() {
+            Dtype::F32 => Data::F32(words(bytes).map(f32::from_le_bytes).collect()),
+            Dtype::F64 => Data::F64(words(bytes).map(f64::from_le_bytes).collect()),
+            Dtype::U8 => Data::U8(bytes.to_vec()),
+            Dtype::U64 => Data::U64(words(bytes).map(u64::from_le_bytes).collect()),
+            other => return Err(format!("numbers of type {other:?} are not part of the format")),
+        };
+        Ok(Self::new(view.shape(), data))
+    }
+}
+
+fn words<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
+    bytes.as_chunks::<N>().0.iter().copied()
+}
+
+/// Everything that a run needs to go on exactly where it was: counters and settings as JSON, numbers as arrays.
+///
+/// Floats in `state` must be finite (JSON has no others); floats that may not be belong into `arrays`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Checkpoint {
+    /// The small part: counters, names, best results.
+    pub state: serde_json::Value,
+    /// The large part: weights, momentum, alphas, running statistics.
+    pub arrays: BTreeMap<String, Array>,
+}
+
+impl Checkpoint {
+    /// A checkpoint of `state` and no arrays yet.
+    pub fn new(state: &impl Serialize) -> Result<Self, RunError> {
+        let state =
+            serde_json::to_value(state).map_err(|e| RunError::Content(format!("the state cannot be written: {e}")))?;
+        Ok(Self { state, arrays: BTreeMap::new() })
+    }
+
+    /// The state as the type it was made from.
+    pub fn state<T: DeserializeOwned>(&self) -> Result<T, RunError> {
+        T::deserialize(&self.state).map_err(|e| RunError::Content(format!("its state cannot be understood: {e}")))
+    }
+
+    /// Adds an array.
+    pub fn insert(&mut self, name: impl Into<String>, array: Array) {
+        self.arrays.insert(name.into(), array);
+    }
+
+    /// Takes out 32-bit floats of the expected shape.
+    pub fn take_f32(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, RunError> {
+        match self.take(name, shape)? {
+            Data::F32(values) => Ok(values),
+            other => Err(wrong_type(name, "f32", &other)),
+        }
+    }
+
+    /// Takes out 64-bit floats of the expected shape.
+    pub fn take_f64(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f64>, RunError> {
+        match self.take(name, shape)? {
+            Data::F64(values) => Ok(values),
+            other => Err(wrong_type(name, "f64", &other)),
+        }
+    }
+
+    /// Takes out 64-bit counts of the expected shape.
+    pub fn take_u64(&mut self, name: &str, shape: &[usize]) -> Result<Vec<u64>, RunError> {
+        match self.take(name, shape)? {
+            Data::U64(values) => Ok(values),
+            other => Err(wrong_type(name, "u64", &other)),
+        }
+    }
+
+    fn take(&mut self, name: &str, shape: &[usize]) -> Result<Data, RunError> {
+        let array =
+            self.arrays.remove(name).ok_or_else(|| RunError::Content(format!("it has no array named {name}")))?;
+        if array.shape != shape {
+            return Err(RunError::Content(format!(
+                "array {name} has shape {:?}, this run needs {shape:?}",
+                array.shape
+            )));
+        }
+        Ok(array.data)
+    }
+
+    /// The file: header, state as JSON, arrays as a safetensors file, BLAKE3 over all of it.
+    ///
+    /// Header, little endian: magic (8 bytes), format version (u32), zero (u32), generation (u64), length of the event
+    /// log (u64), length of the state (u64), length of the arrays (u64). Every version of the format starts with the
+    /// magic and the version and ends with the checksum.
+    pub(super) fn encode(&self, position: Position) -> Result<Vec<u8>, RunError> {
+        let state =
+            serde_json::to_vec(&self.state).map_err(|e| RunError::Content(format!("cannot write the state: {e}")))?;
+        let bytes: Vec<_> = self.arrays.iter().map(|(name, array)| (name, array, array.to_bytes())).collect();
+        let views = bytes
+            .iter()
+            .map(|(name, array, bytes)| {
+                let view = TensorView::new(array.dtype(), array.shape.clone(), bytes)
+                    .map_err(|e| RunError::Content(format!("array {name} and its shape do not agree: {e}")))?;
+                Ok((name.as_str(), view))
+            })
+            .collect::<Result<Vec<_>, RunError>>()?;
+        let arrays = safetensors::serialize(views, None)
+            .map_err(|e| RunError::Content(format!("cannot write the arrays: {e}")))?;
+
+        let mut file = Vec::with_capacity(HEADER + state.len() + arrays.len() + CHECKSUM);
+        file.extend(MAGIC);
+        file.extend(FORMAT_VERSION.to_le_bytes());
+        file.extend(0_u32.to_le_bytes());
+        for number in [position.generation, position.log_length, state.len() as u64, arrays.len() as u64] {
+            file.extend(number.to_le_bytes());
+        }
+        file.extend(state);
+        file.extend(arrays);
+        let checksum = blake3::hash(&file);
+        file.extend(checksum.as_bytes());
+        Ok(file)
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote; any other bytes are an error, never a panic.
+    pub(super) fn decode(path: &Path, file: &[u8]) -> Result<(Self, Position), RunError> {
+        let damaged = |reason: String| RunError::Damaged { path: path.to_path_buf(), reason };
+        if file.len() < HEADER + CHECKSUM {
+            return Err(damaged(format!("only {} bytes long", file.len())));
+        }
+        if &file[..8] != MAGIC {
+            return Err(damaged("it does not start as a checkpoint does".to_string()));
+        }
+        let (content, checksum) = file.split_at(file.len() - CHECKSUM);
+        // The hash type compares in constant time, which does no harm, and against plain bytes.
+        if blake3::hash(content) != *checksum {
+            return Err(damaged("its checksum does not match its content".to_string()));
+        }
+        let found = u32::from_le_bytes([file[8], file[9], file[10], file[11]]);
+        if found == 0 || found > FORMAT_VERSION {
+            return Err(RunError::Version { path: path.to_path_buf(), found, known: FORMAT_VERSION });
+        }
+        let numbers: Vec<u64> = words(&file[16..HEADER]).map(u64::from_le_bytes).collect();
+        let position = Position { generation: numbers[0], log_length: numbers[1] };
+        let body = &content[HEADER..];
+        let state_length = usize::try_from(numbers[2]).unwrap_or(usize::MAX);
+        if numbers[2].checked_add(numbers[3]) != Some(body.len() as u64) {
+            return Err(damaged("its sections do not fill the file".to_string()));
+        }
+        let (state, arrays) = body.split_at(state_length);
+        let state = serde_json::from_slice(state).map_err(|e| damaged(format!("its state is not JSON: {e}")))?;
+        let tensors = SafeTensors::deserialize(arrays).map_err(|e| damaged(format!("its arrays: {e}")))?;
+        let arrays = tensors
+            .iter()
+            .map(|(name, view)| Ok((name.to_string(), Array::from_view(&view).map_err(damaged)?)))
+            .collect::<Result<_, RunError>>()?;
+        Ok((Self { state, arrays }, position))
+    }
+}
+
+/// Where in the life of a run a checkpoint was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Position {
+    /// Grows by one with every save.
+    pub(super) generation: u64,
+    /// Bytes of the event log that belong to the state saved.
+    pub(super) log_length: u64,
+}
+
+fn wrong_type(name: &str, expected: &str, found: &Data) -> RunError {
+    let found = match found {
+        Data::F32(_) => "f32",
+        Data::F64(_) => "f64",
+        Data::U8(_) => "u8",
+        Data::U64(_) => "u64",
+    };
+    RunError::Content(format!("array {name} holds {found}, this run needs {expected}"))
+}

@@ -1,0 +1,371 @@
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+use super::checkpoint::Position;
+use super::event::whole_lines;
+use super::storage::Storage;
+use super::{Checkpoint, Event, RunError, lock, read_events};
+
+const CONFIG: &str = "config.toml";
+const EVENTS: &str = "events.jsonl";
+const RESULT: &str = "result.json";
+const CHECKPOINTS: [&str; 2] = ["checkpoint.0", "checkpoint.1"];
+
+/// A run directory that this process, and no other, works in.
+///
+/// ```
+/// # let temporary = tempfile::tempdir()?;
+/// # let path = temporary.path().join("digits");
+/// use gdas::run::{Array, Checkpoint, RunDir};
+///
+/// let mut run = RunDir::create(&path, "epochs = 3\n")?;
+/// let mut checkpoint = Checkpoint::new(&serde_json::json!({ "step": 7 }))?;
+/// checkpoint.insert("alpha", Array::f32(&[2], vec![0.5, -0.5]));
+/// run.save(&checkpoint)?;
+/// drop(run);
+///
+/// let mut run = RunDir::open(&path)?;
+/// let loaded = run.load()?.expect("one was saved");
+/// assert_eq!(loaded.checkpoint, checkpoint);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct RunDir {
+    path: PathBuf,
+    storage: Storage,
+    log: File,
+    log_length: u64,
+    /// The newest checkpoint known to be whole; the next save goes into the other slot.
+    newest: Newest,
+    _lock: File,
+}
+
+#[derive(Clone, Copy)]
+enum Newest {
+    NotLooked,
+    Absent,
+    At { slot: usize, generation: u64 },
+}
+
+/// A checkpoint that was read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The newest whole one.
+    pub checkpoint: Checkpoint,
+    /// Its number among the checkpoints of the run.
+    pub generation: u64,
+    /// What was found damaged on the way; worth showing to the user.
+    pub warnings: Vec<String>,
+}
+
+/// A checkpoint that was written.
+#[derive(Clone, Copy, Debug)]
+pub struct Saved {
+    /// Its number among the checkpoints of the run.
+    pub generation: u64,
+    /// Size of the file.
+    pub bytes: u64,
+    /// Time it took; for the log alone.
+    pub seconds: f64,
+}
+
+impl RunDir {
+    /// Makes a new run directory (and its parents) with this resolved configuration in it.
+    ///
+    /// # Errors
+    /// There already is a run, another process works there, or the place cannot be written.
+    pub fn create(path: impl Into<PathBuf>, config: &str) -> Result<Self, RunError> {
+        Self::create_on(Storage::disk(), path, config)
+    }
+
+    /// As [`create`](Self::create), with every write going through `storage`.
+    pub fn create_on(storage: Storage, path: impl Into<PathBuf>, config: &str) -> Result<Self, RunError> {
+        let path = path.into();
+        fs::create_dir_all(&path).map_err(RunError::io("create", &path))?;
+        let lock = lock::acquire(&path)?;
+        if path.join(CONFIG).exists() {
+            return Err(RunError::Exists(path));
+        }
+        // The configuration comes last: with it the directory is a run, without it a name still free.
+        let log = storage.append(&path.join(EVENTS))?;
+        log.set_len(0).map_err(RunError::io("empty", &path.join(EVENTS)))?;
+        storage.replace(&path.join(CONFIG), &[config.as_bytes()])?;
+        Ok(Self { path, storage, log, log_length: 0, newest: Newest::Absent, _lock: lock })
+    }
+
+    /// Opens the run at `path` to go on with it.
+    ///
+    /// # Errors
+    /// There is no run, another process works in it, or it cannot be read.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, RunError> {
+        Self::open_on(Storage::disk(), path)
+    }
+
+    /// As [`open`](Self::open), with every write going through `storage`.
+    pub fn open_on(storage: Storage, path: impl Into<PathBuf>) -> Result<Self, RunError> {
+        let path = path.into();
+        if !path.join(CONFIG).is_file() {
+            return Err(RunError::Missing(path));
+        }
+        let lock = lock::acquire(&path)?;
+        let events = path.join(EVENTS);
+        let log = storage.append(&events)?;
+        let log_length = log.metadata().map_err(RunError::io("read", &events))?.len();
+        Ok(Self { path, storage, log, log_length, newest: Newest::NotLooked, _lock: lock })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The resolved configuration, as TOML.
+    pub fn config(&self) -> Result<String, RunError> {
+        let path = self.path.join(CONFIG);
+        fs::read_to_string(&path).map_err(RunError::io("read", &path))
+    }
+
+    /// Whether the run is at its end: a result has been written.
+    pub fn is_finished(&self) -> bool {
+        self.path.join(RESULT).is_file()
+    }
+
+    /// Appends an event to the log, with the time of day beside it.
+    pub fn log(&mut self, event: &Event) -> Result<(), RunError> {
+        #[derive(Serialize)]
+        struct Line<'a> {
+            time: f64,
+            #[serde(flatten)]
+            event: &'a Event,
+        }
+        // A clock before 1970 is wrong, but no reason to stop a run: the time is for the reader alone.
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| (d.as_secs_f64() * 1e3).round() / 1e3);
+        let mut line = serde_json::to_vec(&Line { time, event })
+            .map_err(|e| RunError::Content(format!("cannot write an event: {e}")))?;
+        line.push(b'\n');
+        let path = self.path.join(EVENTS);
+        if let Err(error) = self.storage.write(&mut self.log, &path, &line) {
+            // Take back the part of the line that went out, so that the log stays readable.
+            let _ = self.log.set_len(self.log_length);
+            return Err(error);
+        }
+        self.log_length += line.len() as u64;
+        Ok(())
+    }
+
+    /// Saves a checkpoint. The one before it stays until this one is durable, and one more save after that.
+    pub fn save(&mut self, checkpoint: &Checkpoint) -> Result<Saved, RunError> {
+        let start = Instant::now();
+        if matches!(self.newest, Newest::NotLooked) {
+            self.newest = self.scan()?.map_or(Newest::Absent, |found| found.at());
+        }
+        let (slot, generation) = match self.newest {
+            Newest::At { slot, generation } => (1 - slot, generation + 1),
+            Newest::Absent | Newest::NotLooked => (0, 0),
+        };
+        self.storage.sync(&self.log, &self.path.join(EVENTS))?;
+        let bytes = checkpoint.encode(Position { generation, log_length: self.log_length })?;
+        self.storage.replace(&self.path.join(CHECKPOINTS[slot]), &[&bytes])?;
+        self.newest = Newest::At { slot, generation };
+        Ok(Saved { generation, bytes: bytes.len() as u64, seconds: start.elapsed().as_secs_f64() })
+    }
+
+    /// Reads the newest whole checkpoint, and cuts the event log back to where that was taken, so that what the run
+    /// does again is not in the log twice. `None` where the run had not come to its first checkpoint.
+    ///
+    /// # Errors
+    /// Checkpoints exist and none is whole, or one is of a format that this version does not know.
+    pub fn load(&mut self) -> Result<Option<Loaded>, RunError> {
+        let Some(found) = self.scan()? else {
+            self.newest = Newest::Absent;
+            self.cut_log(0)?;
+            return Ok(None);
+        };
+        self.newest = found.at();
+        let mut warnings: Vec<String> = found
+            .damage
+            .iter()
+            .map(|damage| format!("{damage}; going on from {}, which is whole", CHECKPOINTS[found.slot]))
+            .collect();
+        warnings.extend(self.cut_log(found.position.log_length)?);
+        Ok(Some(Loaded { checkpoint: found.checkpoint, generation: found.position.generation, warnings }))
+    }
+
+    fn scan(&self) -> Result<Option<Found>, RunError> {
+        let mut newest: Option<Found> = None;
+        let mut damage = Vec::new();
+        for (slot, name) in CHECKPOINTS.iter().enumerate() {
+            let path = self.path.join(name);
+            let read = match fs::read(&path) {
+                Ok(bytes) => Checkpoint::decode(&path, &bytes),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => Err(RunError::io("read", &path)(error)),
+            };
+            match read {
+                Ok((checkpoint, position)) => {
+                    if newest.as_ref().is_none_or(|found| found.position.generation < position.generation) {
+                        newest = Some(Found { slot, checkpoint, position, damage: Vec::new() });
+                    }
+                }
+                Err(error @ RunError::Version { .. }) => return Err(error),
+                Err(error) => damage.push(error.to_string()),
+            }
+        }
+        match newest {
+            Some(found) => Ok(Some(Found { damage, ..found })),
+            None if damage.is_empty() => Ok(None),
+            None => Err(RunError::NoIntactCheckpoint { path: self.path.clone(), reasons: damage }),
+        }
+    }
+
+    fn cut_log(&mut self, length: u64) -> Result<Option<String>, RunError> {
+        let path = self.path.join(EVENTS);
+        let mut warning = None;
+        let mut length = length;
+        if self.log_length < length {
+            let bytes = fs::read(&path).map_err(RunError::io("read", &path))?;
+            length = whole_lines(&bytes) as u64;
+            warning = Some(format!("{} has lost its end; the run itself is not affected", path.display()));
+        }
+        self.log.set_len(length).map_err(RunError::io("shorten", &path))?;
+        self.log_length = length;
+        Ok(warning)
+    }
+
+    /// Puts a file of this name into the directory, whole and durable, or leaves the old one.
+    pub fn write_file(&self, name: &str, content: &[u8]) -> Result<PathBuf, RunError> {
+        let path = self.path.join(name);
+        self.storage.replace(&path, &[content])?;
+        Ok(path)
+    }
+
+    /// Writes `result.json`, which marks the run as finished.
+    pub fn write_result(&self, result: &impl Serialize) -> Result<PathBuf, RunError> {
+        let mut text = serde_json::to_vec_pretty(result)
+            .map_err(|e| RunError::Content(format!("the result cannot be written: {e}")))?;
+        text.push(b'\n');
+        self.write_file(RESULT, &text)
+    }
+}
+
+struct Found {
+    slot: usize,
+    checkpoint: Checkpoint,
+    position: Position,
+    damage: Vec<String>,
+}
+
+impl Found {
+    fn at(&self) -> Newest {
+        Newest::At { slot: self.slot, generation: self.position.generation }
+    }
+}
+
+/// What can be said about a run without working in it.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunInfo {
+    /// Name of its directory.
+    pub name: String,
+    /// Its directory.
+    pub path: PathBuf,
+    /// "running", "finished" or "stopped".
+    pub status: &'static str,
+    /// Who works in it now.
+    pub holder: Option<String>,
+    /// What it does: "search" or "train".
+    pub task: String,
+    /// The data set.
+    pub data: String,
+    /// The search space.
+    pub space: String,
+    /// Epochs done.
+    pub epochs_done: usize,
+    /// Epochs of the whole run.
+    pub epochs: usize,
+    /// The cell, as of the last epoch.
+    pub genotype: Option<String>,
+    /// Held-out (search) or test (train) accuracy of the last epoch that has one.
+    pub accuracy: Option<f64>,
+}
+
+impl RunInfo {
+    /// Looks at the run at `path`, whoever works in it.
+    pub fn read(path: &Path) -> Result<Self, RunError> {
+        if !path.join(CONFIG).is_file() {
+            return Err(RunError::Missing(path.to_path_buf()));
+        }
+        let holder = lock::holder_of(path);
+        let finished = path.join(RESULT).is_file();
+        let status = if holder.is_some() {
+            "running"
+        } else if finished {
+            "finished"
+        } else {
+            "stopped"
+        };
+        let name = path.canonicalize().ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
+        let mut info = Self {
+            name: name.unwrap_or_else(|| path.display().to_string()),
+            path: path.to_path_buf(),
+            status,
+            holder,
+            task: String::new(),
+            data: String::new(),
+            space: String::new(),
+            epochs_done: 0,
+            epochs: 0,
+            genotype: None,
+            accuracy: None,
+        };
+        for event in Self::events(path)? {
+            info.follow(event);
+        }
+        Ok(info)
+    }
+
+    /// The events of the run at `path`.
+    pub fn events(path: &Path) -> Result<Vec<Event>, RunError> {
+        let events = path.join(EVENTS);
+        if events.exists() { read_events(&events) } else { Ok(Vec::new()) }
+    }
+
+    fn follow(&mut self, event: Event) {
+        match event {
+            Event::Started { task, data, space, epochs, .. } => {
+                (self.task, self.data, self.space, self.epochs) = (task, data, space, epochs);
+            }
+            Event::Epoch { epoch, genotype, held_out_accuracy, .. } => {
+                self.epochs_done = epoch + 1;
+                self.genotype = Some(genotype);
+                self.accuracy = Some(held_out_accuracy);
+            }
+            Event::TrainEpoch { epoch, test_accuracy, .. } => {
+                self.epochs_done = epoch + 1;
+                self.accuracy = test_accuracy.or(self.accuracy);
+            }
+            Event::Finished { genotype, accuracy, .. } => {
+                self.genotype = Some(genotype);
+                self.accuracy = accuracy.or(self.accuracy);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The runs below `directory`, by name; what cannot be read is left to [`RunInfo::read`] to explain.
+pub fn list(directory: &Path) -> Result<Vec<Result<RunInfo, RunError>>, RunError> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(RunError::io("list", directory)(error)),
+    };
+    let mut paths = entries
+        .map(|entry| Ok(entry.map_err(RunError::io("list", directory))?.path()))
+        .collect::<Result<Vec<_>, RunError>>()?;
+    paths.retain(|path| path.join(CONFIG).is_file());
+    paths.sort();
+    Ok(paths.iter().map(|path| RunInfo::read(path)).collect())
+}

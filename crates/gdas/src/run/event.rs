@@ -1,0 +1,241 @@
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::RunError;
+
+/// The logits of one alpha table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlphaTable {
+    /// Which kind of cell they belong to, as in "normal".
+    pub name: String,
+    /// One row per edge, one logit per operation.
+    pub alphas: Vec<Vec<f32>>,
+}
+
+/// Something that happened in a run. Epochs and steps count from zero; accuracies and shares are fractions.
+///
+/// Fields that come from a clock (`seconds`, `steps_per_second`, `eta_seconds`) are for the reader of the log alone
+/// and enter no result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// A run starts, or goes on.
+    Started {
+        /// "search" or "train".
+        task: String,
+        /// Version of gdas.
+        version: String,
+        /// Name of the algorithm, as in the configuration.
+        algorithm: String,
+        /// Name of the search space.
+        space: String,
+        /// Name of the data set.
+        data: String,
+        /// Number of classes.
+        classes: usize,
+        /// Images that the weights learn from.
+        train_images: usize,
+        /// Images that alpha learns from (search) or that test the network (train).
+        held_out_images: usize,
+        /// Epochs of the whole run.
+        epochs: usize,
+        /// Steps of one epoch.
+        steps_per_epoch: usize,
+        /// Learned numbers of the (super-)network.
+        parameters: usize,
+        /// Seed of all randomness.
+        seed: u64,
+        /// Threads at work.
+        threads: usize,
+        /// Steps done before: zero for a new run, more for one that goes on.
+        step: u64,
+    },
+    /// A sampled step of a search.
+    Step {
+        /// The epoch it belongs to.
+        epoch: usize,
+        /// Its number in the whole run.
+        step: u64,
+        /// Cross-entropy of the training batch.
+        train_loss: f64,
+        /// Accuracy on the training batch.
+        train_accuracy: f64,
+        /// Cross-entropy of the held-out batch.
+        held_out_loss: f64,
+        /// Accuracy on the held-out batch.
+        held_out_accuracy: f64,
+        /// Temperature of the draw.
+        tau: f64,
+        /// Learning rate of the weights.
+        learning_rate: f64,
+        /// Operation drawn per edge in the weight step, one row per alpha table.
+        picked: Vec<Vec<usize>>,
+        /// Speed since the step logged before.
+        steps_per_second: f64,
+    },
+    /// An epoch of a search is over.
+    Epoch {
+        /// Its number.
+        epoch: usize,
+        /// Epochs of the whole run.
+        epochs: usize,
+        /// Steps done in the whole run.
+        step: u64,
+        /// Mean cross-entropy of the training batches.
+        train_loss: f64,
+        /// Mean accuracy on the training batches.
+        train_accuracy: f64,
+        /// Mean cross-entropy of the held-out batches.
+        held_out_loss: f64,
+        /// Mean accuracy on the held-out batches.
+        held_out_accuracy: f64,
+        /// Temperature of the draw in this epoch.
+        tau: f64,
+        /// Learning rate of its last step.
+        learning_rate: f64,
+        /// Alpha at its end.
+        alphas: Vec<AlphaTable>,
+        /// The cell that alpha stands for at its end.
+        genotype: String,
+        /// Share of that cell's edges whose operation has no parameters (skip, pool, none).
+        parameter_free: f64,
+        /// Draws repeated because they were not finite.
+        redraws: u64,
+        /// Speed of this epoch.
+        steps_per_second: f64,
+        /// Time left at this speed.
+        eta_seconds: f64,
+    },
+    /// An epoch of training from scratch is over.
+    TrainEpoch {
+        /// Its number.
+        epoch: usize,
+        /// Epochs of the whole run.
+        epochs: usize,
+        /// Steps done in the whole run.
+        step: u64,
+        /// Mean cross-entropy of the training batches.
+        train_loss: f64,
+        /// Mean accuracy on the training batches.
+        train_accuracy: f64,
+        /// Cross-entropy of the test images, where this epoch was tested.
+        test_loss: Option<f64>,
+        /// Top-1 accuracy on the test images.
+        test_accuracy: Option<f64>,
+        /// Top-5 accuracy on the test images, where there are more than five classes.
+        test_top5: Option<f64>,
+        /// Learning rate of its last step.
+        learning_rate: f64,
+        /// Share of paths dropped in this epoch.
+        drop_path: f64,
+        /// Speed of this epoch.
+        steps_per_second: f64,
+        /// Time left at this speed.
+        eta_seconds: f64,
+    },
+    /// A checkpoint is durable.
+    Checkpoint {
+        /// The epoch it was taken in.
+        epoch: usize,
+        /// Steps done in the whole run.
+        step: u64,
+        /// Its number among the checkpoints of this run.
+        generation: u64,
+        /// Size of the file.
+        bytes: u64,
+        /// Time it took.
+        seconds: f64,
+    },
+    /// Something that the user should know and that stops nothing.
+    Warning {
+        /// What, and what to do about it.
+        message: String,
+    },
+    /// The run stops before its end because it was asked to, with a checkpoint of this very step.
+    Interrupted {
+        /// Steps done in the whole run.
+        step: u64,
+    },
+    /// The run is at its end.
+    Finished {
+        /// Steps done in the whole run.
+        step: u64,
+        /// The cell found (search) or trained.
+        genotype: String,
+        /// Its accuracy on the held-out (search) or test (train) images.
+        accuracy: Option<f64>,
+        /// Time since this process started the run or took it up again.
+        seconds: f64,
+    },
+    /// An event of a newer version of gdas.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Is told what happens, while it happens; through it the `gdas` program draws progress.
+///
+/// Any `FnMut(&Event)` is one.
+pub trait Observer {
+    /// Something happened.
+    fn event(&mut self, event: &Event);
+}
+
+impl<F: FnMut(&Event)> Observer for F {
+    fn event(&mut self, event: &Event) {
+        self(event);
+    }
+}
+
+/// An observer who does not look.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn event(&mut self, _: &Event) {}
+}
+
+/// Reads an event log. A last line without its end is the mark of a killed process and is left out.
+///
+/// # Errors
+/// The file cannot be read, or a whole line of it is no event; the message names the line.
+pub fn read_events(path: &Path) -> Result<Vec<Event>, RunError> {
+    let bytes = fs::read(path).map_err(RunError::io("read", path))?;
+    let whole = &bytes[..whole_lines(&bytes)];
+    let lines = whole.split(|&byte| byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
+    lines
+        .map(|(number, line)| {
+            serde_json::from_slice(line).map_err(|error| {
+                let text = format!("line {} is no event: {error}", number + 1);
+                RunError::io("read", path)(io::Error::new(io::ErrorKind::InvalidData, text))
+            })
+        })
+        .collect()
+}
+
+/// Length of `bytes` up to the end of its last whole line.
+pub(super) fn whole_lines(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_last_line_is_left_out_and_a_bad_one_is_named() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let path = dir.path().join("events.jsonl");
+        let good = r#"{"time":1.5,"event":"warning","message":"m"}"#;
+        fs::write(&path, format!("{good}\n{{\"event\":\"from_the_future\",\"x\":1}}\n{{\"event\":\"fini")).expect("write");
+        let events = read_events(&path).expect("readable");
+        assert_eq!(events, [Event::Warning { message: "m".to_string() }, Event::Unknown]);
+
+        fs::write(&path, format!("{good}\nnonsense\n")).expect("write");
+        let error = read_events(&path).expect_err("a bad line").to_string();
+        assert!(error.contains("events.jsonl") && error.contains("line 2"), "{error}");
+    }
+}

@@ -1,0 +1,28 @@
+//! The run directory: what a search or training leaves on disk, and how it goes on after any interruption.
+//!
+//! | file | content |
+//! | --- | --- |
+//! | `config.toml` | the resolved configuration, every key |
+//! | `events.jsonl` | one [`Event`] per line, append-only; on resume cut back to the length that the checkpoint recorded |
+//! | `checkpoint.0`, `checkpoint.1` | two generations of [`Checkpoint`], each with its own checksum |
+//! | `result.json`, `cell.svg`, ... | what came out |
+//! | `lock` | held (by the operating system) by the process at work, with its id and host as text |
+//!
+//! Every file but the log and the lock is written beside its target, made durable, then renamed over it, so a
+//! reader sees the old content or the new one, never a half. Every write goes through [`Storage`], where tests
+//! make the n-th one fail.
+
+mod checkpoint;
+mod dir;
+mod error;
+mod event;
+mod interrupt;
+mod lock;
+mod storage;
+
+pub use checkpoint::{Array, Checkpoint, Data, FORMAT_VERSION};
+pub use dir::{Loaded, RunDir, RunInfo, Saved, list};
+pub use error::RunError;
+pub use event::{AlphaTable, Event, Observer, Silent, read_events};
+pub use interrupt::Interrupt;
+pub use storage::{Operation, Storage};
