@@ -1,1 +1,3 @@
+//! The `gdas` command.
+
 fn main() {}

