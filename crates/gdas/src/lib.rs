@@ -2,5 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod cost;
+pub mod pickle;
 pub mod rng;
 pub mod run;
