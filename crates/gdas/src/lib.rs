@@ -5,3 +5,4 @@ pub mod cost;
 pub mod pickle;
 pub mod rng;
 pub mod run;
+pub mod space;
