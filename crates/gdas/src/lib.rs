@@ -1,6 +1,7 @@
 //! Neural architecture search by gradient descent (GDAS), on Burn.
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod cost;
 pub mod pickle;
 pub mod rng;

@@ -1,0 +1,84 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+use toml::Spanned;
+
+use super::{ConfigError, Preset};
+
+/// Where a value was set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// In the space's `paper` preset, or nowhere.
+    Default,
+    /// In this preset.
+    Preset(String),
+    /// In this file, on this line (from 1).
+    File(String, usize),
+    /// By a flag.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("defaults"),
+            Self::Preset(name) => write!(f, "preset {name}"),
+            Self::File(path, line) => write!(f, "{path}, line {line}"),
+            Self::Flag(name) => write!(f, "flag {name}"),
+        }
+    }
+}
+
+/// Some values and where each was set.
+#[derive(Clone, Debug, Default)]
+pub struct Layer {
+    pub(super) entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) value: toml::Value,
+    pub(super) origin: Origin,
+}
+
+impl Layer {
+    /// The values of a TOML file, `name` being what messages call it.
+    pub fn file(name: &str, text: &str) -> Result<Self, ConfigError> {
+        Self::parse(text, |line| Origin::File(name.to_string(), line))
+    }
+
+    /// The values of flags: what `flags` serializes to, `None` left out. Key `batch_size` is flag `--batch-size`.
+    pub fn flags(flags: &impl Serialize) -> Result<Self, ConfigError> {
+        let table = toml::Table::try_from(flags).map_err(|error| ConfigError::Write(error.to_string()))?;
+        let entries = table.into_iter().map(|(key, value)| {
+            let origin = Origin::Flag(format!("--{}", key.replace('_', "-")));
+            Entry { key, value, origin }
+        });
+        Ok(Self { entries: entries.collect() })
+    }
+
+    pub(super) fn preset(preset: &Preset) -> Result<Self, ConfigError> {
+        Self::parse(preset.text, |_| Origin::Preset(preset.name.to_string()))
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.key == key)
+    }
+
+    fn parse(text: &str, origin: impl Fn(usize) -> Origin) -> Result<Self, ConfigError> {
+        let line_of = |at: usize| 1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count();
+        let table: BTreeMap<Spanned<String>, toml::Value> = toml::from_str(text).map_err(|error| {
+            let origin = origin(error.span().map_or(1, |span| line_of(span.start)));
+            ConfigError::Syntax { origin, reason: error.message().to_string() }
+        })?;
+        let mut entries: Vec<_> = table.into_iter().collect();
+        entries.sort_by_key(|(key, _)| key.span().start);
+        let entries = entries.into_iter().map(|(key, value)| {
+            let origin = origin(line_of(key.span().start));
+            Entry { key: key.into_inner(), value, origin }
+        });
+        Ok(Self { entries: entries.collect() })
+    }
+}

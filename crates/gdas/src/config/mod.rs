@@ -1,0 +1,156 @@
+//! Configuration: one flat TOML table per task, put together from a preset, a file and flags.
+//!
+//! Later layers win: preset, then file, then flags. Every key of a task stands in its `paper` preset, so the presets
+//! (`crates/gdas/presets/`) are also the list of what can be set. Unknown keys and values out of range are errors that
+//! name the place they came from.
+//!
+//! ```
+//! use gdas::config::{Layer, SearchConfig, resolve};
+//!
+//! let file = Layer::file("my.toml", "data = \"cifar10\"\nepochs = 30\n")?;
+//! let config: SearchConfig = resolve(&[file])?;
+//! assert_eq!((config.preset.as_str(), config.epochs, config.momentum), ("quick", 30, 0.9));
+//!
+//! let mistake = Layer::file("my.toml", "seed = 1\nepoch = 30\n")?;
+//! let error = resolve::<SearchConfig>(&[mistake]).unwrap_err();
+//! assert_eq!(error.to_string(), "my.toml, line 2: unknown key `epoch`; did you mean `epochs`?");
+//! # Ok::<(), gdas::config::ConfigError>(())
+//! ```
+
+mod auto;
+mod error;
+mod layer;
+mod search;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use auto::Auto;
+pub use error::ConfigError;
+pub use layer::{Layer, Origin};
+pub use search::{Algorithm, EdgeOutput, SearchConfig, Split, Undrawn};
+
+/// A named set of values.
+#[derive(Clone, Copy, Debug)]
+pub struct Preset {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// The space it belongs to; empty for presets of every space.
+    pub space: &'static str,
+    /// Its values, as TOML with comments.
+    pub text: &'static str,
+}
+
+/// The configuration of one task.
+pub trait Config: Serialize + DeserializeOwned {
+    /// All presets; the first of a space (named `paper`) has every key, the others say where they differ from it.
+    const PRESETS: &'static [Preset];
+
+    /// The space where nothing names one.
+    const DEFAULT_SPACE: &'static str;
+
+    /// The preset where nothing names one.
+    fn default_preset(data: Option<&str>) -> &'static str;
+
+    /// Checks every value's range; the first that is wrong, and what would be right.
+    fn validate(&self) -> Result<(), Invalid>;
+}
+
+/// A value out of its range.
+#[derive(Clone, Debug)]
+pub struct Invalid {
+    /// Which key.
+    pub key: &'static str,
+    /// What it must be.
+    pub must: String,
+}
+
+/// Puts a configuration together; later layers win, and all win over the preset that they (or the data) choose.
+pub fn resolve<T: Config>(layers: &[Layer]) -> Result<T, ConfigError> {
+    let chosen = |key: &str| layers.iter().rev().find_map(|layer| layer.get(key));
+    let text = |key: &str| chosen(key).and_then(|entry| entry.value.as_str());
+    let space = text("space").unwrap_or(T::DEFAULT_SPACE);
+    let preset = text("preset").unwrap_or_else(|| T::default_preset(text("data")));
+
+    let paper = find::<T>(space, "paper").ok_or_else(|| ConfigError::Value {
+        origin: chosen("space").map_or(Origin::Default, |entry| entry.origin.clone()),
+        key: "space".to_string(),
+        value: format!("`{space}`"),
+        must: format!("one of {}", spaces::<T>().join(", ")),
+    })?;
+    let picked = find::<T>(space, preset).ok_or_else(|| ConfigError::Value {
+        origin: chosen("preset").map_or(Origin::Default, |entry| entry.origin.clone()),
+        key: "preset".to_string(),
+        value: format!("`{preset}`"),
+        must: format!("one of {} in space {space}", presets::<T>(space).join(", ")),
+    })?;
+    let base = [Layer::preset(paper)?, Layer::preset(picked)?];
+
+    let mut table = toml::Table::new();
+    let mut origins = BTreeMap::new();
+    for entry in &base[0].entries {
+        table.insert(entry.key.clone(), entry.value.clone());
+    }
+    table.insert("preset".to_string(), preset.into());
+    table.insert("space".to_string(), space.into());
+    let mut config = read::<T>(&table, "preset", &Origin::Default)?;
+    for entry in base[1..].iter().chain(layers).flat_map(|layer| &layer.entries) {
+        if !table.contains_key(&entry.key) {
+            return Err(ConfigError::UnknownKey {
+                origin: entry.origin.clone(),
+                suggestion: nearest(&entry.key, table.keys()),
+                key: entry.key.clone(),
+            });
+        }
+        table.insert(entry.key.clone(), entry.value.clone());
+        origins.insert(entry.key.as_str(), &entry.origin);
+        config = read::<T>(&table, &entry.key, &entry.origin)?;
+    }
+    config.validate().map_err(|invalid| ConfigError::Value {
+        origin: origins.get(invalid.key).map_or(Origin::Default, |&origin| origin.clone()),
+        value: table.get(invalid.key).map_or_else(String::new, ToString::to_string),
+        key: invalid.key.to_string(),
+        must: invalid.must,
+    })?;
+    Ok(config)
+}
+
+fn read<T: Config>(table: &toml::Table, key: &str, origin: &Origin) -> Result<T, ConfigError> {
+    T::deserialize(table.clone()).map_err(|error| ConfigError::Type {
+        origin: origin.clone(),
+        key: key.to_string(),
+        reason: error.message().to_string(),
+    })
+}
+
+fn find<T: Config>(space: &str, name: &str) -> Option<&'static Preset> {
+    T::PRESETS.iter().find(|preset| preset.name == name && (preset.space == space || preset.space.is_empty()))
+}
+
+/// Names of the presets of a space.
+pub fn presets<T: Config>(space: &str) -> Vec<&'static str> {
+    T::PRESETS.iter().filter(|p| p.space == space || p.space.is_empty()).map(|p| p.name).collect()
+}
+
+fn spaces<T: Config>() -> Vec<&'static str> {
+    let mut names: Vec<_> = T::PRESETS.iter().map(|p| p.space).filter(|space| !space.is_empty()).collect();
+    names.dedup();
+    names
+}
+
+/// The known key most like the unknown one, if any is like it at all.
+fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> Option<String> {
+    let key = key.replace('-', "_").to_lowercase();
+    known
+        .map(|candidate| (strsim::jaro_winkler(&key, candidate), candidate))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate.clone())
+}
+
+/// The configuration as a TOML file that gives the same configuration again.
+pub fn to_toml<T: Config>(config: &T) -> Result<String, ConfigError> {
+    toml::to_string(config).map_err(|error| ConfigError::Write(error.to_string()))
+}

@@ -1,0 +1,223 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Auto, Config, Invalid, Preset};
+
+/// Which algorithm searches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// Gradient-based search using a differentiable architecture sampler (Dong and Yang, CVPR 2019).
+    Gdas,
+}
+
+/// What an edge hands on; both forms were published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EdgeOutput {
+    /// `h[k*] * op(x)` plus the other gates, zero in value but not in gradient (NAS-Bench-201's code).
+    AllGates,
+    /// `h[k*] * op(x)` alone (the NASNet space's code).
+    PickedGate,
+}
+
+/// What happens in a step to the weights of operations that were not drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Undrawn {
+    /// Nothing, as in today's PyTorch.
+    Skip,
+    /// Weight decay and momentum move them on, as in the PyTorch of 2019 that made the published figures.
+    Decay,
+}
+
+/// Which images the weights learn from and which alpha learns from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Split {
+    /// As published for CIFAR-100 and ImageNet16-120 (`train-and-half-test`), for all other data `halves`.
+    Auto,
+    /// Two fixed halves of the train images.
+    Halves,
+    /// Weights: all train images; alpha: a fixed half of the test images.
+    TrainAndHalfTest,
+}
+
+/// Everything that decides what a search computes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchConfig {
+    /// The preset that the other values started from; a record.
+    pub preset: String,
+    /// Search space: `nas-bench-201`, `nasnet` or `nasnet-frc`.
+    pub space: String,
+    /// Algorithm.
+    pub algorithm: Algorithm,
+    /// Seed of all randomness.
+    pub seed: u64,
+
+    /// A known data set's name, or a path to images.
+    pub data: String,
+    /// Images are brought to this many pixels in height and width; `auto`: the data's own size.
+    pub image_size: Auto,
+    /// Which images teach what.
+    pub split: Split,
+    /// Training images are mirrored half of the time.
+    pub flip: bool,
+    /// Training images are padded by so many pixels, then cropped; `auto`: an eighth of the image's size.
+    pub crop_padding: Auto,
+    /// Side of the square that is cut out of training images; 0: none.
+    pub cutout: usize,
+
+    /// Channels of the first stage (C).
+    pub channels: usize,
+    /// Cells per stage (N).
+    pub cells: usize,
+    /// Whether the candidates' batch norm has scale and shift (then their convolutions have no bias).
+    pub affine: bool,
+    /// Whether the candidates' batch norm keeps running statistics.
+    pub track_running_stats: bool,
+    /// What an edge hands on.
+    pub edge_output: EdgeOutput,
+
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Images per step, as many again for alpha.
+    pub batch_size: usize,
+    /// An epoch ends after so many steps; `auto`: after all images.
+    pub max_steps_per_epoch: Auto,
+
+    /// Learning rate of the weights at the start; falls along a cosine, step by step.
+    pub learning_rate: f64,
+    /// Learning rate of the weights at the end.
+    pub learning_rate_min: f64,
+    /// Momentum of the weights.
+    pub momentum: f64,
+    /// Whether it is Nesterov's.
+    pub nesterov: bool,
+    /// Weight decay of the weights.
+    pub weight_decay: f64,
+    /// Largest norm of the weights' gradient; 0: any.
+    pub clip_norm: f64,
+    /// What happens to the weights of operations not drawn.
+    pub undrawn: Undrawn,
+
+    /// Learning rate of alpha (Adam).
+    pub alpha_learning_rate: f64,
+    /// Adam's two decay rates.
+    pub alpha_betas: [f64; 2],
+    /// Adam's epsilon.
+    pub alpha_epsilon: f64,
+    /// Weight decay of alpha, added to its gradient.
+    pub alpha_weight_decay: f64,
+    /// Standard deviation of alpha at the start.
+    pub alpha_init_std: f64,
+    /// Temperature of the draw in the first epoch; falls linearly, epoch by epoch.
+    pub tau_max: f64,
+    /// Temperature in the last epoch.
+    pub tau_min: f64,
+
+    /// Threads; `auto`: one per core. Results do not depend on it.
+    pub threads: Auto,
+    /// Seconds between checkpoints. Results do not depend on it.
+    pub checkpoint_seconds: f64,
+    /// Every so many steps one goes into the event log; 0: none. Results do not depend on it.
+    pub log_interval: usize,
+}
+
+macro_rules! preset {
+    ($space:literal, $name:literal) => {
+        Preset {
+            name: $name,
+            space: $space,
+            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/presets/", $space, "/", $name, ".toml")),
+        }
+    };
+}
+
+impl Config for SearchConfig {
+    const PRESETS: &'static [Preset] = &[
+        preset!("nas-bench-201", "paper"),
+        preset!("nas-bench-201", "quick"),
+        preset!("nas-bench-201", "digits"),
+        preset!("nas-bench-201", "smoke"),
+        preset!("nasnet", "paper"),
+        preset!("nasnet", "quick"),
+        preset!("nasnet", "digits"),
+        preset!("nasnet", "smoke"),
+        preset!("nasnet-frc", "paper"),
+        preset!("nasnet-frc", "quick"),
+        preset!("nasnet-frc", "digits"),
+        preset!("nasnet-frc", "smoke"),
+    ];
+
+    const DEFAULT_SPACE: &'static str = "nas-bench-201";
+
+    fn default_preset(data: Option<&str>) -> &'static str {
+        if data.unwrap_or("digits") == "digits" { "digits" } else { "quick" }
+    }
+
+    fn validate(&self) -> Result<(), Invalid> {
+        let count = |key, value: usize, low: usize, high: usize| {
+            if (low..=high).contains(&value) { Ok(()) } else { wrong(key, format!("between {low} and {high}")) }
+        };
+        let auto = |key, value: Auto, low: usize, high: usize| {
+            if (low..=high).contains(&value.or(low)) {
+                Ok(())
+            } else {
+                wrong(key, format!("\"auto\" or between {low} and {high}"))
+            }
+        };
+        // Written so that NaN is out of every range.
+        let within = |key, value: f64, low: f64, high: f64| {
+            if value >= low && value <= high { Ok(()) } else { wrong(key, format!("between {low} and {high}")) }
+        };
+        let positive = |key, value: f64, high: f64| {
+            if value > 0.0 && value <= high { Ok(()) } else { wrong(key, format!("above 0 and at most {high}")) }
+        };
+        let below_one = |key, value: f64| {
+            if (0.0..1.0).contains(&value) { Ok(()) } else { wrong(key, "at least 0 and below 1".to_string()) }
+        };
+
+        if self.data.is_empty() {
+            return wrong("data", "the name of a data set or a path".to_string());
+        }
+        if i64::try_from(self.seed).is_err() {
+            return wrong("seed", format!("at most {}, the largest number of a TOML file", i64::MAX));
+        }
+        auto("image_size", self.image_size, 8, 224)?;
+        auto("crop_padding", self.crop_padding, 0, 112)?;
+        count("cutout", self.cutout, 0, 224)?;
+        count("channels", self.channels, 1, 1024)?;
+        if self.space.starts_with("nasnet-frc") && !self.channels.is_multiple_of(8) {
+            return wrong("channels", "a multiple of 8, as the fixed reduction cell has groups of 8".to_string());
+        }
+        count("cells", self.cells, 1, 64)?;
+        count("epochs", self.epochs, 1, 1_000_000)?;
+        count("batch_size", self.batch_size, 1, 65_536)?;
+        auto("max_steps_per_epoch", self.max_steps_per_epoch, 1, 1_000_000_000)?;
+        positive("learning_rate", self.learning_rate, 100.0)?;
+        within("learning_rate_min", self.learning_rate_min, 0.0, self.learning_rate)?;
+        below_one("momentum", self.momentum)?;
+        if self.nesterov && self.momentum == 0.0 {
+            return wrong("nesterov", "false where momentum is 0".to_string());
+        }
+        within("weight_decay", self.weight_decay, 0.0, 1.0)?;
+        within("clip_norm", self.clip_norm, 0.0, 1e9)?;
+        positive("alpha_learning_rate", self.alpha_learning_rate, 100.0)?;
+        below_one("alpha_betas", self.alpha_betas[0])?;
+        below_one("alpha_betas", self.alpha_betas[1])?;
+        positive("alpha_epsilon", self.alpha_epsilon, 1.0)?;
+        within("alpha_weight_decay", self.alpha_weight_decay, 0.0, 1.0)?;
+        within("alpha_init_std", self.alpha_init_std, 0.0, 10.0)?;
+        positive("tau_max", self.tau_max, 1e6)?;
+        positive("tau_min", self.tau_min, self.tau_max)?;
+        auto("threads", self.threads, 1, 1024)?;
+        within("checkpoint_seconds", self.checkpoint_seconds, 0.0, 1e9)?;
+        count("log_interval", self.log_interval, 0, 1_000_000_000)
+    }
+}
+
+fn wrong(key: &'static str, must: String) -> Result<(), Invalid> {
+    Err(Invalid { key, must })
+}

@@ -1,0 +1,129 @@
+//! What a configuration is put together from, and what is said when it cannot be.
+#![allow(clippy::unwrap_used)]
+
+use gdas::config::{Auto, Config, EdgeOutput, Layer, SearchConfig, Undrawn, resolve, to_toml};
+use serde_json::json;
+
+fn from_file(text: &str) -> Result<SearchConfig, String> {
+    let layer = Layer::file("my.toml", text).map_err(|e| e.to_string())?;
+    resolve(&[layer]).map_err(|e| e.to_string())
+}
+
+fn error(text: &str) -> String {
+    from_file(text).unwrap_err()
+}
+
+#[test]
+fn every_preset_of_every_space_is_whole_and_valid() {
+    for preset in SearchConfig::PRESETS {
+        let text = format!("space = \"{}\"\npreset = \"{}\"\n", preset.space, preset.name);
+        let config = from_file(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
+        assert_eq!((config.space.as_str(), config.preset.as_str()), (preset.space, preset.name));
+        let again = resolve::<SearchConfig>(&[Layer::file("config.toml", &to_toml(&config).unwrap()).unwrap()]);
+        assert_eq!(again.unwrap(), config);
+    }
+}
+
+#[test]
+fn the_paper_preset_is_the_paper() {
+    let c = from_file("preset = \"paper\"").unwrap();
+    assert_eq!((c.epochs, c.batch_size, c.channels, c.cells), (250, 64, 16, 5));
+    assert_eq!((c.learning_rate, c.learning_rate_min, c.momentum, c.weight_decay), (0.025, 0.001, 0.9, 5e-4));
+    assert_eq!((c.alpha_learning_rate, c.alpha_betas, c.alpha_weight_decay), (3e-4, [0.5, 0.999], 1e-3));
+    assert_eq!((c.alpha_init_std, c.tau_max, c.tau_min, c.clip_norm), (1e-3, 10.0, 0.1, 5.0));
+    assert_eq!((c.edge_output, c.undrawn, c.nesterov), (EdgeOutput::AllGates, Undrawn::Skip, true));
+    let c = from_file("preset = \"paper\"\nspace = \"nasnet\"").unwrap();
+    assert_eq!((c.batch_size, c.cells, c.edge_output), (256, 2, EdgeOutput::PickedGate));
+}
+
+#[test]
+fn flags_win_over_the_file_and_the_file_over_the_preset() {
+    let file = Layer::file("my.toml", "epochs = 7\nseed = 3\nlearning_rate = 1\n").unwrap();
+    let flags = Layer::flags(&json!({ "seed": 9, "batch_size": 8 })).unwrap();
+    let config: SearchConfig = resolve(&[file, flags]).unwrap();
+    assert_eq!((config.epochs, config.seed, config.batch_size, config.learning_rate), (7, 9, 8, 1.0));
+    assert_eq!((config.data.as_str(), config.preset.as_str(), config.flip), ("digits", "digits", false));
+    assert_eq!(config.threads, Auto::Auto);
+}
+
+#[test]
+fn the_preset_follows_the_data() {
+    assert_eq!(from_file("").unwrap().preset, "digits");
+    assert_eq!(from_file("data = \"cifar10\"").unwrap().preset, "quick");
+    let smoke = from_file("data = \"digits\"\npreset = \"smoke\"").unwrap();
+    assert_eq!((smoke.data.as_str(), smoke.epochs), ("digits", 2));
+}
+
+#[test]
+fn mistakes_are_named_with_their_place() {
+    assert_eq!(
+        error("seed = 1\n\nbatchsize = 2"),
+        "my.toml, line 3: unknown key `batchsize`; did you mean `batch_size`?"
+    );
+    assert_eq!(
+        error("learning-rate = 2"),
+        "my.toml, line 1: unknown key `learning-rate`; did you mean `learning_rate`?"
+    );
+    assert!(error("zzz = 2").contains("--print-config"));
+    assert!(error("[search]\nepochs = 2").starts_with("my.toml, line 1: unknown key `search`"));
+    let text = error("seed = 1\nepochs = \"many\"");
+    assert!(text.starts_with("my.toml, line 2: `epochs`: invalid type: string \"many\""), "{text}");
+    let text = error("epochs = -1");
+    assert!(text.starts_with("my.toml, line 1: `epochs`: invalid value"), "{text}");
+    let text = error("edge_output = \"both\"");
+    assert!(text.contains("all-gates") && text.contains("picked-gate"), "{text}");
+    let text = error("seed = 1\nepochs = = 2");
+    assert!(text.starts_with("my.toml, line 2: "), "{text}");
+    let text = error("seed = 1\nseed = 2");
+    assert!(text.starts_with("my.toml, line 2: duplicate key"), "{text}");
+    assert_eq!(
+        error("space = \"x\""),
+        "my.toml, line 1: `space` is `x`, but must be one of nas-bench-201, nasnet, nasnet-frc"
+    );
+    assert_eq!(
+        error("preset = \"fast\""),
+        "my.toml, line 1: `preset` is `fast`, but must be one of paper, quick, digits, smoke in space nas-bench-201"
+    );
+    assert_eq!(
+        error("threads = \"all\""),
+        "my.toml, line 1: `threads`: invalid value: string \"all\", expected a count or \"auto\""
+    );
+}
+
+#[test]
+fn values_out_of_range_are_refused() {
+    let refused = [
+        ("epochs = 0", "between 1 and"),
+        ("batch_size = 0", "between 1 and"),
+        ("cells = 0", "between 1 and 64"),
+        ("channels = 0", "between 1 and"),
+        ("momentum = 1.0", "below 1"),
+        ("momentum = nan", "below 1"),
+        ("learning_rate = 0", "above 0"),
+        ("learning_rate = inf", "above 0"),
+        ("learning_rate_min = 0.5", "between 0 and 0.025"),
+        ("weight_decay = -1e-3", "between 0 and 1"),
+        ("clip_norm = nan", "between 0"),
+        ("alpha_betas = [0.5, 1.0]", "below 1"),
+        ("alpha_learning_rate = -0.1", "above 0"),
+        ("alpha_init_std = -1.0", "between 0"),
+        ("tau_min = 0", "above 0"),
+        ("tau_min = 11", "at most 10"),
+        ("tau_max = 0", "above 0"),
+        ("threads = 0", "\"auto\" or between 1"),
+        ("image_size = 7", "\"auto\" or between 8 and 224"),
+        ("max_steps_per_epoch = 0", "\"auto\" or between 1"),
+        ("data = \"\"", "name of a data set"),
+        ("nesterov = true\nmomentum = 0.0", "false where momentum is 0"),
+    ];
+    for (text, reason) in refused {
+        let message = error(text);
+        let key = text.split_once(' ').unwrap().0;
+        assert!(message.contains(&format!("`{key}`")) && message.contains(reason), "{text}: {message}");
+        assert!(message.starts_with("my.toml, line 1:"), "{text}: {message}");
+    }
+    assert!(error("space = \"nasnet-frc\"\nchannels = 12").contains("multiple of 8"));
+    let flags = Layer::flags(&json!({ "tau_max": -1.0 })).unwrap();
+    let message = resolve::<SearchConfig>(&[flags]).unwrap_err().to_string();
+    assert_eq!(message, "flag --tau-max: `tau_max` is -1.0, but must be above 0 and at most 1000000");
+}
