@@ -4,6 +4,7 @@
 pub mod config;
 pub mod cost;
 pub mod pickle;
+pub mod report;
 pub mod rng;
 pub mod run;
 pub mod space;
