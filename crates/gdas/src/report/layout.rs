@@ -90,9 +90,8 @@ pub fn layout(picture: &Picture) -> Layout {
     let mut labels = vec![0usize; 2 * layers.iter().max().map_or(0, |m| m + 1)];
     for edge in &picture.edges {
         let (first, last) = (2 * layers[edge.from] + 1, 2 * layers[edge.to] - 1);
-        let column = (!edge.label.is_empty())
-            .then(|| (first..=last).step_by(2).min_by_key(|&c| (labels[c], c)))
-            .flatten();
+        let column =
+            (!edge.label.is_empty()).then(|| (first..=last).step_by(2).min_by_key(|&c| (labels[c], c))).flatten();
         if let Some(column) = column {
             labels[column] += 1;
         }

@@ -54,7 +54,7 @@ impl EdgeClass {
             "" => EdgeClass::Structure,
             "none" => EdgeClass::None,
             _ if has("skip") || has("identity") => EdgeClass::Skip,
-            _ if has("pool") => EdgeClass::Pool,
+            _ if has("pool") || has("avg") || has("max") => EdgeClass::Pool,
             _ if has("dil") => EdgeClass::Dilated,
             _ if has("sep") => EdgeClass::Separable,
             _ if has("1x1") => EdgeClass::Pointwise,
@@ -126,7 +126,9 @@ pub struct Picture {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PictureError {
     /// An edge that does not go forward between existing nodes.
-    #[error("edge {index} goes from node {from} to node {to}; it must go from an earlier to a later one of {nodes} nodes")]
+    #[error(
+        "edge {index} goes from node {from} to node {to}; it must go from an earlier to a later one of {nodes} nodes"
+    )]
     Edge {
         /// Position in the list of edges.
         index: usize,
@@ -184,7 +186,8 @@ impl Picture {
     /// Graphviz source.
     pub fn to_dot(&self) -> String {
         let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-        let mut out = String::from("digraph cell {\n  rankdir=LR;\n  node [shape=box, style=rounded, fontname=Helvetica];\n");
+        let mut out =
+            String::from("digraph cell {\n  rankdir=LR;\n  node [shape=box, style=rounded, fontname=Helvetica];\n");
         let _ = writeln!(out, "  edge [fontname=Helvetica, fontsize=11];\n  label={};", quoted(&self.title));
         for (i, node) in self.nodes.iter().enumerate() {
             let weight = if node.kind == NodeKind::Inner { "" } else { ", penwidth=2" };

@@ -80,7 +80,8 @@ impl Picture {
             escape(&self.description())
         );
         if let Some(style) = style {
-            let _ = writeln!(out, "<style>{style}</style>\n<rect class=\"page\" width=\"{width}\" height=\"{height}\"/>");
+            let _ =
+                writeln!(out, "<style>{style}</style>\n<rect class=\"page\" width=\"{width}\" height=\"{height}\"/>");
         }
         self.draw_edges(&layout, &mut out);
         for (node, rect) in self.nodes.iter().zip(&layout.nodes) {
@@ -115,10 +116,8 @@ impl Picture {
             let _ = writeln!(out, "<path class=\"{class}\" d=\"{path}\"/>");
             if let Some(&(_, tip, y)) = route.levels.last() {
                 let (back, up, down) = (tip - HEAD, y - 4.0, y + 4.0);
-                let _ = writeln!(
-                    out,
-                    "<path class=\"head {class}\" d=\"M{tip:.1} {y:.1}L{back:.1} {up:.1}V{down:.1}Z\"/>"
-                );
+                let _ =
+                    writeln!(out, "<path class=\"head {class}\" d=\"M{tip:.1} {y:.1}L{back:.1} {up:.1}V{down:.1}Z\"/>");
             }
         }
         for (edge, route) in self.edges.iter().zip(&layout.routes) {

@@ -42,8 +42,7 @@ struct Glyphs {
 
 const UNICODE: Glyphs =
     Glyphs { line: '│', dash: '─', start: '├', last_start: '╰', join: '┴', cross: '┼', tip: '▶' };
-const ASCII: Glyphs =
-    Glyphs { line: '|', dash: '-', start: '+', last_start: '+', join: '+', cross: '|', tip: '>' };
+const ASCII: Glyphs = Glyphs { line: '|', dash: '-', start: '+', last_start: '+', join: '+', cross: '|', tip: '>' };
 
 impl Picture {
     /// Draws the picture as lines of text, each ended by a newline.
@@ -55,7 +54,8 @@ impl Picture {
             None => (self.narrow(), false),
         };
         let width = centres.last().map_or(0, |c| c + 1);
-        let right_edge = self.nodes.last().map_or(0, |n| (centres[centres.len() - 1] + n.label.chars().count()).max(width));
+        let right_edge =
+            self.nodes.last().map_or(0, |n| (centres[centres.len() - 1] + n.label.chars().count()).max(width));
 
         let mut out = String::new();
         let mut header = vec![' '; right_edge + 1];
@@ -166,7 +166,13 @@ fn draw_row(
     for (node, &centre) in centres.iter().enumerate() {
         let inside = centre > start && centre < end;
         line[centre] = match () {
-            () if node == row.from[0] => if ends_here(node) { glyphs.last_start } else { glyphs.start },
+            () if node == row.from[0] => {
+                if ends_here(node) {
+                    glyphs.last_start
+                } else {
+                    glyphs.start
+                }
+            }
             () if row.from.contains(&node) => glyphs.join,
             () if node == row.to => glyphs.line,
             () if inside && alive(node) => glyphs.cross,
