@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod algorithms;
+pub mod benchmark;
 pub mod cost;
 pub mod pickle;
 pub mod report;

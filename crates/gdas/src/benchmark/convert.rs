@@ -1,0 +1,66 @@
+//! Tables from files of every known kind, and the way to the compact one.
+
+use std::fs;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use super::columns::{Curves, TableWriter};
+use super::table::Table;
+use super::{BenchmarkError, cells, csv};
+
+/// Tells a file's kind by its first bytes and opens it.
+pub(super) fn open(path: &Path) -> Result<Table, BenchmarkError> {
+    let bytes = fs::read(path).map_err(BenchmarkError::io(path))?;
+    if bytes.starts_with(b"ARROW1") {
+        return Table::from_bytes(bytes, path);
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) if text.trim_start_matches('\u{feff}').starts_with("index,") => csv::read(&text, path),
+        _ => Err(BenchmarkError::UnknownFormat { path: path.to_owned() }),
+    }
+}
+
+impl Table {
+    /// Writes the table as a CSV file (means over the seeds).
+    pub fn write_csv(&self, path: impl AsRef<Path>) -> Result<(), BenchmarkError> {
+        let path = path.as_ref();
+        replace(path, |out| csv::write(self, out))
+    }
+
+    /// Writes the table as a compact file.
+    pub fn write(&self, path: impl AsRef<Path>, curves: Curves) -> Result<(), BenchmarkError> {
+        let path = path.as_ref();
+        let texts: Vec<String> = self.cells().iter().map(|cell| cells::text(*cell)).collect();
+        replace(path, |out| {
+            let mut writer = TableWriter::new(out, &self.source(), self.columns(curves), curves)?;
+            for index in 0..self.len() {
+                for run in self.runs(index) {
+                    writer.push(run)?;
+                }
+            }
+            writer.finish(&texts)?;
+            Ok(())
+        })
+    }
+}
+
+/// Writes a file under a temporary name beside it and renames it when it is whole and on the disk.
+pub(super) fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<fs::File>) -> std::io::Result<()>,
+) -> Result<(), BenchmarkError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.part", std::process::id()));
+    let part = path.with_file_name(name);
+    let written = (|| {
+        let mut out = BufWriter::with_capacity(1 << 20, fs::File::create(&part)?);
+        write(&mut out)?;
+        out.flush()?;
+        out.get_ref().sync_all()?;
+        fs::rename(&part, path)
+    })();
+    written.map_err(|error| {
+        let _ = fs::remove_file(&part);
+        BenchmarkError::Io { path: path.to_owned(), source: error }
+    })
+}
