@@ -1,7 +1,21 @@
 //! Runs networks described as [`graph::Graph`]s: plain Burn operations as the meaning, fused kernels for speed.
+//!
+//! [`run`] is the one entry point. On the CPU it hands the whole network to the fused engine ([`cpu`]); on
+//! other devices, for other number types, or with `GDAS_ENGINE=reference` in the environment, it goes
+//! through [`reference`](mod@reference), operation by operation.
 
 pub mod cpu;
+mod extension;
 pub mod graph;
+pub mod reference;
+
+use std::sync::{Arc, OnceLock};
+
+use burn::backend::{Dispatch, DispatchTensorKind};
+use burn::tensor::{DType, Tensor};
+
+use extension::{Call, GraphOps, TensorList};
+use graph::Graph;
 
 /// Whether batch normalisation uses the batch's statistics or the running ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -10,4 +24,69 @@ pub enum Mode {
     Train,
     /// Running statistics, where they are tracked.
     Eval,
+}
+
+/// The tensors that a network reads.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    /// The images, `[batch, height, width, channels]`.
+    pub image: Tensor<4>,
+    /// Parameter values, flattened, in the order of [`Graph::params`].
+    pub params: Vec<Tensor<1>>,
+    /// Gate values; [`Graph::gates`] of them.
+    pub gates: Option<Tensor<1>>,
+    /// Factors per image, `[Graph::masks, batch]`.
+    pub masks: Option<Tensor<2>>,
+    /// Running mean and variance, `[2, channels]`, of each normalisation that keeps them (evaluation
+    /// only; may be empty in training).
+    pub running: Vec<Option<Tensor<2>>>,
+}
+
+/// What a network gives.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Class scores `[batch, classes]`, one tensor per output of the graph.
+    pub outputs: Vec<Tensor<2>>,
+    /// Mean and biased variance `[2, channels]` that each normalisation used, without gradient.
+    pub stats: Vec<Tensor<2>>,
+}
+
+fn reference_forced() -> bool {
+    static FORCED: OnceLock<bool> = OnceLock::new();
+    *FORCED.get_or_init(|| std::env::var("GDAS_ENGINE").is_ok_and(|engine| engine == "reference"))
+}
+
+/// Runs the graph, differentiably in the images, the parameters and the gates: only tensors that require
+/// a gradient cost one.
+pub fn run(graph: &Arc<Graph>, mode: Mode, inputs: Inputs) -> Outcome {
+    let on_cpu = matches!(inputs.image.clone().into_dispatch().kind, DispatchTensorKind::Flex(_));
+    if !on_cpu || inputs.image.dtype() != DType::F32 || reference_forced() {
+        return reference::run(graph, mode, inputs);
+    }
+    let device = inputs.image.device();
+    let empty = || Tensor::<1>::zeros([0], &device).into_dispatch();
+    let running = (0..graph.norms.len())
+        .map(|i| inputs.running.get(i).cloned().flatten().map_or_else(empty, Tensor::into_dispatch));
+    let (outputs, stats) = Dispatch::run_graph(
+        inputs.image.into_dispatch(),
+        TensorList(inputs.params.into_iter().map(Tensor::into_dispatch).collect()),
+        inputs.gates.map_or_else(empty, Tensor::into_dispatch),
+        inputs.masks.map_or_else(empty, Tensor::into_dispatch),
+        TensorList(running.collect()),
+        Call { graph: graph.clone(), mode },
+    );
+    let (outputs, stats) = (Tensor::<2>::from_dispatch(outputs), Tensor::<1>::from_dispatch(stats));
+    let mut at = 0;
+    let outputs = graph.outputs.iter().map(|&value| {
+        let classes = graph.shape(value).channels;
+        at += classes;
+        outputs.clone().narrow(1, at - classes, classes)
+    });
+    let outputs = outputs.collect();
+    let mut at = 0;
+    let stats = graph.norms.iter().map(|norm| {
+        at += 2 * norm.channels;
+        stats.clone().narrow(0, at - 2 * norm.channels, 2 * norm.channels).reshape([2, norm.channels])
+    });
+    Outcome { outputs, stats: stats.collect() }
 }

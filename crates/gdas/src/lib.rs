@@ -5,6 +5,7 @@ pub mod config;
 pub mod algorithms;
 pub mod benchmark;
 pub mod cost;
+pub mod network;
 pub mod pickle;
 pub mod report;
 pub mod rng;

@@ -64,7 +64,7 @@ impl CellSpace {
 }
 
 /// One stage of a skeleton. Widths are in multiples of the base channel count C.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Block {
     /// A cell of the given table; a reduction cell halves the image.
     Cell {

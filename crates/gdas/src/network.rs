@@ -1,0 +1,294 @@
+//! Lowers a space, a skeleton and a choice of operations to a [`Graph`].
+//!
+//! The supernet for one draw and the network derived from a genotype come out of the same code, with
+//! the same parameter names, so weights move between them by name.
+
+use gdas_kernels::graph::{Graph, Shape, Sum, ValueId, Window};
+
+use crate::space::{Block, Body, CellGenotype, CellOutput, CellSpace, Genotype, Layer, Operation, Skeleton, Space};
+
+/// What the first layers do to the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stem {
+    /// One 3x3 convolution that keeps the image size.
+    Cifar,
+    /// Three 3x3 convolutions of stride 2: the image shrinks by eight.
+    ImageNet,
+}
+
+impl Stem {
+    /// The usual stem for square images of this size.
+    pub fn for_size(size: usize) -> Self {
+        if size > 64 { Self::ImageNet } else { Self::Cifar }
+    }
+}
+
+/// Everything about a network but its cells.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NetworkConfig {
+    /// Size of the images.
+    pub image: Shape,
+    /// Number of classes.
+    pub classes: usize,
+    /// Base channel count C.
+    pub channels: usize,
+    /// First layers.
+    pub stem: Stem,
+    /// Whether the candidates' normalisations have scale and shift. Without them the convolution
+    /// before has a bias.
+    pub affine: bool,
+    /// Whether the candidates' normalisations keep running statistics.
+    pub track: bool,
+    /// Whether a second classifier hangs off the second reduction (training only).
+    pub auxiliary: bool,
+    /// Whether operations other than the identity can be dropped per image (training only).
+    pub drop_path: bool,
+}
+
+/// An operation on an edge of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// What is computed.
+    pub operation: &'static Operation,
+    /// State that it reads.
+    pub input: usize,
+    /// Gate that multiplies it.
+    pub gate: Option<usize>,
+}
+
+/// What is summed into a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodePlan {
+    /// Operations, in order.
+    pub terms: Vec<Term>,
+    /// Gates added as constants (their value is zero, their gradient is not).
+    pub constant: Vec<usize>,
+}
+
+/// A cell ready to be lowered: one entry per inner node.
+pub type CellPlan = Vec<NodePlan>;
+
+fn cell_plan(genotype: &CellGenotype) -> CellPlan {
+    let term = |c: &crate::space::Choice| Term { operation: c.operation, input: c.input, gate: None };
+    genotype.nodes.iter().map(|node| NodePlan { terms: node.iter().map(term).collect(), constant: vec![] }).collect()
+}
+
+/// The network of a genotype on the given stages.
+pub fn derive(space: &Space, blocks: &[Block], config: &NetworkConfig, genotype: &Genotype) -> Graph {
+    let plans: Vec<CellPlan> = genotype.cells.iter().map(cell_plan).collect();
+    lower(space, blocks, config, &plans)
+}
+
+/// The network in which each table's cells follow its plan.
+pub fn lower(space: &Space, blocks: &[Block], config: &NetworkConfig, plans: &[CellPlan]) -> Graph {
+    let mut builder = Builder { graph: Graph::new(config.image), config };
+    let (mut older, mut newer, mut reduced) = builder.stem(space.skeleton);
+    let second_reduction = blocks.iter().rposition(|block| !matches!(block, Block::Cell { reduction: false, .. }));
+    let mut auxiliary = None;
+    for (index, block) in blocks.iter().enumerate() {
+        let name = format!("cells.{index}");
+        let output = match (*block, space.skeleton) {
+            (Block::Residual { width }, _) => builder.residual(newer, &name, width * config.channels),
+            (Block::FixedReduction { width }, _) => {
+                builder.fixed_reduction([older, newer], &name, width * config.channels, reduced)
+            }
+            (Block::Cell { table, .. }, Skeleton::Residual) => {
+                builder.cell(&space.cells[table], &plans[table], &[newer], &name, false)
+            }
+            (Block::Cell { table, width, reduction }, Skeleton::TwoInputs { .. }) => {
+                let inputs = builder.preprocess([older, newer], &name, width * config.channels, reduced);
+                builder.cell(&space.cells[table], &plans[table], &inputs, &name, reduction)
+            }
+        };
+        reduced = matches!(block, Block::FixedReduction { .. } | Block::Cell { reduction: true, .. });
+        (older, newer) = (newer, output);
+        if config.auxiliary && Some(index) == second_reduction {
+            auxiliary = Some(newer);
+        }
+    }
+    let logits = builder.head(newer);
+    let auxiliary = auxiliary.map(|value| builder.auxiliary_head(value));
+    let mut graph = builder.graph;
+    graph.outputs = std::iter::once(logits).chain(auxiliary).collect();
+    graph
+}
+
+struct Builder<'a> {
+    graph: Graph,
+    config: &'a NetworkConfig,
+}
+
+impl Builder<'_> {
+    /// Convolution and normalisation of the fixed parts: no bias, affine, running statistics.
+    fn conv_norm(&mut self, x: ValueId, name: &str, channels: usize, window: Window, groups: usize) -> ValueId {
+        let conv = self.graph.conv(x, &format!("{name}.conv"), channels, window, groups, false);
+        self.graph.norm(conv, &format!("{name}.norm"), true, true)
+    }
+
+    /// Normalisation of a candidate or a preprocessing layer: as the configuration says.
+    fn candidate_norm(&mut self, x: ValueId, name: &str) -> ValueId {
+        self.graph.norm(x, name, self.config.affine, self.config.track)
+    }
+
+    /// The values that the first cell reads (older, newer), and whether the newer is half the size of the older.
+    fn stem(&mut self, skeleton: Skeleton) -> (ValueId, ValueId, bool) {
+        let (c, image) = (self.config.channels, 0);
+        match self.config.stem {
+            Stem::Cifar => {
+                // Stem multiplier 3 in the NASNet space, 1 in NAS-Bench-201.
+                let channels = if skeleton == Skeleton::Residual { c } else { 3 * c };
+                let x = self.conv_norm(image, "stem", channels, Window::same(3, 1, 1), 1);
+                (x, x, false)
+            }
+            Stem::ImageNet => {
+                let x = self.conv_norm(image, "stem.0", c.div_ceil(2), Window::same(3, 2, 1), 1);
+                let x = self.graph.relu(x);
+                let older = self.conv_norm(x, "stem.1", c, Window::same(3, 2, 1), 1);
+                let x = self.graph.relu(older);
+                let newer = self.conv_norm(x, "stem.2", c, Window::same(3, 2, 1), 1);
+                (older, newer, true)
+            }
+        }
+    }
+
+    /// Batch normalisation, ReLU, global average pool, linear (both published skeletons end so).
+    fn head(&mut self, x: ValueId) -> ValueId {
+        let x = self.graph.norm(x, "head.norm", true, true);
+        let x = self.graph.relu(x);
+        let x = self.graph.global_avg_pool(x);
+        self.graph.linear(x, "head.classifier", self.config.classes)
+    }
+
+    /// DARTS's auxiliary head. The pooled image is averaged before the classifier, which changes nothing
+    /// at the published size, where it is 1 x 1 by then.
+    fn auxiliary_head(&mut self, x: ValueId) -> ValueId {
+        let stride = if self.config.stem == Stem::ImageNet { 2 } else { 3 };
+        let shape = self.graph.shape(x);
+        let x = self.graph.relu(x);
+        let window = Window::valid(5.min(shape.height).min(shape.width), stride);
+        let x = self.graph.avg_pool(x, window);
+        let x = self.conv_norm(x, "auxiliary.0", 128, Window::valid(1, 1), 1);
+        let x = self.graph.relu(x);
+        let pooled = self.graph.shape(x);
+        let x = self.conv_norm(x, "auxiliary.1", 768, Window::valid(2.min(pooled.height).min(pooled.width), 1), 1);
+        let x = self.graph.relu(x);
+        let x = self.graph.global_avg_pool(x);
+        self.graph.linear(x, "auxiliary.classifier", self.config.classes)
+    }
+
+    /// NAS-Bench-201's residual block of stride 2.
+    fn residual(&mut self, x: ValueId, name: &str, channels: usize) -> ValueId {
+        let a = self.graph.relu(x);
+        let a = self.conv_norm(a, &format!("{name}.a"), channels, Window::same(3, 2, 1), 1);
+        let b = self.graph.relu(a);
+        let b = self.conv_norm(b, &format!("{name}.b"), channels, Window::same(3, 1, 1), 1);
+        // Odd sizes are not in the benchmark; padding makes the pool round up as the convolutions do.
+        let Shape { height, width, .. } = self.graph.shape(x);
+        let pool = Window { padding: [height % 2, width % 2], ..Window::valid(2, 2) };
+        let shortcut = self.graph.avg_pool(x, pool);
+        let shortcut = self.graph.conv(shortcut, &format!("{name}.shortcut"), channels, Window::valid(1, 1), 1, false);
+        self.graph.add(vec![b, shortcut])
+    }
+
+    /// ReLU, 1x1 convolution, normalisation.
+    fn relu_conv_norm(&mut self, x: ValueId, name: &str, channels: usize) -> ValueId {
+        let x = self.graph.relu(x);
+        let x = self.graph.conv(x, &format!("{name}.conv"), channels, Window::valid(1, 1), 1, !self.config.affine);
+        self.candidate_norm(x, &format!("{name}.norm"))
+    }
+
+    fn factorized_reduction(&mut self, x: ValueId, name: &str, channels: usize) -> ValueId {
+        let bias = !self.config.affine;
+        let x = self.graph.relu(x);
+        let half = channels / 2;
+        let a = self.graph.conv(x, &format!("{name}.a"), half, Window::valid(1, 2), 1, bias);
+        let shifted = self.graph.shift(x);
+        let b = self.graph.conv(shifted, &format!("{name}.b"), channels - half, Window::valid(1, 2), 1, bias);
+        let x = self.graph.concat(vec![a, b]);
+        self.candidate_norm(x, &format!("{name}.norm"))
+    }
+
+    /// Brings a cell's two inputs to its width; the older one also to the newer one's size if a reduction lies between.
+    fn preprocess(&mut self, [older, newer]: [ValueId; 2], name: &str, channels: usize, reduced: bool) -> [ValueId; 2] {
+        let name0 = format!("{name}.preprocess.0");
+        let older = if reduced {
+            self.factorized_reduction(older, &name0, channels)
+        } else {
+            self.relu_conv_norm(older, &name0, channels)
+        };
+        [older, self.relu_conv_norm(newer, &format!("{name}.preprocess.1"), channels)]
+    }
+
+    /// The fixed reduction cell of GDAS (FRC).
+    fn fixed_reduction(&mut self, inputs: [ValueId; 2], name: &str, channels: usize, reduced: bool) -> ValueId {
+        let inputs = self.preprocess(inputs, name, channels, reduced);
+        // Eight groups as published, or the most that divide an unusual channel count.
+        let groups = (1..=8).rev().find(|g| channels.is_multiple_of(*g)).unwrap_or(1);
+        let window = |kernel, stride, padding| Window { kernel, stride, padding, dilation: [1, 1] };
+        let mut parts = Vec::new();
+        for (i, &x) in inputs.iter().enumerate() {
+            let name = format!("{name}.convs.{i}");
+            let x = self.graph.relu(x);
+            let x = self.graph.conv(x, &format!("{name}.1"), channels, window([1, 3], [1, 2], [0, 1]), groups, false);
+            let x = self.graph.conv(x, &format!("{name}.2"), channels, window([3, 1], [2, 1], [1, 0]), groups, false);
+            let x = self.graph.norm(x, &format!("{name}.3"), true, true);
+            let x = self.graph.relu(x);
+            let x = self.graph.conv(x, &format!("{name}.5"), channels, Window::valid(1, 1), 1, false);
+            parts.push(self.graph.norm(x, &format!("{name}.6"), true, true));
+        }
+        for (i, &x) in inputs.iter().enumerate() {
+            let x = self.graph.max_pool(x, Window::same(3, 2, 1));
+            parts.push(self.graph.norm(x, &format!("{name}.pools.{i}.1"), true, true));
+        }
+        self.graph.concat(parts)
+    }
+
+    fn cell(&mut self, cell: &CellSpace, plan: &CellPlan, inputs: &[ValueId], name: &str, reduction: bool) -> ValueId {
+        let mut states = inputs.to_vec();
+        let first = self.graph.shape(inputs[0]);
+        let [height, width] = Window::same(3, if reduction { 2 } else { 1 }, 1).output([first.height, first.width]);
+        let shape = Shape::new(height, width, first.channels);
+        for (i, node) in plan.iter().enumerate() {
+            let mut values = Vec::new();
+            let mut sum = Sum { gates: Vec::new(), constant: node.constant.clone() };
+            for term in node.terms.iter().filter(|term| term.operation.body != Body::Zero) {
+                let stride = if reduction && term.input < cell.inputs { 2 } else { 1 };
+                let to = cell.inputs + i;
+                let name = format!("{name}.edge.{to}.{}.{}", term.input, term.operation.name);
+                let x = states[term.input];
+                let y = self.operation(x, &name, term.operation, stride);
+                let droppable = self.config.drop_path && y != x;
+                values.push(if droppable { self.graph.scale_images(y) } else { y });
+                sum.gates.push(term.gate);
+            }
+            states.push(self.graph.sum(values, sum, shape));
+        }
+        match cell.output {
+            CellOutput::Last => states[states.len() - 1],
+            CellOutput::Concat => self.graph.concat(states.split_off(cell.inputs)),
+        }
+    }
+
+    fn operation(&mut self, mut x: ValueId, name: &str, operation: &Operation, stride: usize) -> ValueId {
+        let channels = self.graph.shape(x).channels;
+        let bias = !self.config.affine;
+        for (i, layer) in operation.layers(stride).iter().enumerate() {
+            let name = format!("{name}.{i}");
+            x = match *layer {
+                Layer::Relu => self.graph.relu(x),
+                Layer::Conv { kernel } => self.graph.conv(x, &name, channels, Window::same(kernel, stride, 1), 1, bias),
+                Layer::Depthwise { kernel, dilation, strided } => {
+                    let window = Window::same(kernel, if strided { stride } else { 1 }, dilation);
+                    self.graph.conv(x, &name, channels, window, channels, false)
+                }
+                Layer::Pointwise => self.graph.conv(x, &name, channels, Window::valid(1, 1), 1, bias),
+                Layer::Norm => self.candidate_norm(x, &name),
+                Layer::AvgPool { kernel } => self.graph.avg_pool(x, Window::same(kernel, stride, 1)),
+                Layer::MaxPool { kernel } => self.graph.max_pool(x, Window::same(kernel, stride, 1)),
+                Layer::FactorizedReduction => self.factorized_reduction(x, &name, channels),
+            };
+        }
+        x
+    }
+}
