@@ -1,3 +1,25 @@
-//! The `gdas` command.
+//! The `gdas` command: flags become a validated configuration, one library call does the work, an exit code ends it.
+#![forbid(unsafe_code)]
 
-fn main() {}
+mod cli;
+mod commands;
+mod exit;
+mod flags;
+mod output;
+mod progress;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The search allocates and frees from several threads; mimalloc keeps them out of each other's way.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match cli::Cli::try_parse() {
+        Ok(cli) => exit::report(commands::run(cli)),
+        Err(error) => exit::parse_error(&error),
+    }
+}

@@ -1,7 +1,7 @@
 //! What a configuration is put together from, and what is said when it cannot be.
 #![allow(clippy::unwrap_used)]
 
-use gdas::config::{Auto, Config, EdgeOutput, Layer, SearchConfig, Undrawn, resolve, to_toml};
+use gdas::config::{Auto, Config, EdgeOutput, Layer, SearchConfig, Undrawn, resolve, task_of, to_toml};
 use serde_json::json;
 
 fn from_file(text: &str) -> Result<SearchConfig, String> {
@@ -22,6 +22,13 @@ fn every_preset_of_every_space_is_whole_and_valid() {
         let again = resolve::<SearchConfig>(&[Layer::file("config.toml", &to_toml(&config).unwrap()).unwrap()]);
         assert_eq!(again.unwrap(), config);
     }
+}
+
+#[test]
+fn a_file_of_another_task_is_refused() {
+    let text = to_toml(&from_file("").unwrap()).unwrap();
+    assert_eq!(task_of(&text).as_deref(), Some("search"));
+    assert!(error("task = \"train\"").starts_with("my.toml, line 1: unknown key `task`"));
 }
 
 #[test]

@@ -45,6 +45,9 @@ pub struct Preset {
 
 /// The configuration of one task.
 pub trait Config: Serialize + DeserializeOwned {
+    /// What it configures, as in `task = "search"`; files may say so, so that none is taken for another task's.
+    const TASK: &'static str;
+
     /// All presets; the first of a space (named `paper`) has every key, the others say where they differ from it.
     const PRESETS: &'static [Preset];
 
@@ -97,6 +100,9 @@ pub fn resolve<T: Config>(layers: &[Layer]) -> Result<T, ConfigError> {
     table.insert("space".to_string(), space.into());
     let mut config = read::<T>(&table, "preset", &Origin::Default)?;
     for entry in base[1..].iter().chain(layers).flat_map(|layer| &layer.entries) {
+        if entry.key == "task" && entry.value.as_str() == Some(T::TASK) {
+            continue;
+        }
         if !table.contains_key(&entry.key) {
             return Err(ConfigError::UnknownKey {
                 origin: entry.origin.clone(),
@@ -150,7 +156,14 @@ fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> Option<Str
         .map(|(_, candidate)| candidate.clone())
 }
 
-/// The configuration as a TOML file that gives the same configuration again.
+/// The configuration as a TOML file that gives the same configuration again, with its task in the first line.
 pub fn to_toml<T: Config>(config: &T) -> Result<String, ConfigError> {
-    toml::to_string(config).map_err(|error| ConfigError::Write(error.to_string()))
+    let keys = toml::to_string(config).map_err(|error| ConfigError::Write(error.to_string()))?;
+    Ok(format!("task = \"{}\"\n{keys}", T::TASK))
+}
+
+/// The task that a configuration file is for, where it says so.
+pub fn task_of(text: &str) -> Option<String> {
+    let table: toml::Table = text.parse().ok()?;
+    Some(table.get("task")?.as_str()?.to_string())
 }

@@ -136,6 +136,8 @@ macro_rules! preset {
 }
 
 impl Config for SearchConfig {
+    const TASK: &'static str = "search";
+
     const PRESETS: &'static [Preset] = &[
         preset!("nas-bench-201", "paper"),
         preset!("nas-bench-201", "quick"),

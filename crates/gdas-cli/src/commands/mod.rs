@@ -1,0 +1,22 @@
+//! One file per subcommand, each with its flags and a `run`.
+
+pub(crate) mod completions;
+pub(crate) mod genotype;
+pub(crate) mod man;
+pub(crate) mod resume;
+pub(crate) mod runs;
+pub(crate) mod search;
+
+use crate::cli::{Cli, Command};
+
+/// Does what the command line says.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Search(command) => search::run(&command),
+        Command::Resume(command) => resume::run(&command),
+        Command::Runs(command) => runs::run(command),
+        Command::Genotype(command) => genotype::run(command),
+        Command::Completions(command) => completions::run(&command),
+        Command::Man(command) => man::run(&command),
+    }
+}

@@ -1,0 +1,173 @@
+//! The keys of a search's configuration as flags. What is not given is left to the file and the preset.
+
+use clap::Args;
+use gdas::config::Auto;
+use serde::Serialize;
+
+/// One flag per key; see `gdas::config::SearchConfig` for their meaning.
+#[derive(Args, Serialize)]
+pub(crate) struct SearchFlags {
+    /// Data set: a name (`gdas data list`) or a path to images, an archive or a data file [default: digits]
+    #[arg(long, value_name = "NAME|PATH", help_heading = "What to search")]
+    data: Option<String>,
+    /// Values to start from: paper, quick, digits or smoke [default: digits for the digits, else quick]
+    #[arg(long, value_name = "NAME", help_heading = "What to search")]
+    preset: Option<String>,
+    /// Search space: nas-bench-201, nasnet or nasnet-frc [default: nas-bench-201]
+    #[arg(long, value_name = "NAME", help_heading = "What to search")]
+    space: Option<String>,
+    /// Algorithm
+    #[arg(long, value_name = "NAME", help_heading = "What to search")]
+    algorithm: Option<String>,
+    /// Seed of all randomness; the same seed gives the same result, bit for bit
+    #[arg(long, value_name = "N", help_heading = "What to search")]
+    seed: Option<u64>,
+
+    /// Passes over the training images
+    #[arg(long, value_name = "N", help_heading = "How long")]
+    epochs: Option<usize>,
+    /// Images per step, and as many again for alpha
+    #[arg(long, value_name = "N", help_heading = "How long")]
+    batch_size: Option<usize>,
+    /// End every epoch after so many steps
+    #[arg(long, value_name = "N|auto", help_heading = "How long")]
+    max_steps_per_epoch: Option<Auto>,
+
+    /// Channels of the first stage (C)
+    #[arg(long, value_name = "N", help_heading = "Supernet")]
+    channels: Option<usize>,
+    /// Cells per stage (N)
+    #[arg(long, value_name = "N", help_heading = "Supernet")]
+    cells: Option<usize>,
+    /// Scale and shift in the candidates' batch norm
+    #[arg(long, value_name = "BOOL", help_heading = "Supernet")]
+    affine: Option<bool>,
+    /// Running statistics in the candidates' batch norm
+    #[arg(long, value_name = "BOOL", help_heading = "Supernet")]
+    track_running_stats: Option<bool>,
+    /// What an edge hands on: all-gates or picked-gate
+    #[arg(long, value_name = "FORM", help_heading = "Supernet")]
+    edge_output: Option<String>,
+
+    /// Side length that images are brought to
+    #[arg(long, value_name = "PIXELS|auto", help_heading = "Data")]
+    image_size: Option<Auto>,
+    /// Who learns from what: auto, halves or train-and-half-test
+    #[arg(long, value_name = "RULE", help_heading = "Data")]
+    split: Option<String>,
+    /// Mirror training images half of the time
+    #[arg(long, value_name = "BOOL", help_heading = "Data")]
+    flip: Option<bool>,
+    /// Pad training images by so much, then crop
+    #[arg(long, value_name = "PIXELS|auto", help_heading = "Data")]
+    crop_padding: Option<Auto>,
+    /// Side of the square cut out of training images
+    #[arg(long, value_name = "PIXELS", help_heading = "Data")]
+    cutout: Option<usize>,
+
+    /// Learning rate of the weights at the start
+    #[arg(long, value_name = "RATE", help_heading = "Weights (SGD)")]
+    learning_rate: Option<f64>,
+    /// Learning rate of the weights at the end of the cosine
+    #[arg(long, value_name = "RATE", help_heading = "Weights (SGD)")]
+    learning_rate_min: Option<f64>,
+    /// Momentum
+    #[arg(long, value_name = "SHARE", help_heading = "Weights (SGD)")]
+    momentum: Option<f64>,
+    /// Nesterov's form of momentum
+    #[arg(long, value_name = "BOOL", help_heading = "Weights (SGD)")]
+    nesterov: Option<bool>,
+    /// Weight decay
+    #[arg(long, value_name = "RATE", help_heading = "Weights (SGD)")]
+    weight_decay: Option<f64>,
+    /// Largest norm of the gradient; 0: any
+    #[arg(long, value_name = "NORM", help_heading = "Weights (SGD)")]
+    clip_norm: Option<f64>,
+    /// Weights of operations not drawn in a step: skip (leave alone) or decay
+    #[arg(long, value_name = "RULE", help_heading = "Weights (SGD)")]
+    undrawn: Option<String>,
+
+    /// Learning rate of alpha
+    #[arg(long, value_name = "RATE", help_heading = "Alpha (Adam)")]
+    alpha_learning_rate: Option<f64>,
+    /// Decay rates of the two moments
+    #[arg(long, value_name = "B1,B2", value_parser = betas, help_heading = "Alpha (Adam)")]
+    alpha_betas: Option<Betas>,
+    /// Epsilon
+    #[arg(long, value_name = "X", help_heading = "Alpha (Adam)")]
+    alpha_epsilon: Option<f64>,
+    /// Weight decay of alpha
+    #[arg(long, value_name = "RATE", help_heading = "Alpha (Adam)")]
+    alpha_weight_decay: Option<f64>,
+    /// Standard deviation of alpha at the start
+    #[arg(long, value_name = "X", help_heading = "Alpha (Adam)")]
+    alpha_init_std: Option<f64>,
+    /// Temperature of the draw in the first epoch
+    #[arg(long, value_name = "TAU", help_heading = "Alpha (Adam)")]
+    tau_max: Option<f64>,
+    /// Temperature in the last epoch
+    #[arg(long, value_name = "TAU", help_heading = "Alpha (Adam)")]
+    tau_min: Option<f64>,
+
+    /// Threads; the result does not depend on it
+    #[arg(long, value_name = "N|auto", help_heading = "Machine")]
+    threads: Option<Auto>,
+    /// Seconds between checkpoints
+    #[arg(long, value_name = "S", help_heading = "Machine")]
+    checkpoint_seconds: Option<f64>,
+    /// Steps between lines of the event log; 0: epochs only
+    #[arg(long, value_name = "N", help_heading = "Machine")]
+    log_interval: Option<usize>,
+}
+
+type Betas = [f64; 2];
+
+fn betas(text: &str) -> Result<Betas, String> {
+    let numbers: Option<Vec<f64>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
+    match numbers.as_deref() {
+        Some([first, second]) => Ok([*first, *second]),
+        _ => Err("two numbers with a comma between them, as in 0.5,0.999".to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use gdas::config::{Layer, SearchConfig, resolve};
+
+    use super::SearchFlags;
+
+    #[derive(Parser)]
+    struct Only {
+        #[command(flatten)]
+        flags: SearchFlags,
+    }
+
+    /// Every key of the configuration has a flag, and every flag is a key.
+    #[test]
+    fn flags_and_keys_are_the_same_set() {
+        use clap::CommandFactory;
+        let config: SearchConfig = resolve(&[]).expect("defaults");
+        let config = toml::Table::try_from(&config).expect("a table");
+        let mut keys: Vec<String> = config.keys().map(|key| key.replace('_', "-")).collect();
+        let command = Only::command();
+        let mut flags: Vec<String> = command.get_arguments().filter_map(|a| a.get_long()).map(String::from).collect();
+        flags.retain(|flag| flag != "help");
+        keys.sort();
+        flags.sort();
+        assert_eq!(keys, flags);
+    }
+
+    #[test]
+    fn given_flags_and_no_others_reach_the_configuration() {
+        let only =
+            Only::parse_from(["x", "--alpha-betas", "0.1,0.2", "--threads", "auto", "--flip", "true", "--seed", "4"]);
+        let layer = Layer::flags(&only.flags).expect("a layer");
+        let config: SearchConfig = resolve(&[layer]).expect("valid");
+        assert_eq!((config.alpha_betas, config.flip, config.seed), ([0.1, 0.2], true, 4));
+        assert_eq!(
+            SearchConfig { alpha_betas: [0.5, 0.999], flip: false, seed: 0, ..config },
+            resolve(&[]).expect("valid")
+        );
+    }
+}

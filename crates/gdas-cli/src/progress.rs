@@ -1,0 +1,183 @@
+//! What a user sees while a run goes on: a bar on a terminal, lines elsewhere, JSON for machines, or nothing.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use gdas::run::{Event, Observer};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::cli::Display;
+use crate::output::{duration, note};
+
+/// Tells the user about a run; made by [`Progress::new`].
+pub(crate) enum Progress {
+    /// Redraws one line on the terminal.
+    Bar(Bar),
+    /// Writes a line per epoch to standard error.
+    Lines,
+    /// Writes every event to standard output as JSON.
+    Json,
+    /// Says only what must not be missed.
+    Quiet,
+}
+
+/// The line on the terminal.
+pub(crate) struct Bar {
+    line: ProgressBar,
+    epochs: usize,
+    steps: u64,
+}
+
+impl Progress {
+    pub(crate) fn new(display: Display) -> Self {
+        if display.json {
+            Self::Json
+        } else if display.quiet {
+            Self::Quiet
+        } else if io::stderr().is_terminal() {
+            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
+            let style = ProgressStyle::with_template("{prefix} [{bar:20}] {percent:>3} % {msg}");
+            if let Ok(style) = style {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar.enable_steady_tick(Duration::from_millis(500));
+            Self::Bar(Bar { line: bar, epochs: 0, steps: 0 })
+        } else {
+            Self::Lines
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn event(&mut self, event: &Event) {
+        match self {
+            Self::Bar(bar) => bar.event(event),
+            Self::Lines => {
+                if let Some(text) = describe(event) {
+                    note(text);
+                }
+            }
+            Self::Json => {
+                // A reader who has gone away is no reason to stop a search that may run for days.
+                if let Ok(text) = serde_json::to_string(event) {
+                    let _ = writeln!(io::stdout().lock(), "{text}");
+                }
+            }
+            Self::Quiet => {}
+        }
+        if let (Event::Warning { message }, Self::Json | Self::Quiet) = (event, &*self) {
+            note(format_args!("warning: {message}"));
+        }
+    }
+}
+
+impl Bar {
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::Started { epochs, steps_per_epoch, step, .. } => {
+                self.epochs = *epochs;
+                self.steps = (epochs * steps_per_epoch) as u64;
+                self.line.set_length(self.steps);
+                self.line.set_position(*step);
+                if let Some(text) = describe(event) {
+                    self.line.println(text);
+                }
+            }
+            Event::Step { epoch, step, train_loss, held_out_accuracy, tau, steps_per_second, .. } => {
+                self.line.set_prefix(format!("epoch {}/{}", epoch + 1, self.epochs));
+                self.line.set_position(*step);
+                let left = self.steps.saturating_sub(*step) as f64 / steps_per_second;
+                self.line.set_message(format!(
+                    "loss {train_loss:.3}, held-out {:.1} %, tau {tau:.2}, {steps_per_second:.1} steps/s, {} left",
+                    held_out_accuracy * 100.0,
+                    duration(left),
+                ));
+            }
+            Event::Epoch { epoch, step, train_loss, held_out_accuracy, tau, steps_per_second, eta_seconds, .. } => {
+                self.line.set_prefix(format!("epoch {}/{}", epoch + 1, self.epochs));
+                self.line.set_position(*step);
+                self.line.set_message(format!(
+                    "loss {train_loss:.3}, held-out {:.1} %, tau {tau:.2}, {steps_per_second:.1} steps/s, {} left",
+                    held_out_accuracy * 100.0,
+                    duration(*eta_seconds),
+                ));
+            }
+            Event::TrainEpoch { epoch, step, train_loss, test_accuracy, steps_per_second, eta_seconds, .. } => {
+                self.line.set_prefix(format!("epoch {}/{}", epoch + 1, self.epochs));
+                self.line.set_position(*step);
+                let test = test_accuracy.map_or_else(String::new, |a| format!("test {:.1} %, ", a * 100.0));
+                self.line.set_message(format!(
+                    "loss {train_loss:.3}, {test}{steps_per_second:.1} steps/s, {} left",
+                    duration(*eta_seconds)
+                ));
+            }
+            Event::Warning { message } => self.line.println(format!("warning: {message}")),
+            Event::Finished { .. } | Event::Interrupted { .. } => self.line.finish_and_clear(),
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        // An error message must not stand beside half a bar.
+        self.line.finish_and_clear();
+    }
+}
+
+/// An event as a line of text, if it is worth one.
+fn describe(event: &Event) -> Option<String> {
+    let text = match event {
+        Event::Started { task, algorithm, space, data, train_images, held_out_images, parameters, step, .. } => {
+            let from = if *step > 0 { format!(", going on from step {step}") } else { String::new() };
+            let what = if task == "search" { format!("{algorithm} on {space}") } else { task.clone() };
+            format!(
+                "{what}: {data}, {train_images} + {held_out_images} images, {:.2} M parameters{from}",
+                *parameters as f64 / 1e6
+            )
+        }
+        Event::Epoch {
+            epoch,
+            epochs,
+            train_loss,
+            train_accuracy,
+            held_out_loss,
+            held_out_accuracy,
+            tau,
+            steps_per_second,
+            eta_seconds,
+            ..
+        } => format!(
+            "epoch {:>w$}/{epochs}  loss {train_loss:.3}  accuracy {:.1} %  held-out loss {held_out_loss:.3}  \
+             accuracy {:.1} %  tau {tau:.2}  {steps_per_second:.1} steps/s  {} left",
+            epoch + 1,
+            train_accuracy * 100.0,
+            held_out_accuracy * 100.0,
+            duration(*eta_seconds),
+            w = epochs.to_string().len(),
+        ),
+        Event::TrainEpoch {
+            epoch,
+            epochs,
+            train_loss,
+            train_accuracy,
+            test_accuracy,
+            steps_per_second,
+            eta_seconds,
+            ..
+        } => {
+            let test = test_accuracy.map_or_else(String::new, |a| format!("test {:.2} %  ", a * 100.0));
+            format!(
+                "epoch {:>w$}/{epochs}  loss {train_loss:.3}  accuracy {:.1} %  {test}\
+                 {steps_per_second:.1} steps/s  {} left",
+                epoch + 1,
+                train_accuracy * 100.0,
+                duration(*eta_seconds),
+                w = epochs.to_string().len(),
+            )
+        }
+        Event::Warning { message } => format!("warning: {message}"),
+        _ => return None,
+    };
+    Some(text)
+}

@@ -1,0 +1,32 @@
+//! Signals set a flag; the library reads it at every step.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use gdas::run::Interrupt;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+/// Lets SIGINT (Ctrl-C), SIGTERM and SIGUSR1 ask for a stop at the next step. A second SIGINT does not wait for it.
+pub(crate) fn install() -> io::Result<Interrupt> {
+    let interrupt = Interrupt::default();
+    // The order matters: at the first SIGINT the shutdown is not armed yet.
+    let armed = Arc::new(AtomicBool::new(false));
+    flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&armed))?;
+    flag::register(SIGINT, armed)?;
+    for signal in signals() {
+        flag::register_usize(signal, interrupt.flag(), signal as usize)?;
+    }
+    Ok(interrupt)
+}
+
+#[cfg(unix)]
+fn signals() -> [i32; 3] {
+    [SIGINT, SIGTERM, signal_hook::consts::SIGUSR1]
+}
+
+#[cfg(not(unix))]
+fn signals() -> [i32; 2] {
+    [SIGINT, SIGTERM]
+}
