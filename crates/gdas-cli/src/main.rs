@@ -7,6 +7,7 @@ mod exit;
 mod flags;
 mod output;
 mod progress;
+mod show;
 mod signals;
 
 use std::process::ExitCode;

@@ -1,9 +1,9 @@
 //! Neural architecture search by gradient descent (GDAS), on Burn.
 #![forbid(unsafe_code)]
 
-pub mod config;
 pub mod algorithms;
 pub mod benchmark;
+pub mod config;
 pub mod cost;
 pub mod network;
 pub mod pickle;
@@ -11,3 +11,5 @@ pub mod report;
 pub mod rng;
 pub mod run;
 pub mod space;
+
+pub use gdas_kernels::graph;

@@ -1,10 +1,11 @@
 use anyhow::Context;
 use clap::{Args, Subcommand};
+use gdas::cost;
 use gdas::space::{Genotype, Space};
 use serde_json::json;
 
 use crate::exit::Usage;
-use crate::output;
+use crate::{output, show};
 
 /// Read, check and describe genotypes (cells as text)
 #[derive(Subcommand)]
@@ -15,6 +16,7 @@ use crate::output;
 pub(crate) enum GenotypeCommand {
     Parse(Parse),
     Validate(Validate),
+    Describe(Describe),
 }
 
 /// Read a genotype in any known form and print it in the benchmark's form (or as JSON)
@@ -42,6 +44,77 @@ pub(crate) struct Validate {
     space: Option<String>,
 }
 
+/// Draw the cells, and count parameters and multiply-adds of the network built from them
+#[derive(Args)]
+#[command(after_help = "Counted as NAS-Bench-201 does: one multiply-add is one unit, auxiliary heads are left out.
+
+Examples:
+  gdas genotype describe GDAS_V1
+  gdas genotype describe digits-1 --channels 16 --cells 5 --classes 100 --json")]
+pub(crate) struct Describe {
+    /// The text, a published name, a file with the text in it, or a finished run
+    genotype: String,
+    /// Channels of the first stage [default: 16 in NAS-Bench-201, else 36]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    channels: Option<u16>,
+    /// Cells per stage [default: 5 in NAS-Bench-201, else 6]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    cells: Option<u16>,
+    /// Height and width of the images
+    #[arg(long, value_name = "PIXELS", default_value = "32", value_parser = clap::value_parser!(u16).range(8..=224))]
+    image_size: u16,
+    /// Number of classes
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    classes: u32,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn describe(command: &Describe) -> anyhow::Result<()> {
+    let genotype = read(&command.genotype)?;
+    let space = space(genotype.space)?;
+    let published = show::Size::published(&space);
+    let size = show::Size {
+        channels: command.channels.map_or(published.channels, usize::from),
+        cells: command.cells.map_or(published.cells, usize::from),
+        image_size: command.image_size.into(),
+        classes: command.classes as usize,
+        ..published
+    };
+    let cost = show::network_cost(&space, &genotype, size);
+    if command.json {
+        return output::json(&json!({
+            "text": genotype.to_string(),
+            "space": space.name,
+            "parameter_free": genotype.parameter_free_share(),
+            "channels": size.channels,
+            "cells": size.cells,
+            "image_size": size.image_size,
+            "classes": size.classes,
+            "parameters": cost.params,
+            "multiply_adds": cost.multiply_adds,
+        }));
+    }
+    output::line(&genotype)?;
+    output::line(format_args!("\n{}\n", show::drawing(&genotype)?))?;
+    let rows = [
+        ("space", space.description.to_string()),
+        ("parameter-free edges", output::percent(genotype.parameter_free_share())),
+        (
+            "network",
+            format!(
+                "C = {}, N = {}, {} classes, {}x{} pixels",
+                size.channels, size.cells, size.classes, size.image_size, size.image_size
+            ),
+        ),
+        ("parameters", cost::readable(cost.params)),
+        ("multiply-adds", cost::readable(cost.multiply_adds)),
+    ];
+    let rows: Vec<_> = rows.into_iter().map(|(key, value)| vec![key.to_string(), value]).collect();
+    Ok(output::line(output::table(&rows))?)
+}
+
 pub(crate) fn run(command: GenotypeCommand) -> anyhow::Result<()> {
     match command {
         GenotypeCommand::Parse(command) => {
@@ -55,8 +128,9 @@ pub(crate) fn run(command: GenotypeCommand) -> anyhow::Result<()> {
             let genotype = read(&command.genotype)?;
             let space = space(command.space.as_deref().unwrap_or(genotype.space))?;
             genotype.check(&space)?;
-            Ok(output::line(format_args!("a cell of {}", space.name))?)
+            Ok(output::line(format_args!("a genotype of {}", space.name))?)
         }
+        GenotypeCommand::Describe(command) => describe(&command),
     }
 }
 

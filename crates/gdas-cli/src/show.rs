@@ -1,0 +1,75 @@
+//! How a genotype is shown: its text, what it costs, and its picture.
+
+use std::io::{self, IsTerminal};
+
+use gdas::cost::{self, Cost};
+use gdas::graph::Shape;
+use gdas::network::{NetworkConfig, Stem, derive};
+use gdas::report::{TerminalStyle, genotype_pictures};
+use gdas::space::{Genotype, Skeleton, Space};
+
+/// The network that a genotype is built into when it is trained or counted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    /// Channels of the first stage.
+    pub(crate) channels: usize,
+    /// Cells per stage.
+    pub(crate) cells: usize,
+    /// Height and width of the images.
+    pub(crate) image_size: usize,
+    /// Channels of the images.
+    pub(crate) image_channels: usize,
+    /// Number of classes.
+    pub(crate) classes: usize,
+}
+
+impl Size {
+    /// The published size of networks of this space on CIFAR-10.
+    pub(crate) fn published(space: &Space) -> Self {
+        let (channels, cells) = if space.skeleton == Skeleton::Residual { (16, 5) } else { (36, 6) };
+        Self { channels, cells, image_size: 32, image_channels: 3, classes: 10 }
+    }
+}
+
+/// Parameters and multiply-adds of the network of this genotype.
+pub(crate) fn network_cost(space: &Space, genotype: &Genotype, size: Size) -> Cost {
+    let config = NetworkConfig {
+        image: Shape::new(size.image_size, size.image_size, size.image_channels),
+        classes: size.classes,
+        channels: size.channels,
+        stem: Stem::for_size(size.image_size),
+        affine: true,
+        track: true,
+        auxiliary: false,
+        drop_path: false,
+    };
+    cost::network(&derive(space, &space.derived_blocks(size.cells), &config, genotype))
+}
+
+/// The cells as drawn in a terminal.
+pub(crate) fn drawing(genotype: &Genotype) -> anyhow::Result<String> {
+    let style = TerminalStyle { ascii: !unicode(), colour: colour(), width: 100 };
+    let pictures = genotype_pictures(genotype, false)?;
+    let alone = pictures.len() == 1;
+    let text = pictures.into_iter().map(|picture| {
+        let title = if alone { String::new() } else { format!("{}\n", picture.title) };
+        format!("{title}{}", picture.without_none().to_text(style))
+    });
+    Ok(text.collect::<Vec<_>>().join("\n").trim_end().to_string())
+}
+
+/// Whether the locale can show more than ASCII; one that is not set is taken to.
+fn unicode() -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+    locale.is_none_or(|value| {
+        let value = value.to_lowercase();
+        value.contains("utf-8") || value.contains("utf8")
+    })
+}
+
+/// Whether standard output is a terminal whose user wants colours.
+fn colour() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

@@ -1,0 +1,158 @@
+//! What the program says: help, results, complaints and exit codes.
+
+mod command;
+
+use std::fs;
+
+use command::{gdas, outcome, succeed};
+
+const CELL: &str = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|skip_connect~0|none~1|avg_pool_3x3~2|";
+
+/// Every command and subcommand, found by asking the program.
+fn all_commands() -> Vec<Vec<String>> {
+    let here = std::path::Path::new(".");
+    let mut found = Vec::new();
+    let mut open = vec![Vec::<String>::new()];
+    while let Some(path) = open.pop() {
+        let mut arguments: Vec<&str> = path.iter().map(String::as_str).collect();
+        arguments.push("--help");
+        let help = succeed(here, &arguments);
+        let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+        let names = listed.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+        for name in names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help") {
+            open.push(path.iter().cloned().chain([name.to_string()]).collect());
+        }
+        found.push(path);
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn every_command_has_help_with_examples() {
+    let commands = all_commands();
+    assert!(commands.len() > 8, "{commands:?}");
+    for path in commands {
+        let mut arguments: Vec<&str> = path.iter().map(String::as_str).collect();
+        arguments.push("--help");
+        let help = succeed(std::path::Path::new("."), &arguments);
+        assert!(help.contains("Examples:\n  gdas "), "gdas {path:?} has no examples");
+        let name = if path.is_empty() { "gdas".to_string() } else { path.join("-") };
+        insta::assert_snapshot!(format!("help-{name}"), help);
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_code_2() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    fs::write(dir.path().join("my.toml"), "seed = 1\nepoch = 3\n").expect("write");
+    fs::write(dir.path().join("bad.toml"), "seed = \n").expect("write");
+    fs::write(dir.path().join("range.toml"), "\n\ntau_min = 20\n").expect("write");
+    let cases: [&[&str]; 12] = [
+        &["serch"],
+        &["search", "--epoch", "3"],
+        &["search", "--epochs", "many"],
+        &["search", "--epochs", "0"],
+        &["search", "--preset", "fast"],
+        &["search", "--space", "darts"],
+        &["search", "--alpha-betas", "0.5"],
+        &["search", "--config", "my.toml"],
+        &["search", "--config", "bad.toml"],
+        &["search", "--config", "range.toml"],
+        &["search", "--config", "absent.toml"],
+        &["genotype", "validate", CELL, "--space", "darts"],
+    ];
+    let text: Vec<String> = cases.iter().map(|arguments| outcome(dir.path(), arguments)).collect();
+    assert!(text.iter().all(|text| text.contains("\nexit code 2\n")), "{text:#?}");
+    insta::assert_snapshot!(text.join("\n"));
+    assert!(!dir.path().join("runs").exists(), "a mistake leaves nothing behind");
+}
+
+#[test]
+fn failures_end_with_code_1() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    fs::write(dir.path().join("cell.txt"), "|nor_conv_3x3~0|+|nor_conv_3x3~0").expect("write");
+    let cases: [&[&str]; 8] = [
+        &["resume", "nothing"],
+        &["runs", "show", "nothing"],
+        &["genotype", "parse", "|conv~0|"],
+        &["genotype", "parse", "|nor_conv_3x3~1|+|none~0|none~1|+|none~0|none~1|none~2|"],
+        &["genotype", "parse", "cell.txt"],
+        &["genotype", "validate", CELL, "--space", "nasnet"],
+        &["genotype", "describe", ""],
+        &["man", "--all", "cell.txt/man"],
+    ];
+    let text: Vec<String> = cases.iter().map(|arguments| outcome(dir.path(), arguments)).collect();
+    assert!(text.iter().all(|text| text.contains("\nexit code 1\n")), "{text:#?}");
+    insta::assert_snapshot!(text.join("\n"));
+}
+
+#[test]
+fn genotypes_are_read_checked_and_drawn() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    fs::write(dir.path().join("cell.txt"), format!("{CELL}\n")).expect("write");
+    let cases: [&[&str]; 6] = [
+        &["genotype", "parse", "GDAS_V1"],
+        &["genotype", "parse", "cell.txt", "--json"],
+        &["genotype", "validate", "cell.txt"],
+        &["genotype", "describe", "cell.txt"],
+        &["genotype", "describe", "cell.txt", "--classes", "100", "--json"],
+        &["genotype", "describe", "DARTS_V2"],
+    ];
+    let text: Vec<String> = cases.iter().map(|arguments| outcome(dir.path(), arguments)).collect();
+    assert!(text.iter().all(|text| text.contains("\nexit code 0\n")), "{text:#?}");
+    insta::assert_snapshot!(text.join("\n"));
+}
+
+#[test]
+fn the_configuration_can_be_looked_at_first() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let text = outcome(dir.path(), &["search", "--data", "cifar10", "--preset", "paper", "--print-config"]);
+    insta::assert_snapshot!(text);
+    // What is printed is a file that gives the same again, and a flag wins over it.
+    fs::write(dir.path().join("all.toml"), text.split_once("--- stdout\n").expect("output").1).expect("write");
+    let again = succeed(dir.path(), &["search", "--config", "all.toml", "--print-config"]);
+    assert!(text.ends_with(&again), "{again}");
+    let changed = succeed(dir.path(), &["search", "--config", "all.toml", "--seed", "7", "--print-config"]);
+    assert_eq!(changed, again.replace("seed = 0", "seed = 7"));
+}
+
+#[test]
+fn completions_and_manual_pages_are_made() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = succeed(dir.path(), &["completions", shell]);
+        assert!(script.contains("alpha-weight-decay"), "{shell}");
+    }
+    assert!(succeed(dir.path(), &["man"]).contains(".SH SYNOPSIS"));
+    succeed(dir.path(), &["man", "--all", "pages"]);
+    let page = fs::read_to_string(dir.path().join("pages/gdas-search.1")).expect("a page per command");
+    assert!(page.contains("Temperature of the draw"));
+}
+
+#[test]
+fn no_runs_is_no_error() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    insta::assert_snapshot!(outcome(dir.path(), &["runs", "list"]), @r"
+    gdas runs list
+    exit code 0
+    --- stderr
+    no runs in runs; `gdas search` starts one, --runs looks elsewhere
+    ");
+}
+
+/// `gdas completions bash | head -1` is no failure.
+#[cfg(unix)]
+#[test]
+fn a_reader_who_leaves_early_is_no_error() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let mut child = gdas(dir.path())
+        .args(["completions", "bash"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+}
