@@ -31,7 +31,7 @@ pub(crate) struct SearchFlags {
     batch_size: Option<usize>,
     /// End every epoch after so many steps
     #[arg(long, value_name = "N|auto", help_heading = "How long")]
-    max_steps_per_epoch: Option<Auto>,
+    max_steps_per_epoch: Option<Auto<usize>>,
 
     /// Channels of the first stage (C)
     #[arg(long, value_name = "N", help_heading = "Supernet")]
@@ -51,16 +51,16 @@ pub(crate) struct SearchFlags {
 
     /// Side length that images are brought to
     #[arg(long, value_name = "PIXELS|auto", help_heading = "Data")]
-    image_size: Option<Auto>,
+    image_size: Option<Auto<usize>>,
     /// Who learns from what: auto, halves or train-and-half-test
     #[arg(long, value_name = "RULE", help_heading = "Data")]
     split: Option<String>,
-    /// Mirror training images half of the time
-    #[arg(long, value_name = "BOOL", help_heading = "Data")]
-    flip: Option<bool>,
+    /// Mirror training images half of the time; auto: unless they are digits
+    #[arg(long, value_name = "BOOL|auto", help_heading = "Data")]
+    flip: Option<Auto<bool>>,
     /// Pad training images by so much, then crop
     #[arg(long, value_name = "PIXELS|auto", help_heading = "Data")]
-    crop_padding: Option<Auto>,
+    crop_padding: Option<Auto<usize>>,
     /// Side of the square cut out of training images
     #[arg(long, value_name = "PIXELS", help_heading = "Data")]
     cutout: Option<usize>,
@@ -111,7 +111,7 @@ pub(crate) struct SearchFlags {
 
     /// Threads; the result does not depend on it
     #[arg(long, value_name = "N|auto", help_heading = "Machine")]
-    threads: Option<Auto>,
+    threads: Option<Auto<usize>>,
     /// Seconds between checkpoints
     #[arg(long, value_name = "S", help_heading = "Machine")]
     checkpoint_seconds: Option<f64>,
@@ -133,7 +133,7 @@ fn betas(text: &str) -> Result<Betas, String> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use gdas::config::{Layer, SearchConfig, resolve};
+    use gdas::config::{Auto, Layer, SearchConfig, resolve};
 
     use super::SearchFlags;
 
@@ -164,9 +164,9 @@ mod tests {
             Only::parse_from(["x", "--alpha-betas", "0.1,0.2", "--threads", "auto", "--flip", "true", "--seed", "4"]);
         let layer = Layer::flags(&only.flags).expect("a layer");
         let config: SearchConfig = resolve(&[layer]).expect("valid");
-        assert_eq!((config.alpha_betas, config.flip, config.seed), ([0.1, 0.2], true, 4));
+        assert_eq!((config.alpha_betas, config.flip, config.seed), ([0.1, 0.2], Auto::Is(true), 4));
         assert_eq!(
-            SearchConfig { alpha_betas: [0.5, 0.999], flip: false, seed: 0, ..config },
+            SearchConfig { alpha_betas: [0.5, 0.999], flip: Auto::Auto, seed: 0, ..config },
             resolve(&[]).expect("valid")
         );
     }

@@ -49,7 +49,7 @@ fn flags_win_over_the_file_and_the_file_over_the_preset() {
     let flags = Layer::flags(&json!({ "seed": 9, "batch_size": 8 })).unwrap();
     let config: SearchConfig = resolve(&[file, flags]).unwrap();
     assert_eq!((config.epochs, config.seed, config.batch_size, config.learning_rate), (7, 9, 8, 1.0));
-    assert_eq!((config.data.as_str(), config.preset.as_str(), config.flip), ("digits", "digits", false));
+    assert_eq!((config.data.as_str(), config.preset.as_str(), config.flip), ("digits", "digits", Auto::Auto));
     assert_eq!(config.threads, Auto::Auto);
 }
 
@@ -95,6 +95,10 @@ fn mistakes_are_named_with_their_place() {
         error("threads = \"all\""),
         "my.toml, line 1: `threads`: invalid value: string \"all\", expected a count or \"auto\""
     );
+    assert_eq!(
+        error("flip = 1"),
+        "my.toml, line 1: `flip`: invalid value: integer `1`, expected true, false or \"auto\""
+    );
 }
 
 #[test]
@@ -133,4 +137,20 @@ fn values_out_of_range_are_refused() {
     let flags = Layer::flags(&json!({ "tau_max": -1.0 })).unwrap();
     let message = resolve::<SearchConfig>(&[flags]).unwrap_err().to_string();
     assert_eq!(message, "flag --tau-max: `tau_max` is -1.0, but must be above 0 and at most 1000000");
+}
+
+proptest::proptest! {
+    /// Whatever a file says, the answer is a configuration or an error with a place.
+    #[test]
+    fn no_file_makes_the_reader_panic(
+        key in "[a-z_]{1,12}|epochs|threads|data|alpha_betas|preset|space|task",
+        value in "\\PC{0,12}|-?[0-9]{1,22}|[0-9.e-]{1,8}|nan|\"[a-z0-9-]{0,8}\"|\\[[0-9., ]{0,9}\\]|\\{ a = 1 \\}",
+        noise in "\\PC{0,20}",
+    ) {
+        for text in [format!("{key} = {value}\n"), format!("{noise}\n{key} = {value}"), noise.clone()] {
+            if let Err(message) = from_file(&text) {
+                proptest::prop_assert!(message.starts_with("my.toml, line ") || message.starts_with("defaults"), "{}", message);
+            }
+        }
+    }
 }

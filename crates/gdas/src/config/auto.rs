@@ -1,84 +1,126 @@
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
+use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A number, or `"auto"` for one that follows from the data or the machine.
+/// A value, or `"auto"` for one that follows from the data or the machine.
+///
+/// ```
+/// use gdas::config::Auto;
+/// assert_eq!("auto".parse::<Auto<usize>>()?.or(8), 8);
+/// assert_eq!("3".parse::<Auto<usize>>()?.or(8), 3);
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Auto {
+pub enum Auto<T> {
     /// Left to the program; the key's description says to what.
     Auto,
-    /// This number.
-    Is(usize),
+    /// This value.
+    Is(T),
 }
 
-impl Auto {
-    /// The number, or what `auto` stands for.
-    pub fn or(self, auto: usize) -> usize {
+impl<T> Auto<T> {
+    /// The value, or what `auto` stands for.
+    pub fn or(self, auto: T) -> T {
         match self {
             Self::Auto => auto,
-            Self::Is(number) => number,
+            Self::Is(value) => value,
         }
     }
 }
 
-impl FromStr for Auto {
+/// What can be left to the program: a count or a switch.
+pub trait AutoValue: Copy + FromStr + fmt::Display + Serialize {
+    /// What it is called in messages.
+    const NAME: &'static str;
+
+    /// From a number of a file.
+    fn from_count(_: u64) -> Option<Self> {
+        None
+    }
+
+    /// From `true` or `false` in a file.
+    fn from_switch(_: bool) -> Option<Self> {
+        None
+    }
+}
+
+impl AutoValue for usize {
+    const NAME: &'static str = "a count";
+
+    fn from_count(count: u64) -> Option<Self> {
+        count.try_into().ok()
+    }
+}
+
+impl AutoValue for bool {
+    const NAME: &'static str = "true, false";
+
+    fn from_switch(switch: bool) -> Option<Self> {
+        Some(switch)
+    }
+}
+
+impl<T: AutoValue> FromStr for Auto<T> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "auto" => Ok(Self::Auto),
-            number => number.parse().map(Self::Is).map_err(|_| format!("`{number}` is neither a count nor auto")),
+            value => value.parse().map(Self::Is).map_err(|_| format!("expected {} or auto", T::NAME)),
         }
     }
 }
 
-impl fmt::Display for Auto {
+impl<T: AutoValue> fmt::Display for Auto<T> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Self::Auto => f.write_str("auto"),
-            Self::Is(number) => write!(f, "{number}"),
+            Self::Is(value) => write!(f, "{value}"),
         }
     }
 }
 
-impl Serialize for Auto {
+impl<T: AutoValue> Serialize for Auto<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Auto => serializer.serialize_str("auto"),
-            Self::Is(number) => number.serialize(serializer),
+            Self::Is(value) => value.serialize(serializer),
         }
     }
 }
 
-impl<'de> Deserialize<'de> for Auto {
+impl<'de, T: AutoValue> Deserialize<'de> for Auto<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl serde::de::Visitor<'_> for Visitor {
-            type Value = Auto;
+        deserializer.deserialize_any(Visitor(PhantomData))
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a count or \"auto\"")
-            }
+struct Visitor<T>(PhantomData<T>);
 
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Auto, E> {
-                if text == "auto" {
-                    Ok(Auto::Auto)
-                } else {
-                    Err(E::invalid_value(serde::de::Unexpected::Str(text), &self))
-                }
-            }
+impl<T: AutoValue> serde::de::Visitor<'_> for Visitor<T> {
+    type Value = Auto<T>;
 
-            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Auto, E> {
-                Ok(Auto::Is(number as usize))
-            }
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} or \"auto\"", T::NAME)
+    }
 
-            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Auto, E> {
-                usize::try_from(number)
-                    .map(Auto::Is)
-                    .map_err(|_| E::invalid_value(serde::de::Unexpected::Signed(number), &self))
-            }
-        }
-        deserializer.deserialize_any(Visitor)
+    fn visit_str<E: Error>(self, text: &str) -> Result<Auto<T>, E> {
+        if text == "auto" { Ok(Auto::Auto) } else { Err(E::invalid_value(Unexpected::Str(text), &self)) }
+    }
+
+    fn visit_bool<E: Error>(self, switch: bool) -> Result<Auto<T>, E> {
+        T::from_switch(switch).map(Auto::Is).ok_or_else(|| E::invalid_type(Unexpected::Bool(switch), &self))
+    }
+
+    fn visit_u64<E: Error>(self, count: u64) -> Result<Auto<T>, E> {
+        T::from_count(count).map(Auto::Is).ok_or_else(|| E::invalid_type(Unexpected::Unsigned(count), &self))
+    }
+
+    fn visit_i64<E: Error>(self, count: i64) -> Result<Auto<T>, E> {
+        let value = u64::try_from(count).ok().and_then(T::from_count);
+        value.map(Auto::Is).ok_or_else(|| E::invalid_value(Unexpected::Signed(count), &self))
     }
 }

@@ -59,13 +59,13 @@ pub struct SearchConfig {
     /// A known data set's name, or a path to images.
     pub data: String,
     /// Images are brought to this many pixels in height and width; `auto`: the data's own size.
-    pub image_size: Auto,
+    pub image_size: Auto<usize>,
     /// Which images teach what.
     pub split: Split,
-    /// Training images are mirrored half of the time.
-    pub flip: bool,
+    /// Training images are mirrored half of the time; `auto`: unless that changes their meaning (digits, letters).
+    pub flip: Auto<bool>,
     /// Training images are padded by so many pixels, then cropped; `auto`: an eighth of the image's size.
-    pub crop_padding: Auto,
+    pub crop_padding: Auto<usize>,
     /// Side of the square that is cut out of training images; 0: none.
     pub cutout: usize,
 
@@ -85,7 +85,7 @@ pub struct SearchConfig {
     /// Images per step, as many again for alpha.
     pub batch_size: usize,
     /// An epoch ends after so many steps; `auto`: after all images.
-    pub max_steps_per_epoch: Auto,
+    pub max_steps_per_epoch: Auto<usize>,
 
     /// Learning rate of the weights at the start; falls along a cosine, step by step.
     pub learning_rate: f64,
@@ -118,7 +118,7 @@ pub struct SearchConfig {
     pub tau_min: f64,
 
     /// Threads; `auto`: one per core. Results do not depend on it.
-    pub threads: Auto,
+    pub threads: Auto<usize>,
     /// Seconds between checkpoints. Results do not depend on it.
     pub checkpoint_seconds: f64,
     /// Every so many steps one goes into the event log; 0: none. Results do not depend on it.
@@ -163,7 +163,7 @@ impl Config for SearchConfig {
         let count = |key, value: usize, low: usize, high: usize| {
             if (low..=high).contains(&value) { Ok(()) } else { wrong(key, format!("between {low} and {high}")) }
         };
-        let auto = |key, value: Auto, low: usize, high: usize| {
+        let auto = |key, value: Auto<usize>, low: usize, high: usize| {
             if (low..=high).contains(&value.or(low)) {
                 Ok(())
             } else {
