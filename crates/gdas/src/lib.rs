@@ -5,6 +5,7 @@ pub mod algorithms;
 pub mod benchmark;
 pub mod config;
 pub mod cost;
+pub mod export;
 pub mod network;
 pub mod pickle;
 pub mod report;

@@ -1,0 +1,214 @@
+//! Trained networks for other programs: ONNX, safetensors, a PyTorch module.
+//!
+//! All of them write the *network in use*: its main output, without auxiliary heads and without drop-path, with
+//! batch normalisation in evaluation mode. A normalisation that keeps no running statistics normalises by the batch at
+//! hand in evaluation, too (as the engine and PyTorch do), so the prediction for an image then depends on the other
+//! images of its batch; [`depends_on_batch`] tells.
+//!
+//! # Names and shapes of arrays
+//!
+//! Names are those of the [`Graph`]'s parameters; running statistics are `{normalisation}.running_mean` and
+//! `.running_var`. Arrays have PyTorch's layout:
+//!
+//! | array | shape |
+//! | --- | --- |
+//! | weight of a convolution | `[out, in / groups, kernel height, kernel width]` |
+//! | weight of the classifier | `[classes, channels]` |
+//! | bias, scale, shift, statistics | `[channels]` |
+
+mod onnx;
+mod protobuf;
+mod pytorch;
+mod safetensors;
+
+pub use onnx::{OPSET, to_onnx};
+pub use pytorch::to_pytorch;
+pub use safetensors::{from_safetensors, to_safetensors};
+
+use gdas_kernels::graph::{Graph, Op, ParamId};
+
+/// The numbers of a network, in the engine's layout.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Weights {
+    /// In the order of [`Graph::params`], each in the shape of its description.
+    pub params: Vec<Vec<f32>>,
+    /// In the order of [`Graph::norms`]: mean followed by variance; empty where no running statistics are kept.
+    pub running: Vec<Vec<f32>>,
+}
+
+/// Why a network could not be exported or read back.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// A graph of a search, with gates.
+    #[error("the network still has gates; export the network of a genotype, not a sampled supernet")]
+    Gates,
+    /// A graph without result.
+    #[error("the network has no output")]
+    NoOutput,
+    /// Weights that belong to another network.
+    #[error(
+        "array `{name}` has {found} numbers where the network needs {expected}; the weights belong to another network"
+    )]
+    Length {
+        /// Name of the array.
+        name: String,
+        /// Numbers needed.
+        expected: usize,
+        /// Numbers found.
+        found: usize,
+    },
+    /// Not as many arrays as the network has.
+    #[error("{found} {what} where the network has {expected}; the weights belong to another network")]
+    Count {
+        /// "parameters" or "normalisations".
+        what: &'static str,
+        /// Needed.
+        expected: usize,
+        /// Found.
+        found: usize,
+    },
+    /// An array that a file lacks.
+    #[error("the file has no array `{name}`; it belongs to another network")]
+    Missing {
+        /// Its name.
+        name: String,
+    },
+    /// An array of another shape or type.
+    #[error("array `{name}` is {found}, the network needs {expected}")]
+    Mismatch {
+        /// Its name.
+        name: String,
+        /// Shape and type needed.
+        expected: String,
+        /// Shape and type found.
+        found: String,
+    },
+    /// A file that cannot be read or written as safetensors.
+    #[error("not a safetensors file: {0}")]
+    Format(String),
+    /// A pool whose window is spread, which no target format has.
+    #[error("a pool with dilation {0:?} cannot be exported")]
+    DilatedPool([usize; 2]),
+}
+
+impl Weights {
+    /// Verifies that the arrays are those of `graph`.
+    pub fn check(&self, graph: &Graph) -> Result<(), ExportError> {
+        let count = |what, expected, found| {
+            if expected == found { Ok(()) } else { Err(ExportError::Count { what, expected, found }) }
+        };
+        count("parameters", graph.params.len(), self.params.len())?;
+        count("normalisations", graph.norms.len(), self.running.len())?;
+        let params = graph.params.iter().zip(&self.params).map(|(spec, values)| (&spec.name, spec.len(), values.len()));
+        let norms = graph
+            .norms
+            .iter()
+            .zip(&self.running)
+            .map(|(spec, values)| (&spec.name, if spec.track { 2 * spec.channels } else { 0 }, values.len()));
+        match params.chain(norms).find(|(_, expected, found)| expected != found) {
+            Some((name, expected, found)) => Err(ExportError::Length { name: name.clone(), expected, found }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether a prediction depends on the other images of its batch: true if some normalisation on the way to the main
+/// output keeps no running statistics.
+pub fn depends_on_batch(graph: &Graph) -> bool {
+    in_use(graph).iter().zip(&graph.nodes).any(|(used, node)| match node.op {
+        Op::Norm { norm, .. } => *used && !graph.norms[norm].track,
+        _ => false,
+    })
+}
+
+/// Per node, whether the main output needs it.
+fn in_use(graph: &Graph) -> Vec<bool> {
+    let mut used = vec![false; graph.nodes.len()];
+    if let Some(&main) = graph.outputs.first() {
+        used[main] = true;
+        for index in (0..=main).rev() {
+            if used[index] {
+                graph.nodes[index].inputs.iter().for_each(|&input| used[input] = true);
+            }
+        }
+        // The images are an input of the exported network, whether it reads them or not.
+        used[0] = true;
+    }
+    used
+}
+
+/// Common conditions of every export; the result tells which nodes the main output needs.
+fn exportable(graph: &Graph) -> Result<Vec<bool>, ExportError> {
+    if graph.outputs.is_empty() {
+        return Err(ExportError::NoOutput);
+    }
+    if graph.gates > 0 {
+        return Err(ExportError::Gates);
+    }
+    for node in &graph.nodes {
+        if let Op::AvgPool(window) | Op::MaxPool(window) = &node.op
+            && window.dilation != [1, 1]
+        {
+            return Err(ExportError::DilatedPool(window.dilation));
+        }
+    }
+    Ok(in_use(graph))
+}
+
+/// Whether node `index` is the classifier: a 1x1 convolution of a 1x1 value that is an output.
+fn is_linear(graph: &Graph, index: usize) -> bool {
+    let node = &graph.nodes[index];
+    let single = |value: usize| (graph.shape(value).height, graph.shape(value).width) == (1, 1);
+    matches!(&node.op, Op::Conv { window, groups: 1, .. } if window.kernel == [1, 1] && window.padding == [0, 0])
+        && graph.outputs.contains(&index)
+        && single(node.inputs[0])
+}
+
+/// Shape of a parameter in PyTorch's layout, and whether it is a convolution's or a classifier's weight.
+fn portable_shape(graph: &Graph, param: ParamId) -> Vec<usize> {
+    let shape = &graph.params[param].shape;
+    match shape[..] {
+        [kh, kw, input, output] => {
+            let is_classifier = graph.nodes.iter().enumerate().any(|(index, node)| {
+                matches!(node.op, Op::Conv { weight, .. } if weight == param) && is_linear(graph, index)
+            });
+            if is_classifier { vec![output, input] } else { vec![output, input, kh, kw] }
+        }
+        _ => shape.clone(),
+    }
+}
+
+/// Turns `[kh, kw, in, out]` into `[out, in, kh, kw]`; arrays of another rank stay as they are.
+fn to_portable(shape: &[usize], values: &[f32]) -> Vec<f32> {
+    let [kh, kw, input, output] = shape[..] else { return values.to_vec() };
+    let mut out = Vec::with_capacity(values.len());
+    for o in 0..output {
+        for i in 0..input {
+            for k in 0..kh * kw {
+                out.push(values[(k * input + i) * output + o]);
+            }
+        }
+    }
+    out
+}
+
+/// The inverse of [`to_portable`]; `shape` is the engine's.
+fn from_portable(shape: &[usize], values: &[f32]) -> Vec<f32> {
+    let [kh, kw, input, output] = shape[..] else { return values.to_vec() };
+    let mut out = vec![0.0; values.len()];
+    let mut read = values.iter();
+    for o in 0..output {
+        for i in 0..input {
+            for k in 0..kh * kw {
+                if let Some(&value) = read.next() {
+                    out[(k * input + i) * output + o] = value;
+                }
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;
