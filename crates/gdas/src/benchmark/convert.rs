@@ -6,10 +6,18 @@ use std::path::Path;
 
 use super::columns::{Curves, TableWriter};
 use super::table::Table;
-use super::{BenchmarkError, cells, csv};
+use super::{BenchmarkError, cells, csv, official};
 
 /// Tells a file's kind by its first bytes and opens it.
 pub(super) fn open(path: &Path) -> Result<Table, BenchmarkError> {
+    let start = official::start_of(path)?;
+    if let Some(kind) = official::Kind::of(path, &start) {
+        let bytes = official::convert(path, kind, Vec::new(), Curves::Short)?;
+        return Table::from_bytes(bytes, path);
+    }
+    if path.is_dir() {
+        return Err(BenchmarkError::UnknownFormat { path: path.to_owned() });
+    }
     let bytes = fs::read(path).map_err(BenchmarkError::io(path))?;
     if bytes.starts_with(b"ARROW1") {
         return Table::from_bytes(bytes, path);
@@ -17,6 +25,28 @@ pub(super) fn open(path: &Path) -> Result<Table, BenchmarkError> {
     match String::from_utf8(bytes) {
         Ok(text) if text.trim_start_matches('\u{feff}').starts_with("index,") => csv::read(&text, path),
         _ => Err(BenchmarkError::UnknownFormat { path: path.to_owned() }),
+    }
+}
+
+/// Converts a table of any known kind: to CSV if `to` ends in `.csv`, otherwise to a compact file. Official files go
+/// to a compact one run by run, in bounded memory.
+pub fn convert(from: impl AsRef<Path>, to: impl AsRef<Path>, curves: Curves) -> Result<(), BenchmarkError> {
+    let (from, to) = (from.as_ref(), to.as_ref());
+    if to.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
+        return Table::open(from)?.write_csv(to);
+    }
+    match official::Kind::of(from, &official::start_of(from)?) {
+        Some(kind) => {
+            let mut result = Ok(());
+            let written = replace(to, |out| {
+                official::convert(from, kind, out, curves).map(drop).map_err(|error| {
+                    result = Err(error);
+                    std::io::Error::other("the source could not be read")
+                })
+            });
+            result.and(written)
+        }
+        None => Table::open(from)?.write(to, curves),
     }
 }
 

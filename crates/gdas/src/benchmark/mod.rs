@@ -11,6 +11,7 @@ mod columns;
 mod convert;
 mod csv;
 mod error;
+mod official;
 mod quantity;
 mod ranking;
 mod simulate;
@@ -18,6 +19,7 @@ mod table;
 
 pub use cells::{CANDIDATES, Cell, EDGES, canonical, cell_of, genotype_of};
 pub use columns::{Columns, Curves, Run, TableWriter};
+pub use convert::convert;
 pub use error::BenchmarkError;
 pub use quantity::{Dataset, Quantity, Record, Setting};
 pub use ranking::{Limits, Rank, Spread};
