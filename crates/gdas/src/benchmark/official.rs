@@ -332,11 +332,10 @@ fn run(key: &[Value], state: &Value) -> Result<Option<Run>, Fault> {
         run.set(Quantity::Latency, latencies.iter().sum::<f64>() / latencies.len() as f64);
     }
     for (quantity, field) in [(Quantity::TrainAccuracy, "train_acc1es"), (Quantity::TrainLoss, "train_losses")] {
-        let values = by_epoch(state.get(field), epochs, |key| key.as_usize());
+        let values = by_epoch(state.get(field), epochs, Value::as_usize);
         store(&mut run, quantity, values);
     }
-    let times: Vec<f64> =
-        by_epoch(state.get("train_times"), epochs, |key| key.as_usize()).into_iter().flatten().collect();
+    let times: Vec<f64> = by_epoch(state.get("train_times"), epochs, Value::as_usize).into_iter().flatten().collect();
     if times.len() == usize::from(epochs) {
         run.set(Quantity::TrainSeconds, times.iter().sum());
     }
