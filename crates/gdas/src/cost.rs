@@ -329,6 +329,62 @@ mod tests {
         assert_eq!(cost, Cost { params: 129_306, multiply_adds: 15_647_370 });
     }
 
+    /// The space's own lowering gives the very network of the benchmark, for cells with and without dead operations.
+    #[test]
+    fn lowered_benchmark_networks_cost_the_same() {
+        use crate::network::{NetworkConfig, Stem, derive};
+        use crate::space::{Genotype, spaces::nas_bench_201};
+        let space = nas_bench_201();
+        let names = ["none", SKIP, CONV1, CONV3, POOL];
+        for picks in
+            [[3, 3, 3, 3, 3, 3], [4, 2, 1, 2, 1, 1], [3, 2, 0, 1, 0, 1], [0, 0, 0, 0, 0, 0], [1, 3, 0, 2, 4, 3]]
+        {
+            let config = NetworkConfig {
+                image: Shape::new(32, 32, 3),
+                classes: 10,
+                channels: 16,
+                stem: Stem::Cifar,
+                affine: true,
+                track: true,
+                auxiliary: false,
+                drop_path: false,
+            };
+            let genotype = Genotype::from_picks(&space, &[picks.to_vec()]);
+            let lowered = derive(&space, &space.derived_blocks(5), &config, &genotype);
+            let by_hand = benchmark_network(picks.map(|pick| names[pick]), 10, 32);
+            assert_eq!(network(&lowered), network(&by_hand), "{genotype}");
+        }
+    }
+
+    /// The published code of DARTS counts 3.349342 M for `DARTS_V2` at C = 36 with 20 cells; it has no normalisation
+    /// before the last pool, which in ours holds 2 x 576 parameters. The paper gives 3.4 M for GDAS with a searched
+    /// reduction cell, as `GDAS_V1` has one (its 2.5 M belong to the fixed reduction cell).
+    #[test]
+    fn published_parameters_of_nasnet_cells() {
+        use crate::network::{NetworkConfig, Stem, derive};
+        use crate::space::{Genotype, Space};
+        let of = |name: &str| {
+            let genotype = Genotype::named(name).unwrap();
+            let space = Space::find(genotype.space).unwrap();
+            let config = NetworkConfig {
+                image: Shape::new(32, 32, 3),
+                classes: 10,
+                channels: 36,
+                stem: Stem::Cifar,
+                affine: true,
+                track: true,
+                auxiliary: true,
+                drop_path: true,
+            };
+            derive(&space, &space.derived_blocks(6), &config, &genotype)
+        };
+        assert_eq!(network(&of("DARTS_V2")).params - 2 * 576, 3_349_342);
+        assert_eq!(format!("{:.1}", network(&of("GDAS_V1")).params_m()), "3.4");
+        // The auxiliary head does not depend on the cell: 1x1 to 128, 2x2 to 768, two normalisations, linear.
+        let head = 576 * 128 + 256 + 4 * 128 * 768 + 1536 + 7690;
+        assert_eq!(["DARTS_V1", "DARTS_V2", "GDAS_V1"].map(|name| auxiliary(&of(name)).params), [head; 3]);
+    }
+
     #[test]
     fn operations_that_reach_no_output_still_count() {
         // Node 1 gets a convolution, but nothing reads node 1.
