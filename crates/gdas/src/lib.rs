@@ -7,6 +7,7 @@ pub mod config;
 pub mod cost;
 pub mod export;
 pub mod network;
+pub mod data;
 pub mod pickle;
 pub mod report;
 pub mod rng;

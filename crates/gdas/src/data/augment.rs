@@ -1,0 +1,95 @@
+//! Random changes to training images, and normalisation.
+
+use super::dataset::{Images, Statistics};
+use crate::rng::Rng;
+
+/// What is done to an image before a network sees it: flip, padded crop, normalise, cutout, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Augmentation {
+    /// Mirror left to right, in half of the cases.
+    pub flip: bool,
+    /// Pad with so many black pixels on every side, then cut out the original size at a random place;
+    /// 0 for no crop.
+    pub crop_padding: usize,
+    /// Set a square of this side length at a random place to the mean (it may reach over the edge);
+    /// 0 for none.
+    pub cutout: usize,
+}
+
+impl Augmentation {
+    /// Nothing random.
+    pub fn none() -> Self {
+        Self { flip: false, crop_padding: 0, cutout: 0 }
+    }
+
+    /// Flip (if that is allowed) and crop with padding 4 for 32 pixels, 2 for 16, in proportion for
+    /// others (algorithm, section 3).
+    pub fn standard(size: usize, flip: bool) -> Self {
+        Self { flip, crop_padding: (size + 4) / 8, cutout: 0 }
+    }
+
+    /// The same with cutout (DeVries and Taylor, 2017) of 16 for 32 pixels, in proportion for others.
+    #[must_use]
+    pub fn with_cutout(self, size: usize) -> Self {
+        Self { cutout: size / 2, ..self }
+    }
+}
+
+/// The normalised value of every byte of every channel.
+#[derive(Clone, Debug)]
+pub(super) struct Normalise {
+    /// `[channels][256]`.
+    table: Vec<[f32; 256]>,
+}
+
+impl Normalise {
+    pub(super) fn new(statistics: &Statistics) -> Self {
+        let table = statistics.mean.iter().zip(&statistics.std).map(|(mean, std)| {
+            let mut values = [0.0; 256];
+            for (byte, value) in values.iter_mut().enumerate() {
+                *value = (byte as f32 - mean) / std;
+            }
+            values
+        });
+        Self { table: table.collect() }
+    }
+
+    /// Appends image `index` to `out` as `[height, width, channels]`, changed as drawn from `rng`.
+    pub(super) fn push(
+        &self,
+        images: &Images,
+        index: usize,
+        augmentation: &Augmentation,
+        rng: &mut Rng,
+        out: &mut Vec<f32>,
+    ) {
+        let Images { height, width, channels, .. } = *images;
+        let pixels = images.image(index);
+        let flip = augmentation.flip && rng.below(2) == 1;
+        let padding = augmentation.crop_padding;
+        let (top, left) = if padding > 0 { (rng.below(2 * padding + 1), rng.below(2 * padding + 1)) } else { (0, 0) };
+        let start = out.len();
+        for row in 0..height {
+            let source_row = (row + top).checked_sub(padding).filter(|&row| row < height);
+            for column in 0..width {
+                let source_column = (column + left).checked_sub(padding).filter(|&column| column < width);
+                let (Some(y), Some(x)) = (source_row, source_column) else {
+                    out.extend(self.table.iter().map(|values| values[0]));
+                    continue;
+                };
+                let x = if flip { width - 1 - x } else { x };
+                let pixel = &pixels[(y * width + x) * channels..][..channels];
+                out.extend(pixel.iter().zip(&self.table).map(|(&byte, values)| values[usize::from(byte)]));
+            }
+        }
+        if augmentation.cutout > 0 {
+            let half = augmentation.cutout / 2;
+            let (y, x) = (rng.below(height), rng.below(width));
+            let columns = x.saturating_sub(half)..(x + augmentation.cutout - half).min(width);
+            for row in y.saturating_sub(half)..(y + augmentation.cutout - half).min(height) {
+                let line = start + row * width * channels;
+                out[line + columns.start * channels..line + columns.end * channels].fill(0.0);
+            }
+        }
+    }
+}

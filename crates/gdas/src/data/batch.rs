@@ -1,0 +1,257 @@
+//! Batches as pure functions of (seed, epoch, step), so that a resumed run reads what it would have read.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::augment::{Augmentation, Normalise};
+use super::dataset::{Dataset, Images, Statistics, Subset};
+use super::split::SearchSplit;
+use crate::rng::{Rng, Stream};
+
+/// Images ready for a network.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// Normalised pixels, `[n, height, width, channels]`.
+    pub images: Vec<f32>,
+    /// Classes, `[n]`.
+    pub labels: Vec<u32>,
+    /// Pixels from top to bottom.
+    pub height: usize,
+    /// Pixels from left to right.
+    pub width: usize,
+    /// 1 or 3.
+    pub channels: usize,
+}
+
+impl Batch {
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// `[n, height, width, channels]`.
+    pub fn shape(&self) -> [usize; 4] {
+        [self.len(), self.height, self.width, self.channels]
+    }
+
+    fn clear_for(&mut self, images: &Images, n: usize) {
+        self.images.clear();
+        self.labels.clear();
+        self.images.reserve(n * images.image_len());
+        (self.height, self.width, self.channels) = (images.height, images.width, images.channels);
+    }
+}
+
+/// The two batches of one search step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SearchBatch {
+    /// Epoch, from 0.
+    pub epoch: u64,
+    /// Step within the epoch, from 0.
+    pub step: u64,
+    /// For the weight step.
+    pub weights: Batch,
+    /// For the architecture step; as many images.
+    pub alpha: Batch,
+}
+
+/// Size and treatment of batches.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchOptions {
+    /// Images per batch.
+    pub batch_size: usize,
+    /// Leave out the last batch of an epoch if it is not full. By default it is kept, as in PyTorch.
+    pub drop_last: bool,
+    /// Random changes to training and held-out images alike (algorithm, section 3).
+    pub augmentation: Augmentation,
+}
+
+impl BatchOptions {
+    /// The usual augmentation for the data set's size, with flips where it allows them.
+    pub fn for_dataset(dataset: &Dataset, batch_size: usize) -> Self {
+        let size = dataset.train.height.min(dataset.train.width);
+        let augmentation = Augmentation::standard(size, dataset.flip);
+        Self { batch_size: batch_size.max(1), drop_last: false, augmentation }
+    }
+
+    /// The number of batches that `images` make. One batch always remains.
+    fn steps(&self, images: usize) -> u64 {
+        let steps = if self.drop_last { images / self.batch_size } else { images.div_ceil(self.batch_size) };
+        steps.max(1) as u64
+    }
+}
+
+/// A subset shuffled anew each epoch.
+#[derive(Debug)]
+struct Shuffled {
+    subset: Subset,
+    seed: u64,
+    /// The order of the epoch asked for last; it is a function of the epoch, and only kept to save time.
+    order: Mutex<Option<(u64, Arc<[u32]>)>>,
+}
+
+impl Shuffled {
+    fn order(&self, epoch: u64) -> Arc<[u32]> {
+        let mut kept = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, order)) = kept.as_ref().filter(|(kept, _)| *kept == epoch) {
+            return order.clone();
+        }
+        let mut indices = self.subset.indices.to_vec();
+        Rng::new(self.seed, Stream::Shuffle, epoch).shuffle(&mut indices);
+        let order: Arc<[u32]> = indices.into();
+        *kept = Some((epoch, order.clone()));
+        order
+    }
+
+    /// The images of a step.
+    fn members(&self, epoch: u64, step: u64, batch_size: usize) -> Vec<u32> {
+        let order = self.order(epoch);
+        order.iter().skip(step as usize * batch_size).take(batch_size).copied().collect()
+    }
+}
+
+/// A number for each (epoch, step).
+fn counter(epoch: u64, step: u64) -> u64 {
+    epoch << 32 | step
+}
+
+fn fill(
+    batch: &mut Batch,
+    images: &Images,
+    members: &[u32],
+    normalise: &Normalise,
+    augmentation: &Augmentation,
+    mut rng: Rng,
+) {
+    batch.clear_for(images, members.len());
+    for &index in members {
+        normalise.push(images, index as usize, augmentation, &mut rng, &mut batch.images);
+        batch.labels.push(images.labels[index as usize]);
+    }
+}
+
+/// The batches of a search: pairs of a training batch and a held-out batch.
+#[derive(Debug)]
+pub struct SearchBatches {
+    training: Shuffled,
+    held_out: Subset,
+    options: BatchOptions,
+    normalise: Normalise,
+}
+
+impl SearchBatches {
+    /// The training half is shuffled each epoch; the held-out images are drawn at random, with
+    /// replacement, from the held-out half (algorithm, section 3).
+    pub fn new(dataset: &Dataset, split: &SearchSplit, options: &BatchOptions, seed: u64) -> Self {
+        Self {
+            training: Shuffled { subset: split.weights.clone(), seed, order: Mutex::new(None) },
+            held_out: split.alpha.clone(),
+            options: options.clone(),
+            normalise: Normalise::new(&dataset.statistics),
+        }
+    }
+
+    /// Steps per epoch.
+    pub fn steps(&self) -> u64 {
+        self.options.steps(self.training.subset.len())
+    }
+
+    /// The batches of a step: the same, bit for bit, whenever they are asked for.
+    pub fn batch(&self, epoch: u64, step: u64) -> SearchBatch {
+        let mut batch = SearchBatch::default();
+        self.fill(&mut batch, epoch, step);
+        batch
+    }
+
+    /// As [`Self::batch`], into the memory of an old one.
+    pub fn fill(&self, batch: &mut SearchBatch, epoch: u64, step: u64) {
+        let Self { training, held_out, options, normalise } = self;
+        let members = training.members(epoch, step, options.batch_size);
+        let count = counter(epoch, step);
+        let mut rng = Rng::new(training.seed, Stream::HeldOut, count);
+        let drawn: Vec<u32> = members.iter().map(|_| held_out.indices[rng.below(held_out.len())]).collect();
+        (batch.epoch, batch.step) = (epoch, step);
+        let rng = Rng::new(training.seed, Stream::Augment, count);
+        fill(&mut batch.weights, &training.subset.images, &members, normalise, &options.augmentation, rng);
+        let rng = Rng::new(training.seed, Stream::AugmentHeldOut, count);
+        fill(&mut batch.alpha, &held_out.images, &drawn, normalise, &options.augmentation, rng);
+    }
+}
+
+/// The batches of an ordinary training run.
+#[derive(Debug)]
+pub struct TrainBatches {
+    training: Shuffled,
+    options: BatchOptions,
+    normalise: Normalise,
+}
+
+impl TrainBatches {
+    /// The subset is shuffled each epoch.
+    pub fn new(dataset: &Dataset, subset: &Subset, options: &BatchOptions, seed: u64) -> Self {
+        Self {
+            training: Shuffled { subset: subset.clone(), seed, order: Mutex::new(None) },
+            options: options.clone(),
+            normalise: Normalise::new(&dataset.statistics),
+        }
+    }
+
+    /// Steps per epoch.
+    pub fn steps(&self) -> u64 {
+        self.options.steps(self.training.subset.len())
+    }
+
+    /// The batch of a step: the same, bit for bit, whenever it is asked for.
+    pub fn batch(&self, epoch: u64, step: u64) -> Batch {
+        let mut batch = Batch::default();
+        self.fill(&mut batch, epoch, step);
+        batch
+    }
+
+    /// As [`Self::batch`], into the memory of an old one.
+    pub fn fill(&self, batch: &mut Batch, epoch: u64, step: u64) {
+        let Self { training, options, normalise } = self;
+        let members = training.members(epoch, step, options.batch_size);
+        let rng = Rng::new(training.seed, Stream::Augment, counter(epoch, step));
+        fill(batch, &training.subset.images, &members, normalise, &options.augmentation, rng);
+    }
+}
+
+/// A subset in its own order, unchanged but for normalisation; the last batch may be smaller.
+#[derive(Debug)]
+pub struct EvaluationBatches {
+    subset: Subset,
+    batch_size: usize,
+    normalise: Normalise,
+}
+
+impl EvaluationBatches {
+    /// Normalised with the statistics of the training partition, like everything else.
+    pub fn new(statistics: &Statistics, subset: &Subset, batch_size: usize) -> Self {
+        Self { subset: subset.clone(), batch_size: batch_size.max(1), normalise: Normalise::new(statistics) }
+    }
+
+    /// Number of batches.
+    pub fn steps(&self) -> u64 {
+        self.subset.len().div_ceil(self.batch_size) as u64
+    }
+
+    /// Batch `step`; empty beyond the last.
+    pub fn batch(&self, step: u64) -> Batch {
+        let mut batch = Batch::default();
+        self.fill(&mut batch, step);
+        batch
+    }
+
+    /// As [`Self::batch`], into the memory of an old one.
+    pub fn fill(&self, batch: &mut Batch, step: u64) {
+        let start = (step as usize).saturating_mul(self.batch_size).min(self.subset.len());
+        let members = &self.subset.indices[start..(start + self.batch_size).min(self.subset.len())];
+        let unused = Rng::new(0, Stream::Augment, 0);
+        fill(batch, &self.subset.images, members, &self.normalise, &Augmentation::none(), unused);
+    }
+}

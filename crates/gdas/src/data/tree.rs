@@ -1,0 +1,404 @@
+//! A folder or an archive as one list of named files.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use super::error::DataError;
+
+/// What a file may grow to in memory before reading stops with an error.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes that an archive may unpack to.
+    pub unpacked: u64,
+    /// Entries of an archive, or files of a folder.
+    pub entries: usize,
+    /// Pixels of one image file.
+    pub pixels: u64,
+}
+
+impl Default for Limits {
+    /// 6 GiB, four million entries, 64 megapixels.
+    fn default() -> Self {
+        Self { unpacked: 6 << 30, entries: 4_000_000, pixels: 1 << 26 }
+    }
+}
+
+/// Files below one folder or in one archive, sorted by name.
+pub(super) struct Tree {
+    /// The path, for messages.
+    pub(super) origin: String,
+    pub(super) entries: Vec<Entry>,
+    pub(super) limits: Limits,
+}
+
+pub(super) struct Entry {
+    /// Path inside the tree, with `/` between its parts.
+    pub(super) name: String,
+    /// For messages: file, and entry if it is in an archive.
+    pub(super) label: String,
+    content: Content,
+}
+
+enum Content {
+    Memory(Vec<u8>),
+    File(PathBuf),
+}
+
+/// Deepest folder that is looked into.
+const MAX_DEPTH: usize = 12;
+
+impl Tree {
+    /// Lists a folder, or reads an archive (or a single, perhaps compressed file) into memory.
+    pub(super) fn open(path: &Path, limits: Limits) -> Result<Self, DataError> {
+        let origin = path.display().to_string();
+        let metadata = std::fs::metadata(path).map_err(|source| DataError::Read { file: origin.clone(), source })?;
+        let mut tree = Self { origin, entries: Vec::new(), limits };
+        if metadata.is_dir() {
+            tree.walk(path, "", 0)?;
+        } else {
+            let file = File::open(path).map_err(|source| tree.io(source))?;
+            tree.read_packed(BufReader::with_capacity(1 << 16, file), path)?;
+        }
+        tree.entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(tree)
+    }
+
+    /// The entry whose file name (the last part, without `.gz`) is this.
+    pub(super) fn find(&self, file_name: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.file_name() == file_name)
+    }
+
+    fn io(&self, source: std::io::Error) -> DataError {
+        DataError::Read { file: self.origin.clone(), source }
+    }
+
+    fn walk(&mut self, folder: &Path, prefix: &str, depth: usize) -> Result<(), DataError> {
+        let io = |source| DataError::Read { file: folder.display().to_string(), source };
+        if depth > MAX_DEPTH {
+            let what = format!("folders nested more than {MAX_DEPTH} deep");
+            return Err(DataError::Limit { file: self.origin.clone(), what });
+        }
+        for item in std::fs::read_dir(folder).map_err(io)? {
+            let item = item.map_err(io)?;
+            let name = item.file_name().to_string_lossy().into_owned();
+            if name.starts_with('.') {
+                continue;
+            }
+            let path = item.path();
+            let name = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+            // Follows links: people link data sets together, and a folder is their own.
+            let metadata = std::fs::metadata(&path)
+                .map_err(|source| DataError::Read { file: path.display().to_string(), source })?;
+            if metadata.is_dir() {
+                self.walk(&path, &name, depth + 1)?;
+            } else if metadata.is_file() {
+                let label = path.display().to_string();
+                self.push(Entry { name, label, content: Content::File(path) })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, entry: Entry) -> Result<(), DataError> {
+        self.entries.push(entry);
+        if self.entries.len() > self.limits.entries {
+            let what = format!("more than {} files", self.limits.entries);
+            return Err(DataError::Limit { file: self.origin.clone(), what });
+        }
+        Ok(())
+    }
+
+    fn read_packed(&mut self, mut source: BufReader<File>, path: &Path) -> Result<(), DataError> {
+        let head = source.fill_buf().map_err(|source| self.io(source))?;
+        if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
+            return self.read_zip(source);
+        }
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let limit = self.limits.unpacked;
+        let packing = Packing::of(head);
+        let Some(packing) = packing else {
+            return self.read_plain(Bounded::new(source, limit), &name, "the file");
+        };
+        let unpacked = packing.unpack(source, limit).map_err(|source| self.io(source))?;
+        let name = name.rsplit_once('.').map_or(name.clone(), |(stem, _)| stem.into());
+        self.read_plain(BufReader::with_capacity(1 << 16, unpacked), &name, packing.name())
+    }
+
+    /// A tar archive, or else one file.
+    fn read_plain(&mut self, mut source: impl BufRead, name: &str, packing: &str) -> Result<(), DataError> {
+        let mut head = vec![0; 512];
+        let n = read_full(&mut source, &mut head).map_err(|error| self.unpack_error(packing, &error))?;
+        head.truncate(n);
+        let is_tar = head.len() == 512 && head[257..].starts_with(b"ustar");
+        let mut source = std::io::Cursor::new(head).chain(source);
+        if is_tar {
+            return self.read_tar(source, packing);
+        }
+        let mut data = Vec::new();
+        source.read_to_end(&mut data).map_err(|error| self.unpack_error(packing, &error))?;
+        self.push(Entry { name: name.into(), label: self.origin.clone(), content: Content::Memory(data) })
+    }
+
+    fn read_tar(&mut self, source: impl Read, packing: &str) -> Result<(), DataError> {
+        let mut archive = tar::Archive::new(source);
+        archive.set_ignore_zeros(false);
+        let entries = archive.entries().map_err(|error| self.unpack_error(packing, &error))?;
+        for entry in entries {
+            let mut entry = entry.map_err(|error| self.unpack_error(packing, &error))?;
+            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let kind = entry.header().entry_type();
+            if kind.is_dir() || kind.is_pax_global_extensions() {
+                self.safe_name(&name)?;
+                continue;
+            }
+            if !matches!(kind, tar::EntryType::Regular | tar::EntryType::Continuous) {
+                return Err(self.unsafe_entry(&name, "is a link or a device, not a file"));
+            }
+            let name = self.safe_name(&name)?;
+            let mut data = Vec::with_capacity(entry.size().min(1 << 20) as usize);
+            entry.read_to_end(&mut data).map_err(|error| self.unpack_error(&format!("entry `{name}`"), &error))?;
+            if data.len() as u64 != entry.size() {
+                return Err(DataError::damaged(
+                    &self.origin,
+                    format!("entry `{name}`"),
+                    format!("{} of its {} bytes are there", data.len(), entry.size()),
+                ));
+            }
+            self.push_packed(name, data)?;
+        }
+        // What follows the archive's end still carries the checksum of the packing.
+        std::io::copy(&mut archive.into_inner(), &mut std::io::sink())
+            .map_err(|error| self.unpack_error(packing, &error))?;
+        Ok(())
+    }
+
+    fn read_zip(&mut self, source: BufReader<File>) -> Result<(), DataError> {
+        let broken = |error: zip::result::ZipError| error.to_string();
+        let mut archive = zip::ZipArchive::new(source)
+            .map_err(|error| DataError::damaged(&self.origin, "the zip directory", broken(error)))?;
+        if archive.len() > self.limits.entries {
+            let what = format!("more than {} entries", self.limits.entries);
+            return Err(DataError::Limit { file: self.origin.clone(), what });
+        }
+        let mut left = self.limits.unpacked;
+        for index in 0..archive.len() {
+            let place = || format!("zip entry {index}");
+            let raw_name = match archive.name_for_index(index) {
+                Some(Ok(name)) => name.into_owned(),
+                _ => return Err(DataError::damaged(&self.origin, place(), "its name cannot be read")),
+            };
+            let mut entry =
+                archive.by_index(index).map_err(|e| DataError::damaged(&self.origin, place(), broken(e)))?;
+            if entry.is_symlink() {
+                return Err(self.unsafe_entry(&raw_name, "is a link or a device, not a file"));
+            }
+            let name = self.safe_name(&raw_name)?;
+            if entry.is_dir() {
+                continue;
+            }
+            let mut data = Vec::new();
+            let mut bounded = Bounded::new(&mut entry, left);
+            bounded.read_to_end(&mut data).map_err(|error| self.unpack_error(&format!("entry `{name}`"), &error))?;
+            left -= data.len() as u64;
+            self.push_packed(name, data)?;
+        }
+        Ok(())
+    }
+
+    fn push_packed(&mut self, name: String, data: Vec<u8>) -> Result<(), DataError> {
+        let hidden = name.split('/').any(|part| part.starts_with('.')) || name.starts_with("__MACOSX/");
+        if hidden {
+            return Ok(());
+        }
+        let label = format!("{}, entry `{name}`", self.origin);
+        self.push(Entry { name, label, content: Content::Memory(data) })
+    }
+
+    /// The entry's name without `./`, if it stays inside the archive.
+    fn safe_name(&self, name: &str) -> Result<String, DataError> {
+        if name.starts_with(['/', '\\']) || name.as_bytes().get(1) == Some(&b':') {
+            return Err(self.unsafe_entry(name, "has an absolute path"));
+        }
+        if name.split(['/', '\\']).any(|part| part == "..") {
+            return Err(self.unsafe_entry(name, "leads out of the archive with `..`"));
+        }
+        if name.contains('\0') {
+            return Err(self.unsafe_entry(name, "has a zero byte in its name"));
+        }
+        let parts = name.split('/').filter(|part| !part.is_empty() && *part != ".");
+        Ok(parts.collect::<Vec<_>>().join("/"))
+    }
+
+    fn unsafe_entry(&self, entry: &str, why: &'static str) -> DataError {
+        let entry = entry.chars().take(200).flat_map(char::escape_default).collect();
+        DataError::UnsafeEntry { file: self.origin.clone(), entry, why }
+    }
+
+    fn unpack_error(&self, place: &str, error: &std::io::Error) -> DataError {
+        if is_too_large(error) {
+            let what = format!("it unpacks to more than {} bytes", self.limits.unpacked);
+            return DataError::Limit { file: self.origin.clone(), what };
+        }
+        DataError::damaged(&self.origin, place, format!("it cannot be unpacked ({error})"))
+    }
+}
+
+impl Entry {
+    /// The last part of the name, without `.gz`.
+    pub(super) fn file_name(&self) -> &str {
+        let name = self.name.rsplit('/').next().unwrap_or(&self.name);
+        name.strip_suffix(".gz").unwrap_or(name)
+    }
+
+    /// The content, unpacked if it is gzipped itself.
+    pub(super) fn read(&self, limits: &Limits) -> Result<Cow<'_, [u8]>, DataError> {
+        let data = match &self.content {
+            Content::Memory(data) => Cow::Borrowed(data.as_slice()),
+            Content::File(path) => {
+                let io = |source| DataError::Read { file: self.label.clone(), source };
+                let file = File::open(path).map_err(io)?;
+                let mut data = Vec::new();
+                let taken = file.take(limits.unpacked + 1).read_to_end(&mut data).map_err(io)?;
+                if taken as u64 > limits.unpacked {
+                    let what = format!("it has more than {} bytes", limits.unpacked);
+                    return Err(DataError::Limit { file: self.label.clone(), what });
+                }
+                Cow::Owned(data)
+            }
+        };
+        if !data.starts_with(&[0x1f, 0x8b]) {
+            return Ok(data);
+        }
+        let mut unpacked = Vec::new();
+        let decoder = flate2::bufread::MultiGzDecoder::new(&*data);
+        match Bounded::new(decoder, limits.unpacked).read_to_end(&mut unpacked) {
+            Ok(_) => Ok(Cow::Owned(unpacked)),
+            Err(error) if is_too_large(&error) => {
+                let what = format!("it unpacks to more than {} bytes", limits.unpacked);
+                Err(DataError::Limit { file: self.label.clone(), what })
+            }
+            Err(error) => Err(DataError::damaged(&self.label, "gzip data", format!("it cannot be unpacked ({error})"))),
+        }
+    }
+
+    /// The first bytes, to see what it is.
+    pub(super) fn head(&self) -> Vec<u8> {
+        let mut head = vec![0; 16];
+        let n = match &self.content {
+            Content::Memory(data) => {
+                let n = data.len().min(16);
+                head[..n].copy_from_slice(&data[..n]);
+                n
+            }
+            Content::File(path) => {
+                File::open(path).and_then(|mut file| read_full(&mut file, &mut head)).unwrap_or_default()
+            }
+        };
+        head.truncate(n);
+        head
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Packing {
+    Gzip,
+    Xz,
+    Bzip2,
+}
+
+impl Packing {
+    fn of(head: &[u8]) -> Option<Self> {
+        match head {
+            [0x1f, 0x8b, ..] => Some(Self::Gzip),
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Self::Xz),
+            [b'B', b'Z', b'h', ..] => Some(Self::Bzip2),
+            _ => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip data",
+            Self::Xz => "xz data",
+            Self::Bzip2 => "bzip2 data",
+        }
+    }
+
+    fn unpack(self, source: BufReader<File>, limit: u64) -> std::io::Result<Bounded<Box<dyn Read>>> {
+        /// What xz's dictionary may take; its own largest preset needs 64 MiB.
+        const XZ_MEMORY: u64 = 512 << 20;
+        let decoder: Box<dyn Read> = match self {
+            Self::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(source)),
+            Self::Xz => {
+                let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED)?;
+                Box::new(liblzma::bufread::XzDecoder::new_stream(source, stream))
+            }
+            Self::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(source)),
+        };
+        Ok(Bounded::new(decoder, limit))
+    }
+}
+
+/// A reader that fails once more than `left` bytes have come out of it.
+struct Bounded<R> {
+    inner: R,
+    left: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("more data than allowed")]
+struct TooLarge;
+
+/// Whether the limit is the cause, however often the error has been wrapped.
+fn is_too_large(error: &std::io::Error) -> bool {
+    let mut cause = error.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static));
+    while let Some(error) = cause {
+        let wrapped = error.downcast_ref::<std::io::Error>();
+        if error.is::<TooLarge>() || wrapped.is_some_and(is_too_large) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+impl<R> Bounded<R> {
+    fn new(inner: R, left: u64) -> Self {
+        Self { inner, left }
+    }
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.left = self.left.checked_sub(n as u64).ok_or_else(|| std::io::Error::other(TooLarge))?;
+        Ok(n)
+    }
+}
+
+impl<R: BufRead> BufRead for Bounded<R> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.left = self.left.saturating_sub(n as u64);
+        self.inner.consume(n);
+    }
+}
+
+/// Fills the buffer as far as the source allows.
+fn read_full(source: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match source.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
