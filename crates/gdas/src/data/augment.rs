@@ -69,18 +69,27 @@ impl Normalise {
         let padding = augmentation.crop_padding;
         let (top, left) = if padding > 0 { (rng.below(2 * padding + 1), rng.below(2 * padding + 1)) } else { (0, 0) };
         let start = out.len();
+        let black: Vec<f32> = self.table.iter().map(|values| values[0]).collect();
+        // Columns of the result that come from the image; the others are padding.
+        let from = padding.saturating_sub(left);
+        let to = (width + padding - left).min(width);
         for row in 0..height {
-            let source_row = (row + top).checked_sub(padding).filter(|&row| row < height);
-            for column in 0..width {
-                let source_column = (column + left).checked_sub(padding).filter(|&column| column < width);
-                let (Some(y), Some(x)) = (source_row, source_column) else {
-                    out.extend(self.table.iter().map(|values| values[0]));
-                    continue;
-                };
-                let x = if flip { width - 1 - x } else { x };
-                let pixel = &pixels[(y * width + x) * channels..][..channels];
-                out.extend(pixel.iter().zip(&self.table).map(|(&byte, values)| values[usize::from(byte)]));
+            let Some(y) = (row + top).checked_sub(padding).filter(|&row| row < height) else {
+                push_pixels(out, &black, width);
+                continue;
+            };
+            let line = &pixels[y * width * channels..(y + 1) * width * channels];
+            let first = from + left - padding;
+            let columns = first..first + to - from;
+            push_pixels(out, &black, from);
+            if flip {
+                let columns = width - columns.end..width - columns.start;
+                let source = line[columns.start * channels..columns.end * channels].chunks_exact(channels);
+                self.push_line(out, source.rev());
+            } else {
+                self.push_line(out, line[columns.start * channels..columns.end * channels].chunks_exact(channels));
             }
+            push_pixels(out, &black, width - to);
         }
         if augmentation.cutout > 0 {
             let half = augmentation.cutout / 2;
@@ -91,5 +100,24 @@ impl Normalise {
                 out[line + columns.start * channels..line + columns.end * channels].fill(0.0);
             }
         }
+    }
+
+    fn push_line<'p>(&self, out: &mut Vec<f32>, pixels: impl Iterator<Item = &'p [u8]>) {
+        if let [red, green, blue] = self.table.as_slice() {
+            for pixel in pixels {
+                let value = |table: &[f32; 256], channel: usize| table[usize::from(pixel[channel])];
+                out.extend_from_slice(&[value(red, 0), value(green, 1), value(blue, 2)]);
+            }
+            return;
+        }
+        for pixel in pixels {
+            out.extend(pixel.iter().zip(&self.table).map(|(&byte, values)| values[usize::from(byte)]));
+        }
+    }
+}
+
+fn push_pixels(out: &mut Vec<f32>, pixel: &[f32], count: usize) {
+    for _ in 0..count {
+        out.extend_from_slice(pixel);
     }
 }

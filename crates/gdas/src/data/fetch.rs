@@ -117,7 +117,9 @@ pub(super) fn fetch_file(
     }
     fs::rename(&part, &path).map_err(|source| write_error(&path, source))?;
     // The name is only safe on disk once its folder is.
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| write_error(folder, source))
+    #[cfg(unix)]
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| write_error(folder, source))?;
+    Ok(())
 }
 
 enum Failure {

@@ -62,7 +62,17 @@ pub fn open_with(spec: &str, options: &Options) -> Result<Dataset, DataError> {
         }
         read_path(path, options)?
     };
-    Ok(dataset.hold_out(options.hold_out))
+    Ok(without_mirroring_sides(dataset).hold_out(options.hold_out))
+}
+
+/// Where a class is called left or right, a mirrored image would belong to another class.
+fn without_mirroring_sides(mut dataset: Dataset) -> Dataset {
+    let mut words = dataset.classes.iter().flat_map(|class| class.split(|c: char| !c.is_alphanumeric()));
+    if dataset.flip && words.any(|word| word.eq_ignore_ascii_case("left") || word.eq_ignore_ascii_case("right")) {
+        dataset.flip = false;
+        dataset.notes.push("images are not flipped in training, as some classes are called left or right".into());
+    }
+    dataset
 }
 
 fn unknown(spec: &str) -> DataError {

@@ -191,6 +191,19 @@ fn medmnist_in_c_and_fortran_order() {
     assert_eq!(set.notes, ["the partition `val` is not used"]);
 }
 
+#[test]
+fn classes_called_left_and_right_are_not_mirrored() {
+    let folder = tempfile::tempdir().unwrap();
+    for class in ["kidney-left", "Kidney-Right", "leftovers"] {
+        write(folder.path(), &format!("{class}/1.png"), &encode(&picture(1, 8), ImageFormat::Png));
+    }
+    let set = read(folder.path()).unwrap();
+    assert!(!set.flip && set.notes[0].contains("not flipped"), "{:?}", set.notes);
+    std::fs::remove_dir_all(folder.path().join("kidney-left")).unwrap();
+    std::fs::rename(folder.path().join("Kidney-Right"), folder.path().join("bright")).unwrap();
+    assert!(read(folder.path()).unwrap().flip);
+}
+
 fn encode(image: &RgbImage, format: ImageFormat) -> Vec<u8> {
     let mut out = std::io::Cursor::new(Vec::new());
     DynamicImage::ImageRgb8(image.clone()).write_to(&mut out, format).unwrap();
@@ -347,7 +360,7 @@ classes differ in size: `0` has 9 training images, `1` has 1; accuracy favours t
 
 /// The copy of CIFAR-10 as JPEG files that the project's measurements use; prints time and memory.
 #[test]
-#[ignore = "half a minute, and needs ../shared"]
+#[ignore = "ten seconds on both cores, and needs ../shared"]
 fn cifar_10_as_jpeg_files() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/cifar10-jpeg.tar.xz");
     if !path.exists() {
