@@ -1,0 +1,448 @@
+//! Line charts as SVG: light and dark, colours that the colour-blind can tell apart, no external resource.
+
+use std::fmt::Write as _;
+
+use super::svg::escape;
+
+/// Colours of series in order (after Okabe and Ito, adjusted to a contrast of 3:1): light scheme, dark scheme.
+/// Every other series is dashed, too, so that none is known by its colour alone.
+pub const SERIES_COLOURS: [(&str, &str); 8] = [
+    ("#0067a5", "#6cbcf0"),
+    ("#c45100", "#ff9a56"),
+    ("#00805c", "#3ecf9f"),
+    ("#a13f83", "#e7a1cc"),
+    ("#7a6a00", "#e3cf57"),
+    ("#5f6368", "#b4b8bd"),
+    ("#7b3ff2", "#b79cff"),
+    ("#b3261e", "#ff8a80"),
+];
+const DASHES: [&str; 8] = ["", "7 3", "2 3", "9 3 2 3", "", "7 3", "2 3", "9 3 2 3"];
+/// Average width of a character in the chart's font, generously.
+const CHARACTER: f64 = 6.6;
+const LINE: f64 = 18.0;
+
+/// One line of a chart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// Its name in the legend.
+    pub name: String,
+    /// Its points; those that are not finite leave a gap.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// How the numbers of the vertical axis are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// As they are.
+    Plain,
+    /// Fractions as percentages.
+    Percent,
+}
+
+/// A line chart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chart {
+    /// What it shows, with the unit where there is one.
+    pub title: String,
+    /// What the horizontal axis counts.
+    pub x_label: String,
+    /// Its lines.
+    pub series: Vec<Series>,
+    /// How values are written.
+    pub unit: Unit,
+    /// Lower and upper end of the vertical axis, where they are not to follow the data.
+    pub range: (Option<f64>, Option<f64>),
+    /// Size of the plot with its numbers, without title and legend, in pixels.
+    pub size: (f64, f64),
+    /// Whether a legend is drawn (never for a single line without a name).
+    pub legend: bool,
+}
+
+impl Chart {
+    /// A chart of the usual size.
+    pub fn new(title: &str, x_label: &str, series: Vec<Series>) -> Self {
+        let (title, x_label) = (title.to_owned(), x_label.to_owned());
+        Self { title, x_label, series, unit: Unit::Plain, range: (None, None), size: (460.0, 230.0), legend: true }
+    }
+
+    /// The same with percentages on the vertical axis.
+    #[must_use]
+    pub fn percent(mut self) -> Self {
+        self.unit = Unit::Percent;
+        self
+    }
+
+    /// The same with fixed ends of the vertical axis.
+    #[must_use]
+    pub fn between(mut self, low: Option<f64>, high: Option<f64>) -> Self {
+        self.range = (low, high);
+        self
+    }
+
+    /// Whether there is nothing to draw.
+    pub fn is_empty(&self) -> bool {
+        !self.series.iter().flat_map(|s| &s.points).any(is_finite)
+    }
+
+    /// A complete SVG file.
+    pub fn to_svg(&self) -> String {
+        self.draw(true)
+    }
+
+    /// The same drawing to embed in a page that includes [`style`] once.
+    pub fn to_svg_fragment(&self) -> String {
+        self.draw(false)
+    }
+
+    fn draw(&self, complete: bool) -> String {
+        let scale = Scale::of(self);
+        let (rows, legend) = self.legend_rows();
+        let (width, height) = (self.size.0, scale.bottom + 36.0 + rows as f64 * LINE);
+        let mut out = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" role=\"img\" viewBox=\"0 0 {width} {height}\" \
+             width=\"{width}\" height=\"{height}\">\n<title>{}</title>\n<desc>{}</desc>\n",
+            escape(&self.title),
+            escape(&self.description())
+        );
+        if complete {
+            let _ = writeln!(
+                out,
+                "<style>{}</style>\n<rect class=\"page\" width=\"{width}\" height=\"{height}\"/>",
+                style()
+            );
+        }
+        let _ = writeln!(out, "<text class=\"title\" x=\"6\" y=\"15\">{}</text>", escape(&self.title));
+        self.draw_axes(&scale, &mut out);
+        for (index, series) in self.series.iter().enumerate() {
+            draw_series(series, index, &scale, self.unit, self.size.0, &mut out);
+        }
+        for (index, x, row) in legend {
+            let y = scale.bottom + 36.0 + row as f64 * LINE + 8.0;
+            let (line_end, text_x, class) = (x + 22.0, x + 27.0, index % SERIES_COLOURS.len());
+            let _ = writeln!(
+                out,
+                "<path class=\"s{class}\" d=\"M{x:.1} {y:.1}H{line_end:.1}\"/><text x=\"{text_x:.1}\" y=\"{:.1}\">{}</text>",
+                y + 4.0,
+                escape(&self.series[index].name)
+            );
+        }
+        out.push_str("</svg>\n");
+        out
+    }
+
+    fn draw_axes(&self, scale: &Scale, out: &mut String) {
+        for &tick in &scale.y_ticks {
+            let y = scale.y(tick);
+            let _ = writeln!(
+                out,
+                "<path class=\"grid\" d=\"M{:.1} {y:.1}H{:.1}\"/><text class=\"end\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                scale.left,
+                scale.right,
+                scale.left - 6.0,
+                y + 4.0,
+                label(tick, scale.y_step, self.unit)
+            );
+        }
+        let _ = writeln!(out, "<path class=\"axis\" d=\"M{:.1} {:.1}H{:.1}\"/>", scale.left, scale.bottom, scale.right);
+        for &tick in &scale.x_ticks {
+            let x = scale.x(tick);
+            let text = label(tick, scale.x_step, Unit::Plain);
+            // The outermost numbers stay within the picture.
+            let half = text.chars().count() as f64 * CHARACTER / 2.0;
+            let at = x.min(self.size.0 - half - 1.0);
+            let _ = writeln!(
+                out,
+                "<path class=\"axis\" d=\"M{x:.1} {:.1}v4\"/><text class=\"middle\" x=\"{at:.1}\" y=\"{:.1}\">{text}</text>",
+                scale.bottom,
+                scale.bottom + 16.0
+            );
+        }
+        let middle = f64::midpoint(scale.left, scale.right);
+        let y = scale.bottom + 31.0;
+        let _ = writeln!(out, "<text class=\"middle\" x=\"{middle:.1}\" y=\"{y:.1}\">{}</text>", escape(&self.x_label));
+    }
+
+    /// Number of rows, and per entry its series, left end and row.
+    fn legend_rows(&self) -> (usize, Vec<(usize, f64, usize)>) {
+        let lone = self.series.len() == 1 && self.series[0].name.is_empty();
+        if !self.legend || lone || self.series.is_empty() {
+            return (0, vec![]);
+        }
+        let (mut x, mut row) = (10.0, 0);
+        let mut entries = Vec::new();
+        for (index, series) in self.series.iter().enumerate() {
+            let width = 40.0 + series.name.chars().count() as f64 * CHARACTER;
+            if x + width > self.size.0 && x > 10.0 {
+                (x, row) = (10.0, row + 1);
+            }
+            entries.push((index, x, row));
+            x += width;
+        }
+        (row + 1, entries)
+    }
+
+    /// First and last value of every line in words.
+    pub fn description(&self) -> String {
+        let lines = self.series.iter().filter_map(|series| {
+            let mut finite = series.points.iter().filter(|p| is_finite(p));
+            let first = finite.next()?;
+            let last = finite.next_back().unwrap_or(first);
+            let name = if series.name.is_empty() { &self.title } else { &series.name };
+            let value = |v: f64| label(v, v.abs() / 100.0, self.unit);
+            Some(format!("{name}: {} at {}, {} at {}", value(first.1), first.0, value(last.1), last.0))
+        });
+        lines.collect::<Vec<_>>().join("; ")
+    }
+
+    /// The chart's numbers, one line per point: series, x, y.
+    pub fn to_csv(&self) -> String {
+        let mut out = String::from("series,x,y\n");
+        for series in &self.series {
+            for (x, y) in &series.points {
+                let _ = writeln!(out, "{},{x},{y}", super::csv::field(&series.name));
+            }
+        }
+        out
+    }
+}
+
+/// The style sheet of all charts.
+pub fn style() -> String {
+    let mut light = String::new();
+    let mut dark = String::new();
+    for (i, (on_light, on_dark)) in SERIES_COLOURS.iter().enumerate() {
+        for (out, colour) in [(&mut light, on_light), (&mut dark, on_dark)] {
+            let _ = write!(out, ".chart .s{i}{{stroke:{colour}}}.chart .d{i}{{fill:{colour}}}");
+        }
+        if !DASHES[i].is_empty() {
+            let _ = write!(light, ".chart .s{i}{{stroke-dasharray:{}}}", DASHES[i]);
+        }
+    }
+    format!(
+        ".chart .page{{fill:#fff}}.chart path{{fill:none;stroke-width:1.8;stroke-linejoin:round}}\
+         .chart .grid{{stroke:#d8dce0;stroke-width:1}}.chart .axis{{stroke:#6b7178;stroke-width:1}}\
+         .chart text{{font:11px system-ui,-apple-system,\"Segoe UI\",\"DejaVu Sans\",sans-serif;fill:#1b1f24}}\
+         .chart .title{{font-weight:600;font-size:12px}}.chart .middle{{text-anchor:middle}}\
+         .chart .end{{text-anchor:end}}{light}\
+         @media (prefers-color-scheme:dark){{.chart .page{{fill:#14171a}}.chart .grid{{stroke:#333a41}}\
+         .chart .axis{{stroke:#8b929a}}.chart text{{fill:#eceff2}}{dark}}}"
+    )
+}
+
+fn draw_series(series: &Series, index: usize, scale: &Scale, unit: Unit, width: f64, out: &mut String) {
+    let class = index % SERIES_COLOURS.len();
+    let mut path = String::new();
+    let mut pen_up = true;
+    for &(x, y) in &series.points {
+        if is_finite(&(x, y)) {
+            let _ = write!(path, "{}{:.1} {:.1}", if pen_up { 'M' } else { 'L' }, scale.x(x), scale.y(y));
+        }
+        pen_up = !is_finite(&(x, y));
+    }
+    if path.contains('L') {
+        let _ = writeln!(out, "<path class=\"s{class}\" d=\"{path}\"/>");
+    }
+    let finite: Vec<_> = series.points.iter().filter(|p| is_finite(p)).collect();
+    // Markers where there is room for them; a lone point is nothing without.
+    if finite.len() as f64 <= width / 25.0 {
+        for (x, y) in finite {
+            let value = label(*y, y.abs() / 1000.0, unit);
+            let _ = writeln!(
+                out,
+                "<circle class=\"d{class}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"2\"><title>{} {x}: {value}</title></circle>",
+                scale.x(*x),
+                scale.y(*y),
+                escape(&series.name)
+            );
+        }
+    }
+}
+
+fn is_finite(point: &(f64, f64)) -> bool {
+    point.0.is_finite() && point.1.is_finite()
+}
+
+/// From data to pixels.
+struct Scale {
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+    x_range: (f64, f64),
+    y_range: (f64, f64),
+    x_ticks: Vec<f64>,
+    y_ticks: Vec<f64>,
+    x_step: f64,
+    y_step: f64,
+}
+
+impl Scale {
+    fn of(chart: &Chart) -> Self {
+        let points = || chart.series.iter().flat_map(|s| &s.points).filter(|p| is_finite(p));
+        let x_range = range(points().map(|p| p.0));
+        let y_data = range(points().map(|p| p.1));
+        let (low, high) = (chart.range.0.unwrap_or(y_data.0), chart.range.1.unwrap_or(y_data.1));
+        let (low, high) = if low < high { (low, high) } else { (low, low + 1.0) };
+        let (top, bottom) = (28.0, chart.size.1 - 36.0);
+        let y_step = nice_step((high - low) / ((bottom - top) / 36.0).max(2.0));
+        // Free ends are rounded outward to a number of the axis.
+        let low = if chart.range.0.is_none() { (low / y_step).floor() * y_step } else { low };
+        let high = if chart.range.1.is_none() { (high / y_step).ceil() * y_step } else { high };
+        let y_ticks = ticks(low, high, y_step);
+        let widest = y_ticks.iter().map(|&t| label(t, y_step, chart.unit).chars().count()).max().unwrap_or(1);
+        let left = 12.0 + widest as f64 * CHARACTER;
+        let right = chart.size.0 - 12.0;
+        let widest = label(x_range.1, 1.0, Unit::Plain).chars().count().max(4) as f64 * CHARACTER + 14.0;
+        // Epochs and steps are whole numbers, so are the numbers below them.
+        let x_step = nice_step((x_range.1 - x_range.0) / ((right - left) / widest).floor().max(1.0)).max(1.0);
+        Self {
+            left,
+            right,
+            top,
+            bottom,
+            x_range,
+            y_range: (low, high),
+            x_ticks: ticks(x_range.0, x_range.1, x_step),
+            y_ticks,
+            x_step,
+            y_step,
+        }
+    }
+
+    fn x(&self, value: f64) -> f64 {
+        let (low, high) = self.x_range;
+        self.left + (value - low) / (high - low) * (self.right - self.left)
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        let (low, high) = self.y_range;
+        self.bottom - (value.clamp(low, high) - low) / (high - low) * (self.bottom - self.top)
+    }
+}
+
+/// Smallest and largest value, never the same.
+fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    match () {
+        () if low > high => (0.0, 1.0),
+        () if high - low > 1e-12 * high.abs().max(1e-300) => (low, high),
+        () if low == 0.0 => (0.0, 1.0),
+        () => (low - low.abs() / 2.0, low + low.abs() / 2.0),
+    }
+}
+
+/// The smallest of 1, 2, 5 times a power of ten that is at least `rough`.
+fn nice_step(rough: f64) -> f64 {
+    let rough = rough.max(1e-300);
+    let power = 10f64.powf(rough.log10().floor());
+    let factor = [1.0, 2.0, 5.0, 10.0].into_iter().find(|f| f * power >= rough * (1.0 - 1e-9)).unwrap_or(10.0);
+    factor * power
+}
+
+fn ticks(low: f64, high: f64, step: f64) -> Vec<f64> {
+    let first = (low / step - 1e-9).ceil() as i64;
+    let last = (high / step + 1e-9).floor() as i64;
+    (first..=last.min(first + 60)).map(|i| i as f64 * step).collect()
+}
+
+/// A number with as many decimals as steps of this size need.
+fn label(value: f64, step: f64, unit: Unit) -> String {
+    let (value, step, suffix) = match unit {
+        Unit::Plain => (value, step, ""),
+        Unit::Percent => (value * 100.0, step * 100.0, " %"),
+    };
+    let decimals = if step > 0.0 { (-(step * 1.000_001).log10().floor()).clamp(0.0, 12.0) as usize } else { 0 };
+    if value != 0.0 && (value.abs() >= 1e6 || value.abs() < 1e-4) {
+        return format!("{value:.1e}{suffix}");
+    }
+    let text = format!("{value:.decimals$}");
+    let text = if text.trim_start_matches('-').chars().all(|c| c == '0' || c == '.') {
+        text.trim_start_matches('-')
+    } else {
+        &text
+    };
+    format!("{text}{suffix}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(points: &[(f64, f64)]) -> Vec<Series> {
+        vec![Series { name: "a".into(), points: points.to_vec() }]
+    }
+
+    #[test]
+    fn steps_are_nice() {
+        for (rough, nice) in [(0.3, 0.5), (1.0, 1.0), (1.1, 2.0), (7.0, 10.0), (0.02, 0.02), (240.0, 500.0)] {
+            assert!((nice_step(rough) - nice).abs() < 1e-12, "{rough}");
+        }
+        assert_eq!(ticks(0.0, 1.0, 0.5), [0.0, 0.5, 1.0]);
+    }
+
+    #[test]
+    fn labels_have_the_decimals_of_their_step() {
+        assert_eq!(label(0.5, 0.25, Unit::Plain), "0.5");
+        assert_eq!(label(0.5, 0.05, Unit::Plain), "0.50");
+        assert_eq!(label(0.5, 0.1, Unit::Percent), "50 %");
+        assert_eq!(label(-0.0, 1.0, Unit::Plain), "0");
+        assert_eq!(label(0.00002, 0.00001, Unit::Plain), "2.0e-5");
+    }
+
+    #[test]
+    fn all_points_lie_inside_the_plot() {
+        for points in [&[(0.0, 2.3), (1.0, 0.4), (2.0, -7.0)][..], &[(3.0, 5.0)], &[(0.0, 0.0), (9.0, 0.0)], &[]] {
+            let chart = Chart::new("t", "epoch", line(points));
+            let scale = Scale::of(&chart);
+            for &(x, y) in points {
+                assert!((scale.left - 0.1..=scale.right + 0.1).contains(&scale.x(x)));
+                assert!((scale.top - 0.1..=scale.bottom + 0.1).contains(&scale.y(y)));
+            }
+            assert!(scale.y_ticks.len() >= 2, "{points:?} {:?}", scale.y_ticks);
+            assert!(!scale.x_ticks.is_empty(), "{points:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_below_the_axis_keep_their_distance() {
+        for last in [1.0, 7.0, 49.0, 250.0, 97_000.0] {
+            let chart = Chart::new("t", "step", line(&[(0.0, 0.0), (last, 1.0)]));
+            let scale = Scale::of(&chart);
+            let width = |t: f64| label(t, scale.x_step, Unit::Plain).len() as f64 * CHARACTER;
+            for pair in scale.x_ticks.windows(2) {
+                assert!(scale.x(pair[1]) - scale.x(pair[0]) >= f64::midpoint(width(pair[0]), width(pair[1])), "{last}");
+            }
+        }
+    }
+
+    #[test]
+    fn gaps_break_the_line() {
+        let svg =
+            Chart::new("t", "x", line(&[(0.0, 1.0), (1.0, 2.0), (2.0, f64::NAN), (3.0, 1.0), (4.0, 3.0)])).to_svg();
+        let path = svg.lines().find(|l| l.starts_with("<path class=\"s0\" d=\"M") && l.contains('L')).unwrap();
+        assert_eq!((path.matches('M').count(), path.matches('L').count()), (2, 2));
+        assert!(!svg.contains("NaN"));
+    }
+
+    #[test]
+    fn legends_wrap() {
+        let names =
+            ["none", "skip_connect", "dua_sepc_3x3", "dua_sepc_5x5", "dil_sepc_3x3", "dil_sepc_5x5", "avg_pool_3x3"];
+        let series = names.iter().map(|n| Series { name: (*n).into(), points: vec![(0.0, 0.0)] }).collect();
+        let chart = Chart::new("t", "epoch", series);
+        let (rows, entries) = chart.legend_rows();
+        assert!(rows > 1);
+        for pair in entries.windows(2) {
+            let end = pair[0].1 + 40.0 + names[pair[0].0].len() as f64 * CHARACTER;
+            assert!(pair[1].2 > pair[0].2 || pair[1].1 >= end - 1e-9);
+        }
+        assert!(entries.iter().all(|(i, x, _)| x + 27.0 + names[*i].len() as f64 * CHARACTER <= chart.size.0));
+    }
+
+    #[test]
+    fn numbers_come_as_csv() {
+        let mut chart = Chart::new("t", "epoch", line(&[(0.0, 0.25)]));
+        chart.series[0].name = "a, \"b\"".into();
+        assert_eq!(chart.to_csv(), "series,x,y\n\"a, \"\"b\"\"\",0,0.25\n");
+    }
+}

@@ -1,0 +1,95 @@
+"""Looks at a report as Chromium renders it, light and dark, wide and narrow.
+
+    python check_report.py report.html
+
+Fails if a drawing is empty, two texts of a drawing overlap, a text leaves its drawing, the page scrolls sideways,
+or the console shows an error. Leaves a screenshot beside the page. Chromium is named by GDAS_CHROMIUM.
+"""
+
+import html
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+PROBE = """
+<script>
+addEventListener("load", () => {
+  const faults = [];
+  document.querySelectorAll("details").forEach((d) => { d.open = true; });
+  for (const figure of document.querySelectorAll("figure")) {
+    const svg = figure.querySelector("svg");
+    const name = figure.dataset.name;
+    const frame = svg.getBoundingClientRect();
+    if (frame.width < 50 || frame.height < 20) faults.push(`${name}: drawn ${frame.width}x${frame.height}`);
+    const marks = [...svg.querySelectorAll("path:not(.grid):not(.axis),circle")];
+    if (!marks.some((m) => m.getBBox().width + m.getBBox().height > 0)) faults.push(`${name}: empty`);
+    const texts = [...svg.querySelectorAll("text")].map((t) => [t.textContent, t.getBoundingClientRect()]);
+    for (const [i, [a, p]] of texts.entries()) {
+      const slack = 1;
+      if (p.left < frame.left - slack || p.right > frame.right + slack || p.bottom > frame.bottom + slack)
+        faults.push(`${name}: "${a}" leaves the drawing`);
+      for (const [b, q] of texts.slice(i + 1))
+        if (p.left < q.right - slack && q.left < p.right - slack && p.top < q.bottom - 3 && q.top < p.bottom - 3)
+          faults.push(`${name}: "${a}" overlaps "${b}"`);
+    }
+    const boxes = [...svg.querySelectorAll("rect.node,rect.label")].map((r) => [r, r.getBoundingClientRect()]);
+    for (const [rect, box] of boxes) {
+      const text = rect.nextElementSibling.getBoundingClientRect();
+      if (text.left < box.left || text.right > box.right) faults.push(`${name}: a text is wider than its box`);
+    }
+  }
+  if (document.documentElement.scrollWidth > innerWidth + 1) faults.push("the page scrolls sideways");
+  const count = document.querySelectorAll("figure").length;
+  const ground = getComputedStyle(document.body).backgroundColor;
+  document.body.dataset.probe = JSON.stringify({ faults, count, ground });
+});
+</script>
+"""
+
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --hide-scrollbars --enable-logging=stderr --v=0"
+).split()
+
+
+def chromium(page, profile, *flags):
+    program = os.environ.get("GDAS_CHROMIUM", "chromium")
+    command = [program, *FLAGS, f"--user-data-dir={profile}", *flags, page.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def main():
+    page = pathlib.Path(sys.argv[1]).resolve()
+    failed = False
+    with tempfile.TemporaryDirectory() as directory:
+        directory = pathlib.Path(directory)
+        probed = directory / "probed.html"
+        probed.write_text(page.read_text().replace("</body>", PROBE + "</body>"))
+        grounds = set()
+        for width, scheme in [(1280, 1), (1280, 0), (420, 1)]:
+            flags = [f"--window-size={width},900", f"--blink-settings=preferredColorScheme={scheme}"]
+            run = chromium(probed, directory / "profile", *flags, "--dump-dom")
+            found = re.search(r'data-probe="([^"]*)"', run.stdout)
+            if not found:
+                sys.exit(f"the page did not load: {run.stderr[-2000:]}")
+            probe = json.loads(html.unescape(found[1]))
+            errors = [line for line in run.stderr.splitlines() if "CONSOLE" in line]
+            name = f"{width} pixels, {'dark' if scheme == 0 else 'light'}"
+            print(f"{name}: {probe['count']} figures, {len(probe['faults'])} faults, {len(errors)} console messages")
+            for fault in probe["faults"][:20] + errors:
+                print("  ", fault)
+            failed |= bool(probe["faults"] or errors) or probe["count"] == 0
+            if width == 1280:
+                grounds.add(probe["ground"])
+                shot = page.with_name(f"screenshot-{'dark' if scheme == 0 else 'light'}.png")
+                chromium(page, directory / "profile", f"--window-size={width},3600", flags[1], f"--screenshot={shot}")
+        if len(grounds) != 2:
+            sys.exit(f"light and dark look the same: {grounds}")
+    sys.exit(failed)
+
+
+main()
