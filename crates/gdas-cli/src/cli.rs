@@ -35,6 +35,9 @@ pub(crate) enum Command {
     Runs(commands::runs::Runs),
     #[command(subcommand)]
     Genotype(commands::genotype::GenotypeCommand),
+    #[command(subcommand)]
+    Bench(commands::bench::Bench),
+    Reproduce(Box<commands::reproduce::Reproduce>),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
 }

@@ -10,6 +10,7 @@ pub mod export;
 pub mod network;
 pub mod pickle;
 pub mod report;
+pub mod reproduce;
 pub mod rng;
 pub mod run;
 pub mod space;

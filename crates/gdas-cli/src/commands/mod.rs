@@ -1,8 +1,10 @@
 //! One file per subcommand, each with its flags and a `run`.
 
+pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod genotype;
 pub(crate) mod man;
+pub(crate) mod reproduce;
 pub(crate) mod resume;
 pub(crate) mod runs;
 pub(crate) mod search;
@@ -16,6 +18,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Resume(command) => resume::run(&command),
         Command::Runs(command) => runs::run(command),
         Command::Genotype(command) => genotype::run(command),
+        Command::Bench(command) => bench::run(command),
+        Command::Reproduce(command) => reproduce::run(&command),
         Command::Completions(command) => completions::run(&command),
         Command::Man(command) => man::run(&command),
     }

@@ -1,6 +1,6 @@
 //! A search budget spent in simulated time: "training" a cell is a look-up that costs what the training would have.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::cells::Cell;
 use super::{BenchmarkError, Dataset, Quantity, Seeds, Setting, Table};
@@ -16,7 +16,8 @@ pub const SHORT_EPOCHS: u16 = 12;
 pub const NOMINAL_SECONDS: f64 = 101.3;
 
 /// When a search has to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Budget {
     /// After so much simulated time, in seconds; what would end later is not begun.
     Seconds(f64),
