@@ -1,11 +1,25 @@
 //! The fused CPU engine: runs a whole [`Graph`] forward and backward on `f32` slices.
 
-mod naive;
+mod backward;
+mod conv;
+mod depthwise;
+mod direct;
+mod elementwise;
+mod forward;
+mod plan;
+mod pool;
+mod pooling;
+mod simd;
+mod winograd;
 
 use std::sync::Arc;
 
+use self::forward::NormState;
+use self::plan::Plan;
+use self::pool::Buffer;
+use self::simd::Level;
 use crate::Mode;
-use crate::graph::Graph;
+use crate::graph::{Graph, Op};
 
 /// What [`forward`] reads.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +75,12 @@ pub struct Gradients {
 /// Saved activations of one forward pass.
 #[derive(Debug)]
 pub struct Tape {
-    inner: naive::Tape,
+    plan: Plan,
+    batch: usize,
+    values: Vec<Option<Buffer>>,
+    gates: Vec<f32>,
+    masks: Vec<f32>,
+    norms: Vec<NormState>,
 }
 
 /// Runs the graph. `save` keeps what [`backward`] needs.
@@ -69,15 +88,65 @@ pub struct Tape {
 /// # Panics
 /// If a slice has the wrong length.
 pub fn forward(graph: &Arc<Graph>, mode: Mode, inputs: &Inputs, save: bool) -> Forward {
-    let (outputs, stats, tape) = naive::forward(graph, mode, inputs);
-    Forward { outputs, stats, tape: save.then_some(Tape { inner: tape }) }
+    let batch = inputs.batch;
+    assert_eq!(inputs.image.len(), batch * graph.shape(0).elements(), "the images' length");
+    assert_eq!(inputs.params.len(), graph.params.len(), "the number of parameters");
+    for (value, spec) in inputs.params.iter().zip(&graph.params) {
+        assert_eq!(value.len(), spec.len(), "the length of {}", spec.name);
+    }
+    assert!(inputs.gates.len() >= graph.gates, "the number of gates");
+    assert!(inputs.masks.len() >= graph.masks * batch, "the number of masks");
+    let tracked: Vec<bool> =
+        (0..graph.norms.len()).map(|n| inputs.running.get(n).is_some_and(|r| !r.is_empty())).collect();
+    let plan = Plan::new(graph, mode, Level::get(), &tracked);
+    let tape = forward::forward(plan, inputs);
+    let mut outputs =
+        Vec::with_capacity(batch * graph.outputs.iter().map(|&o| graph.shape(o).elements()).sum::<usize>());
+    for n in 0..batch {
+        for &o in &graph.outputs {
+            let (real, padded, image) = (graph.shape(o).channels, tape.plan.channels[o], tape.plan.image(o));
+            let value = tape.values[o].as_ref().expect("outputs are stored");
+            value[n * image..][..image].chunks_exact(padded).for_each(|p| outputs.extend_from_slice(&p[..real]));
+        }
+    }
+    let mut stats = vec![];
+    for (n, norm) in tape.norms.iter().enumerate() {
+        let start = stats.len();
+        let channels = graph.norms[n].channels;
+        stats.extend_from_slice(&norm.mean[..channels]);
+        stats.extend_from_slice(&norm.variance[..channels]);
+        let base = tape.plan.norms[n].base;
+        // A bias that a normalisation takes away again was never added; its mean has it nevertheless.
+        if let Op::Conv { bias: Some(bias), .. } = graph.nodes[base].op
+            && tape.plan.bias_cancels(base)
+        {
+            stats[start..][..channels].iter_mut().zip(inputs.params[bias]).for_each(|(m, b)| *m += b);
+        }
+    }
+    Forward { outputs, stats, tape: save.then_some(tape) }
 }
 
-/// Gradients of `sum(upstream * outputs)`; `upstream` has the layout of [`Forward::outputs`] and `params` the
+/// Gradients of `sum(upstream * outputs)`; `upstream` has the layout of [`Forward::outputs`] and `params` holds the
 /// values that [`forward`] read.
 ///
 /// # Panics
 /// If a slice has the wrong length.
 pub fn backward(tape: &Tape, params: &[&[f32]], upstream: &[f32], wants: &Wants) -> Gradients {
-    naive::backward(&tape.inner, params, upstream, wants)
+    let graph = &tape.plan.graph;
+    assert_eq!(params.len(), graph.params.len(), "the number of parameters");
+    assert_eq!(wants.params.len(), graph.params.len(), "the number of wanted parameters");
+    let classes: usize = graph.outputs.iter().map(|&o| graph.shape(o).elements()).sum();
+    assert_eq!(upstream.len(), tape.batch * classes, "the upstream gradient's length");
+    backward::backward(tape, params, upstream, wants)
+}
+
+/// The name of the instruction set in use: `avx512`, `avx2`, `neon` or `portable`. The environment variable `GDAS_SIMD`
+/// forces one that the processor has.
+pub fn simd_level() -> &'static str {
+    Level::get().name()
+}
+
+/// Gives the memory of finished passes, kept for the next ones, back to the system.
+pub fn release_memory() {
+    pool::clear();
 }

@@ -1,0 +1,347 @@
+//! One convolution of a graph: which algorithm runs it, its weights in that algorithm's layout, and its passes.
+
+use super::depthwise::{depthwise, depthwise_weight};
+use super::direct::{Lines, Tap, convolve, convolve_weight};
+use super::elementwise::{Frame, unpack};
+use super::pool::Buffer;
+use super::simd::Level;
+use super::winograd::{self, Tiles};
+use crate::graph::{Shape, Window};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    /// Per channel.
+    Depthwise,
+    /// 3x3, stride 1.
+    Winograd,
+    /// Anything else; groups become zeros in a dense filter.
+    Direct,
+}
+
+/// Geometry and algorithm. "Depth" is the input side, "width" the output side; both padded to whole vectors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Conv {
+    pub(crate) algorithm: Algorithm,
+    level: Level,
+    window: Window,
+    groups: usize,
+    input: Shape,
+    output: Shape,
+    depth: usize,
+    width: usize,
+}
+
+impl Conv {
+    pub(crate) fn new(level: Level, window: Window, groups: usize, input: Shape, output: Shape) -> Self {
+        let unit = window == Window::same(3, 1, 1) && groups == 1;
+        let algorithm = if groups == input.channels && input.channels == output.channels && groups > 1 {
+            Algorithm::Depthwise
+        } else if unit && winograd::fits(input.height, input.width) && input.channels >= 8 && output.channels >= 8 {
+            Algorithm::Winograd
+        } else {
+            Algorithm::Direct
+        };
+        let (depth, width) =
+            (input.channels.next_multiple_of(level.lanes()), output.channels.next_multiple_of(level.lanes()));
+        Self { algorithm, level, window, groups, input, output, depth, width }
+    }
+
+    fn positions(&self) -> usize {
+        self.window.kernel[0] * self.window.kernel[1]
+    }
+
+    /// Channels of the input that a direct product runs over (a multiple of four, for the weight gradient's tiles).
+    fn used_depth(&self) -> usize {
+        self.input.channels.next_multiple_of(4).min(self.depth)
+    }
+
+    /// Floats of a weight gradient in this algorithm's layout.
+    pub(crate) fn gradient_len(&self) -> usize {
+        match self.algorithm {
+            Algorithm::Depthwise => self.positions() * self.width,
+            Algorithm::Winograd => 36 * self.depth * self.width,
+            Algorithm::Direct => self.positions() * self.used_depth() * self.width,
+        }
+    }
+
+    /// Calls `f(index in the parameter, position, input channel, output channel)` for every weight.
+    fn each_weight(&self, mut f: impl FnMut(usize, usize, usize, usize)) {
+        let (i, o) = (self.input.channels / self.groups, self.output.channels);
+        for position in 0..self.positions() {
+            for from in 0..i {
+                for to in 0..o {
+                    let group = to / (o / self.groups);
+                    f((position * i + from) * o + to, position, group * i + from, to);
+                }
+            }
+        }
+    }
+
+    /// The weights for the forward pass.
+    pub(crate) fn forward_weight(&self, w: &[f32]) -> Buffer {
+        self.arrange(w, self.depth, self.width, false)
+    }
+
+    /// The weights for the input's gradient: input and output exchanged.
+    pub(crate) fn backward_weight(&self, w: &[f32]) -> Buffer {
+        self.arrange(w, self.width, self.depth, true)
+    }
+
+    fn arrange(&self, w: &[f32], rows: usize, columns: usize, exchange: bool) -> Buffer {
+        if self.algorithm == Algorithm::Depthwise {
+            let mut out = Buffer::zeroed(self.positions() * self.width);
+            self.each_weight(|i, position, _, to| out[position * self.width + to] = w[i]);
+            return out;
+        }
+        let mut out = Buffer::zeroed(self.positions() * rows * columns);
+        if !exchange && self.groups == 1 && self.input.channels == rows && self.output.channels == columns {
+            out.copy_from_slice(w);
+        } else {
+            self.each_weight(|i, position, from, to| {
+                let (row, column) = if exchange { (to, from) } else { (from, to) };
+                out[(position * rows + row) * columns + column] = w[i];
+            });
+        }
+        if self.algorithm == Algorithm::Winograd {
+            let mut points = Buffer::new(36 * rows * columns);
+            winograd::transform_filter(self.level, &mut points, &out, rows * columns);
+            return points;
+        }
+        out
+    }
+
+    /// Turns a weight gradient in this algorithm's layout into the parameter's.
+    pub(crate) fn finish_gradient(&self, sum: &[f32], len: usize) -> Vec<f32> {
+        let mut out = vec![0.0; len];
+        match self.algorithm {
+            Algorithm::Depthwise => {
+                self.each_weight(|i, position, _, to| out[i] = sum[position * self.width + to]);
+            }
+            Algorithm::Winograd => {
+                let mut filter = Buffer::new(9 * self.depth * self.width);
+                winograd::transform_filter_back(self.level, &mut filter, sum, self.depth * self.width);
+                self.each_weight(|i, p, from, to| out[i] = filter[(p * self.depth + from) * self.width + to]);
+            }
+            Algorithm::Direct => {
+                let depth = self.used_depth();
+                self.each_weight(|i, p, from, to| out[i] = sum[(p * depth + from) * self.width + to]);
+            }
+        }
+        out
+    }
+
+    /// The frame in which the forward pass reads an input image.
+    pub(crate) fn input_frame(&self) -> Frame {
+        let [top, left] = self.window.padding;
+        let Shape { height, width, .. } = self.input;
+        Frame { rows: height + 2 * top, columns: width + 2 * left, top, left, height, width, channels: self.depth }
+    }
+
+    /// First and last output row (column) that a position beyond the border would need, per axis.
+    fn reach(&self, axis: usize) -> (i64, i64) {
+        let w = &self.window;
+        let (input, output) =
+            if axis == 0 { (self.input.height, self.output.height) } else { (self.input.width, self.output.width) };
+        let padding = w.padding[axis] as i64;
+        let stride = w.stride[axis] as i64;
+        let lowest = padding - ((w.kernel[axis] - 1) * w.dilation[axis]) as i64;
+        let low = lowest.div_euclid(stride).min(0);
+        let high = (input as i64 - 1 + padding).div_euclid(stride).max(output as i64 - 1);
+        (low, high)
+    }
+
+    /// The frame in which the backward pass reads an output image's gradient.
+    pub(crate) fn output_frame(&self) -> Frame {
+        let Shape { height, width, .. } = self.output;
+        let channels = self.width;
+        if self.algorithm == Algorithm::Winograd {
+            return Frame { rows: height, columns: width, top: 0, left: 0, height, width, channels };
+        }
+        let ((y0, y1), (x0, x1)) = (self.reach(0), self.reach(1));
+        let (rows, columns) = ((y1 - y0 + 1) as usize, (x1 - x0 + 1) as usize);
+        Frame { rows, columns, top: -y0 as usize, left: -x0 as usize, height, width, channels }
+    }
+
+    /// Pixels of the forward pass: where they read in the input frame and lie in the output (framed or not).
+    fn lines(&self, output: &Frame) -> Lines {
+        let [sy, sx] = self.window.stride;
+        let input = self.input_frame();
+        let (i, o) = (input.channels, output.channels);
+        let source = [0, sy * input.columns * i, sx * i];
+        let result = [(output.top * output.columns + output.left) * o, output.columns * o, o];
+        let (lines, pixels) = (self.output.height, self.output.width);
+        if source[1] == pixels * source[2] && result[1] == pixels * o {
+            return Lines { lines: 1, pixels: lines * pixels, source, result };
+        }
+        Lines { lines, pixels, source, result }
+    }
+
+    fn taps(&self, depth: usize) -> Vec<Tap> {
+        let columns = self.input_frame().columns;
+        let [_, kx] = self.window.kernel;
+        let [dy, dx] = self.window.dilation;
+        let per_position = if self.algorithm == Algorithm::Depthwise { self.width } else { depth * self.width };
+        (0..self.positions())
+            .map(|p| Tap { source: (p / kx * dy * columns + p % kx * dx) * self.depth, weight: p * per_position })
+            .collect()
+    }
+
+    /// Direct or depthwise forward pass of one framed image.
+    pub(crate) fn forward(&self, out: &mut [f32], framed: &[f32], weight: &[f32]) {
+        let Shape { height, width, .. } = self.output;
+        let flat = Frame { rows: height, columns: width, top: 0, left: 0, height, width, channels: self.width };
+        let (lines, taps) = (self.lines(&flat), self.taps(self.depth));
+        if self.algorithm == Algorithm::Depthwise {
+            depthwise(self.level, &lines, framed, &taps, self.width, weight, out, false);
+        } else {
+            convolve(self.level, &lines, framed, &taps, self.input.channels, weight, self.width, out, false);
+        }
+    }
+
+    /// Direct or depthwise: `dx (+)=` the gradient of one image, from its framed output gradient.
+    pub(crate) fn backward(&self, dx: &mut [f32], framed: &[f32], weight: &[f32], add: bool) {
+        let w = &self.window;
+        let frame = self.output_frame();
+        let ((y0, _), (x0, _)) = (self.reach(0), self.reach(1));
+        // Positions that reach the input pixels of one phase of the stride, with the first output that they come from.
+        let phase = |axis: usize, phase: usize| -> Vec<(usize, i64)> {
+            (0..w.kernel[axis])
+                .filter_map(|k| {
+                    let at = (phase + w.padding[axis]) as i64 - (k * w.dilation[axis]) as i64;
+                    let stride = w.stride[axis] as i64;
+                    (at.rem_euclid(stride) == 0).then(|| (k, at.div_euclid(stride)))
+                })
+                .collect()
+        };
+        let depthwise_ = self.algorithm == Algorithm::Depthwise;
+        let per_position = if depthwise_ { self.width } else { self.width * self.depth };
+        for py in 0..w.stride[0].min(self.input.height) {
+            for px in 0..w.stride[1].min(self.input.width) {
+                let mut taps = vec![];
+                for &(ky, oy) in &phase(0, py) {
+                    for &(kx, ox) in &phase(1, px) {
+                        let source = ((oy - y0) as usize * frame.columns + (ox - x0) as usize) * self.width;
+                        taps.push(Tap { source, weight: (ky * w.kernel[1] + kx) * per_position });
+                    }
+                }
+                let mut lines = Lines {
+                    lines: (self.input.height - py).div_ceil(w.stride[0]),
+                    pixels: (self.input.width - px).div_ceil(w.stride[1]),
+                    source: [0, frame.columns * self.width, self.width],
+                    result: [
+                        (py * self.input.width + px) * self.depth,
+                        w.stride[0] * self.input.width * self.depth,
+                        w.stride[1] * self.depth,
+                    ],
+                };
+                if w.stride == [1, 1] && frame.columns == lines.pixels {
+                    lines.pixels *= lines.lines;
+                    lines.lines = 1;
+                }
+                if depthwise_ {
+                    depthwise(self.level, &lines, framed, &taps, self.width, weight, dx, add);
+                } else if !(taps.is_empty() && add) {
+                    let out = self.output.channels;
+                    convolve(self.level, &lines, framed, &taps, out, weight, self.depth, dx, add);
+                }
+            }
+        }
+    }
+
+    /// Direct or depthwise: adds one image's weight gradient, from framed input and framed output gradient.
+    pub(crate) fn backward_weight_image(&self, dw: &mut [f32], input: &[f32], gradient: &[f32]) {
+        let lines = self.lines(&self.output_frame());
+        let taps = self.taps(self.used_depth());
+        if self.algorithm == Algorithm::Depthwise {
+            depthwise_weight(self.level, &lines, input, &taps, self.width, gradient, dw);
+        } else {
+            convolve_weight(self.level, &lines, input, &taps, self.used_depth(), gradient, self.width, dw);
+        }
+    }
+
+    fn tiles(&self, images: usize, image: usize, channels: usize) -> Tiles {
+        let (down, across) = (self.input.height / 4, self.input.width / 4);
+        let stride = winograd::stride(images * down * across, channels);
+        Tiles { down, across, first: image * down * across, channels, stride }
+    }
+
+    /// Winograd forward pass of a block of images; `framed` writes image `i`'s frame.
+    pub(crate) fn winograd(
+        &self,
+        out: &mut [&mut [f32]],
+        weight: &[f32],
+        mut framed: impl FnMut(usize, &Frame, &mut [f32]),
+    ) {
+        let frame = self.input_frame();
+        let mut scratch = Buffer::new(frame.len());
+        frame.clear_border(&mut scratch);
+        // So many images at a time that frequencies and filter share the second-level cache.
+        let per_image = self.input.height * self.input.width / 16;
+        let at_once = (1024 / self.depth.max(self.width)).div_ceil(per_image).max(1);
+        let mut first = 0;
+        while first < out.len() {
+            let images = at_once.min(out.len() - first);
+            let (i, o) = (self.tiles(images, 0, self.depth), self.tiles(images, 0, self.width));
+            let mut points = Buffer::new(i.len());
+            let mut results = Buffer::new(o.len());
+            for image in 0..images {
+                framed(first + image, &frame, &mut scratch);
+                winograd::transform_input(self.level, &mut points, &scratch, &self.tiles(images, image, self.depth));
+            }
+            let (tiles, depth, width) = (images * per_image, self.depth, self.width);
+            winograd::multiply(self.level, &mut results, o.stride, &points, i.stride, weight, tiles, depth, width);
+            for image in 0..images {
+                let t = self.tiles(images, image, self.width);
+                winograd::transform_output(self.level, out[first + image], &results, &t);
+            }
+            first += images;
+        }
+    }
+
+    /// Winograd backward pass of a block of images: adds to the weight gradient `dw` unless it is empty and hands each
+    /// image's input gradient to `done(image, framed, frame)` if there is a `weight`.
+    pub(crate) fn winograd_backward(
+        &self,
+        images: usize,
+        weight: Option<&[f32]>,
+        dw: &mut [f32],
+        mut gradient: impl FnMut(usize, &Frame, &mut [f32]),
+        mut input: impl FnMut(usize, &Frame, &mut [f32]),
+        mut done: impl FnMut(usize, &[f32], &Frame),
+    ) {
+        let (frame, flat) = (self.input_frame(), self.output_frame());
+        let (i, o) = (self.tiles(images, 0, self.depth), self.tiles(images, 0, self.width));
+        let mut points = Buffer::new(i.len());
+        let mut slopes = Buffer::new(o.len());
+        let mut scratch = Buffer::new(frame.len());
+        let mut image_slope = Buffer::new(flat.len());
+        frame.clear_border(&mut scratch);
+        for image in 0..images {
+            gradient(image, &flat, &mut image_slope);
+            let t = self.tiles(images, image, self.width);
+            winograd::transform_output_back(self.level, &mut slopes, &image_slope, &t);
+            if !dw.is_empty() {
+                input(image, &frame, &mut scratch);
+                let t = self.tiles(images, image, self.depth);
+                winograd::transform_input(self.level, &mut points, &scratch, &t);
+            }
+        }
+        let tiles = images * self.input.height * self.input.width / 16;
+        let back = weight.unwrap_or(&[]);
+        let (depth, width) = (self.depth, self.width);
+        winograd::multiply_back(self.level, &mut points, i.stride, &slopes, o.stride, dw, back, tiles, depth, width);
+        if weight.is_some() {
+            for image in 0..images {
+                scratch.fill(0.0);
+                let t = self.tiles(images, image, self.depth);
+                winograd::transform_input_back(self.level, &mut scratch, &points, &t);
+                done(image, &scratch, &frame);
+            }
+        }
+    }
+
+    /// Adds the image of a frame (from [`Conv::winograd_backward`]) to a gradient.
+    pub(crate) fn add_frame(&self, dx: &mut [f32], framed: &[f32], frame: &Frame, add: bool) {
+        unpack(self.level, dx, framed, frame, add);
+    }
+}

@@ -1,0 +1,302 @@
+//! What the engine decides about a graph before it runs: which values exist in memory, which are views, in what order
+//! and with what barriers things are computed, and where every gradient comes from.
+//!
+//! A ReLU and a normalisation never exist as arrays: whoever reads them applies them while reading ([`View`]). A
+//! normalisation needs the statistics of its whole batch, so its readers wait for a barrier; everything between two
+//! barriers runs image by image ("stage"), which keeps an image's data in the cache from one step to the next.
+//!
+//! Gradients are pulled: a *holder* (a stored value, or a normalisation read by something other than one sum) adds up
+//! the contributions of its uses. The gradient of a convolution that feeds one normalisation or one sum is not stored
+//! either: it is an expression over what is ([`Source`]).
+
+use std::sync::Arc;
+
+use super::conv::Conv;
+use super::pooling::PoolTable;
+use super::simd::Level;
+use crate::Mode;
+use crate::graph::{Graph, Op, ValueId};
+
+/// A value as a function of a stored one: an affine map per channel, then perhaps a ReLU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) base: ValueId,
+    pub(crate) norm: Option<usize>,
+    pub(crate) relu: bool,
+}
+
+/// A normalisation and what it normalises.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NormPlan {
+    pub(crate) node: ValueId,
+    /// The stored value.
+    pub(crate) base: ValueId,
+    pub(crate) scale: Option<usize>,
+    pub(crate) shift: Option<usize>,
+    /// Whether the batch's statistics are used.
+    pub(crate) of_batch: bool,
+}
+
+/// Something whose gradient is stored: value `v` is holder `v`, normalisation `n` is holder `nodes + n`.
+pub(crate) type Holder = usize;
+
+/// A reader of a holder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Input `slot` of a node, through a ReLU or not.
+    Node { node: ValueId, slot: usize, relu: bool },
+    /// The normalisation of this value.
+    Norm(usize),
+}
+
+/// The gradient of a node's result: `gate * d(holder)`, passed back through a normalisation if there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) holder: Holder,
+    pub(crate) gate: Option<usize>,
+    pub(crate) norm: Option<usize>,
+}
+
+/// Steps without a barrier between them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stage {
+    /// Values (forward) or holders (backward), in order.
+    pub(crate) items: Vec<usize>,
+    /// Images per task: enough to give the matrix products rows when images are small.
+    pub(crate) block: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) graph: Arc<Graph>,
+    pub(crate) level: Level,
+    /// Channels of a value in memory: whole vectors, the rest is padding.
+    pub(crate) channels: Vec<usize>,
+    pub(crate) view: Vec<View>,
+    /// Has an array.
+    pub(crate) stored: Vec<bool>,
+    /// A pool computed inside the one sum that reads it.
+    pub(crate) inline: Vec<bool>,
+    pub(crate) norms: Vec<NormPlan>,
+    pub(crate) forward: Vec<Stage>,
+    pub(crate) uses: Vec<Vec<Use>>,
+    /// Per node that computes something.
+    pub(crate) source: Vec<Source>,
+    /// Per normalisation: the gradient of its result.
+    pub(crate) norm_source: Vec<Source>,
+    pub(crate) convs: Vec<Option<Conv>>,
+    pub(crate) pools: Vec<Option<PoolTable>>,
+}
+
+impl Plan {
+    pub(crate) fn new(graph: &Arc<Graph>, mode: Mode, level: Level, tracked: &[bool]) -> Self {
+        let nodes = &graph.nodes;
+        let output = |v: ValueId| graph.outputs.contains(&v);
+
+        let mut stored: Vec<bool> = nodes.iter().map(|n| !matches!(n.op, Op::Relu | Op::Norm { .. })).collect();
+        graph.outputs.iter().for_each(|&o| stored[o] = true);
+        for node in nodes {
+            if matches!(node.op, Op::Norm { .. }) && matches!(nodes[node.inputs[0]].op, Op::Relu | Op::Norm { .. }) {
+                stored[node.inputs[0]] = true;
+            }
+        }
+
+        let mut view = Vec::with_capacity(nodes.len());
+        let mut norms: Vec<Option<NormPlan>> = vec![None; graph.norms.len()];
+        for (id, node) in nodes.iter().enumerate() {
+            let through = lens(&view, node, id);
+            if let Op::Norm { scale, shift, norm } = node.op {
+                let of_batch = mode == Mode::Train || !tracked[norm];
+                norms[norm] = Some(NormPlan { node: id, base: through.base, scale, shift, of_batch });
+            }
+            view.push(if stored[id] { View { base: id, norm: None, relu: false } } else { through });
+        }
+        let norms: Vec<NormPlan> =
+            norms.into_iter().map(|n| n.expect("every normalisation of a graph has its node")).collect();
+
+        // Who reads what.
+        let mut uses: Vec<Vec<Use>> = vec![vec![]; nodes.len() + norms.len()];
+        norms.iter().enumerate().for_each(|(n, norm)| uses[norm.base].push(Use::Norm(n)));
+        for (id, node) in nodes.iter().enumerate().filter(|(id, _)| stored[*id]) {
+            for slot in 0..node.inputs.len() {
+                let v = match node.op {
+                    Op::Relu | Op::Norm { .. } => lens(&view, node, id),
+                    _ => view[node.inputs[slot]],
+                };
+                let holder = v.norm.map_or(v.base, |n| nodes.len() + n);
+                uses[holder].push(Use::Node { node: id, slot, relu: v.relu });
+            }
+        }
+
+        let only_sum = |holder: Holder| match uses[holder].as_slice() {
+            [Use::Node { node, slot, relu: false }] => match &nodes[*node].op {
+                Op::Sum(sum) => Some((*node, sum.gates[*slot])),
+                _ => None,
+            },
+            _ => None,
+        };
+        let norm_source: Vec<Source> = (0..norms.len())
+            .map(|n| match only_sum(nodes.len() + n) {
+                Some((holder, gate)) => Source { holder, gate, norm: None },
+                None => Source { holder: nodes.len() + n, gate: None, norm: None },
+            })
+            .collect();
+        let mut inline = vec![false; nodes.len()];
+        let source: Vec<Source> = (0..nodes.len())
+            .map(|id| {
+                let own = Source { holder: id, gate: None, norm: None };
+                if output(id) || !stored[id] {
+                    return own;
+                }
+                let sum = only_sum(id).map(|(holder, gate)| Source { holder, gate, norm: None });
+                match (&nodes[id].op, uses[id].as_slice()) {
+                    (Op::Conv { .. }, [Use::Norm(n)]) => Source { norm: Some(*n), ..norm_source[*n] },
+                    (Op::Conv { .. }, _) => sum.unwrap_or(own),
+                    (Op::AvgPool(_) | Op::MaxPool(_), _) if sum.is_some() => {
+                        inline[id] = true;
+                        sum.unwrap_or(own)
+                    }
+                    _ => own,
+                }
+            })
+            .collect();
+        for id in 0..nodes.len() {
+            stored[id] &= !inline[id];
+        }
+
+        let convs = nodes.iter().map(|n| match n.op {
+            Op::Conv { window, groups, .. } => {
+                Some(Conv::new(level, window, groups, graph.shape(n.inputs[0]), n.shape))
+            }
+            _ => None,
+        });
+        let convs = convs.collect();
+        let pools = nodes.iter().map(|n| match &n.op {
+            Op::AvgPool(w) | Op::MaxPool(w) => {
+                let channels = n.shape.channels.next_multiple_of(level.lanes());
+                Some(PoolTable::new(graph.shape(n.inputs[0]), n.shape, w, channels))
+            }
+            _ => None,
+        });
+        let pools = pools.collect();
+        let channels = nodes.iter().map(|n| n.shape.channels.next_multiple_of(level.lanes())).collect();
+        let mut plan = Self {
+            graph: graph.clone(),
+            level,
+            channels,
+            view,
+            stored,
+            inline,
+            norms,
+            forward: vec![],
+            uses,
+            source,
+            norm_source,
+            convs,
+            pools,
+        };
+        plan.forward = plan.forward_stages();
+        plan
+    }
+
+    /// What a node's input looks like.
+    pub(crate) fn input(&self, node: ValueId, slot: usize) -> View {
+        match self.graph.nodes[node].op {
+            Op::Relu | Op::Norm { .. } => lens(&self.view, &self.graph.nodes[node], node),
+            _ => self.view[self.graph.nodes[node].inputs[slot]],
+        }
+    }
+
+    /// Floats of one image of a value in memory.
+    pub(crate) fn image(&self, v: ValueId) -> usize {
+        let s = self.graph.shape(v);
+        s.height * s.width * self.channels[v]
+    }
+
+    /// The node whose shape a holder has.
+    pub(crate) fn node_of(&self, holder: Holder) -> ValueId {
+        if holder < self.graph.nodes.len() { holder } else { self.norms[holder - self.graph.nodes.len()].node }
+    }
+
+    /// Whether the bias of a convolution only shifts the mean that a normalisation subtracts again.
+    pub(crate) fn bias_cancels(&self, conv: ValueId) -> bool {
+        matches!(self.uses[conv].as_slice(), [Use::Norm(n)] if self.norms[*n].of_batch)
+            && !self.graph.outputs.contains(&conv)
+    }
+
+    /// Images per task for a value: about 32 Winograd tiles.
+    fn block(&self, v: ValueId) -> usize {
+        let s = self.graph.shape(v);
+        512_usize.div_ceil((s.height * s.width).max(1)).clamp(1, 8)
+    }
+
+    /// Groups items by the barrier after which they can run.
+    fn stages(&self, items: impl Iterator<Item = (usize, usize)>) -> Vec<Stage> {
+        let mut stages: Vec<Stage> = vec![];
+        for (item, at) in items {
+            if stages.len() <= at {
+                stages.resize_with(at + 1, Stage::default);
+            }
+            stages[at].items.push(item);
+            stages[at].block = stages[at].block.max(1).max(self.block(self.node_of(item)));
+        }
+        stages.retain(|s| !s.items.is_empty());
+        stages
+    }
+
+    fn forward_stages(&self) -> Vec<Stage> {
+        let nodes = &self.graph.nodes;
+        let mut after = vec![0; nodes.len()];
+        for id in 0..nodes.len() {
+            if !self.stored[id] && !self.inline[id] {
+                continue;
+            }
+            after[id] = (0..nodes[id].inputs.len())
+                .map(|slot| {
+                    let v = self.input(id, slot);
+                    after[v.base] + usize::from(v.norm.is_some_and(|n| self.norms[n].of_batch))
+                })
+                .max()
+                .unwrap_or(0);
+        }
+        self.stages((0..nodes.len()).filter(|&id| self.stored[id]).map(|id| (id, after[id])))
+    }
+
+    /// The backward stages of the holders for which `active` holds.
+    pub(crate) fn backward_stages(&self, active: &[bool]) -> Vec<Stage> {
+        let mut after = vec![0; self.uses.len()];
+        let mut order = vec![];
+        let holder_of_norm = |id: usize| match self.graph.nodes[id].op {
+            Op::Norm { norm, .. } => Some(self.graph.nodes.len() + norm),
+            _ => None,
+        };
+        for id in (0..self.graph.nodes.len()).rev() {
+            // A stored normalisation is read before its own result exists, so its value comes first.
+            for holder in [Some(id), holder_of_norm(id)].into_iter().flatten() {
+                let ready = |s: Source| after[s.holder] + usize::from(s.norm.is_some_and(|n| self.norms[n].of_batch));
+                after[holder] = self.uses[holder]
+                    .iter()
+                    .map(|u| match *u {
+                        Use::Node { node, .. } => ready(self.source[node]),
+                        Use::Norm(n) => ready(Source { norm: Some(n), ..self.norm_source[n] }),
+                    })
+                    .max()
+                    .unwrap_or(0);
+                if active[holder] {
+                    order.push((holder, after[holder]));
+                }
+            }
+        }
+        self.stages(order.into_iter())
+    }
+}
+
+/// The view that a ReLU or normalisation is of its input's view; the input's own view for other nodes.
+fn lens(view: &[View], node: &crate::graph::Node, id: ValueId) -> View {
+    let Some(&input) = node.inputs.first() else { return View { base: id, norm: None, relu: false } };
+    match node.op {
+        Op::Relu => View { relu: true, ..view[input] },
+        Op::Norm { norm, .. } => View { norm: Some(norm), ..view[input] },
+        _ => view[input],
+    }
+}

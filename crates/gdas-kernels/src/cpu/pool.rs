@@ -1,0 +1,138 @@
+//! Reused, 64-byte aligned buffers: fresh pages cost more than the arithmetic on them.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::sync::{Mutex, PoisonError};
+
+/// Free buffers by capacity.
+static FREE: Mutex<BTreeMap<usize, Vec<Raw>>> = Mutex::new(BTreeMap::new());
+
+#[derive(Debug)]
+struct Raw(NonNull<f32>);
+
+// SAFETY: a free buffer is plain memory that nobody else refers to.
+unsafe impl Send for Raw {}
+
+/// Floats of unspecified (but initialised) content, given back to the pool when dropped.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    start: NonNull<f32>,
+    capacity: usize,
+    len: usize,
+}
+
+// SAFETY: owns its memory like a boxed slice does.
+unsafe impl Send for Buffer {}
+// SAFETY: as above; shared access is read-only.
+unsafe impl Sync for Buffer {}
+
+impl Buffer {
+    /// A buffer of `len` floats with whatever its last user left there.
+    pub(crate) fn new(len: usize) -> Self {
+        // Eighth steps between powers of two, so that nearly equal sizes share buffers.
+        let step = (len.next_power_of_two() / 8).max(1024);
+        let capacity = len.div_ceil(step).max(1) * step;
+        let free = FREE.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&capacity).and_then(Vec::pop);
+        let start = free.map_or_else(
+            || {
+                let layout = layout(capacity);
+                // SAFETY: the size is not zero. Zeroed, so that every later read is of initialised memory.
+                let start = unsafe { alloc_zeroed(layout) };
+                NonNull::new(start.cast::<f32>()).unwrap_or_else(|| handle_alloc_error(layout))
+            },
+            |raw| raw.0,
+        );
+        Self { start, capacity, len }
+    }
+
+    /// A buffer of zeros.
+    pub(crate) fn zeroed(len: usize) -> Self {
+        let mut b = Self::new(len);
+        b.fill(0.0);
+        b
+    }
+}
+
+fn layout(capacity: usize) -> Layout {
+    Layout::array::<f32>(capacity).and_then(|l| l.align_to(64)).expect("a buffer's size fits the address space")
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        // SAFETY: `start` is valid for `capacity >= len` initialised floats.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as above, and borrowed uniquely.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+        free.entry(self.capacity).or_default().push(Raw(self.start));
+    }
+}
+
+/// Gives all free buffers back to the system.
+pub(crate) fn clear() {
+    let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+    for (capacity, buffers) in std::mem::take(&mut *free) {
+        for raw in buffers {
+            // SAFETY: allocated in `Buffer::new` with this layout and owned by the pool alone.
+            unsafe { dealloc(raw.0.as_ptr().cast(), layout(capacity)) };
+        }
+    }
+}
+
+/// A buffer that parallel tasks write at disjoint places.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared {
+    start: *mut f32,
+    len: usize,
+}
+
+// SAFETY: access goes through `slice`, whose callers keep to disjoint ranges.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    /// Lends `b` to tasks; the borrow ends with the parallel region, by the caller's care.
+    pub(crate) fn new(b: &mut [f32]) -> Self {
+        Self { start: b.as_mut_ptr(), len: b.len() }
+    }
+
+    /// Lends finished values for reading.
+    pub(crate) fn reading(b: &[f32]) -> Self {
+        Self { start: b.as_ptr().cast_mut(), len: b.len() }
+    }
+
+    /// A range to read.
+    ///
+    /// # Safety
+    /// The buffer is alive and nobody writes to this range meanwhile.
+    pub(crate) unsafe fn read(&self, start: usize, len: usize) -> &[f32] {
+        assert!(start + len <= self.len, "a task's range lies in its buffer");
+        // SAFETY: in bounds, alive and not written by the caller's promise.
+        unsafe { std::slice::from_raw_parts(self.start.add(start), len) }
+    }
+
+    /// One task's range to write.
+    ///
+    /// # Safety
+    /// The buffer is alive and no other reference to this range exists meanwhile.
+    #[allow(clippy::mut_from_ref)]
+    pub(crate) unsafe fn slice(&self, start: usize, len: usize) -> &mut [f32] {
+        assert!(start + len <= self.len, "a task's range lies in its buffer");
+        // SAFETY: in bounds, alive and unshared by the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }
+    }
+}
