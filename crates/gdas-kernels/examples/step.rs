@@ -76,7 +76,9 @@ impl Bench {
     fn half(&mut self, g: &Arc<Graph>, picked: &[usize], update: bool) -> (f32, f64, f64) {
         let params: Vec<&[f32]> = g.params.iter().map(|p| self.weights[&p.name].value.as_slice()).collect();
         let mut gates = vec![0.0; g.gates];
-        picked.iter().for_each(|&p| gates[p] = 1.0);
+        for &p in picked {
+            gates[p] = 1.0;
+        }
         let inputs =
             Inputs { batch: self.batch, image: &self.images, params: &params, gates: &gates, masks: &[], running: &[] };
         let start = Instant::now();

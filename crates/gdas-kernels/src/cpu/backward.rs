@@ -623,7 +623,7 @@ impl Task<'_> {
                 let table = plan.pools[node].as_ref().expect("every pool has its table");
                 let average = matches!(op, Op::AvgPool(_));
                 let back = |dx: &mut [f32], x: &[f32], factor: f32, add: bool| {
-                    pool_back(level, table, average, dx, d, x, factor, add)
+                    pool_back(level, table, average, dx, d, x, factor, add);
                 };
                 let gate = source.gate.filter(|_| pass.wants.gates && plan.inline[node]);
                 let x = if gate.is_some() || !average { read(&mut scratch) } else { &[] };

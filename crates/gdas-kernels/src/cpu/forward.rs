@@ -61,7 +61,7 @@ impl<'a> Values<'a> {
 }
 
 /// The map of a view; `norms` must be complete for it.
-pub(crate) fn map_of<'a>(norms: &'a [NormState], view: View) -> Map<'a> {
+pub(crate) fn map_of(norms: &[NormState], view: View) -> Map<'_> {
     let (scale, shift): (&[f32], &[f32]) = view.norm.map_or((&[], &[]), |n| (&norms[n].scale, &norms[n].shift));
     Map { scale, shift, relu: view.relu }
 }

@@ -1,5 +1,20 @@
 //! The fused CPU engine: runs a whole [`Graph`] forward and backward on `f32` slices.
 
+#![allow(
+    // Kernels must inline into the function that enables their instructions.
+    clippy::inline_always,
+    clippy::inline_fn_without_body,
+    // Tasks write disjoint ranges of shared buffers; each place says why.
+    clippy::mut_from_ref,
+    // Tile sizes are macro arguments, one of which is 1.
+    clippy::int_plus_one,
+    // Intrinsics.
+    clippy::wildcard_imports,
+    clippy::cast_ptr_alignment,
+    clippy::manual_is_multiple_of,
+    clippy::struct_field_names
+)]
+
 mod backward;
 mod conv;
 mod depthwise;

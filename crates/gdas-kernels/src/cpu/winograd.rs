@@ -6,7 +6,6 @@
 //! `f64` is about ten times that of the direct sum; the tests bound it.
 
 use super::direct::{Lines, Tap, outer, product};
-use super::elementwise::Frame;
 use super::simd::{Simd, kernel};
 
 /// Frequencies per tile.
@@ -38,11 +37,6 @@ impl Tiles {
 /// not all fall into the same cache set.
 pub(crate) fn stride(tiles: usize, channels: usize) -> usize {
     tiles * channels + 16
-}
-
-/// The frame from which an image's tiles are read.
-pub(crate) fn frame(height: usize, width: usize, channels: usize) -> Frame {
-    Frame { rows: height + 2, columns: width + 2, top: 1, left: 1, height, width, channels }
 }
 
 /// Whether a convolution on images of this size can run here.
