@@ -85,7 +85,9 @@ fn gradients(
         all.extend(values(stats));
     }
     let grads = loss.unwrap().backward();
-    let mut result: Gradients = leaves.params.iter().map(|p| values(&p.grad(&grads).unwrap())).collect();
+    // Burn gives no gradient where the result does not depend on a weight (behind a `none`), the engine zeros.
+    let gradient = |p: &Tensor<1>| p.grad(&grads).map_or_else(|| vec![0.0; p.dims()[0]], |g| values(&g));
+    let mut result: Gradients = leaves.params.iter().map(gradient).collect();
     if let Some(gates) = &leaves.gates {
         result.push(values(&gates.grad(&grads).unwrap()));
     }
