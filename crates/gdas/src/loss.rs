@@ -1,0 +1,73 @@
+//! Cross-entropy, and what one reads off a batch's class scores.
+
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{Tensor, TensorData};
+
+/// Loss and accuracy of one batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Metrics {
+    /// Mean cross-entropy (of the smoothed targets, where there is smoothing).
+    pub loss: f64,
+    /// Share of images whose highest score is their class.
+    pub accuracy: f64,
+    /// Share of images whose class is among the five highest scores.
+    pub top5: f64,
+    /// Number of images.
+    pub images: usize,
+}
+
+/// Mean cross-entropy of scores `[batch, classes]`, as a tensor to differentiate and as numbers. `smoothing` in
+/// `0..1` moves that share of the target from the class to all classes alike.
+pub fn cross_entropy(scores: &Tensor<2>, labels: &[u32], smoothing: f64) -> (Tensor<1>, Metrics) {
+    let [batch, classes] = scores.dims();
+    let mut targets = vec![(smoothing / classes as f64) as f32; batch * classes];
+    for (image, &label) in labels.iter().enumerate() {
+        targets[image * classes + label as usize] += (1.0 - smoothing) as f32;
+    }
+    let targets = Tensor::<2>::from_data(TensorData::new(targets, [batch, classes]), &scores.device().inner());
+    let loss = (log_softmax(scores.clone(), 1) * targets).sum() * (-1.0 / batch as f64);
+    (loss, metrics(scores, labels, smoothing))
+}
+
+fn metrics(scores: &Tensor<2>, labels: &[u32], smoothing: f64) -> Metrics {
+    let [batch, classes] = scores.dims();
+    let values: Vec<f64> = scores.to_data().convert::<f64>().iter::<f64>().collect();
+    let (mut loss, mut first, mut fifth) = (0.0, 0usize, 0usize);
+    for (row, &label) in values.chunks_exact(classes).zip(labels) {
+        let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let log_total = max + row.iter().map(|x| (x - max).exp()).sum::<f64>().ln();
+        let own = row[label as usize];
+        let mean: f64 = row.iter().sum::<f64>() / classes as f64;
+        loss += log_total - (1.0 - smoothing) * own - smoothing * mean;
+        // Among equal scores the lower class comes first.
+        let label = label as usize;
+        let better = row.iter().enumerate().filter(|&(i, x)| *x > own || (*x == own && i < label)).count();
+        // A score that is not a number makes no image right.
+        first += usize::from(better == 0 && own.is_finite());
+        fifth += usize::from(better < 5 && own.is_finite());
+    }
+    let n = batch.max(1) as f64;
+    Metrics { loss: loss / n, accuracy: first as f64 / n, top5: fifth as f64 / n, images: batch }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn numbers_and_tensor_agree() {
+        let device = Device::flex();
+        let scores = Tensor::<2>::from_floats([[2.0, -1.0, 0.5], [0.0, 0.1, 0.3]], &device);
+        for smoothing in [0.0, 0.1] {
+            let (loss, metrics) = cross_entropy(&scores, &[0, 1], smoothing);
+            let loss = loss.into_data().iter::<f64>().next().expect("one value");
+            assert!((loss - metrics.loss).abs() < 1e-6);
+            assert_eq!((metrics.accuracy, metrics.top5), (0.5, 1.0));
+        }
+        // ln(e^2 + e^-1 + e^0.5) - 2 and ln(1 + e^0.1 + e^0.3) - 0.1, halved.
+        let exact = ((2f64.exp() + (-1f64).exp() + 0.5f64.exp()).ln() - 2.0
+            + (1.0 + 0.1f64.exp() + 0.3f64.exp()).ln() - 0.1) / 2.0;
+        assert!((cross_entropy(&scores, &[0, 1], 0.0).1.loss - exact).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,194 @@
+//! The two optimisers of the search: SGD with momentum for weights, Adam for alpha. As PyTorch defines them.
+
+use burn::tensor::Tensor;
+
+use crate::sampler::Table;
+
+/// Constants of [`Sgd`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SgdConfig {
+    /// Decay rate of the momentum.
+    pub momentum: f64,
+    /// Whether the momentum looks ahead (Nesterov).
+    pub nesterov: bool,
+    /// Added to the gradient, times the weight.
+    pub weight_decay: f64,
+}
+
+/// Stochastic gradient descent with momentum on an arena of arrays. An array without a gradient in a
+/// step keeps weight and momentum untouched.
+#[derive(Clone, Debug)]
+pub struct Sgd {
+    config: SgdConfig,
+    /// Per array its momentum, once it had a gradient.
+    pub momentum: Vec<Option<Tensor<1>>>,
+}
+
+impl Sgd {
+    /// An optimiser for so many arrays.
+    pub fn new(config: SgdConfig, arrays: usize) -> Self {
+        Self { config, momentum: vec![None; arrays] }
+    }
+
+    /// Moves one array. `gradient` is taken times `scale` (the clipping factor); `None` stands for a
+    /// gradient of zeros, so that only decay and momentum act.
+    pub fn step(
+        &mut self,
+        index: usize,
+        weight: Tensor<1>,
+        gradient: Option<Tensor<1>>,
+        scale: f64,
+        rate: f64,
+    ) -> Tensor<1> {
+        let SgdConfig { momentum, nesterov, weight_decay } = self.config;
+        let decay = weight.clone() * weight_decay;
+        let gradient = match gradient {
+            Some(gradient) if scale < 1.0 => gradient * scale + decay,
+            Some(gradient) => gradient + decay,
+            None => decay,
+        };
+        if momentum == 0.0 {
+            return weight - gradient * rate;
+        }
+        let buffer = match self.momentum[index].take() {
+            Some(buffer) => buffer * momentum + gradient.clone(),
+            None => gradient.clone(),
+        };
+        self.momentum[index] = Some(buffer.clone());
+        let direction = if nesterov { gradient + buffer * momentum } else { buffer };
+        weight - direction * rate
+    }
+}
+
+/// The factor that brings gradients to a global norm of at most `max_norm` (0: no limit), and the norm.
+pub fn clip_factor<'a>(gradients: impl Iterator<Item = &'a Tensor<1>>, max_norm: f64) -> (f64, f64) {
+    let squares: Vec<Tensor<1>> = gradients.map(|g| g.clone().powi_scalar(2).sum()).collect();
+    if squares.is_empty() {
+        return (1.0, 0.0);
+    }
+    let squares = Tensor::cat(squares, 0).into_data().convert::<f64>();
+    let norm = squares.iter::<f64>().sum::<f64>().sqrt();
+    let factor = if max_norm > 0.0 { (max_norm / (norm + 1e-6)).min(1.0) } else { 1.0 };
+    (factor, norm)
+}
+
+/// Constants of [`Adam`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamConfig {
+    /// Step size.
+    pub rate: f64,
+    /// Decay rates of the two moments.
+    pub betas: [f64; 2],
+    /// Added to the denominator.
+    pub epsilon: f64,
+    /// Added to the gradient, times the value.
+    pub weight_decay: f64,
+}
+
+/// Adam on the alpha tables, in `f64` on the host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Adam {
+    config: AdamConfig,
+    /// First moments, one table per alpha table.
+    pub first: Vec<Table>,
+    /// Second moments.
+    pub second: Vec<Table>,
+    /// Steps taken.
+    pub steps: u64,
+}
+
+impl Adam {
+    /// An optimiser for tables of these sizes.
+    pub fn new(config: AdamConfig, tables: &[Table]) -> Self {
+        let zeros: Vec<Table> = tables.iter().map(|t| t.iter().map(|row| vec![0.0; row.len()]).collect()).collect();
+        Self { config, first: zeros.clone(), second: zeros, steps: 0 }
+    }
+
+    /// Moves every table along its gradient.
+    pub fn step(&mut self, tables: &mut [Table], gradients: &[Table]) {
+        self.steps += 1;
+        let AdamConfig { rate, betas: [b1, b2], epsilon, weight_decay } = self.config;
+        let correction1 = 1.0 - b1.powf(self.steps as f64);
+        let correction2 = 1.0 - b2.powf(self.steps as f64);
+        let values = tables.iter_mut().flatten().flatten();
+        let moments = self.first.iter_mut().flatten().flatten().zip(self.second.iter_mut().flatten().flatten());
+        for ((value, gradient), (m, v)) in values.zip(gradients.iter().flatten().flatten()).zip(moments) {
+            let gradient = gradient + weight_decay * *value;
+            *m = b1 * *m + (1.0 - b1) * gradient;
+            *v = b2 * *v + (1.0 - b2) * gradient * gradient;
+            *value -= rate / correction1 * *m / ((*v / correction2).sqrt() + epsilon);
+        }
+    }
+}
+
+/// Cosine from `start` to `end`: `done` of `total` steps taken, `start` at 0 and `end` at `total`.
+pub fn cosine(start: f64, end: f64, done: f64, total: f64) -> f64 {
+    end + 0.5 * (start - end) * (1.0 + (std::f64::consts::PI * (done / total).min(1.0)).cos())
+}
+
+/// The temperature of an epoch: linear from `max` in the first to `min` in the last.
+pub fn tau(max: f64, min: f64, epoch: usize, epochs: usize) -> f64 {
+    if epochs < 2 { max } else { max - (max - min) * epoch as f64 / (epochs - 1) as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn schedules_at_their_ends() {
+        assert_eq!(tau(10.0, 0.1, 0, 250), 10.0);
+        assert!((tau(10.0, 0.1, 249, 250) - 0.1).abs() < 1e-12);
+        assert_eq!(tau(10.0, 0.1, 0, 1), 10.0);
+        assert_eq!(cosine(0.025, 0.001, 0.0, 100.0), 0.025);
+        assert!((cosine(0.025, 0.001, 50.0, 100.0) - 0.013).abs() < 1e-12);
+        assert!((cosine(0.025, 0.001, 100.0, 100.0) - 0.001).abs() < 1e-12);
+    }
+
+    /// Three steps of `torch.optim.SGD(lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01)` on `w = [1, -2]`
+    /// with gradients `[0.5, 1]`, `[-1, 0.25]` and `[2, -0.5]`.
+    #[test]
+    fn sgd_is_pytorchs() {
+        let device = Device::flex();
+        let config = SgdConfig { momentum: 0.9, nesterov: true, weight_decay: 0.01 };
+        let mut sgd = Sgd::new(config, 1);
+        let mut w = Tensor::<1>::from_floats([1.0, -2.0], &device);
+        let (mut exact, mut buffer) = ([1.0f64, -2.0], [0.0f64; 2]);
+        for gradient in [[0.5f32, 1.0], [-1.0, 0.25], [2.0, -0.5]] {
+            w = sgd.step(0, w, Some(Tensor::from_floats(gradient, &device)), 1.0, 0.1);
+            for i in 0..2 {
+                let g = f64::from(gradient[i]) + 0.01 * exact[i];
+                buffer[i] = 0.9 * buffer[i] + g;
+                exact[i] -= 0.1 * (g + 0.9 * buffer[i]);
+            }
+        }
+        let w: Vec<f32> = w.into_data().iter::<f32>().collect();
+        assert!((f64::from(w[0]) - exact[0]).abs() < 1e-6 && (f64::from(w[1]) - exact[1]).abs() < 1e-6);
+        // Computed by PyTorch 2.
+        assert!((w[0] - 0.7112).abs() < 1e-4 && (w[1] + 2.2995).abs() < 1e-4, "{w:?}");
+    }
+
+    /// Two steps of `torch.optim.Adam`; the numbers are PyTorch's.
+    #[test]
+    fn adam_is_pytorchs() {
+        let config = AdamConfig { rate: 3e-4, betas: [0.5, 0.999], epsilon: 1e-8, weight_decay: 1e-3 };
+        let mut tables = vec![vec![vec![0.0, 0.0, 1.0]]];
+        let mut adam = Adam::new(config, &tables);
+        adam.step(&mut tables, &[vec![vec![5.0, -0.01, 0.0]]]);
+        adam.step(&mut tables, &[vec![vec![1.0, 2.0, 3.0]]]);
+        for (value, exact) in tables[0][0].iter().zip([-4.941_898e-4, 1.793_817_5e-5, 0.999_417_2]) {
+            assert!((value - exact).abs() < 1e-7, "{value} {exact}");
+        }
+    }
+
+    #[test]
+    fn clipping_scales_to_the_norm() {
+        let device = Device::flex();
+        let gradients = [Tensor::<1>::from_floats([3.0, 0.0], &device), Tensor::from_floats([4.0], &device)];
+        let (factor, norm) = clip_factor(gradients.iter(), 1.0);
+        assert!((norm - 5.0).abs() < 1e-9 && (factor - 0.2).abs() < 1e-6);
+        assert_eq!(clip_factor(gradients.iter(), 0.0).0, 1.0);
+        assert_eq!(clip_factor(gradients.iter(), 9.0).0, 1.0);
+    }
+}

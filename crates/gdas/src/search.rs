@@ -1,0 +1,409 @@
+//! The search loop (algorithm section 3): alternate a weight step on the training half with an
+//! architecture step on the held-out half, one fresh draw each.
+//!
+//! Read [`search`] top to bottom; [`Searcher::weight_step`] and [`Searcher::alpha_step`] are the two
+//! halves of a step. Everything random is a function of (seed, purpose, step), so the state of a search is
+//! what [`state`] saves and nothing else.
+
+mod result;
+mod state;
+
+use std::time::Instant;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use gdas_kernels::Mode;
+use gdas_kernels::graph::Shape;
+
+use crate::config::{EdgeOutput, SearchConfig, Split, Undrawn};
+use crate::data::{
+    Augmentation, Batch, BatchOptions, DataError, Dataset, EvaluationBatches, Position, Prefetch, SPLIT_SEED,
+    SearchBatches, SearchSplit, SplitRule, Subset,
+};
+use crate::loss::{Metrics, cross_entropy};
+use crate::network::{NetworkConfig, Stem};
+use crate::optim::{Adam, AdamConfig, Sgd, SgdConfig, clip_factor, cosine, tau};
+use crate::rng::{Rng, Stream};
+use crate::run::{AlphaTable, Event, Interrupt, Observer, RunDir, RunError};
+use crate::sampler::{self, Draw, DrawError, Table};
+use crate::space::{Genotype, Space};
+use crate::supernet::Supernet;
+
+pub use result::SearchResult;
+use state::{Progress, Sums};
+
+/// How a call of [`search`] ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The search is complete; `result.json` is written.
+    Finished(Box<SearchResult>),
+    /// It was asked to stop; a checkpoint of this very step is durable.
+    Interrupted {
+        /// Steps done.
+        step: u64,
+    },
+}
+
+/// Why a search could not go on. Nothing that was saved is lost.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// The run directory.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The images.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The draw.
+    #[error(transparent)]
+    Draw(#[from] DrawError),
+    /// A configuration that does not fit the data, or a checkpoint that does not fit the configuration.
+    #[error("{0}")]
+    Unsuitable(String),
+    /// The numbers left the finite range; the last checkpoint was made before that.
+    #[error(
+        "{what} is not finite in epoch {epoch}, step {step}; nothing of this step was saved. A lower learning_rate \
+         or clip_norm usually helps; the run directory still holds the last good checkpoint"
+    )]
+    NotFinite {
+        /// Which quantity.
+        what: &'static str,
+        /// The epoch, from 0.
+        epoch: u64,
+        /// The step of the epoch, from 0.
+        step: u64,
+    },
+}
+
+/// Searches, or goes on with the search that `run` holds.
+///
+/// Work is spread over the current rayon thread pool; the result does not depend on its size.
+pub fn search(
+    config: &SearchConfig,
+    dataset: &Dataset,
+    run: &mut RunDir,
+    observer: &mut dyn Observer,
+    interrupt: &Interrupt,
+    device: &Device,
+) -> Result<Outcome, SearchError> {
+    let split = split(config, dataset)?;
+    let batches = SearchBatches::new(dataset, &split, &batch_options(config, dataset), config.seed);
+    let steps = config.max_steps_per_epoch.or(usize::MAX).min(batches.steps() as usize) as u64;
+    let epochs = config.epochs as u64;
+
+    let mut searcher = Searcher::new(config, dataset, device)?;
+    let mut progress = searcher.resume(run, observer, dataset)?.unwrap_or_default();
+    let mut tell = |run: &mut RunDir, event: Event| -> Result<(), RunError> {
+        observer.event(&event);
+        run.log(&event)
+    };
+    tell(run, searcher.started(dataset, &split, steps, progress.step(steps)))?;
+
+    let started = Instant::now();
+    let mut last_save = Instant::now();
+    let mut epoch_clock = (Instant::now(), progress.at.step);
+    let mut log_clock = (Instant::now(), progress.step(steps));
+    let mut prefetch = Prefetch::start_limited(batches, progress.at, epochs, steps)?;
+    while progress.at.epoch < epochs {
+        let epoch = progress.at.epoch;
+        let tau = tau(config.tau_max, config.tau_min, epoch as usize, config.epochs);
+        let rate = cosine(config.learning_rate, config.learning_rate_min, progress.step(steps) as f64, (epochs * steps) as f64);
+        let (at, pair) = prefetch.next().ok_or_else(|| SearchError::Unsuitable("the batches ended early".into()))??;
+        debug_assert_eq!(at, progress.at);
+
+        let (train, draws) = searcher.weight_step(&pair.weights, at, progress.step(steps), tau, rate)?;
+        let (held_out, redraws) = searcher.alpha_step(&pair.alpha, at, progress.step(steps), tau)?;
+        prefetch.recycle(pair);
+
+        progress.sums.add(&train, &held_out, redraws + draws.iter().map(|d| d.redraws).sum::<u64>());
+        progress.at = at.next(steps);
+        let done = progress.step(steps);
+        if config.log_interval > 0 && done.is_multiple_of(config.log_interval as u64) {
+            let speed = per_second(log_clock.0, done - log_clock.1);
+            log_clock = (Instant::now(), done);
+            tell(run, step_event(at, done, &train, &held_out, tau, rate, &draws, speed))?;
+        }
+        if progress.at.step == 0 {
+            let speed = per_second(epoch_clock.0, steps - epoch_clock.1);
+            epoch_clock = (Instant::now(), 0);
+            let event = searcher.end_epoch(&mut progress, epoch, steps, tau, rate, speed);
+            tell(run, event)?;
+        }
+        let stop = interrupt.is_requested();
+        if stop || last_save.elapsed().as_secs_f64() >= config.checkpoint_seconds || progress.at.epoch == epochs {
+            let event = searcher.save(run, &progress, dataset, steps)?;
+            last_save = Instant::now();
+            tell(run, event)?;
+        }
+        if stop {
+            tell(run, Event::Interrupted { step: done })?;
+            return Ok(Outcome::Interrupted { step: done });
+        }
+    }
+    drop(prefetch);
+
+    // The reported genotype is the last epoch's; it is judged with the shared weights on the held-out half.
+    let genotype = searcher.genotype();
+    let Some(accuracy) = searcher.evaluate(&genotype, dataset, &split.alpha, interrupt) else {
+        let step = progress.step(steps);
+        tell(run, Event::Interrupted { step })?;
+        return Ok(Outcome::Interrupted { step });
+    };
+    let result = SearchResult::new(&searcher, &progress, dataset, &genotype, accuracy);
+    result.write(run, &genotype)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let step = progress.step(steps);
+    tell(run, Event::Finished { step, genotype: result.genotype.clone(), accuracy: Some(accuracy), seconds })?;
+    Ok(Outcome::Finished(Box::new(result)))
+}
+
+/// Everything that learns.
+#[derive(Clone, Debug)]
+pub struct Searcher<'a> {
+    /// How it learns.
+    pub config: &'a SearchConfig,
+    /// Shared weights.
+    pub supernet: Supernet,
+    /// One table of logits per searched cell.
+    pub alpha: Vec<Table>,
+    sgd: Sgd,
+    adam: Adam,
+}
+
+impl<'a> Searcher<'a> {
+    /// Fresh weights, alpha near zero.
+    pub fn new(config: &'a SearchConfig, dataset: &Dataset, device: &Device) -> Result<Self, SearchError> {
+        let space = Space::find(&config.space)
+            .ok_or_else(|| SearchError::Unsuitable(format!("there is no search space `{}`", config.space)))?;
+        let images = &dataset.train;
+        let network = NetworkConfig {
+            image: Shape::new(images.height, images.width, images.channels),
+            classes: dataset.classes.len(),
+            channels: config.channels,
+            stem: Stem::for_size(images.height.max(images.width)),
+            affine: config.affine,
+            track: config.track_running_stats,
+            auxiliary: false,
+            drop_path: false,
+        };
+        let mut alpha = Vec::new();
+        for (index, cell) in space.cells.iter().enumerate() {
+            let mut rng = Rng::new(config.seed, Stream::Alpha, index as u64);
+            let mut row = || (0..cell.width()).map(|_| config.alpha_init_std * rng.normal()).collect::<Vec<f64>>();
+            alpha.push(cell.edges().iter().map(|_| row()).collect());
+        }
+        let supernet = Supernet::new(space, config.cells, network, config.seed, device);
+        let sgd = SgdConfig { momentum: config.momentum, nesterov: config.nesterov, weight_decay: config.weight_decay };
+        let sgd = Sgd::new(sgd, supernet.weights.values.len());
+        let adam = AdamConfig {
+            rate: config.alpha_learning_rate,
+            betas: config.alpha_betas,
+            epsilon: config.alpha_epsilon,
+            weight_decay: config.alpha_weight_decay,
+        };
+        let adam = Adam::new(adam, &alpha);
+        Ok(Self { config, supernet, alpha, sgd, adam })
+    }
+
+    fn draw(&self, stream: Stream, step: u64, tau: f64) -> Result<Vec<Draw>, DrawError> {
+        let mut rng = Rng::new(self.config.seed, stream, step);
+        self.alpha.iter().map(|table| sampler::draw(table, tau, &mut rng)).collect()
+    }
+
+    /// Weights of a fresh draw learn from a training batch: cross-entropy, clipped gradient, SGD.
+    pub fn weight_step(
+        &mut self,
+        batch: &Batch,
+        at: Position,
+        step: u64,
+        tau: f64,
+        rate: f64,
+    ) -> Result<(Metrics, Vec<Draw>), SearchError> {
+        let draws = self.draw(Stream::DrawWeights, step, tau)?;
+        let picks: Vec<_> = draws.iter().map(|draw| draw.picks.clone()).collect();
+        // The gates are constants here, so both published forms give the same weights.
+        let net = self.supernet.sub_network(&picks, EdgeOutput::PickedGate);
+        let weights = &self.supernet.weights;
+        let leaves: Vec<_> =
+            net.params.iter().map(|&i| weights.values[i].clone().autodiff().require_grad()).collect();
+        let outcome = self.supernet.run(&net, Mode::Train, image(batch, weights.device()), leaves.clone(), self.supernet.gates());
+        let (loss, metrics) = cross_entropy(&outcome.outputs[0], &batch.labels, 0.0);
+        finite(metrics.loss, "the training loss", at)?;
+        let gradients = loss.backward();
+        let gradients: Vec<_> = leaves.iter().map(|leaf| leaf.grad(&gradients)).collect();
+        // The reference's norm also counts alpha's gradient, stale from the step before; ours is of the weights alone.
+        let (factor, norm) = clip_factor(gradients.iter().flatten(), self.config.clip_norm);
+        finite(norm, "the gradient of the weights", at)?;
+        drop(leaves);
+        let weights = &mut self.supernet.weights;
+        for (&index, gradient) in net.params.iter().zip(gradients) {
+            weights.values[index] = self.sgd.step(index, weights.values[index].clone(), gradient, factor, rate);
+        }
+        if self.config.undrawn == Undrawn::Decay {
+            let drawn: std::collections::BTreeSet<_> = net.params.iter().copied().collect();
+            for index in (0..weights.values.len()).filter(|i| !drawn.contains(i)) {
+                // Before its first gradient, a weight had none to be zeroed: PyTorch passed it over.
+                if self.sgd.momentum[index].is_some() {
+                    weights.values[index] = self.sgd.step(index, weights.values[index].clone(), None, 1.0, rate);
+                }
+            }
+        }
+        weights.update_running(&net.graph, &outcome.stats, batch.len());
+        Ok((metrics, draws))
+    }
+
+    /// Alpha learns from a held-out batch through a fresh draw. The weights are constants: no gradient of theirs is
+    /// computed. Returns the metrics and the number of repeated draws.
+    pub fn alpha_step(&mut self, batch: &Batch, at: Position, step: u64, tau: f64) -> Result<(Metrics, u64), SearchError> {
+        let draws = self.draw(Stream::DrawAlpha, step, tau)?;
+        let picks: Vec<_> = draws.iter().map(|draw| draw.picks.clone()).collect();
+        let net = self.supernet.sub_network(&picks, self.config.edge_output);
+        let weights = &self.supernet.weights;
+        let params = net.params.iter().map(|&i| weights.values[i].clone()).collect();
+        let gates = self.supernet.gates().autodiff().require_grad();
+        let outcome = self.supernet.run(&net, Mode::Train, image(batch, weights.device()), params, gates.clone());
+        let (loss, metrics) = cross_entropy(&outcome.outputs[0], &batch.labels, 0.0);
+        finite(metrics.loss, "the held-out loss", at)?;
+        let gates = gates.grad(&loss.backward()).unwrap_or_else(|| self.supernet.gates() * 0.0);
+        let gates = self.supernet.gate_gradients(&draws, &gates);
+        let gradients: Vec<Table> = draws.iter().zip(&gates).map(|(d, g)| sampler::alpha_gradient(d, g)).collect();
+        finite(gradients.iter().flatten().flatten().sum(), "the gradient of alpha", at)?;
+        self.adam.step(&mut self.alpha, &gradients);
+        self.supernet.weights.update_running(&net.graph, &outcome.stats, batch.len());
+        Ok((metrics, draws.iter().map(|draw| draw.redraws).sum()))
+    }
+
+    /// The genotype that alpha stands for now.
+    pub fn genotype(&self) -> Genotype {
+        Genotype::from_alpha(&self.supernet.space, &self.alpha)
+    }
+
+    /// Accuracy of a genotype with the shared weights. Normalisation uses the batch's statistics, since running ones
+    /// mix those of every draw. `None` if interrupted.
+    pub fn evaluate(&self, genotype: &Genotype, dataset: &Dataset, subset: &Subset, interrupt: &Interrupt) -> Option<f64> {
+        let Supernet { space, blocks, config, weights } = &self.supernet;
+        let net = self.supernet.locate(crate::network::derive(space, blocks, config, genotype));
+        let params: Vec<_> = net.params.iter().map(|&i| weights.values[i].clone()).collect();
+        let batches = EvaluationBatches::new(&dataset.statistics, subset, self.config.batch_size.max(100));
+        let mut correct = 0.0;
+        for step in 0..batches.steps() {
+            if interrupt.is_requested() {
+                return None;
+            }
+            let batch = batches.batch(step);
+            let image = image(&batch, weights.device());
+            let outcome = self.supernet.run(&net, Mode::Train, image, params.clone(), self.supernet.gates());
+            correct += cross_entropy(&outcome.outputs[0], &batch.labels, 0.0).1.accuracy * batch.len() as f64;
+        }
+        Some(correct / subset.len() as f64)
+    }
+
+    fn end_epoch(&self, progress: &mut Progress, epoch: u64, steps: u64, tau: f64, rate: f64, speed: f64) -> Event {
+        let genotype = self.genotype();
+        let sums = std::mem::take(&mut progress.sums);
+        let means = sums.means();
+        if progress.best.as_ref().is_none_or(|best| means.held_out_accuracy > best.accuracy) {
+            let accuracy = means.held_out_accuracy;
+            progress.best = Some(state::Best { epoch, accuracy, genotype: genotype.to_string() });
+        }
+        let left = (self.config.epochs as u64 - epoch - 1) * steps;
+        Event::Epoch {
+            epoch: epoch as usize,
+            epochs: self.config.epochs,
+            step: (epoch + 1) * steps,
+            train_loss: means.train_loss,
+            train_accuracy: means.train_accuracy,
+            held_out_loss: means.held_out_loss,
+            held_out_accuracy: means.held_out_accuracy,
+            tau,
+            learning_rate: rate,
+            alphas: self.alpha_tables(),
+            genotype: genotype.to_string(),
+            parameter_free: genotype.parameter_free_share(),
+            redraws: sums.redraws,
+            steps_per_second: speed,
+            eta_seconds: if speed > 0.0 { left as f64 / speed } else { 0.0 },
+        }
+    }
+
+    fn alpha_tables(&self) -> Vec<AlphaTable> {
+        let row = |row: &Vec<f64>| row.iter().map(|&a| a as f32).collect();
+        let tables = self.alpha.iter().zip(&self.supernet.space.cells);
+        tables.map(|(t, cell)| AlphaTable { name: cell.name.to_owned(), alphas: t.iter().map(row).collect() }).collect()
+    }
+
+    fn started(&self, dataset: &Dataset, split: &SearchSplit, steps: u64, step: u64) -> Event {
+        Event::Started {
+            task: "search".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            algorithm: "gdas".to_owned(),
+            space: self.config.space.clone(),
+            data: dataset.name.clone(),
+            classes: dataset.classes.len(),
+            train_images: split.weights.len(),
+            held_out_images: split.alpha.len(),
+            epochs: self.config.epochs,
+            steps_per_epoch: steps as usize,
+            parameters: self.supernet.weights.count(),
+            seed: self.config.seed,
+            threads: rayon::current_num_threads(),
+            step,
+        }
+    }
+}
+
+/// The images of a batch on the device, without gradient.
+fn image(batch: &Batch, device: &Device) -> Tensor<4> {
+    Tensor::from_data(TensorData::new(batch.images.clone(), batch.shape()), device)
+}
+
+fn finite(value: f64, what: &'static str, at: Position) -> Result<(), SearchError> {
+    if value.is_finite() { Ok(()) } else { Err(SearchError::NotFinite { what, epoch: at.epoch, step: at.step }) }
+}
+
+fn split(config: &SearchConfig, dataset: &Dataset) -> Result<SearchSplit, DataError> {
+    let published = ["cifar100", "imagenet16-120"].contains(&dataset.name.as_str());
+    let rule = match config.split {
+        Split::Halves => SplitRule::Halves,
+        Split::TrainAndHalfTest => SplitRule::TestHalf,
+        Split::Auto if published && dataset.test.is_some() && !dataset.held_out => SplitRule::TestHalf,
+        Split::Auto => SplitRule::Halves,
+    };
+    SearchSplit::new(dataset, rule, SPLIT_SEED)
+}
+
+fn batch_options(config: &SearchConfig, dataset: &Dataset) -> BatchOptions {
+    let standard = Augmentation::standard(dataset.train.height.min(dataset.train.width), dataset.flip);
+    let augmentation = Augmentation {
+        flip: config.flip && dataset.flip,
+        crop_padding: config.crop_padding.or(standard.crop_padding),
+        cutout: config.cutout,
+    };
+    BatchOptions { batch_size: config.batch_size, drop_last: false, augmentation }
+}
+
+fn per_second(since: Instant, steps: u64) -> f64 {
+    steps as f64 / since.elapsed().as_secs_f64().max(1e-9)
+}
+
+fn step_event(
+    at: Position,
+    step: u64,
+    train: &Metrics,
+    held_out: &Metrics,
+    tau: f64,
+    rate: f64,
+    draws: &[Draw],
+    speed: f64,
+) -> Event {
+    Event::Step {
+        epoch: at.epoch as usize,
+        step,
+        train_loss: train.loss,
+        train_accuracy: train.accuracy,
+        held_out_loss: held_out.loss,
+        held_out_accuracy: held_out.accuracy,
+        tau,
+        learning_rate: rate,
+        picked: draws.iter().map(|draw| draw.picks.clone()).collect(),
+        steps_per_second: speed,
+    }
+}

@@ -1,0 +1,110 @@
+//! What a finished search leaves: `result.json`, and a picture of each cell.
+
+use serde::{Deserialize, Serialize};
+
+use super::state::Progress;
+use super::{SearchError, Searcher};
+use crate::cost;
+use crate::data::Dataset;
+use crate::network;
+use crate::report;
+use crate::run::RunDir;
+use crate::space::Genotype;
+use crate::weights::host;
+
+/// The outcome of a search. Holds nothing that depends on the clock or the number of threads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SearchResult {
+    /// Space that was searched.
+    pub space: String,
+    /// Data that it was searched on.
+    pub data: String,
+    /// Seed.
+    pub seed: u64,
+    /// Epochs.
+    pub epochs: usize,
+    /// The genotype of the last epoch, in text form.
+    pub genotype: String,
+    /// The same, structured.
+    pub cells: Genotype,
+    /// Accuracy of that network with the supernet's weights on the held-out half, in 0..=1.
+    pub held_out_accuracy: f64,
+    /// The genotype of the epoch with the highest held-out accuracy (a running mean over the architecture batches).
+    pub best_genotype: Option<String>,
+    /// That epoch.
+    pub best_epoch: Option<u64>,
+    /// That accuracy.
+    pub best_accuracy: Option<f64>,
+    /// Trainable values of the network on the searched skeleton, counted as the benchmark does.
+    pub params: u64,
+    /// Multiply-adds per image, likewise.
+    pub multiply_adds: u64,
+    /// Share of the cells' edges without weights.
+    pub parameter_free: f64,
+    /// The logits at the end, `[table][edge][operation]`.
+    pub alphas: Vec<Vec<Vec<f64>>>,
+    /// What the weights of undrawn operations did (`skip` or `decay`).
+    pub undrawn: String,
+    /// BLAKE3 of the final alphas, weights and metrics: equal runs have equal digests.
+    pub digest: String,
+}
+
+impl SearchResult {
+    pub(super) fn new(
+        searcher: &Searcher,
+        progress: &Progress,
+        dataset: &Dataset,
+        genotype: &Genotype,
+        accuracy: f64,
+    ) -> Self {
+        let supernet = &searcher.supernet;
+        let config = network::NetworkConfig { affine: true, ..supernet.config.clone() };
+        let cost = cost::network(&network::derive(&supernet.space, &supernet.blocks, &config, genotype));
+        let mut hasher = blake3::Hasher::new();
+        for value in searcher.alpha.iter().flatten().flatten().chain([&accuracy]) {
+            hasher.update(&value.to_le_bytes());
+        }
+        for value in &supernet.weights.values {
+            host(value).iter().for_each(|x| {
+                hasher.update(&x.to_le_bytes());
+            });
+        }
+        let undrawn = match searcher.config.undrawn {
+            crate::config::Undrawn::Skip => "skip",
+            crate::config::Undrawn::Decay => "decay",
+        };
+        Self {
+            space: supernet.space.name.to_owned(),
+            data: dataset.name.clone(),
+            seed: searcher.config.seed,
+            epochs: searcher.config.epochs,
+            genotype: genotype.to_string(),
+            cells: genotype.clone(),
+            held_out_accuracy: accuracy,
+            best_genotype: progress.best.as_ref().map(|best| best.genotype.clone()),
+            best_epoch: progress.best.as_ref().map(|best| best.epoch),
+            best_accuracy: progress.best.as_ref().map(|best| best.accuracy),
+            params: cost.params,
+            multiply_adds: cost.multiply_adds,
+            parameter_free: genotype.parameter_free_share(),
+            alphas: searcher.alpha.clone(),
+            undrawn: undrawn.to_owned(),
+            digest: hasher.finalize().to_hex().to_string(),
+        }
+    }
+
+    /// Writes the pictures, then `result.json`, which marks the run as finished.
+    pub(super) fn write(&self, run: &RunDir, genotype: &Genotype) -> Result<(), SearchError> {
+        let pictures =
+            report::genotype_pictures(genotype, false).map_err(|error| SearchError::Unsuitable(error.to_string()))?;
+        for (picture, cell) in pictures.iter().zip(cell_names(genotype)) {
+            run.write_file(&format!("{cell}.svg"), picture.to_svg().as_bytes())?;
+        }
+        run.write_result(self)?;
+        Ok(())
+    }
+}
+
+fn cell_names(genotype: &Genotype) -> Vec<&'static str> {
+    crate::space::Space::find(genotype.space).map_or_else(Vec::new, |space| space.cells.iter().map(|c| c.name).collect())
+}

@@ -1,0 +1,181 @@
+//! What a search saves so that it goes on exactly.
+
+use serde::{Deserialize, Serialize};
+
+use super::{SearchError, Searcher};
+use crate::data::{Dataset, Position};
+use crate::loss::Metrics;
+use crate::run::{Array, Checkpoint, Event, Observer, RunDir};
+use crate::sampler::Table;
+use crate::weights::{flat, host};
+
+/// How far a search has come.
+#[derive(Clone, Debug)]
+pub(super) struct Progress {
+    /// The next step to do.
+    pub(super) at: Position,
+    /// Of the epoch so far.
+    pub(super) sums: Sums,
+    /// The epoch with the highest held-out accuracy.
+    pub(super) best: Option<Best>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self { at: Position::START, sums: Sums::default(), best: None }
+    }
+}
+
+impl Progress {
+    /// Steps done in the whole search.
+    pub(super) fn step(&self, steps_per_epoch: u64) -> u64 {
+        self.at.epoch * steps_per_epoch + self.at.step
+    }
+}
+
+/// The best epoch's genotype.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Best {
+    pub(super) epoch: u64,
+    pub(super) accuracy: f64,
+    pub(super) genotype: String,
+}
+
+/// Sums over the images of an epoch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Sums {
+    train: [f64; 3],
+    held_out: [f64; 3],
+    pub(super) redraws: u64,
+}
+
+/// Means over the images of an epoch.
+pub(super) struct Means {
+    pub(super) train_loss: f64,
+    pub(super) train_accuracy: f64,
+    pub(super) held_out_loss: f64,
+    pub(super) held_out_accuracy: f64,
+}
+
+impl Sums {
+    pub(super) fn add(&mut self, train: &Metrics, held_out: &Metrics, redraws: u64) {
+        for (sums, metrics) in [(&mut self.train, train), (&mut self.held_out, held_out)] {
+            let n = metrics.images as f64;
+            *sums = [sums[0] + n, sums[1] + n * metrics.loss, sums[2] + n * metrics.accuracy];
+        }
+        self.redraws += redraws;
+    }
+
+    pub(super) fn means(&self) -> Means {
+        let mean = |sums: &[f64; 3], i: usize| sums[i] / sums[0].max(1.0);
+        Means {
+            train_loss: mean(&self.train, 1),
+            train_accuracy: mean(&self.train, 2),
+            held_out_loss: mean(&self.held_out, 1),
+            held_out_accuracy: mean(&self.held_out, 2),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    epoch: u64,
+    step: u64,
+    steps_per_epoch: u64,
+    sums: Sums,
+    best: Option<Best>,
+    adam_steps: u64,
+    data_digest: String,
+}
+
+impl Searcher<'_> {
+    /// Saves a checkpoint and returns the event that says so.
+    pub(super) fn save(
+        &self,
+        run: &mut RunDir,
+        progress: &Progress,
+        dataset: &Dataset,
+        steps_per_epoch: u64,
+    ) -> Result<Event, SearchError> {
+        let saved = Saved {
+            epoch: progress.at.epoch,
+            step: progress.at.step,
+            steps_per_epoch,
+            sums: progress.sums.clone(),
+            best: progress.best.clone(),
+            adam_steps: self.adam.steps,
+            data_digest: dataset.digest(),
+        };
+        let mut checkpoint = Checkpoint::new(&saved)?;
+        self.supernet.weights.save(&mut checkpoint);
+        for (spec, momentum) in self.supernet.weights.specs.iter().zip(&self.sgd.momentum) {
+            if let Some(momentum) = momentum {
+                checkpoint.insert(format!("momentum/{}", spec.name), Array::f32(&spec.shape, host(momentum)));
+            }
+        }
+        for (name, tables) in self.tables() {
+            for (i, table) in tables.iter().enumerate() {
+                let shape = [table.len(), table[0].len()];
+                checkpoint.insert(format!("{name}/{i}"), Array::f64(&shape, table.concat()));
+            }
+        }
+        let written = run.save(&checkpoint)?;
+        Ok(Event::Checkpoint {
+            epoch: progress.at.epoch as usize,
+            step: progress.step(steps_per_epoch),
+            generation: written.generation,
+            bytes: written.bytes,
+            seconds: written.seconds,
+        })
+    }
+
+    /// Takes up the newest checkpoint of the run, if it has one.
+    pub(super) fn resume(
+        &mut self,
+        run: &mut RunDir,
+        observer: &mut dyn Observer,
+        dataset: &Dataset,
+    ) -> Result<Option<Progress>, SearchError> {
+        let Some(loaded) = run.load()? else { return Ok(None) };
+        for message in loaded.warnings {
+            let warning = Event::Warning { message };
+            observer.event(&warning);
+            run.log(&warning)?;
+        }
+        let mut checkpoint = loaded.checkpoint;
+        let saved: Saved = checkpoint.state()?;
+        if saved.data_digest != dataset.digest() {
+            return Err(SearchError::Unsuitable(format!(
+                "the images of `{}` are not those that this run began with; give it the same data, or begin a new run",
+                dataset.name
+            )));
+        }
+        self.supernet.weights.load(&mut checkpoint)?;
+        for (index, spec) in self.supernet.weights.specs.iter().enumerate() {
+            let name = format!("momentum/{}", spec.name);
+            self.sgd.momentum[index] = if checkpoint.arrays.iter().any(|(array, _)| *array == name) {
+                Some(flat(checkpoint.take_f32(&name, &spec.shape)?, self.supernet.weights.device()))
+            } else {
+                None
+            };
+        }
+        let mut read = |name: &str, tables: &mut Vec<Table>| -> Result<(), SearchError> {
+            for (i, table) in tables.iter_mut().enumerate() {
+                let width = table[0].len();
+                let values = checkpoint.take_f64(&format!("{name}/{i}"), &[table.len(), width])?;
+                *table = values.chunks_exact(width).map(<[f64]>::to_vec).collect();
+            }
+            Ok(())
+        };
+        read("alpha", &mut self.alpha)?;
+        read("adam/first", &mut self.adam.first)?;
+        read("adam/second", &mut self.adam.second)?;
+        self.adam.steps = saved.adam_steps;
+        let at = Position { epoch: saved.epoch, step: saved.step };
+        Ok(Some(Progress { at, sums: saved.sums, best: saved.best }))
+    }
+
+    fn tables(&self) -> [(&'static str, &Vec<Table>); 3] {
+        [("alpha", &self.alpha), ("adam/first", &self.adam.first), ("adam/second", &self.adam.second)]
+    }
+}

@@ -1,0 +1,135 @@
+//! The supernet: shared weights of every candidate, of which one drawn sub-network runs at a time.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor};
+use gdas_kernels::graph::Graph;
+use gdas_kernels::{Inputs, Mode, Outcome};
+
+use crate::config::EdgeOutput;
+use crate::network::{self, CellPlan, NetworkConfig, NodePlan, Term};
+use crate::sampler::{Draw, Table};
+use crate::space::{Block, CellSpace, Space};
+use crate::weights::{Weights, flat, host};
+
+/// Shared weights, and how they are wired.
+#[derive(Clone, Debug)]
+pub struct Supernet {
+    /// The space that is searched.
+    pub space: Space,
+    /// Its stages.
+    pub blocks: Vec<Block>,
+    /// Everything but the cells.
+    pub config: NetworkConfig,
+    /// Every candidate's weights.
+    pub weights: Weights,
+}
+
+/// A network drawn from a supernet.
+#[derive(Clone, Debug)]
+pub struct SubNetwork {
+    /// Its wiring.
+    pub graph: Arc<Graph>,
+    /// Where its parameters stand among the supernet's weights.
+    pub params: Vec<usize>,
+}
+
+impl Supernet {
+    /// A supernet with fresh weights. `cells` is N.
+    pub fn new(space: Space, cells: usize, config: NetworkConfig, seed: u64, device: &Device) -> Self {
+        let blocks = space.supernet_blocks(cells);
+        let mut supernet = Self { space, blocks, config, weights: Weights::new(seed, device) };
+        // One pass per candidate declares all weights, in an order that depends on nothing but the space.
+        let widest = supernet.space.cells.iter().map(CellSpace::width).max().unwrap_or(0);
+        for k in 0..widest {
+            let picks = supernet.uniform_picks(k);
+            let graph = supernet.sub_network_graph(&picks, EdgeOutput::PickedGate);
+            supernet.weights.declare(&graph);
+        }
+        supernet
+    }
+
+    /// Operation `k` on every edge of every table (the last one where a table has fewer).
+    fn uniform_picks(&self, k: usize) -> Vec<Vec<usize>> {
+        self.space.cells.iter().map(|cell| vec![k.min(cell.width() - 1); cell.edges().len()]).collect()
+    }
+
+    /// The sub-network that takes operation `picks[table][edge]` on every edge.
+    pub fn sub_network(&self, picks: &[Vec<usize>], form: EdgeOutput) -> SubNetwork {
+        self.locate(self.sub_network_graph(picks, form))
+    }
+
+    /// A sub-network of any plan over this supernet's weights.
+    pub fn locate(&self, graph: Graph) -> SubNetwork {
+        let params = self.weights.locate(&graph);
+        SubNetwork { graph: Arc::new(graph), params }
+    }
+
+    fn sub_network_graph(&self, picks: &[Vec<usize>], form: EdgeOutput) -> Graph {
+        let mut first_gate = 0;
+        let plans: Vec<CellPlan> = self
+            .space
+            .cells
+            .iter()
+            .zip(picks)
+            .map(|(cell, picks)| {
+                let plan = drawn_plan(cell, picks, form, first_gate);
+                first_gate += 2 * picks.len();
+                plan
+            })
+            .collect();
+        let mut graph = network::lower(&self.space, &self.blocks, &self.config, &plans);
+        graph.gates = first_gate;
+        graph
+    }
+
+    /// The gates of drawn edges: the drawn operation's is one, the sum of the others' is zero.
+    pub fn gates(&self) -> Tensor<1> {
+        let edges: usize = self.space.cells.iter().map(|cell| cell.edges().len()).sum();
+        flat((0..2 * edges).map(|i| if i % 2 == 0 { 1.0 } else { 0.0 }).collect(), self.weights.device())
+    }
+
+    /// Spreads the gradient of [`Supernet::gates`] over the operations: `dL/dh`, per table `[edges][operations]`.
+    pub fn gate_gradients(&self, draws: &[Draw], gradient: &Tensor<1>) -> Vec<Table> {
+        let gradient = host(gradient);
+        let mut pairs = gradient.chunks_exact(2);
+        let spread = draws.iter().zip(&self.space.cells).map(|(draw, cell)| {
+            let rows = draw.picks.iter().zip(pairs.by_ref()).map(|(&pick, pair)| {
+                let mut row = vec![f64::from(pair[1]); cell.width()];
+                row[pick] = f64::from(pair[0]);
+                row
+            });
+            rows.collect()
+        });
+        spread.collect()
+    }
+
+    /// Runs a sub-network. `params` are its weights in its own order.
+    pub fn run(
+        &self,
+        net: &SubNetwork,
+        mode: Mode,
+        image: Tensor<4>,
+        params: Vec<Tensor<1>>,
+        gates: Tensor<1>,
+    ) -> Outcome {
+        let running = if mode == Mode::Eval { self.weights.running_of(&net.graph) } else { vec![] };
+        let inputs = Inputs { image, params, gates: Some(gates), masks: None, running };
+        gdas_kernels::run(&net.graph, mode, inputs)
+    }
+}
+
+/// The plan of a drawn cell. Edge `e` has gate `2 e` for its operation and `2 e + 1` for the sum of the gates
+/// that were not picked, counted from `first_gate`; an edge that drew `none` has the latter only.
+fn drawn_plan(cell: &CellSpace, picks: &[usize], form: EdgeOutput, first_gate: usize) -> CellPlan {
+    let mut plan = vec![NodePlan::default(); cell.nodes];
+    for (i, (edge, &pick)) in cell.edges().iter().zip(picks).enumerate() {
+        let gate = first_gate + 2 * i;
+        let node = &mut plan[edge.to - cell.inputs];
+        node.terms.push(Term { operation: cell.operations[pick], input: edge.from, gate: Some(gate) });
+        if form == EdgeOutput::AllGates {
+            node.constant.push(gate + 1);
+        }
+    }
+    plan
+}

@@ -1,0 +1,156 @@
+//! The trainable arrays and running statistics of a network, by name.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use gdas_kernels::graph::{Graph, Init, NormSpec, ParamSpec};
+
+use crate::rng::{Rng, Stream};
+use crate::run::{Array, Checkpoint, RunError};
+
+/// How much of a running statistic a batch replaces (PyTorch's default).
+const RUNNING_MOMENTUM: f64 = 0.1;
+
+/// Weights and running statistics. Several graphs may draw on one store, each on the arrays it names.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    /// Descriptions, in order of first appearance.
+    pub specs: Vec<ParamSpec>,
+    /// Values, flattened, without gradient.
+    pub values: Vec<Tensor<1>>,
+    /// Running mean and variance `[2, channels]` of each tracked normalisation.
+    pub running: BTreeMap<String, Tensor<2>>,
+    index: BTreeMap<String, usize>,
+    seed: u64,
+    device: Device,
+}
+
+impl Weights {
+    /// An empty store whose arrays will start from this seed.
+    pub fn new(seed: u64, device: &Device) -> Self {
+        let (specs, values) = (Vec::new(), Vec::new());
+        Self { specs, values, running: BTreeMap::new(), index: BTreeMap::new(), seed, device: device.clone() }
+    }
+
+    /// Adds the arrays and statistics of a graph that are not there yet.
+    pub fn declare(&mut self, graph: &Graph) {
+        for spec in &graph.params {
+            if !self.index.contains_key(&spec.name) {
+                let index = self.specs.len();
+                self.index.insert(spec.name.clone(), index);
+                self.values.push(flat(start_value(spec, self.seed, index), &self.device));
+                self.specs.push(spec.clone());
+            }
+        }
+        for norm in graph.norms.iter().filter(|norm| norm.track) {
+            self.running.entry(norm.name.clone()).or_insert_with(|| fresh_statistics(norm, &self.device));
+        }
+    }
+
+    /// Where each of the graph's parameters stands in this store.
+    ///
+    /// # Panics
+    /// If the graph was not declared.
+    pub fn locate(&self, graph: &Graph) -> Vec<usize> {
+        graph.params.iter().map(|spec| self.index[&spec.name]).collect()
+    }
+
+    /// Position of an array by name.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.index.get(name).copied()
+    }
+
+    /// The running statistics that a graph's normalisations use in evaluation.
+    pub fn running_of(&self, graph: &Graph) -> Vec<Option<Tensor<2>>> {
+        graph.norms.iter().map(|norm| self.running.get(&norm.name).filter(|_| norm.track).cloned()).collect()
+    }
+
+    /// Moves the running statistics towards a batch's. `stats` are as [`gdas_kernels::Outcome`] gives them.
+    pub fn update_running(&mut self, graph: &Graph, stats: &[Tensor<2>], batch: usize) {
+        let positions = graph.nodes.iter().filter_map(|node| match node.op {
+            gdas_kernels::graph::Op::Norm { norm, .. } => Some((norm, batch * node.shape.height * node.shape.width)),
+            _ => None,
+        });
+        for (index, count) in positions {
+            let norm = &graph.norms[index];
+            let Some(running) = self.running.get_mut(&norm.name).filter(|_| norm.track) else { continue };
+            // The running variance is the unbiased one, as in PyTorch.
+            let unbiased = count as f64 / (count as f64 - 1.0).max(1.0);
+            let scale = [[RUNNING_MOMENTUM], [RUNNING_MOMENTUM * unbiased]];
+            let scale = Tensor::<2>::from_floats(scale, &self.device);
+            *running = running.clone() * (1.0 - RUNNING_MOMENTUM) + stats[index].clone() * scale;
+        }
+    }
+
+    /// Number of trainable values.
+    pub fn count(&self) -> usize {
+        self.specs.iter().map(ParamSpec::len).sum()
+    }
+
+    /// The device that holds them.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Host copy of one array.
+    pub fn to_vec(&self, index: usize) -> Vec<f32> {
+        host(&self.values[index])
+    }
+
+    /// Replaces one array.
+    pub fn set(&mut self, index: usize, values: Vec<f32>) {
+        self.values[index] = flat(values, &self.device);
+    }
+
+    /// Writes everything into a checkpoint.
+    pub fn save(&self, checkpoint: &mut Checkpoint) {
+        for (spec, value) in self.specs.iter().zip(&self.values) {
+            checkpoint.insert(format!("weights/{}", spec.name), Array::f32(&spec.shape, host(value)));
+        }
+        for (name, running) in &self.running {
+            let channels = running.dims()[1];
+            let values = host(&running.clone().reshape([2 * channels]));
+            checkpoint.insert(format!("running/{name}"), Array::f32(&[2, channels], values));
+        }
+    }
+
+    /// Reads everything back; every declared array must be there with its shape.
+    pub fn load(&mut self, checkpoint: &mut Checkpoint) -> Result<(), RunError> {
+        for (spec, value) in self.specs.iter().zip(&mut self.values) {
+            let values = checkpoint.take_f32(&format!("weights/{}", spec.name), &spec.shape)?;
+            *value = flat(values, &self.device);
+        }
+        for (name, running) in &mut self.running {
+            let channels = running.dims()[1];
+            let values = checkpoint.take_f32(&format!("running/{name}"), &[2, channels])?;
+            *running = flat(values, &self.device).reshape([2, channels]);
+        }
+        Ok(())
+    }
+}
+
+/// A host array as a tensor.
+pub(crate) fn flat(values: Vec<f32>, device: &Device) -> Tensor<1> {
+    let n = values.len();
+    Tensor::from_data(TensorData::new(values, [n]), device)
+}
+
+/// A tensor as a host array.
+pub(crate) fn host(tensor: &Tensor<1>) -> Vec<f32> {
+    tensor.to_data().convert::<f32>().iter::<f32>().collect()
+}
+
+fn fresh_statistics(norm: &NormSpec, device: &Device) -> Tensor<2> {
+    Tensor::cat(vec![Tensor::zeros([1, norm.channels], device), Tensor::ones([1, norm.channels], device)], 0)
+}
+
+fn start_value(spec: &ParamSpec, seed: u64, index: usize) -> Vec<f32> {
+    let mut rng = Rng::new(seed, Stream::Weights, index as u64);
+    (0..spec.len())
+        .map(|_| match spec.init {
+            Init::Uniform { bound } => bound * (2.0 * rng.uniform() - 1.0) as f32,
+            Init::Normal { std } => std * rng.normal() as f32,
+            Init::Constant(value) => value,
+        })
+        .collect()
+}
