@@ -66,8 +66,9 @@ mod tests {
             assert_eq!((metrics.accuracy, metrics.top5), (0.5, 1.0));
         }
         // ln(e^2 + e^-1 + e^0.5) - 2 and ln(1 + e^0.1 + e^0.3) - 0.1, halved.
-        let exact = ((2f64.exp() + (-1f64).exp() + 0.5f64.exp()).ln() - 2.0
-            + (1.0 + 0.1f64.exp() + 0.3f64.exp()).ln() - 0.1) / 2.0;
+        let exact = ((2f64.exp() + (-1f64).exp() + 0.5f64.exp()).ln() - 2.0 + (1.0 + 0.1f64.exp() + 0.3f64.exp()).ln()
+            - 0.1)
+            / 2.0;
         assert!((cross_entropy(&scores, &[0, 1], 0.0).1.loss - exact).abs() < 1e-6);
     }
 }

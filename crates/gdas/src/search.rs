@@ -5,6 +5,7 @@
 //! halves of a step. Everything random is a function of (seed, purpose, step), so the state of a search is
 //! what [`state`] saves and nothing else.
 
+mod batches;
 mod result;
 mod state;
 
@@ -14,11 +15,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use gdas_kernels::Mode;
 use gdas_kernels::graph::Shape;
 
-use crate::config::{EdgeOutput, SearchConfig, Split, Undrawn};
-use crate::data::{
-    Augmentation, Batch, BatchOptions, DataError, Dataset, EvaluationBatches, Position, Prefetch, SPLIT_SEED,
-    SearchBatches, SearchSplit, SplitRule, Subset,
-};
+use crate::config::{EdgeOutput, SearchConfig, Undrawn};
+use crate::data::{Batch, BatchSource, DataError, Dataset, EvaluationBatches, Position, Prefetch, SearchSplit, Subset};
 use crate::loss::{Metrics, cross_entropy};
 use crate::network::{NetworkConfig, Stem};
 use crate::optim::{Adam, AdamConfig, Sgd, SgdConfig, clip_factor, cosine, tau};
@@ -29,7 +27,7 @@ use crate::space::{Genotype, Space};
 use crate::supernet::Supernet;
 
 pub use result::SearchResult;
-use state::{Progress, Sums};
+use state::Progress;
 
 /// How a call of [`search`] ended.
 #[derive(Clone, Debug)]
@@ -84,9 +82,9 @@ pub fn search(
     interrupt: &Interrupt,
     device: &Device,
 ) -> Result<Outcome, SearchError> {
-    let split = split(config, dataset)?;
-    let batches = SearchBatches::new(dataset, &split, &batch_options(config, dataset), config.seed);
-    let steps = config.max_steps_per_epoch.or(usize::MAX).min(batches.steps() as usize) as u64;
+    let split = batches::split(config, dataset)?;
+    let source = batches::Source::new(config, dataset, &split);
+    let steps = source.steps();
     let epochs = config.epochs as u64;
 
     let mut searcher = Searcher::new(config, dataset, device)?;
@@ -101,11 +99,16 @@ pub fn search(
     let mut last_save = Instant::now();
     let mut epoch_clock = (Instant::now(), progress.at.step);
     let mut log_clock = (Instant::now(), progress.step(steps));
-    let mut prefetch = Prefetch::start_limited(batches, progress.at, epochs, steps)?;
+    let mut prefetch = Prefetch::start(source, progress.at, epochs)?;
     while progress.at.epoch < epochs {
         let epoch = progress.at.epoch;
         let tau = tau(config.tau_max, config.tau_min, epoch as usize, config.epochs);
-        let rate = cosine(config.learning_rate, config.learning_rate_min, progress.step(steps) as f64, (epochs * steps) as f64);
+        let rate = cosine(
+            config.learning_rate,
+            config.learning_rate_min,
+            progress.step(steps) as f64,
+            (epochs * steps) as f64,
+        );
         let (at, pair) = prefetch.next().ok_or_else(|| SearchError::Unsuitable("the batches ended early".into()))??;
         debug_assert_eq!(at, progress.at);
 
@@ -222,9 +225,9 @@ impl<'a> Searcher<'a> {
         // The gates are constants here, so both published forms give the same weights.
         let net = self.supernet.sub_network(&picks, EdgeOutput::PickedGate);
         let weights = &self.supernet.weights;
-        let leaves: Vec<_> =
-            net.params.iter().map(|&i| weights.values[i].clone().autodiff().require_grad()).collect();
-        let outcome = self.supernet.run(&net, Mode::Train, image(batch, weights.device()), leaves.clone(), self.supernet.gates());
+        let leaves: Vec<_> = net.params.iter().map(|&i| weights.values[i].clone().autodiff().require_grad()).collect();
+        let outcome =
+            self.supernet.run(&net, Mode::Train, image(batch, weights.device()), leaves.clone(), self.supernet.gates());
         let (loss, metrics) = cross_entropy(&outcome.outputs[0], &batch.labels, 0.0);
         finite(metrics.loss, "the training loss", at)?;
         let gradients = loss.backward();
@@ -252,7 +255,13 @@ impl<'a> Searcher<'a> {
 
     /// Alpha learns from a held-out batch through a fresh draw. The weights are constants: no gradient of theirs is
     /// computed. Returns the metrics and the number of repeated draws.
-    pub fn alpha_step(&mut self, batch: &Batch, at: Position, step: u64, tau: f64) -> Result<(Metrics, u64), SearchError> {
+    pub fn alpha_step(
+        &mut self,
+        batch: &Batch,
+        at: Position,
+        step: u64,
+        tau: f64,
+    ) -> Result<(Metrics, u64), SearchError> {
         let draws = self.draw(Stream::DrawAlpha, step, tau)?;
         let picks: Vec<_> = draws.iter().map(|draw| draw.picks.clone()).collect();
         let net = self.supernet.sub_network(&picks, self.config.edge_output);
@@ -278,7 +287,13 @@ impl<'a> Searcher<'a> {
 
     /// Accuracy of a genotype with the shared weights. Normalisation uses the batch's statistics, since running ones
     /// mix those of every draw. `None` if interrupted.
-    pub fn evaluate(&self, genotype: &Genotype, dataset: &Dataset, subset: &Subset, interrupt: &Interrupt) -> Option<f64> {
+    pub fn evaluate(
+        &self,
+        genotype: &Genotype,
+        dataset: &Dataset,
+        subset: &Subset,
+        interrupt: &Interrupt,
+    ) -> Option<f64> {
         let Supernet { space, blocks, config, weights } = &self.supernet;
         let net = self.supernet.locate(crate::network::derive(space, blocks, config, genotype));
         let params: Vec<_> = net.params.iter().map(|&i| weights.values[i].clone()).collect();
@@ -357,27 +372,6 @@ fn image(batch: &Batch, device: &Device) -> Tensor<4> {
 
 fn finite(value: f64, what: &'static str, at: Position) -> Result<(), SearchError> {
     if value.is_finite() { Ok(()) } else { Err(SearchError::NotFinite { what, epoch: at.epoch, step: at.step }) }
-}
-
-fn split(config: &SearchConfig, dataset: &Dataset) -> Result<SearchSplit, DataError> {
-    let published = ["cifar100", "imagenet16-120"].contains(&dataset.name.as_str());
-    let rule = match config.split {
-        Split::Halves => SplitRule::Halves,
-        Split::TrainAndHalfTest => SplitRule::TestHalf,
-        Split::Auto if published && dataset.test.is_some() && !dataset.held_out => SplitRule::TestHalf,
-        Split::Auto => SplitRule::Halves,
-    };
-    SearchSplit::new(dataset, rule, SPLIT_SEED)
-}
-
-fn batch_options(config: &SearchConfig, dataset: &Dataset) -> BatchOptions {
-    let standard = Augmentation::standard(dataset.train.height.min(dataset.train.width), dataset.flip);
-    let augmentation = Augmentation {
-        flip: config.flip && dataset.flip,
-        crop_padding: config.crop_padding.or(standard.crop_padding),
-        cutout: config.cutout,
-    };
-    BatchOptions { batch_size: config.batch_size, drop_last: false, augmentation }
 }
 
 fn per_second(since: Instant, steps: u64) -> f64 {

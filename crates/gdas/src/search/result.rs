@@ -106,5 +106,6 @@ impl SearchResult {
 }
 
 fn cell_names(genotype: &Genotype) -> Vec<&'static str> {
-    crate::space::Space::find(genotype.space).map_or_else(Vec::new, |space| space.cells.iter().map(|c| c.name).collect())
+    crate::space::Space::find(genotype.space)
+        .map_or_else(Vec::new, |space| space.cells.iter().map(|c| c.name).collect())
 }

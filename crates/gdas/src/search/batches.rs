@@ -1,0 +1,54 @@
+//! Which images a search reads, and in which batches.
+
+use crate::config::{SearchConfig, Split};
+use crate::data::{
+    Augmentation, BatchOptions, BatchSource, DataError, Dataset, SPLIT_SEED, SearchBatch, SearchBatches, SearchSplit,
+    SplitRule,
+};
+
+/// The pairs of batches of a search, so many steps per epoch as the configuration allows.
+pub(super) struct Source {
+    batches: SearchBatches,
+    steps: u64,
+}
+
+impl Source {
+    pub(super) fn new(config: &SearchConfig, dataset: &Dataset, split: &SearchSplit) -> Self {
+        let batches = SearchBatches::new(dataset, split, &batch_options(config, dataset), config.seed);
+        let steps = (config.max_steps_per_epoch.or(usize::MAX) as u64).min(batches.steps());
+        Self { batches, steps }
+    }
+}
+
+impl BatchSource for Source {
+    type Batch = SearchBatch;
+
+    fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    fn fill(&self, batch: &mut SearchBatch, epoch: u64, step: u64) {
+        self.batches.fill(batch, epoch, step);
+    }
+}
+
+pub(super) fn split(config: &SearchConfig, dataset: &Dataset) -> Result<SearchSplit, DataError> {
+    let published = ["cifar100", "imagenet16-120"].contains(&dataset.name.as_str());
+    let rule = match config.split {
+        Split::Halves => SplitRule::Halves,
+        Split::TrainAndHalfTest => SplitRule::TestHalf,
+        Split::Auto if published && dataset.test.is_some() && !dataset.held_out => SplitRule::TestHalf,
+        Split::Auto => SplitRule::Halves,
+    };
+    SearchSplit::new(dataset, rule, SPLIT_SEED)
+}
+
+fn batch_options(config: &SearchConfig, dataset: &Dataset) -> BatchOptions {
+    let standard = Augmentation::standard(dataset.train.height.min(dataset.train.width), dataset.flip);
+    let augmentation = Augmentation {
+        flip: config.flip.or(dataset.flip),
+        crop_padding: config.crop_padding.or(standard.crop_padding),
+        cutout: config.cutout,
+    };
+    BatchOptions { batch_size: config.batch_size, drop_last: false, augmentation }
+}

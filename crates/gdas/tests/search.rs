@@ -1,0 +1,173 @@
+//! The search as a whole, on the embedded digits.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use burn::tensor::{Device, Tensor, TensorData};
+use gdas::config::{EdgeOutput, Layer, SearchConfig, Undrawn, resolve};
+use gdas::data::{self, Dataset, Position, SearchBatches, SearchSplit};
+use gdas::network::derive;
+use gdas::run::{Event, Interrupt, RunDir, Silent};
+use gdas::search::{Outcome, SearchResult, Searcher, search};
+use gdas::space::Genotype;
+use gdas_kernels::{Inputs, Mode};
+
+fn digits() -> Dataset {
+    data::open("digits").unwrap()
+}
+
+/// Two epochs of five steps on a narrow supernet.
+fn config(extra: &str) -> SearchConfig {
+    let file = format!(
+        "preset = \"smoke\"\nepochs = 2\nmax_steps_per_epoch = 5\nbatch_size = 16\nchannels = 4\ncells = 1\nseed = 3\n\
+         log_interval = 1\ncheckpoint_seconds = 1e9\n{extra}"
+    );
+    resolve(&[Layer::file("test", &file).unwrap()]).unwrap()
+}
+
+fn finish(config: &SearchConfig, run: &mut RunDir) -> SearchResult {
+    match search(config, &digits(), run, &mut Silent, &Interrupt::default(), &Device::flex()).unwrap() {
+        Outcome::Finished(result) => *result,
+        Outcome::Interrupted { step } => panic!("interrupted at step {step}"),
+    }
+}
+
+#[test]
+fn a_search_finishes_and_leaves_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = RunDir::create(folder.path().join("run"), "").unwrap();
+    let result = finish(&config(""), &mut run);
+    assert_eq!(result.genotype.parse::<Genotype>().unwrap(), result.cells);
+    assert!(run.path().join("cell.svg").is_file() && run.path().join("result.json").is_file());
+    assert!((0.0..=1.0).contains(&result.held_out_accuracy));
+}
+
+/// Stopped after every possible number of steps and resumed: always the result of the undisturbed run.
+#[test]
+fn resume_is_exact_from_every_step() {
+    let folder = tempfile::tempdir().unwrap();
+    for extra in ["", "track_running_stats = true\nundrawn = \"decay\"\nedge_output = \"picked-gate\""] {
+        let config = config(extra);
+        let mut run = RunDir::create(folder.path().join(format!("whole{}", extra.len())), "").unwrap();
+        let whole = finish(&config, &mut run);
+        let path = folder.path().join(format!("parts{}", extra.len()));
+        let mut run = RunDir::create(&path, "").unwrap();
+        let mut stops = 0;
+        loop {
+            // A wish to stop at every single step.
+            let interrupt = Interrupt::default();
+            let wish = interrupt.clone();
+            let mut observer = move |event: &Event| {
+                if matches!(event, Event::Step { .. }) {
+                    wish.request();
+                }
+            };
+            match search(&config, &digits(), &mut run, &mut observer, &interrupt, &Device::flex()).unwrap() {
+                Outcome::Finished(result) => {
+                    assert_eq!(*result, whole);
+                    break;
+                }
+                Outcome::Interrupted { .. } => stops += 1,
+            }
+            drop(run);
+            run = RunDir::open(&path).unwrap();
+        }
+        assert!(stops >= 10, "stopped {stops} times");
+        // No step is in the log twice.
+        let steps: Vec<u64> = gdas::run::read_events(&path.join("events.jsonl"))
+            .unwrap()
+            .iter()
+            .filter_map(|event| if let Event::Step { step, .. } = event { Some(*step) } else { None })
+            .collect();
+        assert_eq!(steps, (1..=10).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let digest = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let mut run = RunDir::create(folder.path().join(threads.to_string()), "").unwrap();
+        pool.install(|| finish(&config(""), &mut run)).digest
+    };
+    let one = digest(1);
+    assert_eq!(one, digest(2));
+    assert_eq!(one, digest(5));
+}
+
+#[test]
+fn weights_that_were_not_drawn_do_not_move() {
+    for undrawn in [Undrawn::Skip, Undrawn::Decay] {
+        let config = SearchConfig { undrawn, ..config("") };
+        let dataset = digits();
+        let mut searcher = Searcher::new(&config, &dataset, &Device::flex()).unwrap();
+        let split = SearchSplit::new(&dataset, data::SplitRule::Halves, 0).unwrap();
+        let batches = SearchBatches::new(&dataset, &split, &data::BatchOptions::for_dataset(&dataset, 8), 0);
+        let names: Vec<String> = searcher.supernet.weights.specs.iter().map(|spec| spec.name.clone()).collect();
+        let mut trained = std::collections::BTreeSet::new();
+        for step in 0..6 {
+            let before: Vec<_> = (0..names.len()).map(|i| searcher.supernet.weights.to_vec(i)).collect();
+            let batch = batches.batch(0, step).weights;
+            let (_, draws) = searcher.weight_step(&batch, Position { epoch: 0, step }, step, 10.0, 0.1).unwrap();
+            let picks: Vec<_> = draws.iter().map(|draw| draw.picks.clone()).collect();
+            let drawn = searcher.supernet.sub_network(&picks, EdgeOutput::PickedGate).params;
+            for (i, name) in names.iter().enumerate() {
+                let moved = before[i] != searcher.supernet.weights.to_vec(i);
+                if !drawn.contains(&i) {
+                    // With `decay`, momentum and decay go on once a weight has had a gradient.
+                    assert_eq!(moved, undrawn == Undrawn::Decay && trained.contains(&i), "{name} in step {step}");
+                } else if name.ends_with("weight") && !name.contains("edge") {
+                    assert!(moved, "{name} was drawn");
+                }
+            }
+            trained.extend(drawn);
+        }
+    }
+}
+
+/// The architecture step moves alpha and nothing else.
+#[test]
+fn the_architecture_step_leaves_the_weights_alone() {
+    let config = config("");
+    let dataset = digits();
+    let mut searcher = Searcher::new(&config, &dataset, &Device::flex()).unwrap();
+    let split = SearchSplit::new(&dataset, data::SplitRule::Halves, 0).unwrap();
+    let batches = SearchBatches::new(&dataset, &split, &data::BatchOptions::for_dataset(&dataset, 8), 0);
+    let (alpha, weights) = (searcher.alpha.clone(), searcher.supernet.weights.clone());
+    searcher.alpha_step(&batches.batch(0, 0).alpha, Position::START, 0, 5.0).unwrap();
+    assert_ne!(searcher.alpha, alpha);
+    for i in 0..weights.values.len() {
+        assert_eq!(searcher.supernet.weights.to_vec(i), weights.to_vec(i));
+    }
+}
+
+/// With a fixed draw, and in both forms of the edge output, the supernet gives what the stand-alone network gives.
+#[test]
+fn a_drawn_supernet_is_the_derived_network() {
+    let config = config("");
+    let dataset = digits();
+    let searcher = Searcher::new(&config, &dataset, &Device::flex()).unwrap();
+    let supernet = &searcher.supernet;
+    let images: Vec<f32> = (0..3 * 64).map(|i| ((i * 37 % 101) as f32 / 50.0) - 1.0).collect();
+    let image = Tensor::<4>::from_data(TensorData::new(images, [3, 8, 8, 1]), &Device::flex());
+    for picks in [[3, 2, 4, 1, 3, 2], [0, 1, 3, 4, 2, 3], [3, 3, 3, 3, 3, 3]] {
+        let genotype = Genotype::from_picks(&supernet.space, &[picks.to_vec()]);
+        let graph = derive(&supernet.space, &supernet.blocks, &supernet.config, &genotype);
+        // The stand-alone network, its weights copied by name.
+        let mut weights = gdas::weights::Weights::new(99, &Device::flex());
+        weights.declare(&graph);
+        for (i, spec) in graph.params.iter().enumerate() {
+            let shared = supernet.weights.find(&spec.name).unwrap();
+            weights.set(i, supernet.weights.to_vec(shared));
+        }
+        let inputs = Inputs { image: image.clone(), params: weights.values, gates: None, masks: None, running: vec![] };
+        let alone = gdas_kernels::run(&std::sync::Arc::new(graph), Mode::Train, inputs);
+        for form in [EdgeOutput::AllGates, EdgeOutput::PickedGate] {
+            let net = supernet.sub_network(&[picks.to_vec()], form);
+            let params = net.params.iter().map(|&i| supernet.weights.values[i].clone()).collect();
+            let shared = supernet.run(&net, Mode::Train, image.clone(), params, supernet.gates());
+            alone.outputs[0]
+                .to_data()
+                .assert_approx_eq::<f32>(&shared.outputs[0].to_data(), burn::tensor::Tolerance::absolute(1e-6));
+        }
+    }
+}
