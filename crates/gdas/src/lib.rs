@@ -7,6 +7,7 @@ pub mod config;
 pub mod cost;
 pub mod data;
 pub mod export;
+mod error;
 pub mod loss;
 pub mod network;
 pub mod optim;
@@ -22,3 +23,6 @@ pub mod space;
 pub use gdas_kernels::graph;
 pub mod supernet;
 pub mod weights;
+pub mod train;
+
+pub use error::Error;

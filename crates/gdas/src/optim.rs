@@ -2,7 +2,9 @@
 
 use burn::tensor::Tensor;
 
+use crate::run::{Array, Checkpoint, RunError};
 use crate::sampler::Table;
+use crate::weights::{Weights, flat, host};
 
 /// Constants of [`Sgd`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,6 +59,49 @@ impl Sgd {
         self.momentum[index] = Some(buffer.clone());
         let direction = if nesterov { gradient + buffer * momentum } else { buffer };
         weight - direction * rate
+    }
+}
+
+impl Sgd {
+    /// Moves the arrays at `indices` along their gradients, clipped to a global norm of `clip_norm` (0: any). Returns
+    /// the norm before clipping; where it is not finite nothing moves.
+    pub fn apply(
+        &mut self,
+        weights: &mut Weights,
+        indices: &[usize],
+        gradients: Vec<Option<Tensor<1>>>,
+        clip_norm: f64,
+        rate: f64,
+    ) -> f64 {
+        let (factor, norm) = clip_factor(gradients.iter().flatten(), clip_norm);
+        if norm.is_finite() {
+            for (&index, gradient) in indices.iter().zip(gradients) {
+                weights.values[index] = self.step(index, weights.values[index].clone(), gradient, factor, rate);
+            }
+        }
+        norm
+    }
+
+    /// Writes the momentum of every array that has one.
+    pub fn save(&self, weights: &Weights, checkpoint: &mut Checkpoint) {
+        for (spec, momentum) in weights.specs.iter().zip(&self.momentum) {
+            if let Some(momentum) = momentum {
+                checkpoint.insert(format!("momentum/{}", spec.name), Array::f32(&spec.shape, host(momentum)));
+            }
+        }
+    }
+
+    /// Reads back what [`Sgd::save`] wrote.
+    pub fn load(&mut self, weights: &Weights, checkpoint: &mut Checkpoint) -> Result<(), RunError> {
+        for (spec, momentum) in weights.specs.iter().zip(&mut self.momentum) {
+            let name = format!("momentum/{}", spec.name);
+            *momentum = if checkpoint.arrays.iter().any(|(array, _)| *array == name) {
+                Some(flat(checkpoint.take_f32(&name, &spec.shape)?, weights.device()))
+            } else {
+                None
+            };
+        }
+        Ok(())
     }
 }
 

@@ -11,20 +11,22 @@ mod state;
 
 use std::time::Instant;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use gdas_kernels::Mode;
 use gdas_kernels::graph::Shape;
 
+use crate::Error;
 use crate::config::{EdgeOutput, SearchConfig, Undrawn};
 use crate::data::{Batch, BatchSource, DataError, Dataset, EvaluationBatches, Position, Prefetch, SearchSplit, Subset};
 use crate::loss::{Metrics, cross_entropy};
 use crate::network::{NetworkConfig, Stem};
-use crate::optim::{Adam, AdamConfig, Sgd, SgdConfig, clip_factor, cosine, tau};
+use crate::optim::{Adam, AdamConfig, Sgd, SgdConfig, cosine, tau};
 use crate::rng::{Rng, Stream};
 use crate::run::{AlphaTable, Event, Interrupt, Observer, RunDir, RunError};
 use crate::sampler::{self, Draw, DrawError, Table};
 use crate::space::{Genotype, Space};
 use crate::supernet::Supernet;
+use crate::train::image;
 
 pub use result::SearchResult;
 use state::Progress;
@@ -41,36 +43,6 @@ pub enum Outcome {
     },
 }
 
-/// Why a search could not go on. Nothing that was saved is lost.
-#[derive(Debug, thiserror::Error)]
-pub enum SearchError {
-    /// The run directory.
-    #[error(transparent)]
-    Run(#[from] RunError),
-    /// The images.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// The draw.
-    #[error(transparent)]
-    Draw(#[from] DrawError),
-    /// A configuration that does not fit the data, or a checkpoint that does not fit the configuration.
-    #[error("{0}")]
-    Unsuitable(String),
-    /// The numbers left the finite range; the last checkpoint was made before that.
-    #[error(
-        "{what} is not finite in epoch {epoch}, step {step}; nothing of this step was saved. A lower learning_rate \
-         or clip_norm usually helps; the run directory still holds the last good checkpoint"
-    )]
-    NotFinite {
-        /// Which quantity.
-        what: &'static str,
-        /// The epoch, from 0.
-        epoch: u64,
-        /// The step of the epoch, from 0.
-        step: u64,
-    },
-}
-
 /// Searches, or goes on with the search that `run` holds.
 ///
 /// Work is spread over the current rayon thread pool; the result does not depend on its size.
@@ -81,7 +53,7 @@ pub fn search(
     observer: &mut dyn Observer,
     interrupt: &Interrupt,
     device: &Device,
-) -> Result<Outcome, SearchError> {
+) -> Result<Outcome, Error> {
     let split = batches::split(config, dataset)?;
     let source = batches::Source::new(config, dataset, &split);
     let steps = source.steps();
@@ -109,7 +81,7 @@ pub fn search(
             progress.step(steps) as f64,
             (epochs * steps) as f64,
         );
-        let (at, pair) = prefetch.next().ok_or_else(|| SearchError::Unsuitable("the batches ended early".into()))??;
+        let (at, pair) = prefetch.next().ok_or_else(|| Error::Unsuitable("the batches ended early".into()))??;
         debug_assert_eq!(at, progress.at);
 
         let (train, draws) = searcher.weight_step(&pair.weights, at, progress.step(steps), tau, rate)?;
@@ -173,9 +145,9 @@ pub struct Searcher<'a> {
 
 impl<'a> Searcher<'a> {
     /// Fresh weights, alpha near zero.
-    pub fn new(config: &'a SearchConfig, dataset: &Dataset, device: &Device) -> Result<Self, SearchError> {
+    pub fn new(config: &'a SearchConfig, dataset: &Dataset, device: &Device) -> Result<Self, Error> {
         let space = Space::find(&config.space)
-            .ok_or_else(|| SearchError::Unsuitable(format!("there is no search space `{}`", config.space)))?;
+            .ok_or_else(|| Error::Unsuitable(format!("there is no search space `{}`", config.space)))?;
         let images = &dataset.train;
         let network = NetworkConfig {
             image: Shape::new(images.height, images.width, images.channels),
@@ -219,7 +191,7 @@ impl<'a> Searcher<'a> {
         step: u64,
         tau: f64,
         rate: f64,
-    ) -> Result<(Metrics, Vec<Draw>), SearchError> {
+    ) -> Result<(Metrics, Vec<Draw>), Error> {
         let draws = self.draw(Stream::DrawWeights, step, tau)?;
         let picks: Vec<_> = draws.iter().map(|draw| draw.picks.clone()).collect();
         // The gates are constants here, so both published forms give the same weights.
@@ -229,17 +201,14 @@ impl<'a> Searcher<'a> {
         let outcome =
             self.supernet.run(&net, Mode::Train, image(batch, weights.device()), leaves.clone(), self.supernet.gates());
         let (loss, metrics) = cross_entropy(&outcome.outputs[0], &batch.labels, 0.0);
-        finite(metrics.loss, "the training loss", at)?;
+        Error::finite(metrics.loss, "the training loss", at)?;
         let gradients = loss.backward();
         let gradients: Vec<_> = leaves.iter().map(|leaf| leaf.grad(&gradients)).collect();
         // The reference's norm also counts alpha's gradient, stale from the step before; ours is of the weights alone.
-        let (factor, norm) = clip_factor(gradients.iter().flatten(), self.config.clip_norm);
-        finite(norm, "the gradient of the weights", at)?;
         drop(leaves);
         let weights = &mut self.supernet.weights;
-        for (&index, gradient) in net.params.iter().zip(gradients) {
-            weights.values[index] = self.sgd.step(index, weights.values[index].clone(), gradient, factor, rate);
-        }
+        let norm = self.sgd.apply(weights, &net.params, gradients, self.config.clip_norm, rate);
+        Error::finite(norm, "the gradient of the weights", at)?;
         if self.config.undrawn == Undrawn::Decay {
             let drawn: std::collections::BTreeSet<_> = net.params.iter().copied().collect();
             for index in (0..weights.values.len()).filter(|i| !drawn.contains(i)) {
@@ -261,7 +230,7 @@ impl<'a> Searcher<'a> {
         at: Position,
         step: u64,
         tau: f64,
-    ) -> Result<(Metrics, u64), SearchError> {
+    ) -> Result<(Metrics, u64), Error> {
         let draws = self.draw(Stream::DrawAlpha, step, tau)?;
         let picks: Vec<_> = draws.iter().map(|draw| draw.picks.clone()).collect();
         let net = self.supernet.sub_network(&picks, self.config.edge_output);
@@ -270,11 +239,11 @@ impl<'a> Searcher<'a> {
         let gates = self.supernet.gates().autodiff().require_grad();
         let outcome = self.supernet.run(&net, Mode::Train, image(batch, weights.device()), params, gates.clone());
         let (loss, metrics) = cross_entropy(&outcome.outputs[0], &batch.labels, 0.0);
-        finite(metrics.loss, "the held-out loss", at)?;
+        Error::finite(metrics.loss, "the held-out loss", at)?;
         let gates = gates.grad(&loss.backward()).unwrap_or_else(|| self.supernet.gates() * 0.0);
         let gates = self.supernet.gate_gradients(&draws, &gates);
         let gradients: Vec<Table> = draws.iter().zip(&gates).map(|(d, g)| sampler::alpha_gradient(d, g)).collect();
-        finite(gradients.iter().flatten().flatten().sum(), "the gradient of alpha", at)?;
+        Error::finite(gradients.iter().flatten().flatten().sum(), "the gradient of alpha", at)?;
         self.adam.step(&mut self.alpha, &gradients);
         self.supernet.weights.update_running(&net.graph, &outcome.stats, batch.len());
         Ok((metrics, draws.iter().map(|draw| draw.redraws).sum()))
@@ -363,15 +332,6 @@ impl<'a> Searcher<'a> {
             step,
         }
     }
-}
-
-/// The images of a batch on the device, without gradient.
-fn image(batch: &Batch, device: &Device) -> Tensor<4> {
-    Tensor::from_data(TensorData::new(batch.images.clone(), batch.shape()), device)
-}
-
-fn finite(value: f64, what: &'static str, at: Position) -> Result<(), SearchError> {
-    if value.is_finite() { Ok(()) } else { Err(SearchError::NotFinite { what, epoch: at.epoch, step: at.step }) }
 }
 
 fn per_second(since: Instant, steps: u64) -> f64 {

@@ -82,6 +82,19 @@ impl Weights {
         }
     }
 
+    /// Moves every value a little towards another store's, as an exponential moving average does.
+    pub fn approach(&mut self, target: &Self, share: f64) {
+        let blend = |old: Tensor<1>, new: &Tensor<1>| old * (1.0 - share) + new.clone() * share;
+        for (value, new) in self.values.iter_mut().zip(&target.values) {
+            *value = blend(value.clone(), new);
+        }
+        for (name, running) in &mut self.running {
+            if let Some(new) = target.running.get(name) {
+                *running = running.clone() * (1.0 - share) + new.clone() * share;
+            }
+        }
+    }
+
     /// Number of trainable values.
     pub fn count(&self) -> usize {
         self.specs.iter().map(ParamSpec::len).sum()
@@ -102,27 +115,27 @@ impl Weights {
         self.values[index] = flat(values, &self.device);
     }
 
-    /// Writes everything into a checkpoint.
-    pub fn save(&self, checkpoint: &mut Checkpoint) {
+    /// Writes everything into a checkpoint: arrays as `{prefix}/{name}`, statistics as `{prefix}.running/{name}`.
+    pub fn save(&self, checkpoint: &mut Checkpoint, prefix: &str) {
         for (spec, value) in self.specs.iter().zip(&self.values) {
-            checkpoint.insert(format!("weights/{}", spec.name), Array::f32(&spec.shape, host(value)));
+            checkpoint.insert(format!("{prefix}/{}", spec.name), Array::f32(&spec.shape, host(value)));
         }
         for (name, running) in &self.running {
             let channels = running.dims()[1];
             let values = host(&running.clone().reshape([2 * channels]));
-            checkpoint.insert(format!("running/{name}"), Array::f32(&[2, channels], values));
+            checkpoint.insert(format!("{prefix}.running/{name}"), Array::f32(&[2, channels], values));
         }
     }
 
     /// Reads everything back; every declared array must be there with its shape.
-    pub fn load(&mut self, checkpoint: &mut Checkpoint) -> Result<(), RunError> {
+    pub fn load(&mut self, checkpoint: &mut Checkpoint, prefix: &str) -> Result<(), RunError> {
         for (spec, value) in self.specs.iter().zip(&mut self.values) {
-            let values = checkpoint.take_f32(&format!("weights/{}", spec.name), &spec.shape)?;
+            let values = checkpoint.take_f32(&format!("{prefix}/{}", spec.name), &spec.shape)?;
             *value = flat(values, &self.device);
         }
         for (name, running) in &mut self.running {
             let channels = running.dims()[1];
-            let values = checkpoint.take_f32(&format!("running/{name}"), &[2, channels])?;
+            let values = checkpoint.take_f32(&format!("{prefix}.running/{name}"), &[2, channels])?;
             *running = flat(values, &self.device).reshape([2, channels]);
         }
         Ok(())

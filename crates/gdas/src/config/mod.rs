@@ -21,6 +21,7 @@ mod auto;
 mod error;
 mod layer;
 mod search;
+mod train;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +31,7 @@ use serde::de::DeserializeOwned;
 pub use auto::Auto;
 pub use error::ConfigError;
 pub use layer::{Layer, Origin};
+pub use train::{StemRule, TrainConfig};
 pub use search::{Algorithm, EdgeOutput, SearchConfig, Split, Undrawn};
 
 /// A named set of values.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::state::Progress;
-use super::{SearchError, Searcher};
+use super::Searcher;
+use crate::Error;
 use crate::cost;
 use crate::data::Dataset;
 use crate::network;
@@ -94,9 +95,9 @@ impl SearchResult {
     }
 
     /// Writes the pictures, then `result.json`, which marks the run as finished.
-    pub(super) fn write(&self, run: &RunDir, genotype: &Genotype) -> Result<(), SearchError> {
+    pub(super) fn write(&self, run: &RunDir, genotype: &Genotype) -> Result<(), Error> {
         let pictures =
-            report::genotype_pictures(genotype, false).map_err(|error| SearchError::Unsuitable(error.to_string()))?;
+            report::genotype_pictures(genotype, false).map_err(|error| Error::Unsuitable(error.to_string()))?;
         for (picture, cell) in pictures.iter().zip(cell_names(genotype)) {
             run.write_file(&format!("{cell}.svg"), picture.to_svg().as_bytes())?;
         }

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{SearchError, Searcher};
+use super::Searcher;
+use crate::Error;
 use crate::data::{Dataset, Position};
 use crate::loss::Metrics;
 use crate::run::{Array, Checkpoint, Event, Observer, RunDir};
 use crate::sampler::Table;
-use crate::weights::{flat, host};
 
 /// How far a search has come.
 #[derive(Clone, Debug)]
@@ -96,7 +96,7 @@ impl Searcher<'_> {
         progress: &Progress,
         dataset: &Dataset,
         steps_per_epoch: u64,
-    ) -> Result<Event, SearchError> {
+    ) -> Result<Event, Error> {
         let saved = Saved {
             epoch: progress.at.epoch,
             step: progress.at.step,
@@ -107,12 +107,8 @@ impl Searcher<'_> {
             data_digest: dataset.digest(),
         };
         let mut checkpoint = Checkpoint::new(&saved)?;
-        self.supernet.weights.save(&mut checkpoint);
-        for (spec, momentum) in self.supernet.weights.specs.iter().zip(&self.sgd.momentum) {
-            if let Some(momentum) = momentum {
-                checkpoint.insert(format!("momentum/{}", spec.name), Array::f32(&spec.shape, host(momentum)));
-            }
-        }
+        self.supernet.weights.save(&mut checkpoint, "weights");
+        self.sgd.save(&self.supernet.weights, &mut checkpoint);
         for (name, tables) in self.tables() {
             for (i, table) in tables.iter().enumerate() {
                 let shape = [table.len(), table[0].len()];
@@ -135,7 +131,7 @@ impl Searcher<'_> {
         run: &mut RunDir,
         observer: &mut dyn Observer,
         dataset: &Dataset,
-    ) -> Result<Option<Progress>, SearchError> {
+    ) -> Result<Option<Progress>, Error> {
         let Some(loaded) = run.load()? else { return Ok(None) };
         for message in loaded.warnings {
             let warning = Event::Warning { message };
@@ -145,21 +141,14 @@ impl Searcher<'_> {
         let mut checkpoint = loaded.checkpoint;
         let saved: Saved = checkpoint.state()?;
         if saved.data_digest != dataset.digest() {
-            return Err(SearchError::Unsuitable(format!(
+            return Err(Error::Unsuitable(format!(
                 "the images of `{}` are not those that this run began with; give it the same data, or begin a new run",
                 dataset.name
             )));
         }
-        self.supernet.weights.load(&mut checkpoint)?;
-        for (index, spec) in self.supernet.weights.specs.iter().enumerate() {
-            let name = format!("momentum/{}", spec.name);
-            self.sgd.momentum[index] = if checkpoint.arrays.iter().any(|(array, _)| *array == name) {
-                Some(flat(checkpoint.take_f32(&name, &spec.shape)?, self.supernet.weights.device()))
-            } else {
-                None
-            };
-        }
-        let mut read = |name: &str, tables: &mut Vec<Table>| -> Result<(), SearchError> {
+        self.supernet.weights.load(&mut checkpoint, "weights")?;
+        self.sgd.load(&self.supernet.weights, &mut checkpoint)?;
+        let mut read = |name: &str, tables: &mut Vec<Table>| -> Result<(), Error> {
             for (i, table) in tables.iter_mut().enumerate() {
                 let width = table[0].len();
                 let values = checkpoint.take_f64(&format!("{name}/{i}"), &[table.len(), width])?;

@@ -1,0 +1,191 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Auto, Config, Invalid, Preset};
+use crate::network::Stem;
+use crate::space::{Genotype, Space};
+
+/// Which first layers a network has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StemRule {
+    /// By the image's size.
+    Auto,
+    /// One convolution at full size.
+    Cifar,
+    /// Three convolutions of stride 2.
+    ImageNet,
+}
+
+impl StemRule {
+    /// The stem for square images of this size.
+    pub fn stem(self, size: usize) -> Stem {
+        match self {
+            Self::Auto => Stem::for_size(size),
+            Self::Cifar => Stem::Cifar,
+            Self::ImageNet => Stem::ImageNet,
+        }
+    }
+}
+
+/// Everything that decides how a genotype is trained from scratch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// The preset that the other values started from; a record.
+    pub preset: String,
+    /// Space of the genotype.
+    pub space: String,
+    /// The genotype, in text form.
+    pub genotype: String,
+    /// Seed of all randomness.
+    pub seed: u64,
+
+    /// A known data set's name, or a path to images.
+    pub data: String,
+    /// Images are brought to this many pixels in height and width; `auto`: the data's own size.
+    pub image_size: Auto<usize>,
+    /// Training images are mirrored half of the time; `auto`: unless that changes their meaning (digits, letters).
+    pub flip: Auto<bool>,
+    /// Training images are padded by so many pixels, then cropped; `auto`: an eighth of the image's size.
+    pub crop_padding: Auto<usize>,
+    /// Side of the square that is cut out of training images; 0: none.
+    pub cutout: usize,
+
+    /// Channels of the first stage (C).
+    pub channels: usize,
+    /// Cells per stage (N).
+    pub cells: usize,
+    /// First layers: `cifar`, `imagenet`, or `auto` by the image's size.
+    pub stem: StemRule,
+    /// Weight of the auxiliary classifier's loss; 0: none.
+    pub auxiliary_weight: f64,
+    /// Share of paths dropped in the last epoch; rises linearly from 0.
+    pub drop_path: f64,
+
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// The learning rate rises linearly over so many epochs at first.
+    pub warmup_epochs: usize,
+    /// Images per step.
+    pub batch_size: usize,
+    /// An epoch ends after so many steps; `auto`: after all images.
+    pub max_steps_per_epoch: Auto<usize>,
+
+    /// Largest learning rate; falls along a cosine, step by step.
+    pub learning_rate: f64,
+    /// Learning rate at the end.
+    pub learning_rate_min: f64,
+    /// Momentum.
+    pub momentum: f64,
+    /// Whether it is Nesterov's.
+    pub nesterov: bool,
+    /// Weight decay.
+    pub weight_decay: f64,
+    /// Largest norm of the gradient; 0: any.
+    pub clip_norm: f64,
+    /// Share of the target that is spread over all classes.
+    pub label_smoothing: f64,
+    /// Decay of the weights' exponential moving average, which is then what is tested; 0: none.
+    pub ema_decay: f64,
+
+    /// Whether a test image's scores are averaged with those of its mirror image.
+    pub test_flip: bool,
+    /// The network is tested every so many epochs, and after the last.
+    pub test_interval: usize,
+
+    /// Threads; `auto`: one per core. Results do not depend on it.
+    pub threads: Auto<usize>,
+    /// Seconds between checkpoints. Results do not depend on it.
+    pub checkpoint_seconds: f64,
+    /// Every so many steps one goes into the event log; 0: none. Results do not depend on it.
+    pub log_interval: usize,
+}
+
+macro_rules! preset {
+    ($space:literal, $name:literal) => {
+        Preset {
+            name: $name,
+            space: $space,
+            text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/presets/train/", $space, "/", $name, ".toml")),
+        }
+    };
+}
+
+impl Config for TrainConfig {
+    const TASK: &'static str = "train";
+
+    const PRESETS: &'static [Preset] = &[
+        preset!("nas-bench-201", "paper"),
+        preset!("nas-bench-201", "paper-12"),
+        preset!("nas-bench-201", "quick"),
+        preset!("nas-bench-201", "digits"),
+        preset!("nas-bench-201", "smoke"),
+        preset!("nasnet", "paper"),
+        preset!("nasnet", "imagenet"),
+        preset!("nasnet", "quick"),
+        preset!("nasnet", "digits"),
+        preset!("nasnet", "smoke"),
+        Preset { space: "nasnet-frc", ..preset!("nasnet", "paper") },
+        Preset { space: "nasnet-frc", ..preset!("nasnet", "imagenet") },
+        Preset { space: "nasnet-frc", ..preset!("nasnet", "quick") },
+        Preset { space: "nasnet-frc", ..preset!("nasnet", "digits") },
+        Preset { space: "nasnet-frc", ..preset!("nasnet", "smoke") },
+    ];
+
+    const DEFAULT_SPACE: &'static str = "nas-bench-201";
+
+    fn default_preset(data: Option<&str>) -> &'static str {
+        if data.unwrap_or("digits") == "digits" { "digits" } else { "quick" }
+    }
+
+    fn validate(&self) -> Result<(), Invalid> {
+        let wrong = |key, must: String| Err(Invalid { key, must });
+        let range = |key, value: f64, low: f64, high: f64| {
+            // Written so that NaN is out of every range.
+            if value >= low && value <= high { Ok(()) } else { wrong(key, format!("between {low} and {high}")) }
+        };
+        let count = |key, value: usize, low: usize, high: usize| {
+            if (low..=high).contains(&value) { Ok(()) } else { wrong(key, format!("between {low} and {high}")) }
+        };
+        match self.genotype.parse::<Genotype>() {
+            Err(error) => wrong("genotype", format!("a genotype: {error}"))?,
+            Ok(genotype) => {
+                let space = Space::find(&self.space);
+                if let Some(Err(error)) = space.map(|space| genotype.check(&space)) {
+                    wrong("genotype", error.to_string())?;
+                }
+            }
+        }
+        if self.data.is_empty() {
+            return wrong("data", "the name of a data set or a path".to_string());
+        }
+        if i64::try_from(self.seed).is_err() {
+            return wrong("seed", format!("at most {}, the largest number of a TOML file", i64::MAX));
+        }
+        count("image_size", self.image_size.or(8), 8, 224)?;
+        count("crop_padding", self.crop_padding.or(0), 0, 112)?;
+        count("cutout", self.cutout, 0, 224)?;
+        count("channels", self.channels, 1, 1024)?;
+        count("cells", self.cells, 1, 64)?;
+        range("auxiliary_weight", self.auxiliary_weight, 0.0, 10.0)?;
+        range("drop_path", self.drop_path, 0.0, 0.9)?;
+        count("epochs", self.epochs, 1, 1_000_000)?;
+        count("warmup_epochs", self.warmup_epochs, 0, self.epochs)?;
+        count("batch_size", self.batch_size, 1, 65_536)?;
+        count("max_steps_per_epoch", self.max_steps_per_epoch.or(1), 1, 1_000_000_000)?;
+        range("learning_rate", self.learning_rate, 1e-12, 100.0)?;
+        range("learning_rate_min", self.learning_rate_min, 0.0, self.learning_rate)?;
+        range("momentum", self.momentum, 0.0, 0.999_999)?;
+        if self.nesterov && self.momentum == 0.0 {
+            return wrong("nesterov", "false where momentum is 0".to_string());
+        }
+        range("weight_decay", self.weight_decay, 0.0, 1.0)?;
+        range("clip_norm", self.clip_norm, 0.0, 1e9)?;
+        range("label_smoothing", self.label_smoothing, 0.0, 0.999)?;
+        range("ema_decay", self.ema_decay, 0.0, 0.999_999)?;
+        count("test_interval", self.test_interval, 1, 1_000_000)?;
+        count("threads", self.threads.or(1), 1, 1024)?;
+        range("checkpoint_seconds", self.checkpoint_seconds, 0.0, 1e9)?;
+        count("log_interval", self.log_interval, 0, 1_000_000_000)
+    }
+}

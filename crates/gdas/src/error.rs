@@ -1,0 +1,40 @@
+use crate::data::{DataError, Position};
+use crate::run::RunError;
+use crate::sampler::DrawError;
+
+/// Why a search or a training could not go on. Nothing that was saved is lost.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The run directory.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The images.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The draw.
+    #[error(transparent)]
+    Draw(#[from] DrawError),
+    /// A configuration that does not fit the data, or a checkpoint that does not fit the configuration.
+    #[error("{0}")]
+    Unsuitable(String),
+    /// The numbers left the finite range; the last checkpoint was made before that.
+    #[error(
+        "{what} is not finite in epoch {epoch}, step {step}; nothing of this step was saved. A lower learning_rate \
+         or clip_norm usually helps; the run directory still holds the last good checkpoint"
+    )]
+    NotFinite {
+        /// Which quantity.
+        what: &'static str,
+        /// The epoch, from 0.
+        epoch: u64,
+        /// The step of the epoch, from 0.
+        step: u64,
+    },
+}
+
+impl Error {
+    /// Lets a finite value pass.
+    pub(crate) fn finite(value: f64, what: &'static str, at: Position) -> Result<(), Self> {
+        if value.is_finite() { Ok(()) } else { Err(Self::NotFinite { what, epoch: at.epoch, step: at.step }) }
+    }
+}

@@ -1,0 +1,312 @@
+//! A genotype trained from scratch (algorithm section 6).
+//!
+//! The loop has the shape of the search's: batches, a step, a look at the clock and the stop flag. The
+//! network that is tested has the same weights without auxiliary head and drop-path, and uses running statistics.
+
+mod model;
+mod state;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use gdas_kernels::graph::{Graph, Shape};
+use gdas_kernels::{Inputs, Mode};
+
+use crate::Error;
+use crate::config::TrainConfig;
+use crate::data::{
+    Augmentation, Batch, BatchOptions, BatchSource, Dataset, Position, Prefetch, Subset, TrainBatches,
+};
+use crate::loss::{Metrics, cross_entropy};
+use crate::network::{self, NetworkConfig};
+use crate::optim::{Sgd, SgdConfig, cosine};
+use crate::rng::{Rng, Stream};
+use crate::run::{Event, Interrupt, Observer, RunDir, RunError};
+use crate::space::{Genotype, Space};
+use crate::weights::Weights;
+
+pub use model::{TrainedModel, score};
+pub use state::TrainResult;
+use state::{Best, Progress};
+
+/// How a training ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It is complete; `result.json` is written.
+    Finished(Box<TrainResult>),
+    /// It was asked to stop; a checkpoint of this very step is durable.
+    Interrupted {
+        /// Steps done.
+        step: u64,
+    },
+}
+
+/// Trains, or goes on with the training that `run` holds.
+///
+/// Work is spread over the current rayon thread pool; the result does not depend on its size.
+pub fn train(
+    config: &TrainConfig,
+    dataset: &Dataset,
+    run: &mut RunDir,
+    observer: &mut dyn Observer,
+    interrupt: &Interrupt,
+    device: &Device,
+) -> Result<Outcome, Error> {
+    let mut trainer = Trainer::new(config, dataset, device)?;
+    let source = Source::new(config, dataset);
+    let steps = source.steps();
+    let epochs = config.epochs as u64;
+
+    let mut progress = trainer.resume(run, observer, dataset)?.unwrap_or_default();
+    let mut tell = |run: &mut RunDir, event: Event| -> Result<(), RunError> {
+        observer.event(&event);
+        run.log(&event)
+    };
+    tell(run, trainer.started(dataset, steps, progress.step(steps)))?;
+
+    let started = Instant::now();
+    let mut last_save = Instant::now();
+    let mut clock = (Instant::now(), progress.step(steps));
+    let mut prefetch = Prefetch::start(source, progress.at, epochs)?;
+    while progress.at.epoch < epochs || progress.untested.is_some() {
+        if progress.untested.is_none() {
+            let (at, batch) = prefetch.next().ok_or_else(|| Error::Unsuitable("the batches ended early".into()))??;
+            let rate = trainer.rate(progress.step(steps), steps);
+            progress.add(&trainer.step(&batch, at, progress.step(steps), steps, rate)?, rate);
+            prefetch.recycle(batch);
+            progress.at = at.next(steps);
+            progress.untested = (progress.at.step == 0).then_some(at.epoch);
+        }
+        let done = progress.step(steps);
+        let mut stop = interrupt.is_requested();
+        if let Some(epoch) = progress.untested
+            && !stop
+        {
+            // A stop in the midst of a test leaves the epoch untested; the test is then done again on resume.
+            if trainer.end_epoch(&mut progress, epoch, dataset, interrupt) {
+                let speed = (done - clock.1) as f64 / clock.0.elapsed().as_secs_f64().max(1e-9);
+                clock = (Instant::now(), done);
+                tell(run, progress.epoch_event(config, epoch, done, speed, (epochs * steps - done) as f64 / speed.max(1e-9)))?;
+            } else {
+                stop = true;
+            }
+        }
+        let finished = progress.at.epoch == epochs && progress.untested.is_none();
+        if stop || finished || last_save.elapsed().as_secs_f64() >= config.checkpoint_seconds {
+            let event = trainer.save(run, &progress, dataset, steps)?;
+            last_save = Instant::now();
+            tell(run, event)?;
+        }
+        if stop && !finished {
+            tell(run, Event::Interrupted { step: done })?;
+            return Ok(Outcome::Interrupted { step: done });
+        }
+    }
+    let result = TrainResult::new(&trainer, &progress, dataset);
+    run.write_result(&result)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let (step, genotype, accuracy) = (progress.step(steps), result.genotype.clone(), result.test_accuracy);
+    tell(run, Event::Finished { step, genotype, accuracy, seconds })?;
+    Ok(Outcome::Finished(Box::new(result)))
+}
+
+/// Everything that learns.
+struct Trainer<'a> {
+    config: &'a TrainConfig,
+    genotype: Genotype,
+    /// With auxiliary head and drop-path.
+    graph: Arc<Graph>,
+    /// Where the graph's parameters stand among the weights.
+    params: Vec<usize>,
+    /// Without them.
+    test_graph: Arc<Graph>,
+    weights: Weights,
+    sgd: Sgd,
+    /// Moving average of the weights, if one is kept.
+    average: Option<Weights>,
+    /// What was tested best.
+    best: Option<Weights>,
+}
+
+impl<'a> Trainer<'a> {
+    fn new(config: &'a TrainConfig, dataset: &Dataset, device: &Device) -> Result<Self, Error> {
+        let unsuitable = |error: &dyn std::fmt::Display| Error::Unsuitable(error.to_string());
+        let genotype: Genotype = config.genotype.parse().map_err(|error| unsuitable(&error))?;
+        let space = Space::find(genotype.space).ok_or_else(|| unsuitable(&"the genotype's space is not known"))?;
+        let network = network_config(config, dataset);
+        let blocks = space.derived_blocks(config.cells);
+        let graph = network::derive(&space, &blocks, &network, &genotype);
+        let plain = NetworkConfig { auxiliary: false, drop_path: false, ..network };
+        let test_graph = network::derive(&space, &blocks, &plain, &genotype);
+        let mut weights = Weights::new(config.seed, device);
+        weights.declare(&graph);
+        let sgd = SgdConfig { momentum: config.momentum, nesterov: config.nesterov, weight_decay: config.weight_decay };
+        Ok(Self {
+            config,
+            params: weights.locate(&graph),
+            graph: Arc::new(graph),
+            test_graph: Arc::new(test_graph),
+            sgd: Sgd::new(sgd, weights.values.len()),
+            average: (config.ema_decay > 0.0).then(|| weights.clone()),
+            weights,
+            genotype,
+            best: None,
+        })
+    }
+
+    /// Learning rate of a step: linear warm-up, then a cosine over what is left.
+    fn rate(&self, step: u64, steps_per_epoch: u64) -> f64 {
+        let config = self.config;
+        let warmup = (config.warmup_epochs as u64 * steps_per_epoch) as f64;
+        let step = step as f64;
+        if step < warmup {
+            return config.learning_rate * (step + 1.0) / warmup;
+        }
+        let total = (config.epochs as u64 * steps_per_epoch) as f64 - warmup;
+        cosine(config.learning_rate, config.learning_rate_min, step - warmup, total)
+    }
+
+    fn step(&mut self, batch: &Batch, at: Position, step: u64, steps_per_epoch: u64, rate: f64) -> Result<Metrics, Error> {
+        let config = self.config;
+        let device = self.weights.device().clone();
+        let leaves: Vec<_> =
+            self.params.iter().map(|&i| self.weights.values[i].clone().autodiff().require_grad()).collect();
+        let dropped = config.drop_path * step as f64 / (config.epochs as u64 * steps_per_epoch) as f64;
+        let inputs = Inputs {
+            image: image(batch, &device),
+            params: leaves.clone(),
+            gates: None,
+            masks: self.masks(step, batch.len(), dropped, &device),
+            running: vec![],
+        };
+        let outcome = gdas_kernels::run(&self.graph, Mode::Train, inputs);
+        let (mut loss, metrics) = cross_entropy(&outcome.outputs[0], &batch.labels, config.label_smoothing);
+        if let Some(auxiliary) = outcome.outputs.get(1) {
+            loss = loss + cross_entropy(auxiliary, &batch.labels, config.label_smoothing).0 * config.auxiliary_weight;
+        }
+        Error::finite(metrics.loss, "the training loss", at)?;
+        let gradients = loss.backward();
+        let gradients = leaves.iter().map(|leaf| leaf.grad(&gradients)).collect();
+        drop(leaves);
+        let norm = self.sgd.apply(&mut self.weights, &self.params, gradients, config.clip_norm, rate);
+        Error::finite(norm, "the gradient of the weights", at)?;
+        self.weights.update_running(&self.graph, &outcome.stats, batch.len());
+        if let Some(average) = &mut self.average {
+            // Early on, an average that remembers the random start would be useless: let it remember less.
+            let decay = config.ema_decay.min((1.0 + step as f64) / (10.0 + step as f64));
+            average.approach(&self.weights, 1.0 - decay);
+        }
+        Ok(metrics)
+    }
+
+    /// Factors per path and image: zero for a dropped path, otherwise the inverse of the share that is kept.
+    fn masks(&self, step: u64, batch: usize, dropped: f64, device: &Device) -> Option<Tensor<2>> {
+        let paths = self.graph.masks;
+        if paths == 0 {
+            return None;
+        }
+        let mut rng = Rng::new(self.config.seed, Stream::DropPath, step);
+        let mut factor = || if rng.uniform() < dropped { 0.0 } else { (1.0 / (1.0 - dropped)) as f32 };
+        let factors = (0..paths * batch).map(|_| factor()).collect();
+        Some(Tensor::from_data(TensorData::new::<f32, _>(factors, [paths, batch]), device))
+    }
+
+    /// What is tested: the average, or the weights themselves.
+    fn tested(&self) -> &Weights {
+        self.average.as_ref().unwrap_or(&self.weights)
+    }
+
+    /// Tests the network if it is time. False if that was interrupted.
+    fn end_epoch(&mut self, progress: &mut Progress, epoch: u64, dataset: &Dataset, interrupt: &Interrupt) -> bool {
+        let last = epoch + 1 == self.config.epochs as u64;
+        progress.tested = None;
+        if let Some(test) = dataset.test.as_ref().map(Subset::all)
+            && (last || (epoch + 1).is_multiple_of(self.config.test_interval as u64))
+        {
+            let options = (self.config.batch_size.max(100), self.config.test_flip);
+            let Some(metrics) = score(&self.test_graph, self.tested(), &dataset.statistics, &test, options, interrupt)
+            else {
+                return false;
+            };
+            progress.tested = Some(metrics);
+            if progress.best.as_ref().is_none_or(|best| metrics.accuracy > best.accuracy) {
+                progress.best = Some(Best { epoch, accuracy: metrics.accuracy });
+                self.best = Some(self.tested().clone());
+            }
+        }
+        progress.untested = None;
+        true
+    }
+
+    fn started(&self, dataset: &Dataset, steps: u64, step: u64) -> Event {
+        Event::Started {
+            task: "train".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            algorithm: "sgd".to_owned(),
+            space: self.genotype.space.to_owned(),
+            data: dataset.name.clone(),
+            classes: dataset.classes.len(),
+            train_images: dataset.train.len(),
+            held_out_images: dataset.test.as_ref().map_or(0, |test| test.len()),
+            epochs: self.config.epochs,
+            steps_per_epoch: steps as usize,
+            parameters: self.weights.count(),
+            seed: self.config.seed,
+            threads: rayon::current_num_threads(),
+            step,
+        }
+    }
+}
+
+fn network_config(config: &TrainConfig, dataset: &Dataset) -> NetworkConfig {
+    let images = &dataset.train;
+    NetworkConfig {
+        image: Shape::new(images.height, images.width, images.channels),
+        classes: dataset.classes.len(),
+        channels: config.channels,
+        stem: config.stem.stem(images.height.max(images.width)),
+        affine: true,
+        track: true,
+        auxiliary: config.auxiliary_weight > 0.0,
+        drop_path: config.drop_path > 0.0,
+    }
+}
+
+/// The images of a batch on the device, without gradient.
+pub(crate) fn image(batch: &Batch, device: &Device) -> Tensor<4> {
+    Tensor::from_data(TensorData::new(batch.images.clone(), batch.shape()), device)
+}
+
+/// The training batches, so many steps per epoch as the configuration allows.
+struct Source {
+    batches: TrainBatches,
+    steps: u64,
+}
+
+impl Source {
+    fn new(config: &TrainConfig, dataset: &Dataset) -> Self {
+        let standard = Augmentation::standard(dataset.train.height.min(dataset.train.width), dataset.flip);
+        let augmentation = Augmentation {
+            flip: config.flip.or(dataset.flip),
+            crop_padding: config.crop_padding.or(standard.crop_padding),
+            cutout: config.cutout,
+        };
+        let options = BatchOptions { batch_size: config.batch_size, drop_last: false, augmentation };
+        let batches = TrainBatches::new(dataset, &Subset::all(&dataset.train), &options, config.seed);
+        let steps = (config.max_steps_per_epoch.or(usize::MAX) as u64).min(batches.steps());
+        Self { batches, steps }
+    }
+}
+
+impl BatchSource for Source {
+    type Batch = Batch;
+
+    fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    fn fill(&self, batch: &mut Batch, epoch: u64, step: u64) {
+        self.batches.fill(batch, epoch, step);
+    }
+}

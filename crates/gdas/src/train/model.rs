@@ -1,0 +1,140 @@
+//! A trained network, ready to score images.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::tensor::activation::softmax;
+use burn::tensor::{Device, Tensor};
+use gdas_kernels::graph::{Graph, Shape};
+use gdas_kernels::{Inputs, Mode};
+
+use super::{image, state};
+use crate::Error;
+use crate::config::{Layer, TrainConfig, resolve};
+use crate::data::{Batch, EvaluationBatches, Images, Statistics, Subset};
+use crate::loss::{Metrics, cross_entropy};
+use crate::network::{self, NetworkConfig};
+use crate::run::{Interrupt, RunDir};
+use crate::space::{Genotype, Space};
+use crate::weights::Weights;
+
+/// The network of a finished or running training, with its best weights.
+#[derive(Clone, Debug)]
+pub struct TrainedModel {
+    /// What was trained.
+    pub genotype: Genotype,
+    /// The network, without auxiliary head and drop-path.
+    pub graph: Arc<Graph>,
+    /// Its weights and running statistics.
+    pub weights: Weights,
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// What pixels are normalised with.
+    pub statistics: Statistics,
+    /// Size of the images.
+    pub image: Shape,
+}
+
+impl TrainedModel {
+    /// Opens the run of a training: the best weights that were tested, or the last.
+    pub fn open(run: &mut RunDir, device: &Device) -> Result<Self, Error> {
+        let unsuitable = |error: &dyn std::fmt::Display| Error::Unsuitable(error.to_string());
+        let path = run.path().join("config.toml").display().to_string();
+        let layer = Layer::file(&path, &run.config()?).map_err(|error| unsuitable(&error))?;
+        let config: TrainConfig = resolve(&[layer]).map_err(|error| unsuitable(&error))?;
+        let Some(loaded) = run.load()? else {
+            return Err(Error::Unsuitable(format!("{} holds no checkpoint yet", run.path().display())));
+        };
+        let mut checkpoint = loaded.checkpoint;
+        let trained = state::trained(&checkpoint)?;
+        let [height, width, channels] = trained.image;
+        let genotype: Genotype = config.genotype.parse().map_err(|error| unsuitable(&error))?;
+        let space = Space::find(genotype.space).ok_or_else(|| unsuitable(&"the genotype's space is not known"))?;
+        let network = NetworkConfig {
+            image: Shape::new(height, width, channels),
+            classes: trained.classes.len(),
+            channels: config.channels,
+            stem: config.stem.stem(height.max(width)),
+            affine: true,
+            track: true,
+            auxiliary: false,
+            drop_path: false,
+        };
+        let graph = network::derive(&space, &space.derived_blocks(config.cells), &network, &genotype);
+        let mut weights = Weights::new(config.seed, device);
+        weights.declare(&graph);
+        weights.load(&mut checkpoint, trained.weights)?;
+        Ok(Self {
+            genotype,
+            graph: Arc::new(graph),
+            weights,
+            classes: trained.classes,
+            statistics: trained.statistics,
+            image: network.image,
+        })
+    }
+
+    /// Opens the run directory at `path` for reading.
+    pub fn open_path(path: &Path, device: &Device) -> Result<Self, Error> {
+        Self::open(&mut RunDir::open(path)?, device)
+    }
+
+    /// Accuracy on some images. `None` if interrupted.
+    pub fn evaluate(&self, subset: &Subset, flip: bool, interrupt: &Interrupt) -> Option<Metrics> {
+        score(&self.graph, &self.weights, &self.statistics, subset, (100, flip), interrupt)
+    }
+
+    /// Class probabilities of each image, `[images][classes]`. The images must have the network's size.
+    pub fn predict(&self, images: &Arc<Images>, flip: bool, interrupt: &Interrupt) -> Option<Vec<Vec<f32>>> {
+        let batches = EvaluationBatches::new(&self.statistics, &Subset::all(images), 100);
+        let mut probabilities = Vec::with_capacity(images.len());
+        for step in 0..batches.steps() {
+            if interrupt.is_requested() {
+                return None;
+            }
+            let scores = scores(&self.graph, &self.weights, &batches.batch(step), flip);
+            let values: Vec<f32> = softmax(scores, 1).into_data().iter::<f32>().collect();
+            probabilities.extend(values.chunks_exact(self.classes.len()).map(<[f32]>::to_vec));
+        }
+        Some(probabilities)
+    }
+}
+
+/// Scores `[batch, classes]` with running statistics; with `flip`, the mean over each image and its mirror image.
+fn scores(graph: &Arc<Graph>, weights: &Weights, batch: &Batch, flip: bool) -> Tensor<2> {
+    let params: Vec<_> = weights.locate(graph).iter().map(|&i| weights.values[i].clone()).collect();
+    let run = |image: Tensor<4>| {
+        let running = weights.running_of(graph);
+        let inputs = Inputs { image, params: params.clone(), gates: None, masks: None, running };
+        gdas_kernels::run(graph, Mode::Eval, inputs).outputs.swap_remove(0)
+    };
+    let image = image(batch, weights.device());
+    if flip { (run(image.clone()) + run(image.flip([2]))) * 0.5 } else { run(image) }
+}
+
+/// Loss and accuracy of a network on some images. `options` are batch size and test-time flip. `None` if interrupted.
+pub fn score(
+    graph: &Arc<Graph>,
+    weights: &Weights,
+    statistics: &Statistics,
+    subset: &Subset,
+    (batch_size, flip): (usize, bool),
+    interrupt: &Interrupt,
+) -> Option<Metrics> {
+    let batches = EvaluationBatches::new(statistics, subset, batch_size);
+    let mut total = Metrics::default();
+    for step in 0..batches.steps() {
+        if interrupt.is_requested() {
+            return None;
+        }
+        let batch = batches.batch(step);
+        let (_, part) = cross_entropy(&scores(graph, weights, &batch, flip), &batch.labels, 0.0);
+        let n = part.images as f64;
+        total.loss += n * part.loss;
+        total.accuracy += n * part.accuracy;
+        total.top5 += n * part.top5;
+        total.images += part.images;
+    }
+    let n = total.images.max(1) as f64;
+    Some(Metrics { loss: total.loss / n, accuracy: total.accuracy / n, top5: total.top5 / n, ..total })
+}

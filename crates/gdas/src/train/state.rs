@@ -1,0 +1,254 @@
+//! What a training saves so that it goes on exactly, and what it leaves at its end.
+
+use serde::{Deserialize, Serialize};
+
+use super::Trainer;
+use crate::Error;
+use crate::config::TrainConfig;
+use crate::cost;
+use crate::data::{Dataset, Position, Statistics};
+use crate::loss::Metrics;
+use crate::run::{Checkpoint, Event, Observer, RunDir};
+use crate::weights::host;
+
+/// How far a training has come.
+#[derive(Clone, Debug)]
+pub(super) struct Progress {
+    /// The next step to do.
+    pub(super) at: Position,
+    /// An epoch whose steps are done and whose test is not.
+    pub(super) untested: Option<u64>,
+    /// The last test, if the last epoch had one.
+    pub(super) tested: Option<Metrics>,
+    pub(super) best: Option<Best>,
+    /// Images, loss and hits of the epoch so far.
+    sums: [f64; 3],
+    rate: f64,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self { at: Position::START, untested: None, tested: None, best: None, sums: [0.0; 3], rate: 0.0 }
+    }
+}
+
+/// The epoch that was tested best.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Best {
+    pub(super) epoch: u64,
+    pub(super) accuracy: f64,
+}
+
+impl Progress {
+    /// Steps done in the whole training.
+    pub(super) fn step(&self, steps_per_epoch: u64) -> u64 {
+        self.at.epoch * steps_per_epoch + self.at.step
+    }
+
+    pub(super) fn add(&mut self, metrics: &Metrics, rate: f64) {
+        let n = metrics.images as f64;
+        let [images, loss, hits] = self.sums;
+        self.sums = [images + n, loss + n * metrics.loss, hits + n * metrics.accuracy];
+        self.rate = rate;
+    }
+
+    /// What the epoch came to; begins the next one.
+    pub(super) fn epoch_event(&mut self, config: &TrainConfig, epoch: u64, step: u64, speed: f64, left: f64) -> Event {
+        let [images, loss, hits] = std::mem::take(&mut self.sums);
+        let n = images.max(1.0);
+        Event::TrainEpoch {
+            epoch: epoch as usize,
+            epochs: config.epochs,
+            step,
+            train_loss: loss / n,
+            train_accuracy: hits / n,
+            test_loss: self.tested.map(|m| m.loss),
+            test_accuracy: self.tested.map(|m| m.accuracy),
+            test_top5: self.tested.map(|m| m.top5),
+            learning_rate: self.rate,
+            drop_path: config.drop_path * (epoch + 1) as f64 / config.epochs as f64,
+            steps_per_second: speed,
+            eta_seconds: left,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    epoch: u64,
+    step: u64,
+    untested: Option<u64>,
+    tested: Option<[f64; 3]>,
+    sums: [f64; 3],
+    rate: f64,
+    best: Option<Best>,
+    data_digest: String,
+    classes: Vec<String>,
+    mean: Vec<f32>,
+    std: Vec<f32>,
+    /// Height, width and channels.
+    image: [usize; 3],
+}
+
+/// What [`super::TrainedModel`] needs beside the weights.
+pub(super) struct Trained {
+    pub(super) classes: Vec<String>,
+    pub(super) statistics: Statistics,
+    pub(super) image: [usize; 3],
+    /// The prefix of the arrays to use: the best tested, else the last.
+    pub(super) weights: &'static str,
+}
+
+pub(super) fn trained(checkpoint: &Checkpoint) -> Result<Trained, Error> {
+    let saved: Saved = checkpoint.state()?;
+    let has = |prefix: &str| checkpoint.arrays.iter().any(|(name, _)| name.starts_with(prefix));
+    let weights = if has("best/") {
+        "best"
+    } else if has("average/") {
+        "average"
+    } else {
+        "weights"
+    };
+    let statistics = Statistics { mean: saved.mean, std: saved.std, published: false };
+    Ok(Trained { classes: saved.classes, statistics, image: saved.image, weights })
+}
+
+impl Trainer<'_> {
+    /// Saves a checkpoint and returns the event that says so.
+    pub(super) fn save(
+        &self,
+        run: &mut RunDir,
+        progress: &Progress,
+        dataset: &Dataset,
+        steps_per_epoch: u64,
+    ) -> Result<Event, Error> {
+        let images = &dataset.train;
+        let mut checkpoint = Checkpoint::new(&Saved {
+            epoch: progress.at.epoch,
+            step: progress.at.step,
+            untested: progress.untested,
+            tested: progress.tested.map(|m| [m.loss, m.accuracy, m.top5]),
+            sums: progress.sums,
+            rate: progress.rate,
+            best: progress.best.clone(),
+            data_digest: dataset.digest(),
+            classes: dataset.classes.clone(),
+            mean: dataset.statistics.mean.clone(),
+            std: dataset.statistics.std.clone(),
+            image: [images.height, images.width, images.channels],
+        })?;
+        self.weights.save(&mut checkpoint, "weights");
+        self.sgd.save(&self.weights, &mut checkpoint);
+        for (prefix, weights) in [("average", &self.average), ("best", &self.best)] {
+            if let Some(weights) = weights {
+                weights.save(&mut checkpoint, prefix);
+            }
+        }
+        let written = run.save(&checkpoint)?;
+        Ok(Event::Checkpoint {
+            epoch: progress.at.epoch as usize,
+            step: progress.step(steps_per_epoch),
+            generation: written.generation,
+            bytes: written.bytes,
+            seconds: written.seconds,
+        })
+    }
+
+    /// Takes up the newest checkpoint of the run, if it has one.
+    pub(super) fn resume(
+        &mut self,
+        run: &mut RunDir,
+        observer: &mut dyn Observer,
+        dataset: &Dataset,
+    ) -> Result<Option<Progress>, Error> {
+        let Some(loaded) = run.load()? else { return Ok(None) };
+        for message in loaded.warnings {
+            let warning = Event::Warning { message };
+            observer.event(&warning);
+            run.log(&warning)?;
+        }
+        let mut checkpoint = loaded.checkpoint;
+        let saved: Saved = checkpoint.state()?;
+        if saved.data_digest != dataset.digest() {
+            return Err(Error::Unsuitable(format!(
+                "the images of `{}` are not those that this run began with; give it the same data, or begin a new run",
+                dataset.name
+            )));
+        }
+        self.weights.load(&mut checkpoint, "weights")?;
+        self.sgd.load(&self.weights, &mut checkpoint)?;
+        if let Some(average) = &mut self.average {
+            average.load(&mut checkpoint, "average")?;
+        }
+        if saved.best.is_some() {
+            let mut best = self.weights.clone();
+            best.load(&mut checkpoint, "best")?;
+            self.best = Some(best);
+        }
+        let tested = saved.tested.map(|[loss, accuracy, top5]| Metrics { loss, accuracy, top5, images: 0 });
+        let at = Position { epoch: saved.epoch, step: saved.step };
+        let (untested, best, sums, rate) = (saved.untested, saved.best, saved.sums, saved.rate);
+        Ok(Some(Progress { at, untested, tested, best, sums, rate }))
+    }
+}
+
+/// The outcome of a training. Holds nothing that depends on the clock or the number of threads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainResult {
+    /// Space of the genotype.
+    pub space: String,
+    /// The genotype, in text form.
+    pub genotype: String,
+    /// Data.
+    pub data: String,
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// Seed.
+    pub seed: u64,
+    /// Epochs.
+    pub epochs: usize,
+    /// Top-1 accuracy on the test images after the last epoch, in 0..=1.
+    pub test_accuracy: Option<f64>,
+    /// Top-5 accuracy likewise.
+    pub test_top5: Option<f64>,
+    /// Cross-entropy likewise.
+    pub test_loss: Option<f64>,
+    /// The highest top-1 accuracy of any epoch (chosen on the test images, so an optimistic number).
+    pub best_accuracy: Option<f64>,
+    /// That epoch.
+    pub best_epoch: Option<u64>,
+    /// Trainable values without the auxiliary head.
+    pub params: u64,
+    /// Multiply-adds per image without it.
+    pub multiply_adds: u64,
+    /// BLAKE3 of the final weights: equal runs have equal digests.
+    pub digest: String,
+}
+
+impl TrainResult {
+    pub(super) fn new(trainer: &Trainer, progress: &Progress, dataset: &Dataset) -> Self {
+        let cost = cost::network(&trainer.test_graph);
+        let mut hasher = blake3::Hasher::new();
+        for value in &trainer.weights.values {
+            host(value).iter().for_each(|x| {
+                hasher.update(&x.to_le_bytes());
+            });
+        }
+        Self {
+            space: trainer.genotype.space.to_owned(),
+            genotype: trainer.genotype.to_string(),
+            data: dataset.name.clone(),
+            classes: dataset.classes.clone(),
+            seed: trainer.config.seed,
+            epochs: trainer.config.epochs,
+            test_accuracy: progress.tested.map(|m| m.accuracy),
+            test_top5: progress.tested.map(|m| m.top5),
+            test_loss: progress.tested.map(|m| m.loss),
+            best_accuracy: progress.best.as_ref().map(|best| best.accuracy),
+            best_epoch: progress.best.as_ref().map(|best| best.epoch),
+            params: cost.params,
+            multiply_adds: cost.multiply_adds,
+            digest: hasher.finalize().to_hex().to_string(),
+        }
+    }
+}
