@@ -22,7 +22,7 @@ pub mod space;
 
 pub use gdas_kernels::graph;
 pub mod supernet;
-pub mod weights;
 pub mod train;
+pub mod weights;
 
 pub use error::Error;

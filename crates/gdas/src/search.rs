@@ -224,13 +224,7 @@ impl<'a> Searcher<'a> {
 
     /// Alpha learns from a held-out batch through a fresh draw. The weights are constants: no gradient of theirs is
     /// computed. Returns the metrics and the number of repeated draws.
-    pub fn alpha_step(
-        &mut self,
-        batch: &Batch,
-        at: Position,
-        step: u64,
-        tau: f64,
-    ) -> Result<(Metrics, u64), Error> {
+    pub fn alpha_step(&mut self, batch: &Batch, at: Position, step: u64, tau: f64) -> Result<(Metrics, u64), Error> {
         let draws = self.draw(Stream::DrawAlpha, step, tau)?;
         let picks: Vec<_> = draws.iter().map(|draw| draw.picks.clone()).collect();
         let net = self.supernet.sub_network(&picks, self.config.edge_output);

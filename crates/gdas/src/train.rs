@@ -15,9 +15,7 @@ use gdas_kernels::{Inputs, Mode};
 
 use crate::Error;
 use crate::config::TrainConfig;
-use crate::data::{
-    Augmentation, Batch, BatchOptions, BatchSource, Dataset, Position, Prefetch, Subset, TrainBatches,
-};
+use crate::data::{Augmentation, Batch, BatchOptions, BatchSource, Dataset, Position, Prefetch, Subset, TrainBatches};
 use crate::loss::{Metrics, cross_entropy};
 use crate::network::{self, NetworkConfig};
 use crate::optim::{Sgd, SgdConfig, cosine};
@@ -87,7 +85,10 @@ pub fn train(
             if trainer.end_epoch(&mut progress, epoch, dataset, interrupt) {
                 let speed = (done - clock.1) as f64 / clock.0.elapsed().as_secs_f64().max(1e-9);
                 clock = (Instant::now(), done);
-                tell(run, progress.epoch_event(config, epoch, done, speed, (epochs * steps - done) as f64 / speed.max(1e-9)))?;
+                tell(
+                    run,
+                    progress.epoch_event(config, epoch, done, speed, (epochs * steps - done) as f64 / speed.max(1e-9)),
+                )?;
             } else {
                 stop = true;
             }
@@ -167,7 +168,14 @@ impl<'a> Trainer<'a> {
         cosine(config.learning_rate, config.learning_rate_min, step - warmup, total)
     }
 
-    fn step(&mut self, batch: &Batch, at: Position, step: u64, steps_per_epoch: u64, rate: f64) -> Result<Metrics, Error> {
+    fn step(
+        &mut self,
+        batch: &Batch,
+        at: Position,
+        step: u64,
+        steps_per_epoch: u64,
+        rate: f64,
+    ) -> Result<Metrics, Error> {
         let config = self.config;
         let device = self.weights.device().clone();
         let leaves: Vec<_> =

@@ -31,8 +31,8 @@ use serde::de::DeserializeOwned;
 pub use auto::Auto;
 pub use error::ConfigError;
 pub use layer::{Layer, Origin};
-pub use train::{StemRule, TrainConfig};
 pub use search::{Algorithm, EdgeOutput, SearchConfig, Split, Undrawn};
+pub use train::{StemRule, TrainConfig};
 
 /// A named set of values.
 #[derive(Clone, Copy, Debug)]

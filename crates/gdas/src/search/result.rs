@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::state::Progress;
 use super::Searcher;
+use super::state::Progress;
 use crate::Error;
 use crate::cost;
 use crate::data::Dataset;
