@@ -1,4 +1,7 @@
 //! Neural architecture search by gradient descent (GDAS), on Burn.
+//!
+//! The main path: [`search::search`] alternates weight and architecture steps on a [`supernet::Supernet`],
+//! drawing one operation per edge with [`sampler::draw`]; [`train::train`] trains what was found.
 #![forbid(unsafe_code)]
 
 pub mod algorithms;
@@ -6,8 +9,8 @@ pub mod benchmark;
 pub mod config;
 pub mod cost;
 pub mod data;
-pub mod export;
 mod error;
+pub mod export;
 pub mod loss;
 pub mod network;
 pub mod optim;
@@ -19,10 +22,9 @@ pub mod run;
 pub mod sampler;
 pub mod search;
 pub mod space;
-
-pub use gdas_kernels::graph;
 pub mod supernet;
 pub mod train;
 pub mod weights;
 
 pub use error::Error;
+pub use gdas_kernels::graph;

@@ -17,7 +17,7 @@ use gdas_kernels::graph::Shape;
 
 use crate::Error;
 use crate::config::{EdgeOutput, SearchConfig, Undrawn};
-use crate::data::{Batch, BatchSource, DataError, Dataset, EvaluationBatches, Position, Prefetch, SearchSplit, Subset};
+use crate::data::{Batch, BatchSource, Dataset, EvaluationBatches, Position, Prefetch, SearchSplit, Subset};
 use crate::loss::{Metrics, cross_entropy};
 use crate::network::{NetworkConfig, Stem};
 use crate::optim::{Adam, AdamConfig, Sgd, SgdConfig, cosine, tau};
