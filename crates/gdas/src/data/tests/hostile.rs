@@ -279,8 +279,13 @@ fn try_open(files: &[(&str, Vec<u8>)]) {
     }
 }
 
+/// How many inputs to try: `PROPTEST_CASES`, if set, for a longer run.
+fn cases(usual: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(400), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Any valid file with a few bytes changed, and perhaps cut, is read or refused.
     #[test]
