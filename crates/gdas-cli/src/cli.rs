@@ -19,6 +19,7 @@ use crate::commands;
   gdas search --data photos/             search on your own images (photos/train/<class>/*.jpg)
   gdas resume digits-1                   go on with an interrupted run
   gdas runs list                         what has been run here
+  gdas report digits-1                   a page about a run
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 75 stopped by a signal and resumable."
 )]
@@ -38,6 +39,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Bench(commands::bench::Bench),
     Reproduce(Box<commands::reproduce::Reproduce>),
+    Report(commands::report::Report),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
 }

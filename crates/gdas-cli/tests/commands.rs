@@ -156,3 +156,25 @@ fn a_reader_who_leaves_early_is_no_error() {
     let output = child.wait_with_output().expect("it ends");
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
 }
+
+#[test]
+fn a_report_is_written_beside_the_run() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let run = dir.path().join("runs").join("mine");
+    fs::create_dir_all(&run).expect("create");
+    fs::write(run.join("config.toml"), "task = \"search\"\nseed = 1\n").expect("write");
+    let epoch = format!(
+        "{{\"event\":\"epoch\",\"epoch\":0,\"epochs\":2,\"step\":10,\"train_loss\":2.0,\"train_accuracy\":0.2,\
+         \"held_out_loss\":2.1,\"held_out_accuracy\":0.25,\"tau\":10.0,\"learning_rate\":0.025,\
+         \"alphas\":[{{\"name\":\"cell\",\"alphas\":[[0,0,0,0,0],[0,0,0,0,1],[0,0,0,0,0],[0,0,0,0,0],[0,0,0,0,0],[0,0,0,0,0]]}}],\
+         \"genotype\":\"{CELL}\",\"parameter_free\":0.5,\"redraws\":0,\"steps_per_second\":3.0,\"eta_seconds\":1.0}}\n"
+    );
+    fs::write(run.join("events.jsonl"), epoch).expect("write");
+    let said = succeed(dir.path(), &["report", "mine", "--files"]);
+    assert_eq!(said.trim(), std::path::Path::new("runs").join("mine").join("report.html").display().to_string());
+    let page = fs::read_to_string(run.join("report.html")).expect("a page");
+    assert!(page.contains(CELL) && page.contains("25.00 %"));
+    assert!(run.join("mine-cell.svg").is_file() && run.join("mine-alphas.csv").is_file());
+    let error = outcome(dir.path(), &["report", "nothing"]);
+    assert!(error.contains("exit code 1") && error.contains("nothing"), "{error}");
+}

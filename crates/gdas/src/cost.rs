@@ -16,8 +16,12 @@
 //! benchmark runs it. What only the auxiliary heads need is counted apart, as papers leave it out.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gdas_kernels::Mode;
+use gdas_kernels::cpu::{self, Inputs};
 use gdas_kernels::graph::{Graph, Node, Op, ParamId};
 
 /// Parameters and multiply-adds (per image) of a network or a part of one.
@@ -214,6 +218,29 @@ pub fn latency<E>(budget: Duration, mut call: impl FnMut() -> Result<(), E>) -> 
     }
     times.sort_by(f64::total_cmp);
     Ok(Latency { median: times[times.len() / 2], best: times[0], worst: times[times.len() - 1], calls: times.len() })
+}
+
+/// Times the network's forward pass in evaluation on this machine's CPU, with the threads that are there.
+///
+/// Weights and images are all the same: the time does not depend on them. For a network without gates.
+pub fn cpu_latency(graph: &Graph, batch: usize, budget: Duration) -> Latency {
+    let params: Vec<Vec<f32>> = graph.params.iter().map(|spec| vec![0.01; spec.len()]).collect();
+    let params: Vec<&[f32]> = params.iter().map(Vec::as_slice).collect();
+    let running = graph.norms.iter().map(|spec| vec![1.0; if spec.track { 2 * spec.channels } else { 0 }]);
+    let running: Vec<Vec<f32>> = running.collect();
+    let running: Vec<&[f32]> = running.iter().map(Vec::as_slice).collect();
+    let image = vec![0.5; batch * graph.shape(0).elements()];
+    let (gates, masks) = (vec![1.0; graph.gates], vec![1.0; graph.masks * batch]);
+    let inputs = Inputs { batch, image: &image, params: &params, gates: &gates, masks: &masks, running: &running };
+    let graph = Arc::new(graph.clone());
+    let measured = latency::<Infallible>(budget, || {
+        std::hint::black_box(cpu::forward(&graph, Mode::Eval, &inputs, false).outputs.len());
+        Ok(())
+    });
+    match measured {
+        Ok(latency) => latency,
+        Err(never) => match never {},
+    }
 }
 
 /// A count with a readable unit: `220.12 M`, `73.3 k`, `12`.
@@ -445,6 +472,18 @@ mod tests {
         assert_eq!(measured.map(|m| m.calls), Ok(5));
         assert_eq!(calls, 7);
         assert_eq!(latency(Duration::ZERO, || Err("broken")), Err("broken"));
+    }
+
+    #[test]
+    fn more_images_take_longer() {
+        let mut g = Graph::new(Shape::new(16, 16, 8));
+        let x = g.conv(0, "conv", 16, Window::same(3, 1, 1), 1, false);
+        let x = g.norm(x, "norm", true, true);
+        let x = g.global_avg_pool(x);
+        let x = g.linear(x, "classifier", 3);
+        g.outputs.push(x);
+        let time = |batch| cpu_latency(&g, batch, Duration::from_millis(5)).best;
+        assert!(time(64) > 2.0 * time(1));
     }
 
     #[test]

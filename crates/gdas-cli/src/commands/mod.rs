@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod genotype;
 pub(crate) mod man;
 pub(crate) mod reproduce;
+pub(crate) mod report;
 pub(crate) mod resume;
 pub(crate) mod runs;
 pub(crate) mod search;
@@ -20,6 +21,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Genotype(command) => genotype::run(command),
         Command::Bench(command) => bench::run(command),
         Command::Reproduce(command) => reproduce::run(&command),
+        Command::Report(command) => report::run(&command),
         Command::Completions(command) => completions::run(&command),
         Command::Man(command) => man::run(&command),
     }

@@ -1,0 +1,59 @@
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use gdas::benchmark::Table;
+use gdas::report::{self, RunData};
+use serde_json::json;
+
+use crate::cli::RunsDir;
+use crate::output;
+
+/// Write a page about a run, or one that compares several
+///
+/// The page is one HTML file that needs no network: cells, curves, alpha per edge, cost, configuration.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  gdas report digits-1                                  writes runs/digits-1/report.html
+  gdas report digits-1 digits-2 --out comparison
+  gdas report cifar10-1 --table nasbench201.csv --files")]
+pub(crate) struct Report {
+    /// Names of runs, or paths to their directories
+    #[arg(required = true, value_name = "RUN")]
+    names: Vec<String>,
+    /// Directory to write to [default: the run's own; `report` for several]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Write every figure as SVG and every number as CSV beside the page
+    #[arg(long)]
+    files: bool,
+    /// Results of NAS-Bench-201 in any known form, to rank the cells found
+    #[arg(long, value_name = "FILE")]
+    table: Option<PathBuf>,
+    #[command(flatten)]
+    runs: RunsDir,
+    /// Print the files written as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(command: &Report) -> anyhow::Result<()> {
+    let paths: Vec<PathBuf> = command.names.iter().map(|name| command.runs.find(name)).collect();
+    let runs = paths.iter().map(|path| RunData::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let table = command.table.as_ref().map(Table::open).transpose()?;
+    let out = match (&command.out, paths.as_slice()) {
+        (Some(out), _) => out.clone(),
+        (None, [alone]) => alone.clone(),
+        (None, _) => PathBuf::from("report"),
+    };
+    let written = report::write(&out, &runs, table.as_ref(), command.files)
+        .with_context(|| format!("cannot write the report to {}; choose another place with --out", out.display()))?;
+    if command.json {
+        return output::json(&json!({ "files": written }));
+    }
+    output::line(written[0].display())?;
+    if written.len() > 1 {
+        output::note(format_args!("and {} figures and tables beside it", written.len() - 1));
+    }
+    Ok(())
+}
