@@ -7,7 +7,7 @@ use super::Row;
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 400.0;
 /// Room for labels: left, top, right, bottom.
-const MARGIN: [f64; 4] = [64.0, 36.0, 150.0, 48.0];
+const MARGIN: [f64; 4] = [64.0, 56.0, 150.0, 48.0];
 /// Okabe and Ito's colours, which differ for colour-blind readers too.
 const COLOURS: [&str; 7] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#888888"];
 
@@ -56,7 +56,7 @@ impl Picture {
              @media(prefers-color-scheme:dark){{text{{fill:#ddd}}.axis{{stroke:#777}}}}</style>"
         );
         let mut picture = Self { body };
-        picture.text(MARGIN[0], 20.0, "start", title);
+        picture.text(8.0, 18.0, "start", title);
         picture
     }
 
@@ -86,7 +86,7 @@ impl Picture {
             self.text(left - 8.0, y.at(tick) + 4.0, "end", &number(tick));
         }
         self.text(f64::midpoint(left, right), bottom + 36.0, "middle", x_label);
-        self.text(8.0, top - 8.0, "start", y_label);
+        self.text(8.0, top - 12.0, "start", y_label);
     }
 
     fn legend(&mut self, place: usize, name: &str) {
