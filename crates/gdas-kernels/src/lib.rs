@@ -7,6 +7,7 @@
 pub mod cpu;
 mod extension;
 pub mod graph;
+pub mod mapped;
 pub mod reference;
 
 use std::sync::{Arc, OnceLock};

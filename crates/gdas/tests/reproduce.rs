@@ -1,6 +1,7 @@
 //! Plans, result files and the table beside the published one, on a small table of made-up numbers.
 #![allow(clippy::unwrap_used)]
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,9 +18,9 @@ fn table(folder: &Path) -> Table {
     let mut csv = "index,architecture,cifar10_test_200,cifar10_valid_12\n".to_owned();
     for number in 0..15_625usize {
         let cell = std::array::from_fn(|edge| (number / 5usize.pow(edge as u32) % 5) as u8);
-        let good = cell.iter().filter(|operation| **operation == 3).count() as f64;
+        let good = cell.iter().map(|operation| if *operation == 3 { 1.0 } else { 0.0 }).sum::<f64>();
         let accuracy = 80.0 + 2.0 * good + (number % 97) as f64 / 97.0;
-        csv += &format!("{number},{},{accuracy:.4},{:.4}\n", genotype_of(cell), accuracy - 10.0);
+        writeln!(csv, "{number},{},{accuracy:.4},{:.4}", genotype_of(cell), accuracy - 10.0).unwrap();
     }
     let path = folder.join("table.csv");
     std::fs::write(&path, csv).unwrap();

@@ -4,8 +4,10 @@ use std::fs;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use gdas_kernels::mapped::MappedFile;
+
 use super::columns::{Curves, TableWriter};
-use super::table::Table;
+use super::table::{Bytes, Table};
 use super::{BenchmarkError, cells, csv, official};
 
 /// Tells a file's kind by its first bytes and opens it.
@@ -13,15 +15,16 @@ pub(super) fn open(path: &Path) -> Result<Table, BenchmarkError> {
     let start = official::start_of(path)?;
     if let Some(kind) = official::Kind::of(path, &start) {
         let bytes = official::convert(path, kind, Vec::new(), Curves::Short)?;
-        return Table::from_bytes(bytes, path);
+        return Table::from_bytes(Bytes::Owned(bytes), path);
     }
     if path.is_dir() {
         return Err(BenchmarkError::UnknownFormat { path: path.to_owned() });
     }
-    let bytes = fs::read(path).map_err(BenchmarkError::io(path))?;
-    if bytes.starts_with(b"ARROW1") {
-        return Table::from_bytes(bytes, path);
+    if start.starts_with(b"ARROW1") {
+        let file = fs::File::open(path).and_then(|file| MappedFile::open(&file)).map_err(BenchmarkError::io(path))?;
+        return Table::from_bytes(Bytes::Mapped(file), path);
     }
+    let bytes = fs::read(path).map_err(BenchmarkError::io(path))?;
     match String::from_utf8(bytes) {
         Ok(text) if text.trim_start_matches('\u{feff}').starts_with("index,") => csv::read(&text, path),
         _ => Err(BenchmarkError::UnknownFormat { path: path.to_owned() }),
@@ -91,6 +94,6 @@ pub(super) fn replace(
     })();
     written.map_err(|error| {
         let _ = fs::remove_file(&part);
-        BenchmarkError::Io { path: path.to_owned(), source: error }
+        BenchmarkError::Io { path: path.to_owned(), cause: error }
     })
 }

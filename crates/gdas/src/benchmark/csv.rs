@@ -10,7 +10,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::columns::{Columns, Curves, Run, TableWriter};
-use super::table::Table;
+use super::table::{Bytes, Table};
 use super::{BenchmarkError, Dataset, Quantity, Seeds, Setting, cells};
 
 /// The columns that [`write`] gives, in order: those of the tables in circulation.
@@ -108,7 +108,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Table, BenchmarkError> {
     quantities.sort_unstable();
     quantities.dedup();
     let columns_of_file = Columns { quantities, curves: Vec::new() };
-    let io = |error| BenchmarkError::Io { path: path.to_owned(), source: error };
+    let io = |error| BenchmarkError::Io { path: path.to_owned(), cause: error };
     let mut table = TableWriter::new(Vec::new(), "CSV", columns_of_file, Curves::None).map_err(io)?;
     for (index, (_, numbers)) in rows.iter().enumerate() {
         for &setting in &settings {
@@ -123,7 +123,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Table, BenchmarkError> {
             }
         }
     }
-    Table::from_bytes(table.finish(&texts).map_err(io)?, path)
+    Table::from_bytes(Bytes::Owned(table.finish(&texts).map_err(io)?), path)
 }
 
 /// Writes the means of a table as CSV; what the table lacks stays empty.

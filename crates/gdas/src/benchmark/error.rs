@@ -10,12 +10,12 @@ use super::arrow::ArrowError;
 #[non_exhaustive]
 pub enum BenchmarkError {
     /// The file or folder could not be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path}: {cause}")]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The file is of no kind that is known here.
     #[error(
@@ -111,7 +111,7 @@ pub enum BenchmarkError {
 
 impl BenchmarkError {
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
-        |source| Self::Io { path: path.to_owned(), source }
+        |cause| Self::Io { path: path.to_owned(), cause }
     }
 
     pub(super) fn compact(path: &Path) -> impl Fn(ArrowError) -> Self + '_ {

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use gdas_kernels::mapped::MappedFile;
+
 use super::arrow::ArrowFile;
 use super::arrow::{Field, Kind};
 use super::cells::{self, Cell};
@@ -43,7 +45,21 @@ pub struct Table {
 }
 
 /// The bytes of the compact file.
-pub(super) type Bytes = Vec<u8>;
+pub(super) enum Bytes {
+    /// Made in memory from a table of another kind.
+    Owned(Vec<u8>),
+    /// A file in place.
+    Mapped(MappedFile),
+}
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Owned(bytes) => bytes,
+            Self::Mapped(file) => file,
+        }
+    }
+}
 
 impl Table {
     /// Opens a table of any known kind, told apart by its content: a compact file in place; a CSV file or an official

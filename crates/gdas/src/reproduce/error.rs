@@ -9,12 +9,12 @@ use crate::benchmark::BenchmarkError;
 #[non_exhaustive]
 pub enum ReproduceError {
     /// A file could not be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path}: {cause}")]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A file of the folder makes no sense.
     #[error("{path}, line {line}: {reason}; remove the file to have it made again")]
@@ -52,6 +52,6 @@ pub enum ReproduceError {
 
 impl ReproduceError {
     pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
-        |source| Self::Io { path: path.to_owned(), source }
+        |cause| Self::Io { path: path.to_owned(), cause }
     }
 }

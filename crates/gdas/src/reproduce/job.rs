@@ -44,7 +44,7 @@ impl JobResult {
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(ReproduceError::Io { path, source }),
+            Err(cause) => return Err(ReproduceError::Io { path, cause }),
         };
         let wrong = |line, reason: String| ReproduceError::Damaged { path: path.clone(), line, reason };
         let result: Self = serde_json::from_str(&text).map_err(|error| wrong(error.line(), error.to_string()))?;
@@ -160,8 +160,8 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ReproduceErro
         file.sync_all()?;
         fs::rename(&part, path)
     })();
-    written.map_err(|source| {
+    written.map_err(|cause| {
         let _ = fs::remove_file(&part);
-        ReproduceError::Io { path: path.to_owned(), source }
+        ReproduceError::Io { path: path.to_owned(), cause }
     })
 }
