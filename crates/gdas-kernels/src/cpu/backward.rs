@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::conv::Algorithm;
-use super::elementwise::{Frame, Slope, axpy, dot, mask, norm_sums, pack, pack_slope};
+use super::elementwise::{Frame, Slope, axpy, channels, dot, mask, norm_sums, pack, pack_slope};
 use super::forward::{Values, flat, map_of, read};
 use super::plan::{Holder, Plan, Source, Stage, Use, View};
 use super::pool::{Buffer, Shared};
@@ -367,13 +367,18 @@ impl Pass<'_> {
 
     /// Writes a node's gradient, image `n`, into a frame with a zero border.
     fn slope(&self, node: ValueId, source: Source, n: usize, frame: &Frame, out: &mut [f32]) {
-        let d = self.grad(source.holder, n);
+        self.slope_from(node, source, n, 0, frame, out);
+    }
+
+    /// The same for a part of the image that starts at float `from`.
+    fn slope_from(&self, node: ValueId, source: Source, n: usize, from: usize, frame: &Frame, out: &mut [f32]) {
+        let d = &self.grad(source.holder, n)[from..];
         let level = self.plan.level;
         if let Some(norm) = source.norm {
             let s = &self.slopes[norm];
             let mean = &self.tape.norms[norm].mean;
             let slope = Slope { k1: &s.k1, k2: &s.k2, k3: &s.k3, mean };
-            pack_slope(level, out, d, self.values.image(node, n), frame, slope);
+            pack_slope(level, out, d, &self.values.image(node, n)[from..], frame, slope);
         } else {
             let k1 = vec![self.gate(source); frame.channels];
             pack_slope(level, out, d, &[], frame, Slope { k1: &k1, k2: &[], k3: &[], mean: &[] });
@@ -573,6 +578,35 @@ impl Task<'_> {
             );
             return;
         }
+        if conv.is_pointwise() {
+            let (i, o) = (plan.channels[view.base], c);
+            let at_once = conv.pixels_at_once();
+            let mut gradient = Buffer::new(at_once * o);
+            let mut input = Buffer::new(if want_weight && !map.is_identity() { at_once * i } else { 0 });
+            for n in images {
+                let x = pass.values.image(view.base, n);
+                for start in (0..x.len() / i).step_by(at_once) {
+                    let pixels = at_once.min(x.len() / i - start);
+                    let gradient = &mut gradient[..pixels * o];
+                    pass.slope_from(node, source, n, start * o, &Frame::run(pixels, o), gradient);
+                    add_bias(gradient);
+                    if want_weight {
+                        let x = &x[start * i..][..pixels * i];
+                        if map.is_identity() {
+                            conv.pointwise_weight(dw, x, gradient);
+                        } else {
+                            pack(plan.level, &mut input, x, &Frame::run(pixels, i), map);
+                            conv.pointwise_weight(dw, &input, gradient);
+                        }
+                    }
+                    if let Some(weight) = weight {
+                        let dx = &mut pass.grad_mut(h, n)[start * i..][..pixels * i];
+                        conv.pointwise_backward(dx, gradient, weight, add);
+                    }
+                }
+            }
+            return;
+        }
         let (input_frame, output_frame) = (conv.input_frame(), conv.output_frame());
         let mut gradient = Buffer::new(output_frame.len());
         output_frame.clear_border(&mut gradient);
@@ -657,15 +691,14 @@ impl Task<'_> {
             }
             Op::Concat => {
                 let dx = pass.grad_mut(h, n);
-                if !add {
-                    dx.fill(0.0);
-                }
                 let inputs = &plan.graph.nodes[node].inputs;
                 let start: usize = inputs[..slot].iter().map(|&i| plan.graph.shape(i).channels).sum();
                 let real = plan.graph.shape(inputs[slot]).channels;
-                for (to, from) in dx.chunks_exact_mut(c).zip(d.chunks_exact(plan.channels[node])) {
-                    to[..real].iter_mut().zip(&from[start..]).for_each(|(x, d)| *x += d);
+                let dx_pixels = dx.len() / c;
+                if !add && real < c {
+                    dx.fill(0.0);
                 }
+                channels(level, dx, c, &d[start..], plan.channels[node], dx_pixels, real, add);
             }
             Op::GlobalAvgPool => {
                 let dx = pass.grad_mut(h, n);

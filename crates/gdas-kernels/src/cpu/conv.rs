@@ -259,6 +259,41 @@ impl Conv {
         }
     }
 
+    /// Whether each output pixel is a product with one input pixel, at the same place.
+    pub(crate) fn is_pointwise(&self) -> bool {
+        self.algorithm == Algorithm::Direct && self.window == Window::valid(1, 1)
+    }
+
+    /// Pixels of a pointwise convolution to do at once, so that both sides stay in the first-level cache.
+    pub(crate) fn pixels_at_once(&self) -> usize {
+        (4096 / (self.depth + self.width)).max(16) / 16 * 16
+    }
+
+    fn run_of_pixels(pixels: usize, source: usize, result: usize) -> Lines {
+        Lines { lines: 1, pixels, source: [0, 0, source], result: [0, 0, result] }
+    }
+
+    /// Pointwise forward pass of some pixels.
+    pub(crate) fn pointwise(&self, out: &mut [f32], input: &[f32], weight: &[f32]) {
+        let lines = Self::run_of_pixels(out.len() / self.width, self.depth, self.width);
+        let taps = [Tap { source: 0, weight: 0 }];
+        convolve(self.level, &lines, input, &taps, self.input.channels, weight, self.width, out, false);
+    }
+
+    /// Pointwise: `dx (+)=` the gradient of some pixels.
+    pub(crate) fn pointwise_backward(&self, dx: &mut [f32], gradient: &[f32], weight: &[f32], add: bool) {
+        let lines = Self::run_of_pixels(dx.len() / self.depth, self.width, self.depth);
+        let taps = [Tap { source: 0, weight: 0 }];
+        convolve(self.level, &lines, gradient, &taps, self.output.channels, weight, self.depth, dx, add);
+    }
+
+    /// Pointwise: adds some pixels' weight gradient.
+    pub(crate) fn pointwise_weight(&self, dw: &mut [f32], input: &[f32], gradient: &[f32]) {
+        let lines = Self::run_of_pixels(gradient.len() / self.width, self.depth, self.width);
+        let taps = [Tap { source: 0, weight: 0 }];
+        convolve_weight(self.level, &lines, input, &taps, self.used_depth(), gradient, self.width, dw);
+    }
+
     fn tiles(&self, images: usize, image: usize, channels: usize) -> Tiles {
         let (down, across) = (self.input.height / 4, self.input.width / 4);
         let stride = winograd::stride(images * down * across, channels);

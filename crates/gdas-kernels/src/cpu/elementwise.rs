@@ -24,6 +24,11 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
+    /// A run of pixels without any border.
+    pub(crate) fn run(pixels: usize, channels: usize) -> Self {
+        Self { rows: 1, columns: pixels, top: 0, left: 0, height: 1, width: pixels, channels }
+    }
+
     /// Floats with border.
     pub(crate) fn len(&self) -> usize {
         self.rows * self.columns * self.channels
@@ -332,6 +337,31 @@ kernel! {
                 let v = S::load(from.add(i));
                 S::store(to.add(i), if add { S::add(v, S::load(to.add(i))) } else { v });
                 i += S::LANES;
+            }
+        }
+    }
+}
+
+kernel! {
+    /// Copies `width` channels of every pixel: `out[p * out_step..] (+)= x[p * step..]`. Any `width`.
+    pub(crate) fn channels<S>(
+        out: &mut [f32], out_step: usize, x: &[f32], step: usize, pixels: usize, width: usize, add: bool,
+    ) {
+        if pixels == 0 {
+            return;
+        }
+        assert!((pixels - 1) * out_step + width <= out.len() && (pixels - 1) * step + width <= x.len());
+        for p in 0..pixels {
+            let (o, x) = (out.as_mut_ptr().add(p * out_step), x.as_ptr().add(p * step));
+            let mut j = 0;
+            while j + S::LANES <= width {
+                let v = S::load(x.add(j));
+                S::store(o.add(j), if add { S::add(v, S::load(o.add(j))) } else { v });
+                j += S::LANES;
+            }
+            while j < width {
+                *o.add(j) = if add { *o.add(j) + *x.add(j) } else { *x.add(j) };
+                j += 1;
             }
         }
     }

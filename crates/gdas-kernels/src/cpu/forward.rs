@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::conv::Algorithm;
-use super::elementwise::{Frame, Map, accumulate, axpy, moments, norm_sums, pack};
+use super::elementwise::{Frame, Map, accumulate, axpy, channels, moments, norm_sums, pack};
 use super::plan::{Plan, View};
 use super::pool::{Buffer, Shared};
 use super::pooling::{average, maximum};
@@ -238,6 +238,21 @@ impl Pass<'_> {
                 conv.winograd(&mut out, weight, |i, frame, scratch| {
                     pack(plan.level, scratch, self.values.image(view.base, images.start + i), frame, map);
                 });
+            } else if conv.is_pointwise() {
+                let (i, o) = (plan.channels[view.base], plan.channels[v]);
+                let at_once = conv.pixels_at_once();
+                let mut scratch = Buffer::new(if map.is_identity() { 0 } else { at_once * i });
+                for n in images.clone() {
+                    let image = self.values.image(view.base, n);
+                    for (out, x) in self.values.image_mut(v, n).chunks_mut(at_once * o).zip(image.chunks(at_once * i)) {
+                        if map.is_identity() {
+                            conv.pointwise(out, x, weight);
+                        } else {
+                            pack(plan.level, &mut scratch, x, &Frame::run(x.len() / i, i), map);
+                            conv.pointwise(out, &scratch, weight);
+                        }
+                    }
+                }
             } else {
                 let frame = conv.input_frame();
                 let unframed = map.is_identity() && frame.len() == frame.inner();
@@ -294,9 +309,8 @@ impl Pass<'_> {
                 let view = plan.input(v, slot);
                 let x = read(&self.values, self.norms, view, n, &mut scratch);
                 let (real, padded) = (plan.graph.shape(view.base).channels, plan.channels[view.base]);
-                for (to, from) in out.chunks_exact_mut(c).zip(x.chunks_exact(padded)) {
-                    to[start..start + real].copy_from_slice(&from[..real]);
-                }
+                let pixels = node.shape.height * node.shape.width;
+                channels(level, &mut out[start..], c, x, padded, pixels, real, false);
                 start += real;
             }
             if start < c {
