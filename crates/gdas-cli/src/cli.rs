@@ -1,10 +1,12 @@
 //! The command line: names of commands and what they share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use gdas::run::{RunDir, RunError};
 
 use crate::commands;
+use crate::exit::Usage;
 
 /// Finds a network architecture for your images, by gradient descent (GDAS)
 #[derive(Parser)]
@@ -18,6 +20,7 @@ use crate::commands;
   gdas search --data cifar10             search on CIFAR-10
   gdas search --data photos/             search on your own images (photos/train/<class>/*.jpg)
   gdas resume digits-1                   go on with an interrupted run
+  gdas train digits-1                    train the network that a search found
   gdas runs list                         what has been run here
   gdas report digits-1                   a page about a run
 
@@ -32,14 +35,22 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Search(Box<commands::search::Search>),
     Resume(commands::resume::Resume),
+    Train(Box<commands::train::Train>),
+    Evaluate(commands::evaluate::Evaluate),
+    Predict(commands::predict::Predict),
+    Export(commands::export::Export),
     #[command(subcommand)]
     Runs(commands::runs::Runs),
     #[command(subcommand)]
+    Data(commands::data::Data),
+    #[command(subcommand)]
     Genotype(commands::genotype::GenotypeCommand),
+    Cost(commands::cost::CostCommand),
     #[command(subcommand)]
     Bench(commands::bench::Bench),
     Reproduce(Box<commands::reproduce::Reproduce>),
     Report(commands::report::Report),
+    Doctor(commands::doctor::Doctor),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
 }
@@ -70,5 +81,42 @@ impl RunsDir {
     pub(crate) fn find(&self, run: &str) -> PathBuf {
         let path = PathBuf::from(run);
         if path.join("config.toml").is_file() { path } else { self.runs.join(run) }
+    }
+
+    /// A new run under the name that the user gave, or under the data's name and a number.
+    pub(crate) fn create(&self, name: Option<&str>, data: &str, config: &str) -> anyhow::Result<RunDir> {
+        match name {
+            Some(name) => Ok(RunDir::create(self.runs.join(checked_name(name)?), config)?),
+            None => Ok(create_numbered(&self.runs, data, config)?),
+        }
+    }
+}
+
+/// A name that stays within the directory of runs.
+fn checked_name(name: &str) -> Result<&str, Usage> {
+    let plain = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\']);
+    if plain {
+        Ok(name)
+    } else {
+        Err(Usage(format!("`{name}` cannot be the name of a run; --runs says where runs go")))
+    }
+}
+
+/// Takes the first free name of `digits-1`, `digits-2`, ...
+fn create_numbered(runs: &Path, data: &str, config: &str) -> Result<RunDir, RunError> {
+    let stem: String = data
+        .split('.')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' })
+        .collect();
+    let stem = if stem.is_empty() { "run" } else { &stem };
+    let mut number = 1;
+    loop {
+        match RunDir::create(runs.join(format!("{stem}-{number}")), config) {
+            Err(RunError::Exists(_) | RunError::Locked { .. }) => number += 1,
+            other => return other,
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
+use gdas::data::Dataset;
 use gdas::run::{Event, Observer};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -44,6 +45,15 @@ impl Progress {
             Self::Bar(Bar { line: bar, epochs: 0, steps: 0 })
         } else {
             Self::Lines
+        }
+    }
+}
+
+impl Progress {
+    /// Tells what was noticed while reading the data.
+    pub(crate) fn remarks(&mut self, dataset: &Dataset) {
+        for note in &dataset.notes {
+            self.event(&Event::Warning { message: note.clone() });
         }
     }
 }

@@ -1,9 +1,11 @@
 //! How a genotype is shown: its text, what it costs, and its picture.
 
+use std::fmt;
 use std::io::{self, IsTerminal};
 
+use clap::Args;
 use gdas::cost::{self, Cost};
-use gdas::graph::Shape;
+use gdas::graph::{Graph, Shape};
 use gdas::network::{NetworkConfig, Stem, derive};
 use gdas::report::{TerminalStyle, genotype_pictures};
 use gdas::space::{Genotype, Skeleton, Space};
@@ -31,8 +33,52 @@ impl Size {
     }
 }
 
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Self { channels, cells, image_size, classes, .. } = self;
+        write!(f, "C = {channels}, N = {cells}, {classes} classes, {image_size}x{image_size} pixels")
+    }
+}
+
+/// The size of a network as flags.
+#[derive(Args)]
+#[command(next_help_heading = "Network")]
+pub(crate) struct NetworkFlags {
+    /// Channels of the first stage (C) [default: 16 in NAS-Bench-201, else 36]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    channels: Option<u16>,
+    /// Cells per stage (N) [default: 5 in NAS-Bench-201, else 6]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    cells: Option<u16>,
+    /// Height and width of the images
+    #[arg(long, value_name = "PIXELS", default_value = "32", value_parser = clap::value_parser!(u16).range(8..=224))]
+    image_size: u16,
+    /// Number of classes
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    classes: u32,
+}
+
+impl NetworkFlags {
+    /// The size they ask for, the published one where they do not.
+    pub(crate) fn size(&self, space: &Space) -> Size {
+        let published = Size::published(space);
+        Size {
+            channels: self.channels.map_or(published.channels, usize::from),
+            cells: self.cells.map_or(published.cells, usize::from),
+            image_size: self.image_size.into(),
+            classes: self.classes as usize,
+            ..published
+        }
+    }
+}
+
 /// Parameters and multiply-adds of the network of this genotype.
 pub(crate) fn network_cost(space: &Space, genotype: &Genotype, size: Size) -> Cost {
+    cost::network(&network(space, genotype, size))
+}
+
+/// The network of this genotype as it is used after training.
+pub(crate) fn network(space: &Space, genotype: &Genotype, size: Size) -> Graph {
     let config = NetworkConfig {
         image: Shape::new(size.image_size, size.image_size, size.image_channels),
         classes: size.classes,
@@ -43,7 +89,7 @@ pub(crate) fn network_cost(space: &Space, genotype: &Genotype, size: Size) -> Co
         auxiliary: false,
         drop_path: false,
     };
-    cost::network(&derive(space, &space.derived_blocks(size.cells), &config, genotype))
+    derive(space, &space.derived_blocks(size.cells), &config, genotype)
 }
 
 /// The cells as drawn in a terminal.

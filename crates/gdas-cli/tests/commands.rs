@@ -48,8 +48,11 @@ fn wrong_usage_ends_with_code_2() {
     fs::write(dir.path().join("my.toml"), "seed = 1\nepoch = 3\n").expect("write");
     fs::write(dir.path().join("bad.toml"), "seed = \n").expect("write");
     fs::write(dir.path().join("range.toml"), "\n\ntau_min = 20\n").expect("write");
-    let cases: [&[&str]; 12] = [
+    let cases: [&[&str]; 16] = [
         &["serch"],
+        &["train"],
+        &["train", "GDAS_V1", "--preset", "slow"],
+        &["train", "GDAS_V1", "--drop-path", "1"],
         &["search", "--epoch", "3"],
         &["search", "--epochs", "many"],
         &["search", "--epochs", "0"],
@@ -60,6 +63,7 @@ fn wrong_usage_ends_with_code_2() {
         &["search", "--config", "bad.toml"],
         &["search", "--config", "range.toml"],
         &["search", "--config", "absent.toml"],
+        &["search", "--name", "a/b"],
         &["genotype", "validate", CELL, "--space", "darts"],
     ];
     let text: Vec<String> = cases.iter().map(|arguments| outcome(dir.path(), arguments)).collect();
@@ -72,7 +76,13 @@ fn wrong_usage_ends_with_code_2() {
 fn failures_end_with_code_1() {
     let dir = tempfile::tempdir().expect("temporary directory");
     fs::write(dir.path().join("cell.txt"), "|nor_conv_3x3~0|+|nor_conv_3x3~0").expect("write");
-    let cases: [&[&str]; 8] = [
+    fs::write(dir.path().join("cut.npz"), b"PK\x03\x04").expect("write");
+    let cases: [&[&str]; 13] = [
+        &["search", "--data", "cifar-11"],
+        &["search", "--data", "cut.npz"],
+        &["search", "--data", "cell.txt"],
+        &["data", "inspect", "mnist", "--directory", "."],
+        &["data", "fetch", "imagenet16-120", "--directory", "."],
         &["resume", "nothing"],
         &["runs", "show", "nothing"],
         &["genotype", "parse", "|conv~0|"],
@@ -85,6 +95,17 @@ fn failures_end_with_code_1() {
     let text: Vec<String> = cases.iter().map(|arguments| outcome(dir.path(), arguments)).collect();
     assert!(text.iter().all(|text| text.contains("\nexit code 1\n")), "{text:#?}");
     insta::assert_snapshot!(text.join("\n"));
+}
+
+#[test]
+fn data_sets_are_listed_and_looked_into() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let list = outcome(dir.path(), &["data", "list", "--directory", "."]);
+    let inspect = outcome(dir.path(), &["data", "inspect", "digits"]);
+    insta::assert_snapshot!(format!("{list}\n{inspect}"));
+    let json = succeed(dir.path(), &["data", "inspect", "digits", "--json"]);
+    let summary: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(summary["train"].as_u64().zip(summary["test"].as_u64()).map(|(a, b)| a + b), Some(1797));
 }
 
 #[test]
@@ -102,6 +123,25 @@ fn genotypes_are_read_checked_and_drawn() {
     let text: Vec<String> = cases.iter().map(|arguments| outcome(dir.path(), arguments)).collect();
     assert!(text.iter().all(|text| text.contains("\nexit code 0\n")), "{text:#?}");
     insta::assert_snapshot!(text.join("\n"));
+}
+
+#[test]
+fn costs_are_counted_part_by_part() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    insta::assert_snapshot!(succeed(dir.path(), &["cost", "GDAS_V1"]));
+    let json = succeed(dir.path(), &["cost", CELL, "--classes", "100", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let sum: u64 = json["parts"].as_array().expect("parts").iter().filter_map(|p| p["cost"]["params"].as_u64()).sum();
+    assert_eq!(json["total"]["params"].as_u64(), Some(sum));
+}
+
+#[test]
+fn the_doctor_looks_at_this_machine() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let json: serde_json::Value = serde_json::from_str(&succeed(dir.path(), &["doctor", "--json"])).expect("JSON");
+    assert!(json["threads"].as_u64().is_some_and(|threads| threads > 0), "{json}");
+    assert!(json["data"].as_array().is_some_and(|data| data.contains(&"digits".into())), "{json}");
+    assert!(succeed(dir.path(), &["doctor"]).contains("vector units"));
 }
 
 #[test]

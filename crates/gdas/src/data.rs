@@ -49,7 +49,7 @@ pub use error::DataError;
 pub use inspect::{ClassCount, Summary, inspect};
 pub use known::{Known, KnownFile, Listing, Status, data_directory, find_known, known, list};
 pub use loader::{BatchSource, Position, Prefetch};
-pub use open::{Options, open, open_with};
+pub use open::{Options, open, open_with, read_images};
 pub use split::{SPLIT_SEED, SearchSplit, SplitRule};
 pub use tree::Limits;
 

@@ -26,5 +26,6 @@ pub mod supernet;
 pub mod train;
 pub mod weights;
 
+pub use burn::tensor::Device;
 pub use error::Error;
 pub use gdas_kernels::graph;

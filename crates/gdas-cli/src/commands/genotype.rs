@@ -1,9 +1,12 @@
+use std::path::Path;
+
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use gdas::cost;
 use gdas::space::{Genotype, Space};
 use serde_json::json;
 
+use crate::cli::RunsDir;
 use crate::exit::Usage;
 use crate::{output, show};
 
@@ -27,6 +30,8 @@ pub(crate) enum GenotypeCommand {
 pub(crate) struct Parse {
     /// The text, a published name (GDAS_V1, DARTS_V1, DARTS_V2), a file with the text in it, or a finished run
     genotype: String,
+    #[command(flatten)]
+    runs: RunsDir,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -42,6 +47,8 @@ pub(crate) struct Validate {
     /// The space; by default the one that the text's form belongs to
     #[arg(long, value_name = "NAME")]
     space: Option<String>,
+    #[command(flatten)]
+    runs: RunsDir,
 }
 
 /// Draw the cells, and count parameters and multiply-adds of the network built from them
@@ -54,34 +61,19 @@ Examples:
 pub(crate) struct Describe {
     /// The text, a published name, a file with the text in it, or a finished run
     genotype: String,
-    /// Channels of the first stage [default: 16 in NAS-Bench-201, else 36]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    channels: Option<u16>,
-    /// Cells per stage [default: 5 in NAS-Bench-201, else 6]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
-    cells: Option<u16>,
-    /// Height and width of the images
-    #[arg(long, value_name = "PIXELS", default_value = "32", value_parser = clap::value_parser!(u16).range(8..=224))]
-    image_size: u16,
-    /// Number of classes
-    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    classes: u32,
+    #[command(flatten)]
+    network: show::NetworkFlags,
+    #[command(flatten)]
+    runs: RunsDir,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 fn describe(command: &Describe) -> anyhow::Result<()> {
-    let genotype = read(&command.genotype)?;
+    let genotype = read(&command.runs.find(&command.genotype), &command.genotype)?;
     let space = space(genotype.space)?;
-    let published = show::Size::published(&space);
-    let size = show::Size {
-        channels: command.channels.map_or(published.channels, usize::from),
-        cells: command.cells.map_or(published.cells, usize::from),
-        image_size: command.image_size.into(),
-        classes: command.classes as usize,
-        ..published
-    };
+    let size = command.network.size(&space);
     let cost = show::network_cost(&space, &genotype, size);
     if command.json {
         return output::json(&json!({
@@ -101,13 +93,7 @@ fn describe(command: &Describe) -> anyhow::Result<()> {
     let rows = [
         ("space", space.description.to_string()),
         ("parameter-free edges", output::percent(genotype.parameter_free_share())),
-        (
-            "network",
-            format!(
-                "C = {}, N = {}, {} classes, {}x{} pixels",
-                size.channels, size.cells, size.classes, size.image_size, size.image_size
-            ),
-        ),
+        ("network", size.to_string()),
         ("parameters", cost::readable(cost.params)),
         ("multiply-adds", cost::readable(cost.multiply_adds)),
     ];
@@ -118,14 +104,14 @@ fn describe(command: &Describe) -> anyhow::Result<()> {
 pub(crate) fn run(command: GenotypeCommand) -> anyhow::Result<()> {
     match command {
         GenotypeCommand::Parse(command) => {
-            let genotype = read(&command.genotype)?;
+            let genotype = read(&command.runs.find(&command.genotype), &command.genotype)?;
             if command.json {
                 return output::json(&json!({ "text": genotype.to_string(), "genotype": genotype }));
             }
             Ok(output::line(genotype)?)
         }
         GenotypeCommand::Validate(command) => {
-            let genotype = read(&command.genotype)?;
+            let genotype = read(&command.runs.find(&command.genotype), &command.genotype)?;
             let space = space(command.space.as_deref().unwrap_or(genotype.space))?;
             genotype.check(&space)?;
             Ok(output::line(format_args!("a genotype of {}", space.name))?)
@@ -142,19 +128,17 @@ pub(crate) fn space(name: &str) -> anyhow::Result<Space> {
     })
 }
 
-/// A genotype from whatever the user gave: a name, a run, a file, or the text itself.
-pub(crate) fn read(given: &str) -> anyhow::Result<Genotype> {
+/// A genotype from whatever the user gave: a name, a run (that would be at `run`), a file, or the text itself.
+pub(crate) fn read(run: &Path, given: &str) -> anyhow::Result<Genotype> {
     if let Some(genotype) = Genotype::named(given) {
         return Ok(genotype);
     }
-    for run in [std::path::Path::new(given), &std::path::Path::new("runs").join(given)] {
-        if run.join("config.toml").is_file() {
-            let info = gdas::run::RunInfo::read(run)?;
-            let text = info.genotype.with_context(|| format!("{} has come to no genotype yet", run.display()))?;
-            return text.parse().with_context(|| format!("in the event log of {}", run.display()));
-        }
+    if run.join("config.toml").is_file() {
+        let info = gdas::run::RunInfo::read(run)?;
+        let text = info.genotype.with_context(|| format!("{} has come to no genotype yet", run.display()))?;
+        return text.parse().with_context(|| format!("in the event log of {}", run.display()));
     }
-    if std::path::Path::new(given).is_file() {
+    if Path::new(given).is_file() {
         let text = std::fs::read_to_string(given).with_context(|| format!("cannot read {given}"))?;
         return text.parse().with_context(|| format!("in {given}"));
     }

@@ -1,16 +1,31 @@
+use std::path::Path;
+
+use anyhow::{Context, bail};
 use clap::Args;
+use gdas::config::{Auto, Layer, SearchConfig, TrainConfig, resolve, task_of};
 use gdas::run::RunDir;
+use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
+use crate::commands::{search, train};
+use crate::flags;
+use crate::output::note;
+use crate::signals;
 
 /// Go on with an interrupted run, exactly where it was
+///
+/// The result is the same, bit for bit, as that of a run that was never interrupted.
 #[derive(Args)]
 #[command(after_help = "Examples:
   gdas resume digits-1
-  gdas resume runs/digits-1 --json")]
+  gdas resume runs/digits-1 --threads 1 --json")]
 pub(crate) struct Resume {
     /// Name of the run, or path to its directory
     run: String,
+    /// Threads; the result does not depend on it [default: as the run was started]
+    #[arg(long, value_name = "N|auto")]
+    threads: Option<Auto<usize>>,
     #[command(flatten)]
     runs: RunsDir,
     #[command(flatten)]
@@ -18,6 +33,37 @@ pub(crate) struct Resume {
 }
 
 pub(crate) fn run(command: &Resume) -> anyhow::Result<()> {
-    let _run = RunDir::open(command.runs.find(&command.run))?;
-    anyhow::bail!("the search itself is not part of this build yet")
+    let mut run = RunDir::open(command.runs.find(&command.run))?;
+    let text = run.config()?;
+    let mut layers = vec![flags::of_run(run.path(), &text)?];
+    if let Some(threads) = command.threads {
+        layers.push(Layer::flags(&json!({ "threads": threads }))?);
+    }
+    let finished = run.is_finished();
+    if finished {
+        note(format_args!("{} is finished already; this is its result", run.path().display()));
+    }
+    let interrupt = signals::install()?;
+    match task_of(&text).as_deref() {
+        Some("search") if finished => search::present(&read_result(run.path())?, run.path(), command.display),
+        Some("train") if finished => train::present(&read_result(run.path())?, run.path(), command.display),
+        Some("search") => {
+            let config: SearchConfig = resolve(&layers)?;
+            let dataset = search::open(&config.data, config.image_size, config.threads)?;
+            search::carry_out(&config, &dataset, &mut run, command.display, &interrupt)
+        }
+        Some("train") => {
+            let config: TrainConfig = resolve(&layers)?;
+            let dataset = search::open(&config.data, config.image_size, config.threads)?;
+            train::carry_out(&config, &dataset, &mut run, command.display, &interrupt)
+        }
+        Some(other) => bail!("{}: this gdas knows no task `{other}`", run.path().join("config.toml").display()),
+        None => bail!("{} does not say its task (`task = \"search\"`)", run.path().join("config.toml").display()),
+    }
+}
+
+fn read_result<T: DeserializeOwned>(run: &Path) -> anyhow::Result<T> {
+    let path = run.join("result.json");
+    let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))
 }

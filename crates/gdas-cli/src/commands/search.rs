@@ -1,13 +1,21 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use gdas::config::{Layer, SearchConfig, resolve, to_toml};
+use gdas::config::{Auto, Layer, SearchConfig, resolve, to_toml};
+use gdas::data::{self, Dataset};
+use gdas::run::{Interrupt, RunDir};
+use gdas::search::{Outcome, SearchResult, search};
+use gdas::space::{Genotype, Space};
+use gdas::{Device, cost};
+use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
-use crate::exit::Usage;
-use crate::flags::SearchFlags;
-use crate::output;
+use crate::exit::Preempted;
+use crate::flags::{self, SearchFlags};
+use crate::output::{self, percent, table};
+use crate::progress::Progress;
+use crate::{show, signals};
 
 /// Search for the best cell
 ///
@@ -40,20 +48,111 @@ pub(crate) struct Search {
 }
 
 pub(crate) fn run(command: &Search) -> anyhow::Result<()> {
-    let config = config(command)?;
+    let mut config = config(command)?;
     if command.print_config {
         return Ok(output::line(to_toml(&config)?.trim_end())?);
     }
-    anyhow::bail!("the search itself is not part of this build yet")
+    let interrupt = signals::install()?;
+    let dataset = open(&config.data, config.image_size, config.threads)?;
+    config.data = flags::lasting(&config.data);
+    let mut run = command.runs.create(command.name.as_deref(), &dataset.name, &to_toml(&config)?)?;
+    carry_out(&config, &dataset, &mut run, command.display, &interrupt)
 }
 
 fn config(command: &Search) -> anyhow::Result<SearchConfig> {
     let mut layers = Vec::new();
     if let Some(path) = &command.config {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| Usage(format!("cannot read the configuration {}", path.display())))?;
-        layers.push(Layer::file(&path.display().to_string(), &text)?);
+        layers.push(flags::file(path)?);
     }
     layers.push(Layer::flags(&command.flags)?);
     Ok(resolve(&layers)?)
+}
+
+/// The data of a run. All work of this process is spread over so many threads, decoding images first.
+pub(crate) fn open(data: &str, image_size: Auto<usize>, threads: Auto<usize>) -> anyhow::Result<Dataset> {
+    use_threads(threads)?;
+    let image_size = match image_size {
+        Auto::Auto => None,
+        Auto::Is(size) => Some(size),
+    };
+    Ok(data::open_with(data, &data::Options { image_size, ..data::Options::default() })?)
+}
+
+/// Searches, or goes on searching, and tells what came of it.
+pub(crate) fn carry_out(
+    config: &SearchConfig,
+    dataset: &Dataset,
+    run: &mut RunDir,
+    display: Display,
+    interrupt: &Interrupt,
+) -> anyhow::Result<()> {
+    let mut progress = Progress::new(display);
+    progress.remarks(dataset);
+    let outcome = search(config, dataset, run, &mut progress, interrupt, &Device::flex())?;
+    drop(progress);
+    match outcome {
+        Outcome::Finished(result) => present(&result, run.path(), display),
+        Outcome::Interrupted { .. } => Err(Preempted(format!("gdas resume {}", run.path().display())).into()),
+    }
+}
+
+/// All work of this process is spread over so many threads.
+pub(crate) fn use_threads(threads: Auto<usize>) -> anyhow::Result<()> {
+    let builder = rayon::ThreadPoolBuilder::new();
+    let builder = match threads {
+        Auto::Auto => builder,
+        Auto::Is(threads) => builder.num_threads(threads),
+    };
+    builder.build_global().context("cannot start the worker threads")
+}
+
+/// Prints what a search found.
+pub(crate) fn present(result: &SearchResult, run: &Path, display: Display) -> anyhow::Result<()> {
+    if display.json {
+        let mut value = serde_json::to_value(result)?;
+        value["event"] = json!("result");
+        value["run"] = json!(run);
+        return output::json(&value);
+    }
+    let genotype: &Genotype = &result.cells;
+    output::line(&result.genotype)?;
+    output::line(format_args!("\n{}\n", show::drawing(genotype)?))?;
+    let mut rows = vec![
+        ("accuracy", format!("{} of the held-out images, with the shared weights", percent(result.held_out_accuracy))),
+        ("network searched with", costs(result.params, result.multiply_adds)),
+    ];
+    if let Some(space) = Space::find(genotype.space) {
+        let size = show::Size::published(&space);
+        let cost = show::network_cost(&space, genotype, size);
+        let network = format!("{} (C = {}, N = {})", costs(cost.params, cost.multiply_adds), size.channels, size.cells);
+        rows.push(("at published size", network));
+    }
+    rows.push(("parameter-free edges", percent(result.parameter_free)));
+    rows.push(("digest", result.digest.clone()));
+    let rows: Vec<_> = rows.into_iter().map(|(key, value)| vec![key.to_string(), value]).collect();
+    output::line(table(&rows))?;
+    output::line(format_args!("\nfiles in {}", run.display()))?;
+    output::line(table(&files(run)))?;
+    output::line(format_args!("\nnext: gdas train {}", run.display()))?;
+    Ok(output::line(format_args!("      gdas report {}", run.display()))?)
+}
+
+fn costs(params: u64, multiply_adds: u64) -> String {
+    format!("{} parameters, {} multiply-adds", cost::readable(params), cost::readable(multiply_adds))
+}
+
+/// The files of a run that exist, and what they are for.
+fn files(run: &Path) -> Vec<Vec<String>> {
+    [
+        ("result.json", "the result, for programs"),
+        ("cell.svg", "a picture of the cell"),
+        ("normal.svg", "a picture of the normal cell"),
+        ("reduction.svg", "a picture of the reduction cell"),
+        ("events.jsonl", "losses, accuracies, alphas of every epoch"),
+        ("config.toml", "how to repeat it: gdas search --config"),
+    ]
+    .into_iter()
+    .filter(|(name, _)| run.join(name).is_file())
+    .map(|(name, what)| vec![format!("  {name}"), what.to_string()])
+    .collect()
 }

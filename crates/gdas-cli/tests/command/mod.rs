@@ -1,5 +1,5 @@
 //! Runs the built program in a directory of its own.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub, reason = "shared by tests that use some of it")]
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -63,6 +63,11 @@ impl Layer {
         Self::parse(preset.text, |_| Origin::Preset(preset.name.to_string()))
     }
 
+    /// Whether it sets this key.
+    pub fn has(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
     pub(super) fn get(&self, key: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.key == key)
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::dataset::Dataset;
+use super::dataset::{Dataset, Images};
 use super::digits::digits;
 use super::error::DataError;
 use super::known::{data_directory, find_known, known};
@@ -73,6 +73,15 @@ fn without_mirroring_sides(mut dataset: Dataset) -> Dataset {
         dataset.notes.push("images are not flipped in training, as some classes are called left or right".into());
     }
     dataset
+}
+
+/// Reads the images of a file, folder or archive for prediction: their names, and their pixels brought to
+/// `[height, width, channels]`. All labels are zero.
+///
+/// # Errors
+/// As [`open`].
+pub fn read_images(path: &Path, size: [usize; 3]) -> Result<(Vec<String>, Images), DataError> {
+    image_files::read_loose(path, size, Limits::default())
 }
 
 fn unknown(spec: &str) -> DataError {

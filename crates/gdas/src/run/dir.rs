@@ -124,8 +124,7 @@ impl RunDir {
 
     /// The resolved configuration, as TOML.
     pub fn config(&self) -> Result<String, RunError> {
-        let path = self.path.join(CONFIG);
-        fs::read_to_string(&path).map_err(RunError::io("read", &path))
+        read_config(&self.path)
     }
 
     /// Whether the run is at its end: a result has been written.
@@ -160,7 +159,7 @@ impl RunDir {
     pub fn save(&mut self, checkpoint: &Checkpoint) -> Result<Saved, RunError> {
         let start = Instant::now();
         if matches!(self.newest, Newest::NotLooked) {
-            self.newest = self.scan()?.map_or(Newest::Absent, |found| found.at());
+            self.newest = scan(&self.path)?.map_or(Newest::Absent, |found| found.at());
         }
         let (slot, generation) = match self.newest {
             Newest::At { slot, generation } => (1 - slot, generation + 1),
@@ -179,46 +178,15 @@ impl RunDir {
     /// # Errors
     /// Checkpoints exist and none is whole, or one is of a format that this version does not know.
     pub fn load(&mut self) -> Result<Option<Loaded>, RunError> {
-        let Some(found) = self.scan()? else {
+        let Some(found) = scan(&self.path)? else {
             self.newest = Newest::Absent;
             self.cut_log(0)?;
             return Ok(None);
         };
         self.newest = found.at();
-        let mut warnings: Vec<String> = found
-            .damage
-            .iter()
-            .map(|damage| format!("{damage}; going on from {}, which is whole", CHECKPOINTS[found.slot]))
-            .collect();
+        let mut warnings = found.warnings();
         warnings.extend(self.cut_log(found.position.log_length)?);
         Ok(Some(Loaded { checkpoint: found.checkpoint, generation: found.position.generation, warnings }))
-    }
-
-    fn scan(&self) -> Result<Option<Found>, RunError> {
-        let mut newest: Option<Found> = None;
-        let mut damage = Vec::new();
-        for (slot, name) in CHECKPOINTS.iter().enumerate() {
-            let path = self.path.join(name);
-            let read = match fs::read(&path) {
-                Ok(bytes) => Checkpoint::decode(&path, &bytes),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => Err(RunError::io("read", &path)(error)),
-            };
-            match read {
-                Ok((checkpoint, position)) => {
-                    if newest.as_ref().is_none_or(|found| found.position.generation < position.generation) {
-                        newest = Some(Found { slot, checkpoint, position, damage: Vec::new() });
-                    }
-                }
-                Err(error @ RunError::Version { .. }) => return Err(error),
-                Err(error) => damage.push(error.to_string()),
-            }
-        }
-        match newest {
-            Some(found) => Ok(Some(Found { damage, ..found })),
-            None if damage.is_empty() => Ok(None),
-            None => Err(RunError::NoIntactCheckpoint { path: self.path.clone(), reasons: damage }),
-        }
     }
 
     fn cut_log(&mut self, length: u64) -> Result<Option<String>, RunError> {
@@ -251,6 +219,57 @@ impl RunDir {
     }
 }
 
+/// The resolved configuration of the run at `path`, as TOML.
+pub fn read_config(path: &Path) -> Result<String, RunError> {
+    let file = path.join(CONFIG);
+    match fs::read_to_string(&file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(RunError::Missing(path.to_path_buf())),
+        read => read.map_err(RunError::io("read", &file)),
+    }
+}
+
+/// Reads the newest whole checkpoint of the run at `path`, whoever works in it, and changes nothing.
+///
+/// # Errors
+/// As [`RunDir::load`].
+pub fn read_checkpoint(path: &Path) -> Result<Option<Loaded>, RunError> {
+    if !path.join(CONFIG).is_file() {
+        return Err(RunError::Missing(path.to_path_buf()));
+    }
+    Ok(scan(path)?.map(|found| Loaded {
+        generation: found.position.generation,
+        warnings: found.warnings(),
+        checkpoint: found.checkpoint,
+    }))
+}
+
+fn scan(run: &Path) -> Result<Option<Found>, RunError> {
+    let mut newest: Option<Found> = None;
+    let mut damage = Vec::new();
+    for (slot, name) in CHECKPOINTS.iter().enumerate() {
+        let path = run.join(name);
+        let read = match fs::read(&path) {
+            Ok(bytes) => Checkpoint::decode(&path, &bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => Err(RunError::io("read", &path)(error)),
+        };
+        match read {
+            Ok((checkpoint, position)) => {
+                if newest.as_ref().is_none_or(|found| found.position.generation < position.generation) {
+                    newest = Some(Found { slot, checkpoint, position, damage: Vec::new() });
+                }
+            }
+            Err(error @ RunError::Version { .. }) => return Err(error),
+            Err(error) => damage.push(error.to_string()),
+        }
+    }
+    match newest {
+        Some(found) => Ok(Some(Found { damage, ..found })),
+        None if damage.is_empty() => Ok(None),
+        None => Err(RunError::NoIntactCheckpoint { path: run.to_path_buf(), reasons: damage }),
+    }
+}
+
 struct Found {
     slot: usize,
     checkpoint: Checkpoint,
@@ -259,6 +278,11 @@ struct Found {
 }
 
 impl Found {
+    fn warnings(&self) -> Vec<String> {
+        let whole = CHECKPOINTS[self.slot];
+        self.damage.iter().map(|damage| format!("{damage}; going on from {whole}, which is whole")).collect()
+    }
+
     fn at(&self) -> Newest {
         Newest::At { slot: self.slot, generation: self.position.generation }
     }

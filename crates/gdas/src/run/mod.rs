@@ -21,7 +21,7 @@ mod lock;
 mod storage;
 
 pub use checkpoint::{Array, Checkpoint, Data, FORMAT_VERSION};
-pub use dir::{Loaded, RunDir, RunInfo, Saved, list};
+pub use dir::{Loaded, RunDir, RunInfo, Saved, list, read_checkpoint, read_config};
 pub use error::RunError;
 pub use event::{AlphaTable, Event, Observer, Silent, read_events};
 pub use interrupt::Interrupt;

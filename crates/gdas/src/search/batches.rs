@@ -35,10 +35,9 @@ impl BatchSource for Source {
 pub(super) fn split(config: &SearchConfig, dataset: &Dataset) -> Result<SearchSplit, DataError> {
     let published = ["cifar100", "imagenet16-120"].contains(&dataset.name.as_str());
     let rule = match config.split {
-        Split::Halves => SplitRule::Halves,
         Split::TrainAndHalfTest => SplitRule::TestHalf,
         Split::Auto if published && dataset.test.is_some() && !dataset.held_out => SplitRule::TestHalf,
-        Split::Auto => SplitRule::Halves,
+        Split::Auto | Split::Halves => SplitRule::Halves,
     };
     SearchSplit::new(dataset, rule, SPLIT_SEED)
 }

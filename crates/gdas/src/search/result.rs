@@ -66,9 +66,9 @@ impl SearchResult {
             hasher.update(&value.to_le_bytes());
         }
         for value in &supernet.weights.values {
-            host(value).iter().for_each(|x| {
+            for x in host(value) {
                 hasher.update(&x.to_le_bytes());
-            });
+            }
         }
         let undrawn = match searcher.config.undrawn {
             crate::config::Undrawn::Skip => "skip",

@@ -12,9 +12,10 @@ use super::{image, state};
 use crate::Error;
 use crate::config::{Layer, TrainConfig, resolve};
 use crate::data::{Batch, EvaluationBatches, Images, Statistics, Subset};
+use crate::export;
 use crate::loss::{Metrics, cross_entropy};
 use crate::network::{self, NetworkConfig};
-use crate::run::{Interrupt, RunDir};
+use crate::run::{Interrupt, RunDir, read_checkpoint, read_config};
 use crate::space::{Genotype, Space};
 use crate::weights::Weights;
 
@@ -37,13 +38,18 @@ pub struct TrainedModel {
 
 impl TrainedModel {
     /// Opens the run of a training: the best weights that were tested, or the last.
-    pub fn open(run: &mut RunDir, device: &Device) -> Result<Self, Error> {
+    pub fn open(run: &RunDir, device: &Device) -> Result<Self, Error> {
+        Self::open_path(run.path(), device)
+    }
+
+    /// As [`open`](Self::open), whoever works in the run at `path`; nothing there is changed.
+    pub fn open_path(path: &Path, device: &Device) -> Result<Self, Error> {
         let unsuitable = |error: &dyn std::fmt::Display| Error::Unsuitable(error.to_string());
-        let path = run.path().join("config.toml").display().to_string();
-        let layer = Layer::file(&path, &run.config()?).map_err(|error| unsuitable(&error))?;
-        let config: TrainConfig = resolve(&[layer]).map_err(|error| unsuitable(&error))?;
-        let Some(loaded) = run.load()? else {
-            return Err(Error::Unsuitable(format!("{} holds no checkpoint yet", run.path().display())));
+        let text = read_config(path)?;
+        let layer = Layer::file(&path.join("config.toml").display().to_string(), &text);
+        let config: TrainConfig = layer.and_then(|layer| resolve(&[layer])).map_err(|error| unsuitable(&error))?;
+        let Some(loaded) = read_checkpoint(path)? else {
+            return Err(Error::Unsuitable(format!("{} holds no checkpoint yet", path.display())));
         };
         let mut checkpoint = loaded.checkpoint;
         let trained = state::trained(&checkpoint)?;
@@ -74,11 +80,6 @@ impl TrainedModel {
         })
     }
 
-    /// Opens the run directory at `path` for reading.
-    pub fn open_path(path: &Path, device: &Device) -> Result<Self, Error> {
-        Self::open(&mut RunDir::open(path)?, device)
-    }
-
     /// Accuracy on some images. `None` if interrupted.
     pub fn evaluate(&self, subset: &Subset, flip: bool, interrupt: &Interrupt) -> Option<Metrics> {
         score(&self.graph, &self.weights, &self.statistics, subset, (100, flip), interrupt)
@@ -97,6 +98,14 @@ impl TrainedModel {
             probabilities.extend(values.chunks_exact(self.classes.len()).map(<[f32]>::to_vec));
         }
         Some(probabilities)
+    }
+
+    /// The weights as exports want them.
+    pub fn export_weights(&self) -> export::Weights {
+        let params = self.weights.locate(&self.graph).into_iter().map(|index| self.weights.to_vec(index)).collect();
+        let host = |running: Tensor<2>| running.into_data().iter::<f32>().collect();
+        let running = self.weights.running_of(&self.graph);
+        export::Weights { params, running: running.into_iter().map(|r| r.map(host).unwrap_or_default()).collect() }
     }
 }
 

@@ -230,9 +230,9 @@ impl TrainResult {
         let cost = cost::network(&trainer.test_graph);
         let mut hasher = blake3::Hasher::new();
         for value in &trainer.weights.values {
-            host(value).iter().for_each(|x| {
+            for x in host(value) {
                 hasher.update(&x.to_le_bytes());
-            });
+            }
         }
         Self {
             space: trainer.genotype.space.to_owned(),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
+use std::path::Path;
 use std::sync::Arc;
 
 use image::{DynamicImage, ImageDecoder, ImageReader};
@@ -65,6 +66,23 @@ fn read_all(tree: &Tree, entries: &[&Entry], size: Option<usize>) -> Result<Data
         flip: true,
         notes,
     })
+}
+
+/// The images of a file, folder or archive, whatever their folders, with the name of each, sorted by name.
+pub(in crate::data) fn read_loose(
+    path: &Path,
+    [height, width, channels]: [usize; 3],
+    limits: Limits,
+) -> Result<(Vec<String>, Images), DataError> {
+    let tree = Tree::open(path, limits)?;
+    let entries: Vec<&Entry> = tree.entries.iter().filter(|entry| is_image(entry)).collect();
+    if entries.is_empty() {
+        return Err(DataError::Unrecognised { file: tree.origin.clone(), found: "no PNG, JPEG or WebP in it".into() });
+    }
+    let items: Vec<Item> = entries.into_iter().map(|entry| Item { entry, partition: "", class: "" }).collect();
+    let images =
+        decode_all(&items.iter().collect::<Vec<_>>(), &[""], Target { height, width, channels }, &tree.limits)?;
+    Ok((items.iter().map(|item| item.entry.label.clone()).collect(), images))
 }
 
 /// Finds out from the paths which partition and class each image belongs to.

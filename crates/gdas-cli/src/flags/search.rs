@@ -1,5 +1,3 @@
-//! The keys of a search's configuration as flags. What is not given is left to the file and the preset.
-
 use clap::Args;
 use gdas::config::Auto;
 use serde::Serialize;
@@ -147,15 +145,7 @@ mod tests {
     #[test]
     fn flags_and_keys_are_the_same_set() {
         use clap::CommandFactory;
-        let config: SearchConfig = resolve(&[]).expect("defaults");
-        let config = toml::Table::try_from(&config).expect("a table");
-        let mut keys: Vec<String> = config.keys().map(|key| key.replace('_', "-")).collect();
-        let command = Only::command();
-        let mut flags: Vec<String> = command.get_arguments().filter_map(|a| a.get_long()).map(String::from).collect();
-        flags.retain(|flag| flag != "help");
-        keys.sort();
-        flags.sort();
-        assert_eq!(keys, flags);
+        assert_eq!(crate::flags::keys::<SearchConfig>(), crate::flags::flags(&Only::command()));
     }
 
     #[test]

@@ -1,0 +1,81 @@
+use clap::Args;
+use gdas::Device;
+use gdas::config::{Auto, TrainConfig, resolve};
+use gdas::data::Subset;
+use gdas::run::read_config;
+use gdas::train::TrainedModel;
+use serde_json::json;
+
+use crate::cli::RunsDir;
+use crate::commands::search;
+use crate::exit::{Preempted, Usage};
+use crate::flags;
+use crate::output::{self, percent, table};
+use crate::signals;
+
+/// Test a trained network
+#[derive(Args)]
+#[command(after_help = "Examples:
+  gdas evaluate digits-2
+  gdas evaluate digits-2 --data other-digits/ --test-flip --json")]
+pub(crate) struct Evaluate {
+    /// Name of a training's run, or path to its directory
+    run: String,
+    /// Other data than the training's; its test images are used, and its classes must be the same
+    #[arg(long, value_name = "NAME|PATH")]
+    data: Option<String>,
+    /// Average the scores of each image and its mirror image
+    #[arg(long)]
+    test_flip: bool,
+    /// Threads; the result does not depend on it
+    #[arg(long, value_name = "N|auto", default_value = "auto")]
+    threads: Auto<usize>,
+    #[command(flatten)]
+    runs: RunsDir,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(command: &Evaluate) -> anyhow::Result<()> {
+    let interrupt = signals::install()?;
+    let path = command.runs.find(&command.run);
+    let model = TrainedModel::open_path(&path, &Device::flex())?;
+    let data = match &command.data {
+        Some(data) => data.clone(),
+        None => resolve::<TrainConfig>(&[flags::of_run(&path, &read_config(&path)?)?])?.data,
+    };
+    let dataset = search::open(&data, Auto::Is(model.image.height), command.threads)?;
+    if dataset.classes != model.classes {
+        let message = format!("the classes of {data} are not those that the network was trained on");
+        return Err(Usage(message).into());
+    }
+    let images = dataset.test.as_ref().unwrap_or(&dataset.train);
+    if (images.height, images.width, images.channels) != (model.image.height, model.image.width, model.image.channels) {
+        let size = |[height, width, channels]: [usize; 3]| format!("{height}x{width} pixels and {channels} channels");
+        let message = format!(
+            "the images of {data} have {}, the network takes {}",
+            size([images.height, images.width, images.channels]),
+            size([model.image.height, model.image.width, model.image.channels]),
+        );
+        return Err(Usage(message).into());
+    }
+    let Some(metrics) = model.evaluate(&Subset::all(images), command.test_flip, &interrupt) else {
+        return Err(Preempted(format!("gdas evaluate {}", path.display())).into());
+    };
+    if command.json {
+        return output::json(&json!({
+            "run": path, "data": dataset.name, "images": metrics.images,
+            "accuracy": metrics.accuracy, "top5": metrics.top5, "loss": metrics.loss,
+        }));
+    }
+    let mut rows = vec![
+        ["data", &format!("{}, {} test images", dataset.name, metrics.images)].map(String::from).to_vec(),
+        ["accuracy", &percent(metrics.accuracy)].map(String::from).to_vec(),
+        ["loss", &format!("{:.4}", metrics.loss)].map(String::from).to_vec(),
+    ];
+    if model.classes.len() > 5 {
+        rows.push(["top-5", &percent(metrics.top5)].map(String::from).to_vec());
+    }
+    Ok(output::line(table(&rows))?)
+}

@@ -1,0 +1,89 @@
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use gdas::Device;
+use gdas::export::{to_onnx, to_pytorch, to_safetensors};
+use gdas::report::genotype_pictures;
+use gdas::train::TrainedModel;
+
+use crate::cli::RunsDir;
+use crate::exit::Usage;
+use crate::output::note;
+
+/// Write a trained network for other programs
+///
+/// Images go in as float32, normalised: subtract `mean` and divide by `std`, both of pixels in 0..255 and both in the
+/// file's metadata, as are the names of the classes.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  gdas export photos-2 --to network.onnx
+  gdas export photos-2 --to weights.safetensors
+  gdas export photos-2 --to network.py           a PyTorch module that loads weights.safetensors
+  gdas export photos-2 --to genotype.json
+  gdas export photos-2 --to cell.dot")]
+pub(crate) struct Export {
+    /// Name of a training's run, or path to its directory
+    run: String,
+    /// File to write
+    #[arg(long, value_name = "FILE")]
+    to: PathBuf,
+    /// Format [default: by the file's name]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+    #[command(flatten)]
+    runs: RunsDir,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// ONNX, for ONNX Runtime and others
+    Onnx,
+    /// Weights alone
+    Safetensors,
+    /// Source of a PyTorch module
+    Pytorch,
+    /// The genotype
+    Json,
+    /// The cells, for Graphviz
+    Dot,
+}
+
+impl Format {
+    fn of(path: &std::path::Path) -> Option<Self> {
+        match path.extension()?.to_str()? {
+            "onnx" => Some(Self::Onnx),
+            "safetensors" => Some(Self::Safetensors),
+            "py" => Some(Self::Pytorch),
+            "json" => Some(Self::Json),
+            "dot" | "gv" => Some(Self::Dot),
+            _ => None,
+        }
+    }
+}
+
+pub(crate) fn run(command: &Export) -> anyhow::Result<()> {
+    let Some(format) = command.format.or_else(|| Format::of(&command.to)) else {
+        let message = format!("{} does not tell its format; name one with --format", command.to.display());
+        return Err(Usage(message).into());
+    };
+    let model = TrainedModel::open_path(&command.runs.find(&command.run), &Device::flex())?;
+    let genotype = model.genotype.to_string();
+    let numbers = |values: &[f32]| serde_json::to_string(values).unwrap_or_default();
+    let (mean, std) = (numbers(&model.statistics.mean), numbers(&model.statistics.std));
+    let classes = serde_json::to_string(&model.classes)?;
+    let metadata = [("genotype", genotype.as_str()), ("classes", &classes), ("mean", &mean), ("std", &std)];
+    let bytes = match format {
+        Format::Onnx => to_onnx(&model.graph, &model.export_weights(), &metadata)?,
+        Format::Safetensors => to_safetensors(&model.graph, &model.export_weights(), &metadata)?,
+        Format::Pytorch => to_pytorch(&model.graph, &genotype)?.into_bytes(),
+        Format::Json => serde_json::to_vec_pretty(&model.genotype)?,
+        Format::Dot => {
+            let pictures = genotype_pictures(&model.genotype, false)?;
+            pictures.into_iter().map(|picture| picture.to_dot()).collect::<String>().into_bytes()
+        }
+    };
+    std::fs::write(&command.to, &bytes).with_context(|| format!("cannot write {}", command.to.display()))?;
+    note(format_args!("{}: {} bytes", command.to.display(), bytes.len()));
+    Ok(())
+}

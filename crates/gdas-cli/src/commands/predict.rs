@@ -1,0 +1,71 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use gdas::Device;
+use gdas::config::Auto;
+use gdas::data::read_images;
+use gdas::train::TrainedModel;
+use serde_json::{Map, json};
+
+use crate::cli::RunsDir;
+use crate::commands::search;
+use crate::exit::Preempted;
+use crate::output::{self, percent, table};
+use crate::signals;
+
+/// Say what images show, with a trained network
+#[derive(Args)]
+#[command(after_help = "Examples:
+  gdas predict photos-2 new/cat.jpg new/dog.png
+  gdas predict photos-2 new/ --json")]
+pub(crate) struct Predict {
+    /// Name of a training's run, or path to its directory
+    run: String,
+    /// PNG, JPEG or WebP files, or folders or archives of them
+    #[arg(required = true)]
+    images: Vec<PathBuf>,
+    /// Average the scores of each image and its mirror image
+    #[arg(long)]
+    test_flip: bool,
+    /// Threads; the result does not depend on it
+    #[arg(long, value_name = "N|auto", default_value = "auto")]
+    threads: Auto<usize>,
+    #[command(flatten)]
+    runs: RunsDir,
+    /// One JSON object per image, with the probability of every class
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(command: &Predict) -> anyhow::Result<()> {
+    let interrupt = signals::install()?;
+    search::use_threads(command.threads)?;
+    let path = command.runs.find(&command.run);
+    let model = TrainedModel::open_path(&path, &Device::flex())?;
+    let size = [model.image.height, model.image.width, model.image.channels];
+    let mut rows = Vec::new();
+    for given in &command.images {
+        let (names, images) = read_images(given, size)?;
+        let Some(predictions) = model.predict(&Arc::new(images), command.test_flip, &interrupt) else {
+            return Err(Preempted("the same command".to_string()).into());
+        };
+        for (name, probabilities) in names.into_iter().zip(predictions) {
+            let best = probabilities.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(class, _)| class);
+            if command.json {
+                let all: Map<_, _> =
+                    model.classes.iter().cloned().zip(probabilities.iter().map(|&p| json!(p))).collect();
+                output::json(&json!({
+                    "image": name, "class": model.classes[best],
+                    "probability": probabilities[best], "probabilities": all,
+                }))?;
+            } else {
+                rows.push(vec![name, model.classes[best].clone(), percent(probabilities[best].into())]);
+            }
+        }
+    }
+    if !command.json {
+        output::line(table(&rows))?;
+    }
+    Ok(())
+}

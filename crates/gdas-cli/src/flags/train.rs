@@ -1,0 +1,124 @@
+use clap::Args;
+use gdas::config::Auto;
+use serde::Serialize;
+
+/// One flag per key but the genotype; see `gdas::config::TrainConfig` for their meaning.
+#[derive(Args, Serialize)]
+pub(crate) struct TrainFlags {
+    /// Data set: a name (`gdas data list`) or a path [default: the search's, else digits]
+    #[arg(long, value_name = "NAME|PATH", help_heading = "What to train")]
+    data: Option<String>,
+    /// Values to start from: paper, quick, digits, smoke; paper-12 (NAS-Bench-201), imagenet (NASNet)
+    /// [default: digits for the digits, else quick]
+    #[arg(long, value_name = "NAME", help_heading = "What to train")]
+    preset: Option<String>,
+    /// Seed of all randomness; the same seed gives the same result, bit for bit
+    #[arg(long, value_name = "N", help_heading = "What to train")]
+    seed: Option<u64>,
+
+    /// Passes over the training images
+    #[arg(long, value_name = "N", help_heading = "How long")]
+    epochs: Option<usize>,
+    /// The learning rate rises over so many epochs at first
+    #[arg(long, value_name = "N", help_heading = "How long")]
+    warmup_epochs: Option<usize>,
+    /// Images per step
+    #[arg(long, value_name = "N", help_heading = "How long")]
+    batch_size: Option<usize>,
+    /// End every epoch after so many steps
+    #[arg(long, value_name = "N|auto", help_heading = "How long")]
+    max_steps_per_epoch: Option<Auto<usize>>,
+
+    /// Channels of the first stage (C)
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    channels: Option<usize>,
+    /// Cells per stage (N)
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    cells: Option<usize>,
+    /// First layers: auto, cifar or imagenet
+    #[arg(long, value_name = "KIND", help_heading = "Network")]
+    stem: Option<String>,
+    /// Weight of the auxiliary classifier's loss; 0: none
+    #[arg(long, value_name = "WEIGHT", help_heading = "Network")]
+    auxiliary_weight: Option<f64>,
+    /// Share of paths dropped in the last epoch
+    #[arg(long, value_name = "SHARE", help_heading = "Network")]
+    drop_path: Option<f64>,
+
+    /// Side length that images are brought to
+    #[arg(long, value_name = "PIXELS|auto", help_heading = "Data")]
+    image_size: Option<Auto<usize>>,
+    /// Mirror training images half of the time; auto: unless they are digits
+    #[arg(long, value_name = "BOOL|auto", help_heading = "Data")]
+    flip: Option<Auto<bool>>,
+    /// Pad training images by so much, then crop
+    #[arg(long, value_name = "PIXELS|auto", help_heading = "Data")]
+    crop_padding: Option<Auto<usize>>,
+    /// Side of the square cut out of training images
+    #[arg(long, value_name = "PIXELS", help_heading = "Data")]
+    cutout: Option<usize>,
+
+    /// Largest learning rate
+    #[arg(long, value_name = "RATE", help_heading = "Weights (SGD)")]
+    learning_rate: Option<f64>,
+    /// Learning rate at the end of the cosine
+    #[arg(long, value_name = "RATE", help_heading = "Weights (SGD)")]
+    learning_rate_min: Option<f64>,
+    /// Momentum
+    #[arg(long, value_name = "SHARE", help_heading = "Weights (SGD)")]
+    momentum: Option<f64>,
+    /// Nesterov's form of momentum
+    #[arg(long, value_name = "BOOL", help_heading = "Weights (SGD)")]
+    nesterov: Option<bool>,
+    /// Weight decay
+    #[arg(long, value_name = "RATE", help_heading = "Weights (SGD)")]
+    weight_decay: Option<f64>,
+    /// Largest norm of the gradient; 0: any
+    #[arg(long, value_name = "NORM", help_heading = "Weights (SGD)")]
+    clip_norm: Option<f64>,
+    /// Share of the target spread over all classes
+    #[arg(long, value_name = "SHARE", help_heading = "Weights (SGD)")]
+    label_smoothing: Option<f64>,
+    /// Decay of the weights' moving average, which is then tested; 0: none
+    #[arg(long, value_name = "DECAY", help_heading = "Weights (SGD)")]
+    ema_decay: Option<f64>,
+
+    /// Average the scores of a test image and its mirror image
+    #[arg(long, value_name = "BOOL", help_heading = "Test")]
+    test_flip: Option<bool>,
+    /// Test every so many epochs, and after the last
+    #[arg(long, value_name = "N", help_heading = "Test")]
+    test_interval: Option<usize>,
+
+    /// Threads; the result does not depend on it
+    #[arg(long, value_name = "N|auto", help_heading = "Machine")]
+    threads: Option<Auto<usize>>,
+    /// Seconds between checkpoints
+    #[arg(long, value_name = "S", help_heading = "Machine")]
+    checkpoint_seconds: Option<f64>,
+    /// Steps between lines of the event log; 0: epochs only
+    #[arg(long, value_name = "N", help_heading = "Machine")]
+    log_interval: Option<usize>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+    use gdas::config::TrainConfig;
+
+    use super::TrainFlags;
+
+    #[derive(Parser)]
+    struct Only {
+        #[command(flatten)]
+        flags: TrainFlags,
+    }
+
+    /// Every key has a flag, but for the genotype, which is an argument, and the space, which follows from it.
+    #[test]
+    fn flags_and_keys_are_the_same_set() {
+        let mut keys = crate::flags::keys::<TrainConfig>();
+        keys.retain(|key| key != "genotype" && key != "space");
+        assert_eq!(keys, crate::flags::flags(&Only::command()));
+    }
+}
