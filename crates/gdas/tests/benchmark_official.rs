@@ -198,3 +198,32 @@ proptest! {
         let _ = Table::open(&path);
     }
 }
+
+proptest! {
+    /// Another implementation's file has no checksum, so damage reaches what is behind it.
+    #[test]
+    fn a_damaged_compact_file_is_read_or_refused(places in prop::collection::vec((0usize..4_000, any::<u8>()), 1..5)) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut bytes = std::fs::read(fixture("pyarrow.arrow")).unwrap();
+        let length = bytes.len();
+        for (place, value) in places {
+            bytes[place % length] = value;
+        }
+        let path = folder.path().join("damaged.arrow");
+        std::fs::write(&path, bytes).unwrap();
+        if let Ok(table) = Table::open(&path) {
+            for setting in table.settings() {
+                for index in 0..table.len() {
+                    let _ = table.query(index, setting, Seeds::Mean);
+                    for quantity in Quantity::ALL {
+                        let _ = table.curve(index, setting, Seeds::Mean, quantity);
+                    }
+                }
+                for quantity in Quantity::ALL {
+                    let _ = table.spread(setting, quantity);
+                    let _ = table.best(setting, quantity, &Limits::default());
+                }
+            }
+        }
+    }
+}

@@ -23,6 +23,7 @@ use crate::signals;
 #[command(after_help = "Examples:
   gdas reproduce comparison --table nb201.csv                      all table algorithms, 500 seeds, and the report
   gdas reproduce comparison --table nb201.csv --search gdas --preset quick --search-seeds 3
+  gdas reproduce comparison --table nb201.csv --search gdas --data cifar10=cifar10-jpeg.tar.xz
   gdas reproduce comparison --plan                                 print the jobs as JSON lines, do nothing
   gdas reproduce comparison --table nb201.csv --shard 3/16         one sixteenth of the jobs, as an array job does
   gdas reproduce comparison --table nb201.csv --report-only        the table of what has been done so far")]
@@ -56,6 +57,9 @@ pub(crate) struct Reproduce {
     /// Preset of the searches that train; their rows are labelled with it
     #[arg(long, value_name = "NAME", default_value = "quick")]
     preset: String,
+    /// Where a data set's images lie, for the searches that train [default: known data sets]
+    #[arg(long, value_name = "DATASET=PATH", value_parser = images)]
+    data: Vec<(Dataset, PathBuf)>,
     /// Print the jobs as JSON lines and do nothing
     #[arg(long)]
     plan: bool,
@@ -84,7 +88,14 @@ pub(crate) fn run(command: &Reproduce) -> anyhow::Result<()> {
     if !command.report_only {
         let interrupt = signals::install()?;
         let stop = || interrupt.is_requested();
-        let progress = reproduce::execute(folder, &plan, command.shard, &opened, &train, &stop)?;
+        let progress = reproduce::execute(
+            folder,
+            &plan,
+            command.shard,
+            &opened,
+            &|job, run| train(job, run, &command.data),
+            &stop,
+        )?;
         note(format_args!(
             "part {}: {} jobs done, {} were done before, {} left",
             command.shard, progress.done, progress.before, progress.left
@@ -136,16 +147,24 @@ impl Reproduce {
     }
 }
 
+/// `cifar10=PATH`.
+fn images(text: &str) -> Result<(Dataset, PathBuf), String> {
+    let (dataset, path) = text.split_once('=').ok_or("expected DATASET=PATH")?;
+    Ok((parse(dataset)?, path.into()))
+}
+
 /// Does a search that trains as a process of its own, so that its memory is gone when it ends: `gdas search`, or
 /// `gdas resume` where the run was begun before.
-fn train(job: &Job, run: &Path) -> Result<Option<(Genotype, f64)>, String> {
+fn train(job: &Job, run: &Path, images: &[(Dataset, PathBuf)]) -> Result<Option<(Genotype, f64)>, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut child = Command::new(program);
     if run.join("config.toml").is_file() {
         child.arg("resume").arg(run);
     } else {
         let parent = run.parent().unwrap_or(Path::new("."));
-        child.args(["search", "--algorithm", &job.algorithm, "--data", job.dataset.name()]);
+        let images = images.iter().find(|(dataset, _)| *dataset == job.dataset).map(|(_, path)| path.as_os_str());
+        child.args(["search", "--algorithm", &job.algorithm, "--data"]);
+        child.arg(images.unwrap_or(job.dataset.name().as_ref()));
         child.args(["--seed", &job.seed.to_string(), "--name", &job.id, "--quiet"]).arg("--runs").arg(parent);
         child.args(job.preset.iter().flat_map(|preset| ["--preset", preset]));
     }

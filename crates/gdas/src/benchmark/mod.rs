@@ -22,6 +22,6 @@ pub use columns::{Columns, Curves, Run, TableWriter};
 pub use convert::convert;
 pub use error::BenchmarkError;
 pub use quantity::{Dataset, Quantity, Record, Setting};
-pub use ranking::{Limits, Rank, Spread};
+pub use ranking::{Limits, Rank, Spread, kendall_tau};
 pub use simulate::{Budget, NOMINAL_SECONDS, SHORT_EPOCHS, Simulator, Visit};
 pub use table::{Seeds, Table};
