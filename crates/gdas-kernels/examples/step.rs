@@ -7,6 +7,8 @@
 
 #[path = "step/networks.rs"]
 mod networks;
+#[path = "step/peak.rs"]
+mod peak;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -53,6 +55,9 @@ struct Bench {
     images: Vec<f32>,
     batch: usize,
     counter: u64,
+    /// Bytes saved by the last forward pass, and the traffic of all.
+    saved: usize,
+    moved: f64,
 }
 
 impl Bench {
@@ -84,10 +89,13 @@ impl Bench {
         let start = Instant::now();
         let forward = cpu::forward(g, Mode::Train, &inputs, true);
         let forward_time = start.elapsed().as_secs_f64();
+        let tape = forward.tape.as_ref().unwrap();
+        self.saved = self.saved.max(tape.bytes());
+        self.moved += tape.traffic().iter().map(|&b| b as f64).sum::<f64>();
         let (loss, upstream) = cross_entropy(&forward.outputs, self.batch);
         let wants = Wants { params: &vec![update; params.len()], gates: !update, image: false };
         let start = Instant::now();
-        let mut gradients = cpu::backward(forward.tape.as_ref().unwrap(), &params, &upstream, &wants);
+        let mut gradients = cpu::backward(tape, &params, &upstream, &wants);
         let backward_time = start.elapsed().as_secs_f64();
         if update {
             let norm: f32 = gradients.params.iter().flatten().flatten().map(|g| g * g).sum::<f32>().sqrt();
@@ -124,7 +132,7 @@ fn main() {
 
     let mut counter = 1;
     let images = (0..batch * 32 * 32 * 3).map(|_| 1.7 * noise(&mut counter)).collect();
-    let mut bench = Bench { weights: HashMap::new(), images, batch, counter };
+    let mut bench = Bench { weights: HashMap::new(), images, batch, counter, saved: 0, moved: 0.0 };
     let (mut total, mut parts, mut flops, mut losses) = (vec![], [0.0; 4], 0.0, vec![]);
     for step in 0..steps + 2 {
         let line = &lines[step % lines.len()];
@@ -152,7 +160,8 @@ fn main() {
     println!(
         "{{\"engine\": \"gdas {}\", \"space\": \"{space}\", \"threads\": {threads}, \"batch\": {batch}, \"steps\": {steps}, \
          \"mean\": {mean:.5}, \"median\": {:.5}, \"fastest\": {:.5}, \"forward_w\": {:.5}, \"backward_w\": {:.5}, \
-         \"forward_a\": {:.5}, \"backward_a\": {:.5}, \"gflop\": {:.2}, \"gflop_per_s\": {:.1}, \"loss\": {:.4}}}",
+         \"forward_a\": {:.5}, \"backward_a\": {:.5}, \"gflop\": {:.2}, \"gflop_per_s\": {:.1}, \
+         \"peak_gflop_per_s\": {:.1}, \"saved_mb\": {:.1}, \"moved_gb\": {:.2}, \"loss\": {:.4}}}",
         cpu::simd_level(),
         sorted[steps / 2],
         sorted[0],
@@ -162,6 +171,9 @@ fn main() {
         parts[3],
         flops / 1e9,
         flops / 1e9 / mean,
+        peak::gflop_per_s(threads),
+        bench.saved as f64 / 1e6,
+        bench.moved / 1e9 / (steps + 2) as f64,
         losses[losses.len() - 1],
     );
 }

@@ -273,3 +273,19 @@ fn nan_and_infinity_in_any_input_reach_the_outputs() {
     let (_, d) = engine(&g, Mode::Train, &clean, &[f32::NAN; 8]);
     assert!(d.params.iter().all(|p| p.as_ref().unwrap().iter().any(|v| v.is_nan()) || p.as_ref().unwrap().len() == 16));
 }
+
+#[test]
+fn every_instruction_set_passes_the_same_tests() {
+    if std::env::var_os("GDAS_SIMD").is_some() {
+        return;
+    }
+    // A level that the processor lacks falls back to the best one, which then passes once more.
+    for level in ["portable", "avx2", "avx512", "neon"] {
+        let passed = std::process::Command::new(std::env::current_exe().unwrap())
+            .env("GDAS_SIMD", level)
+            .args(["convolution", "whole_networks", "nan_and_infinity"])
+            .output()
+            .unwrap();
+        assert!(passed.status.success(), "{level}:\n{}", String::from_utf8_lossy(&passed.stdout));
+    }
+}

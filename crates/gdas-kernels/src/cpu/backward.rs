@@ -128,13 +128,18 @@ pub(crate) fn backward(tape: &Tape, params: &[&[f32]], upstream: &[f32], wants: 
         .collect();
     let last = last_reader(plan, &stages);
     for (at, stage) in stages.iter().enumerate() {
-        for &h in stage.items.iter().filter(|&&h| needs.up[h]) {
-            grads[h] = Some(Buffer::new(batch * plan.image(plan.node_of(h))));
-        }
-        // The results of the stage's reductions, part by part.
+        // The results of the stage's reductions are made part by part, one per chunk of blocks.
         let blocks = batch.div_ceil(stage.block);
         let per_chunk = blocks.div_ceil(CHUNKS).max(1);
         let chunks = blocks.div_ceil(per_chunk);
+        let places = Places { per_chunk: per_chunk * stage.block, block: stage.block };
+        let mut brief = vec![false; grads.len()];
+        for &h in stage.items.iter().filter(|&&h| needs.up[h]) {
+            // What only this stage reads needs a block of images per task, which then never leaves the cache.
+            brief[h] = last[h] == at && h != 0;
+            let images = if brief[h] { chunks * stage.block } else { batch };
+            grads[h] = Some(Buffer::new(images * plan.image(plan.node_of(h))));
+        }
         let convs: Vec<ValueId> = stage
             .items
             .iter()
@@ -170,6 +175,8 @@ pub(crate) fn backward(tape: &Tape, params: &[&[f32]], upstream: &[f32], wants: 
                 needs: &needs,
                 values: Values::of_tape(tape),
                 grads: shared,
+                brief,
+                places,
                 slopes: &slopes,
                 weights: &weights,
                 upstream,
@@ -328,6 +335,20 @@ fn finish_weights(
     }
 }
 
+/// Where an image lies in a buffer that has one block of images per chunk.
+#[derive(Clone, Copy)]
+struct Places {
+    /// Images per chunk.
+    per_chunk: usize,
+    block: usize,
+}
+
+impl Places {
+    fn of(self, n: usize) -> usize {
+        n / self.per_chunk * self.block + n % self.block
+    }
+}
+
 /// What all tasks of a stage share.
 struct Pass<'a> {
     tape: &'a Tape,
@@ -336,6 +357,9 @@ struct Pass<'a> {
     needs: &'a Needs,
     values: Values<'a>,
     grads: Vec<Option<Shared>>,
+    /// Holders whose buffer has room for one block of images per chunk only.
+    brief: Vec<bool>,
+    places: Places,
     slopes: &'a [NormSlope],
     weights: &'a [Option<Buffer>],
     upstream: &'a [f32],
@@ -351,12 +375,14 @@ impl Pass<'_> {
     /// One image of a holder's gradient.
     fn grad(&self, holder: Holder, n: usize) -> &[f32] {
         let len = self.plan.image(self.plan.node_of(holder));
+        let n = if self.brief[holder] { self.places.of(n) } else { n };
         // SAFETY: as in `Values::image`: own images of this stage after writing, any of earlier stages.
         unsafe { self.grads[holder].as_ref().expect("a read gradient is stored").read(n * len, len) }
     }
 
     fn grad_mut(&self, holder: Holder, n: usize) -> &mut [f32] {
         let len = self.plan.image(self.plan.node_of(holder));
+        let n = if self.brief[holder] { self.places.of(n) } else { n };
         // SAFETY: image `n` belongs to one task, which holds no other reference to it while writing.
         unsafe { self.grads[holder].as_ref().expect("a written gradient is stored").slice(n * len, len) }
     }

@@ -98,6 +98,19 @@ pub struct Tape {
     norms: Vec<NormState>,
 }
 
+impl Tape {
+    /// Bytes of the saved activations.
+    pub fn bytes(&self) -> usize {
+        self.values.iter().flatten().map(|v| 4 * v.len()).sum()
+    }
+
+    /// Bytes that the forward pass and a backward pass with every gradient read from and write to arrays of the whole
+    /// batch: the least that has to pass through memory, if no array survives in a cache from one step to the next.
+    pub fn traffic(&self) -> [usize; 2] {
+        self.plan.traffic().map(|floats| 4 * self.batch * floats)
+    }
+}
+
 /// Runs the graph. `save` keeps what [`backward`] needs.
 ///
 /// # Panics

@@ -218,6 +218,40 @@ impl Plan {
         if holder < self.graph.nodes.len() { holder } else { self.norms[holder - self.graph.nodes.len()].node }
     }
 
+    /// Floats per image that the passes read from and write to arrays of the batch, each array once per step that
+    /// needs it: `[forward, backward with every gradient]`. Scratch that stays in a core's cache is not counted.
+    pub(crate) fn traffic(&self) -> [usize; 2] {
+        let (mut forward, mut backward) = (0, 0);
+        for id in 0..self.graph.nodes.len() {
+            if self.stored[id] {
+                forward += self.image(id);
+            }
+            if self.stored[id] || self.inline[id] {
+                forward +=
+                    (0..self.graph.nodes[id].inputs.len()).map(|s| self.image(self.input(id, s).base)).sum::<usize>();
+            }
+        }
+        for (holder, uses) in self.uses.iter().enumerate().filter(|(_, uses)| !uses.is_empty()) {
+            let node = self.node_of(holder);
+            for u in uses {
+                // The use's gradient and, behind a normalisation, its value; then the holder's value.
+                backward += match *u {
+                    Use::Node { node, .. } => {
+                        let source = self.source[node];
+                        self.image(node) * (1 + usize::from(source.norm.is_some()))
+                    }
+                    Use::Norm(_) => 0,
+                };
+                backward += self.image(node);
+            }
+            let own = holder >= self.graph.nodes.len() || self.source[holder].holder == holder;
+            backward += if own { self.image(node) } else { 0 };
+        }
+        // The sums of each normalisation: gradient and value.
+        backward += self.norms.iter().map(|n| 2 * self.image(n.base)).sum::<usize>();
+        [forward, backward]
+    }
+
     /// Whether the bias of a convolution only shifts the mean that a normalisation subtracts again.
     pub(crate) fn bias_cancels(&self, conv: ValueId) -> bool {
         matches!(self.uses[conv].as_slice(), [Use::Norm(n)] if self.norms[*n].of_batch)
