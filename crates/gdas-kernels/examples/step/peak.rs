@@ -8,7 +8,7 @@ const CHAINS: usize = 12;
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
 unsafe fn wide(rounds: usize) -> f32 {
-    use std::arch::x86_64::*;
+    use std::arch::x86_64::{_mm512_fmadd_ps, _mm512_reduce_add_ps, _mm512_set1_ps};
     let (a, b) = (_mm512_set1_ps(0.999), _mm512_set1_ps(0.001));
     let mut sums = [_mm512_set1_ps(0.5); CHAINS];
     for _ in 0..rounds {
@@ -20,7 +20,7 @@ unsafe fn wide(rounds: usize) -> f32 {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn narrow(rounds: usize) -> f32 {
-    use std::arch::x86_64::*;
+    use std::arch::x86_64::{_mm256_cvtss_f32, _mm256_fmadd_ps, _mm256_set1_ps};
     let (a, b) = (_mm256_set1_ps(0.999), _mm256_set1_ps(0.001));
     let mut sums = [_mm256_set1_ps(0.5); CHAINS];
     for _ in 0..rounds {
