@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod algorithms;
+pub mod auto;
 pub mod benchmark;
 pub mod config;
 pub mod cost;

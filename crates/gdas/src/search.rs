@@ -328,6 +328,19 @@ impl<'a> Searcher<'a> {
     }
 }
 
+/// How long a step takes here, by trying a few; for planning, never for results.
+pub(crate) fn seconds_per_step(config: &SearchConfig, dataset: &Dataset, device: &Device) -> Result<f64, Error> {
+    let mut searcher = Searcher::new(config, dataset, device)?;
+    let source = batches::Source::new(config, dataset, &batches::split(config, dataset)?);
+    let mut pair = Default::default();
+    crate::auto::measure(|step| {
+        source.fill(&mut pair, 0, step % source.steps());
+        searcher.weight_step(&pair.weights, Position::START, step, config.tau_max, config.learning_rate)?;
+        searcher.alpha_step(&pair.alpha, Position::START, step, config.tau_max)?;
+        Ok(())
+    })
+}
+
 fn per_second(since: Instant, steps: u64) -> f64 {
     steps as f64 / since.elapsed().as_secs_f64().max(1e-9)
 }

@@ -112,6 +112,17 @@ pub fn train(
     Ok(Outcome::Finished(Box::new(result)))
 }
 
+/// How long a step takes here, by trying a few; for planning, never for results.
+pub(crate) fn seconds_per_step(config: &TrainConfig, dataset: &Dataset, device: &Device) -> Result<f64, Error> {
+    let mut trainer = Trainer::new(config, dataset, device)?;
+    let source = Source::new(config, dataset);
+    let mut batch = Batch::default();
+    crate::auto::measure(|step| {
+        source.fill(&mut batch, 0, step % source.steps());
+        trainer.step(&batch, Position::START, step, source.steps(), config.learning_rate).map(|_| ())
+    })
+}
+
 /// Everything that learns.
 struct Trainer<'a> {
     config: &'a TrainConfig,
