@@ -18,7 +18,7 @@ use crate::exit::Usage;
     after_help = "Examples:
   gdas search                            search on the built-in handwritten digits, in a minute or two
   gdas search --data cifar10             search on CIFAR-10
-  gdas search --data photos/             search on your own images (photos/train/<class>/*.jpg)
+  gdas auto --data photos/               your own images: search, train, export (photos/train/<class>/*.jpg)
   gdas resume digits-1                   go on with an interrupted run
   gdas train digits-1                    train the network that a search found
   gdas runs list                         what has been run here
@@ -33,6 +33,7 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    Auto(commands::auto::AutoCommand),
     Search(Box<commands::search::Search>),
     Resume(commands::resume::Resume),
     Train(Box<commands::train::Train>),

@@ -1,5 +1,6 @@
 //! One file per subcommand, each with its flags and a `run`.
 
+pub(crate) mod auto;
 pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod cost;
@@ -22,6 +23,7 @@ use crate::cli::{Cli, Command};
 /// Does what the command line says.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
+        Command::Auto(command) => auto::run(&command),
         Command::Search(command) => search::run(&command),
         Command::Resume(command) => resume::run(&command),
         Command::Runs(command) => runs::run(command),

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
-use crate::commands::{search, train};
+use crate::commands::{auto, search, train};
 use crate::flags;
 use crate::output::note;
 use crate::signals;
@@ -35,6 +35,9 @@ pub(crate) struct Resume {
 pub(crate) fn run(command: &Resume) -> anyhow::Result<()> {
     let mut run = RunDir::open(command.runs.find(&command.run))?;
     let text = run.config()?;
+    if task_of(&text).as_deref() == Some("auto") {
+        return go_on_with_auto(&text, &mut run, command);
+    }
     let mut layers = vec![flags::of_run(run.path(), &text)?];
     if let Some(threads) = command.threads {
         layers.push(Layer::flags(&json!({ "threads": threads }))?);
@@ -60,6 +63,18 @@ pub(crate) fn run(command: &Resume) -> anyhow::Result<()> {
         Some(other) => bail!("{}: this gdas knows no task `{other}`", run.path().join("config.toml").display()),
         None => bail!("{} does not say its task (`task = \"search\"`)", run.path().join("config.toml").display()),
     }
+}
+
+fn go_on_with_auto(text: &str, run: &mut RunDir, command: &Resume) -> anyhow::Result<()> {
+    let mut config = auto::read(text, run.path())?;
+    if run.is_finished() {
+        note(format_args!("{} is finished already; this is its result", run.path().display()));
+        return auto::present(&read_result(run.path())?, run.path(), command.display);
+    }
+    config.threads = command.threads.unwrap_or(config.threads);
+    let interrupt = signals::install()?;
+    let dataset = search::open(&config.data, config.image_size, config.threads)?;
+    auto::carry_out(&config, &dataset, run, command.display, &interrupt)
 }
 
 fn read_result<T: DeserializeOwned>(run: &Path) -> anyhow::Result<T> {

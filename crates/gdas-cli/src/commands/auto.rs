@@ -1,0 +1,156 @@
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use gdas::auto::{AutoConfig, AutoResult, Outcome, auto};
+use gdas::config::Auto;
+use gdas::data::Dataset;
+use gdas::run::{Interrupt, RunDir};
+use gdas::space::Space;
+use gdas::{Device, cost};
+use serde_json::json;
+
+use crate::cli::{Display, RunsDir};
+use crate::commands::search;
+use crate::exit::{Preempted, Usage};
+use crate::flags;
+use crate::output::{self, percent, table};
+use crate::progress::Progress;
+use crate::signals;
+
+/// Images in, trained network out: search, train, test and export
+///
+/// The budget is turned into numbers of epochs by timing a few steps at the start of the search and of the training;
+/// they stand in the two runs' config.toml. Reading the images, tests and files come on top of it.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  gdas auto                                the built-in digits, in about three minutes
+  gdas auto --data photos/ --budget 2h     your own images
+  gdas auto --data photos.zip --image-size 64 --budget 30m --name photos
+  gdas resume photos                       go on after an interruption")]
+pub(crate) struct AutoCommand {
+    /// A known data set's name, or a path to images
+    #[arg(long, value_name = "NAME|PATH", default_value = "digits")]
+    data: String,
+    /// Bring images to this many pixels in height and width
+    #[arg(long, value_name = "PIXELS|auto", default_value = "auto")]
+    image_size: Auto<usize>,
+    /// Time for search and training together, as in 90s, 30m or 2h [default: 3m for digits, otherwise 1h]
+    #[arg(long, value_name = "TIME", value_parser = budget)]
+    budget: Option<Duration>,
+    /// Search space
+    #[arg(long, value_name = "NAME", default_value = "nas-bench-201")]
+    space: String,
+    /// Seed of all randomness
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Threads
+    #[arg(long, value_name = "N|auto", default_value = "auto")]
+    threads: Auto<usize>,
+    /// Name of the run [default: the data's name and a number]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    #[command(flatten)]
+    runs: RunsDir,
+    #[command(flatten)]
+    display: Display,
+}
+
+fn budget(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let unit = match unit {
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err("expected a number and a unit, as in 90s, 30m or 2h".to_string()),
+    };
+    let seconds = number.parse::<f64>().map_err(|_| format!("`{number}` is not a number"))? * unit;
+    if !(10.0..=30.0 * 86400.0).contains(&seconds) {
+        return Err("must be between 10 seconds and 30 days".to_string());
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+pub(crate) fn run(command: &AutoCommand) -> anyhow::Result<()> {
+    if Space::find(&command.space).is_none() {
+        let known: Vec<_> = gdas::space::spaces::all().iter().map(|space| space.name).collect();
+        let message = format!("there is no space `{}`; known: {}", command.space, known.join(", "));
+        return Err(Usage(message).into());
+    }
+    let interrupt = signals::install()?;
+    let dataset = search::open(&command.data, command.image_size, command.threads)?;
+    let usual = if command.data == "digits" { 180.0 } else { 3600.0 };
+    let config = AutoConfig {
+        task: "auto".to_string(),
+        data: flags::lasting(&command.data),
+        image_size: command.image_size,
+        space: command.space.clone(),
+        budget_seconds: command.budget.map_or(usual, |budget| budget.as_secs_f64()),
+        seed: command.seed,
+        threads: command.threads,
+    };
+    let mut run = command.runs.create(command.name.as_deref(), &dataset.name, &toml::to_string(&config)?)?;
+    carry_out(&config, &dataset, &mut run, command.display, &interrupt)
+}
+
+/// Does the whole, or what is left of it.
+pub(crate) fn carry_out(
+    config: &AutoConfig,
+    dataset: &Dataset,
+    run: &mut RunDir,
+    display: Display,
+    interrupt: &Interrupt,
+) -> anyhow::Result<()> {
+    let mut progress = Progress::new(display);
+    progress.remarks(dataset);
+    let outcome = auto(config, dataset, run, &mut progress, interrupt, &Device::flex())?;
+    drop(progress);
+    match outcome {
+        Outcome::Finished(result) => present(&result, run.path(), display),
+        Outcome::Interrupted => Err(Preempted(format!("gdas resume {}", run.path().display())).into()),
+    }
+}
+
+/// The configuration of an automatic run.
+pub(crate) fn read(text: &str, path: &Path) -> anyhow::Result<AutoConfig> {
+    toml::from_str(text).with_context(|| format!("{} is damaged", path.join("config.toml").display()))
+}
+
+/// Prints what came of it.
+pub(crate) fn present(result: &AutoResult, run: &Path, display: Display) -> anyhow::Result<()> {
+    if display.json {
+        let mut value = serde_json::to_value(result)?;
+        value["event"] = json!("result");
+        value["run"] = json!(run);
+        return output::json(&value);
+    }
+    let train = &result.train;
+    let mut rows = vec![("genotype", train.genotype.clone())];
+    if let Some(accuracy) = train.test_accuracy {
+        rows.push(("test accuracy", percent(accuracy)));
+    }
+    let size =
+        format!("{} parameters, {} multiply-adds", cost::readable(train.params), cost::readable(train.multiply_adds));
+    rows.push(("network", size));
+    for file in &result.exported {
+        rows.push(("exported", run.join(file).display().to_string()));
+    }
+    let rows: Vec<_> = rows.into_iter().map(|(key, value)| vec![key.to_string(), value]).collect();
+    output::line(table(&rows))?;
+    Ok(output::line(format_args!("\nnext: gdas predict {} IMAGES...", run.join("train").display()))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budgets() {
+        assert_eq!(budget("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(budget("1.5h"), Ok(Duration::from_secs(5400)));
+        for wrong in ["", "30", "5x", "1s", "-3m", "nanm", "1e9h"] {
+            assert!(budget(wrong).is_err(), "{wrong}");
+        }
+    }
+}
