@@ -52,6 +52,7 @@ pub(crate) enum Command {
     Reproduce(Box<commands::reproduce::Reproduce>),
     Report(commands::report::Report),
     Doctor(commands::doctor::Doctor),
+    Serve(commands::serve::Serve),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
 }

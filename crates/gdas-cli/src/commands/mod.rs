@@ -17,6 +17,7 @@ pub(crate) mod resume;
 pub(crate) mod runs;
 pub(crate) mod search;
 pub(crate) mod train;
+pub(crate) mod serve;
 
 use crate::cli::{Cli, Command};
 
@@ -38,6 +39,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Export(command) => export::run(&command),
         Command::Cost(command) => cost::run(&command),
         Command::Doctor(command) => doctor::run(&command),
+        Command::Serve(command) => serve::run(&command),
         Command::Completions(command) => completions::run(&command),
         Command::Man(command) => man::run(&command),
     }

@@ -42,14 +42,33 @@ pub fn page(runs: &[RunData], table: Option<&Table>) -> String {
             body.push_str("</details>\n");
         }
     }
+    document(&title, &body, None)
+}
+
+/// A page about one run that is fetched again whenever `events` says `changed`.
+pub fn live_run(run: &RunData, events: &str) -> String {
+    let title = format!("{}: {}", run.info.task, run.info.name);
+    let mut body = format!("<p><a href=\"/\">all runs</a></p>\n<h1>{}</h1>\n", escape(&title));
+    one_run(run, None, &mut body);
+    live(&title, &body, events)
+}
+
+/// Any page that is fetched again whenever `events` says `changed`.
+pub fn live(title: &str, body: &str, events: &str) -> String {
+    document(title, body, Some(events))
+}
+
+fn document(title: &str, body: &str, events: Option<&str>) -> String {
+    let connect = if events.is_some() { "; connect-src 'self'" } else { "" };
+    let events = events.map_or_else(String::new, |events| format!(" data-events=\"{}\"", escape(events)));
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
-         script-src 'unsafe-inline'; img-src data: blob:\">\n\
+         script-src 'unsafe-inline'; img-src data: blob:{connect}\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n<style>{}{}{STYLE}</style>\n</head>\n\
-         <body>\n<main>\n{body}</main>\n<footer>Written by gdas {}.</footer>\n<script>{SCRIPT}</script>\n</body>\n</html>\n",
-        escape(&title),
+         <body{events}>\n<main>\n{body}</main>\n<footer>Written by gdas {}.</footer>\n<script>{SCRIPT}</script>\n</body>\n</html>\n",
+        escape(title),
         chart::style(),
         svg::style(),
         env!("CARGO_PKG_VERSION"),

@@ -1,6 +1,6 @@
 "use strict";
 // Below each figure: links that save it as SVG or PNG. Everything else works without script.
-for (const figure of document.querySelectorAll("figure")) {
+function addLinks(figure) {
   const svg = figure.querySelector("svg");
   const name = figure.dataset.name;
   // Standing alone, a drawing needs the page's rules and a ground.
@@ -46,4 +46,21 @@ for (const figure of document.querySelectorAll("figure")) {
     links.append(link);
   }
   figure.append(links);
+}
+document.querySelectorAll("figure").forEach(addLinks);
+
+// A page of `gdas serve` follows its run: what is open stays open, what is being read stays in view.
+const events = document.body.dataset.events;
+if (events) {
+  const renew = async () => {
+    const answer = await fetch(location.href);
+    if (!answer.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const open = [...document.querySelectorAll("details")].map((d) => d.open);
+    page.querySelectorAll("details").forEach((d, i) => { d.open = open[i] ?? d.open; });
+    document.querySelector("main").replaceWith(document.adoptNode(page.querySelector("main")));
+    document.title = page.title;
+    document.querySelectorAll("figure").forEach(addLinks);
+  };
+  new EventSource(events).addEventListener("changed", renew);
 }

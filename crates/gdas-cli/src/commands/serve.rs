@@ -1,0 +1,64 @@
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use gdas::serve::{Options, Server};
+
+use crate::{output, signals};
+
+/// Show runs in the browser, live
+///
+/// Lists the runs, and follows those at work: curves that move, cells that change. It only reads. Other machines
+/// reach it only with --address, and then only with the token that it prints.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  gdas serve
+  gdas serve --runs /data/runs --port 8080
+  gdas serve --address 0.0.0.0 --token \"$TOKEN\"")]
+pub(crate) struct Serve {
+    /// Port to listen on; 0 takes any free one
+    #[arg(long, value_name = "N", default_value = "7007")]
+    port: u16,
+    /// Address to listen on
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    address: IpAddr,
+    /// What a browser must know [default: none on this machine alone, else made up and printed]
+    #[arg(long, value_name = "TEXT", value_parser = token)]
+    token: Option<String>,
+    /// Directory that holds all runs
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    runs: PathBuf,
+}
+
+/// A token travels in a cookie and an address, so only plain characters will do.
+fn token(text: &str) -> Result<String, String> {
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if plain && text.len() >= 8 {
+        Ok(text.to_owned())
+    } else {
+        Err("it needs at least eight letters, digits, - or _".to_owned())
+    }
+}
+
+pub(crate) fn run(command: &Serve) -> anyhow::Result<()> {
+    let token = match (&command.token, command.address.is_loopback()) {
+        (Some(token), _) => Some(token.clone()),
+        (None, true) => None,
+        (None, false) => Some(random_token()?),
+    };
+    let interrupt = signals::install().context("cannot listen for signals")?;
+    let options = Options { runs: command.runs.clone(), token: token.clone() };
+    let server = Server::bind(SocketAddr::new(command.address, command.port), options, &interrupt)?;
+    let query = token.map_or_else(String::new, |token| format!("?token={token}"));
+    output::line(format_args!("http://{}/{query}", server.address()))?;
+    output::note("Ctrl-C ends it");
+    Ok(server.run()?)
+}
+
+/// 128 bits of the operating system's randomness, as text.
+fn random_token() -> anyhow::Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
+    Ok(bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
+}
