@@ -56,7 +56,7 @@ fn leaves(graph: &Graph, batch: usize, seed: u64, dtype: DType) -> Leaves {
 type Gradients = Vec<Vec<f64>>;
 
 fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
-    tensor.to_data().convert::<f64>().to_vec().unwrap()
+    tensor.to_data().convert::<f64>().try_to_vec::<f64>().unwrap()
 }
 
 fn gradients(

@@ -16,8 +16,8 @@ pub(crate) mod reproduce;
 pub(crate) mod resume;
 pub(crate) mod runs;
 pub(crate) mod search;
-pub(crate) mod train;
 pub(crate) mod serve;
+pub(crate) mod train;
 
 use crate::cli::{Cli, Command};
 
