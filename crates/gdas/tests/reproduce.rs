@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use gdas::algorithms::table::TableAlgorithm;
 use gdas::benchmark::{Budget, Dataset, Table, genotype_of};
 use gdas::reproduce::{
-    Job, JobResult, Plan, ReproduceError, Shard, aggregate, csv, execute, markdown, rank_histogram, text, trajectories,
-    write_report,
+    Job, JobResult, Plan, ReproduceError, Shard, Trained, aggregate, csv, execute, markdown, rank_histogram, text,
+    trajectories, write_report,
 };
 use gdas::space::Genotype;
 
@@ -39,6 +39,10 @@ fn found() -> Genotype {
     genotype_of([3, 3, 3, 1, 3, 3])
 }
 
+fn trained(seconds: f64) -> Trained {
+    Trained { genotype: found(), seconds, images: "copies.tar.xz".to_owned() }
+}
+
 const NEVER: fn() -> bool = || false;
 
 fn results(folder: &Path, plan: &Plan) -> Vec<JobResult> {
@@ -50,7 +54,7 @@ fn parts_done_by_several_make_the_same_results_as_one() {
     let folder = tempfile::tempdir().unwrap();
     let table = table(folder.path());
     let plan = plan();
-    let search = |_: &Job, _: &Path| Ok(Some((found(), 12.5)));
+    let search = |_: &Job, _: &Path| Ok(Some(trained(12.5)));
     let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
     let progress = execute(&whole, &plan, Shard::default(), &table, &search, &NEVER).unwrap();
     assert_eq!((progress.done, progress.before, progress.left), (14, 0, 0));
@@ -71,7 +75,7 @@ fn a_stop_leaves_whole_results_only_and_the_rest_follows() {
     let plan = plan();
     let asked = AtomicUsize::new(0);
     let stop = || asked.fetch_add(1, Ordering::Relaxed) >= 5;
-    let search = |_: &Job, _: &Path| Ok(Some((found(), 1.0)));
+    let search = |_: &Job, _: &Path| Ok(Some(trained(1.0)));
     let first = execute(folder.path(), &plan, Shard::default(), &table, &search, &stop).unwrap();
     assert_eq!((first.done, first.left), (5, 9));
     assert_eq!(results(folder.path(), &plan).len(), 5);
@@ -131,7 +135,7 @@ fn the_rows_hold_means_deviations_ranks_and_labels() {
     let folder = tempfile::tempdir().unwrap();
     let table = table(folder.path());
     let plan = plan();
-    let search = |job: &Job, _: &Path| Ok(Some((found(), 10.0 + 2.0 * job.seed as f64)));
+    let search = |job: &Job, _: &Path| Ok(Some(trained(10.0 + 2.0 * job.seed as f64)));
     execute(folder.path(), &plan, Shard::default(), &table, &search, &NEVER).unwrap();
     let rows = aggregate(&results(folder.path(), &plan), &table).unwrap();
     assert_eq!(rows.iter().map(|row| row.searches).collect::<Vec<_>>(), [6, 6, 2]);
@@ -150,7 +154,7 @@ fn the_rows_hold_means_deviations_ranks_and_labels() {
         })
         .count();
     assert_eq!(gdas.ranks, [better + 1, better + 1]);
-    assert_eq!(gdas.notes, ["shortened: preset quick"]);
+    assert_eq!(gdas.notes, ["shortened: preset quick", "trained on the images of copies.tar.xz"]);
     assert!(rows[0].notes[0].contains("101.3 s"));
     // The mean of the best so far ends at the mean that the table shows.
     let last = rows[1].trajectory.last().unwrap().1;

@@ -6,9 +6,8 @@ use anyhow::Context;
 use clap::Args;
 use gdas::algorithms::table::{BUDGET_SECONDS, TableAlgorithm};
 use gdas::benchmark::{Budget, Dataset, Table};
-use gdas::reproduce::{self, Job, JobResult, Plan, Shard};
+use gdas::reproduce::{self, Job, JobResult, Plan, Shard, Trained};
 use gdas::run::{Event, RunInfo};
-use gdas::space::Genotype;
 
 use super::bench::parse;
 use crate::exit::{Preempted, Usage};
@@ -155,7 +154,7 @@ fn images(text: &str) -> Result<(Dataset, PathBuf), String> {
 
 /// Does a search that trains as a process of its own, so that its memory is gone when it ends: `gdas search`, or
 /// `gdas resume` where the run was begun before.
-fn train(job: &Job, run: &Path, images: &[(Dataset, PathBuf)]) -> Result<Option<(Genotype, f64)>, String> {
+fn train(job: &Job, run: &Path, images: &[(Dataset, PathBuf)]) -> Result<Option<Trained>, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut child = Command::new(program);
     if run.join("config.toml").is_file() {
@@ -178,7 +177,7 @@ fn train(job: &Job, run: &Path, images: &[(Dataset, PathBuf)]) -> Result<Option<
     let info = RunInfo::read(run).map_err(|error| error.to_string())?;
     let text = info.genotype.ok_or("the search came to no genotype")?;
     let genotype = text.parse().map_err(|error: gdas::space::GenotypeError| error.to_string())?;
-    Ok(Some((genotype, seconds(run)?)))
+    Ok(Some(Trained { genotype, seconds: seconds(run)?, images: info.data }))
 }
 
 /// How long the epochs of a run took, whenever it was stopped and resumed.

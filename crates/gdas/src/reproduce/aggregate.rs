@@ -113,6 +113,12 @@ fn row(group: &[&JobResult], table: &Table, ranking: &Ranking) -> Result<Row, Re
     if let Some(preset) = first.job.preset.as_deref().filter(|preset| *preset != "paper") {
         notes.push(format!("shortened: preset {preset}"));
     }
+    let mut images: Vec<&str> = group.iter().filter_map(|result| result.images.as_deref()).collect();
+    images.sort_unstable();
+    images.dedup();
+    if images.iter().any(|images| *images != first.job.dataset.name()) {
+        notes.push(format!("trained on the images of {}", images.join(", ")));
+    }
     Ok(Row {
         algorithm: first.job.algorithm.clone(),
         dataset: first.job.dataset,

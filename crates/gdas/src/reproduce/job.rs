@@ -24,6 +24,9 @@ pub struct JobResult {
     /// Whether that time is the nominal one, because the table has no times.
     #[serde(default)]
     pub nominal_seconds: bool,
+    /// The images that a search trained on, as its run names them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<String>,
     /// Trainings that the search looked at (0 for a search that trains itself).
     #[serde(default)]
     pub queries: usize,
@@ -73,9 +76,19 @@ pub struct Progress {
     pub left: usize,
 }
 
-/// A search that trains: does the job, in the run directory given, and tells the genotype and the time in seconds.
-/// `None` if it was stopped and can be resumed.
-pub type TrainingSearch<'a> = dyn Fn(&Job, &Path) -> Result<Option<(Genotype, f64)>, String> + Sync + 'a;
+/// What a search that trains came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trained {
+    /// The cell.
+    pub genotype: Genotype,
+    /// Time of the search in seconds.
+    pub seconds: f64,
+    /// The images it trained on, as the run names them.
+    pub images: String,
+}
+
+/// A search that trains: does the job, in the run directory given. `None` if it was stopped and can be resumed.
+pub type TrainingSearch<'a> = dyn Fn(&Job, &Path) -> Result<Option<Trained>, String> + Sync + 'a;
 
 /// Does those jobs of the part that have no result yet. Table algorithms run in parallel; searches that train run one
 /// after another, each with all cores, by way of `search`. `stop` is looked at before every job.
@@ -116,14 +129,16 @@ pub fn execute(
         let run = folder.join("runs").join(&job.id);
         let wrong = |reason: String| ReproduceError::Search { job: job.id.clone(), reason };
         let found = if stop() { None } else { search(job, &run).map_err(wrong)? };
-        let Some((genotype, seconds)) = found else {
+        let Some(Trained { genotype, seconds, images }) = found else {
             progress.left += 1;
             continue;
         };
         cell_of(&genotype).map_err(|error| wrong(error.to_string()))?;
         let job = job.clone();
         let genotype = genotype.to_string();
-        JobResult { job, genotype, seconds, nominal_seconds: false, queries: 0, trace: Vec::new() }.write(folder)?;
+        let images = Some(images);
+        JobResult { job, genotype, seconds, nominal_seconds: false, images, queries: 0, trace: Vec::new() }
+            .write(folder)?;
         progress.done += 1;
     }
     Ok(progress)
@@ -144,6 +159,7 @@ fn look_up(job: &Job, table: &Table) -> Result<JobResult, ReproduceError> {
         genotype: genotype_of(table.cell(outcome.best)?).to_string(),
         seconds: outcome.seconds,
         nominal_seconds: outcome.nominal_seconds,
+        images: None,
         queries: outcome.queries,
         trace: outcome.trace,
     })

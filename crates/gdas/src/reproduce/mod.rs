@@ -15,7 +15,7 @@ mod render;
 
 pub use aggregate::{COLUMNS, Row, Score, aggregate};
 pub use error::ReproduceError;
-pub use job::{JobResult, Progress, TrainingSearch, execute, look_up_all};
+pub use job::{JobResult, Progress, Trained, TrainingSearch, execute, look_up_all};
 pub use plan::{Job, Plan, Shard};
 pub use plots::{rank_histogram, trajectories};
 pub use published::{Figure, PUBLISHED, Published, published};

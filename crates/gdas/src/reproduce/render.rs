@@ -74,8 +74,8 @@ pub fn text(rows: &[Row]) -> String {
             let _ = writeln!(out, "  {:<22}{:<17}{paper}", COLUMNS[column].0, plus_minus(*score));
         }
         let nominal = if row.nominal_seconds { " (nominal)" } else { "" };
-        let _ =
-            writeln!(out, "  {:<22}{:.0} s{nominal}, {:.1} trainings", "a search takes", row.seconds.mean, row.queries);
+        let trainings = if row.queries > 0.0 { format!(", {:.1} trainings", row.queries) } else { String::new() };
+        let _ = writeln!(out, "  {:<22}{:.0} s{nominal}{trainings}", "a search takes", row.seconds.mean);
         if let Some(rank) = median(&row.ranks) {
             let _ = writeln!(out, "  {:<22}{rank} of {}", "median rank", row.ranked);
         }
