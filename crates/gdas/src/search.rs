@@ -234,13 +234,17 @@ impl<'a> Searcher<'a> {
         let outcome = self.supernet.run(&net, Mode::Train, image(batch, weights.device()), params, gates.clone());
         let (loss, metrics) = cross_entropy(&outcome.outputs[0], &batch.labels, 0.0);
         Error::finite(metrics.loss, "the held-out loss", at)?;
+        let redraws = draws.iter().map(|draw| draw.redraws).sum();
+        if at.epoch < self.config.alpha_warmup_epochs as u64 {
+            return Ok((metrics, redraws));
+        }
         let gates = gates.grad(&loss.backward()).unwrap_or_else(|| self.supernet.gates() * 0.0);
         let gates = self.supernet.gate_gradients(&draws, &gates);
         let gradients: Vec<Table> = draws.iter().zip(&gates).map(|(d, g)| sampler::alpha_gradient(d, g)).collect();
         Error::finite(gradients.iter().flatten().flatten().sum(), "the gradient of alpha", at)?;
         self.adam.step(&mut self.alpha, &gradients);
         self.supernet.weights.update_running(&net.graph, &outcome.stats, batch.len());
-        Ok((metrics, draws.iter().map(|draw| draw.redraws).sum()))
+        Ok((metrics, redraws))
     }
 
     /// The genotype that alpha stands for now.

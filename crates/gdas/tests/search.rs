@@ -135,6 +135,10 @@ fn the_architecture_step_leaves_the_weights_alone() {
     let (alpha, weights) = (searcher.alpha.clone(), searcher.supernet.weights.clone());
     searcher.alpha_step(&batches.batch(0, 0).alpha, Position::START, 0, 5.0).unwrap();
     assert_ne!(searcher.alpha, alpha);
+    let resting = SearchConfig { alpha_warmup_epochs: 1, ..config.clone() };
+    let mut resting = Searcher::new(&resting, &dataset, &Device::flex()).unwrap();
+    resting.alpha_step(&batches.batch(0, 0).alpha, Position::START, 0, 5.0).unwrap();
+    assert_eq!(resting.alpha, alpha);
     for i in 0..weights.values.len() {
         assert_eq!(searcher.supernet.weights.to_vec(i), weights.to_vec(i));
     }

@@ -85,6 +85,9 @@ pub(crate) struct SearchFlags {
     #[arg(long, value_name = "RULE", help_heading = "Weights (SGD)")]
     undrawn: Option<String>,
 
+    /// Let alpha rest for so many epochs at first, while the weights learn
+    #[arg(long, value_name = "N", help_heading = "Alpha (Adam)")]
+    alpha_warmup_epochs: Option<usize>,
     /// Learning rate of alpha
     #[arg(long, value_name = "RATE", help_heading = "Alpha (Adam)")]
     alpha_learning_rate: Option<f64>,

@@ -102,6 +102,9 @@ pub struct SearchConfig {
     /// What happens to the weights of operations not drawn.
     pub undrawn: Undrawn,
 
+    /// Alpha rests for so many epochs at first, while the weights learn. Without it, operations that need no training
+    /// have a head start, and short searches end in cells of nothing else.
+    pub alpha_warmup_epochs: usize,
     /// Learning rate of alpha (Adam).
     pub alpha_learning_rate: f64,
     /// Adam's two decay rates.
@@ -206,6 +209,7 @@ impl Config for SearchConfig {
         }
         within("weight_decay", self.weight_decay, 0.0, 1.0)?;
         within("clip_norm", self.clip_norm, 0.0, 1e9)?;
+        count("alpha_warmup_epochs", self.alpha_warmup_epochs, 0, self.epochs)?;
         positive("alpha_learning_rate", self.alpha_learning_rate, 100.0)?;
         below_one("alpha_betas", self.alpha_betas[0])?;
         below_one("alpha_betas", self.alpha_betas[1])?;
