@@ -18,7 +18,7 @@ pub(crate) struct Size {
     /// Cells per stage.
     pub(crate) cells: usize,
     /// Height and width of the images.
-    pub(crate) image_size: usize,
+    pub(crate) pixels: usize,
     /// Channels of the images.
     pub(crate) image_channels: usize,
     /// Number of classes.
@@ -29,14 +29,14 @@ impl Size {
     /// The published size of networks of this space on CIFAR-10.
     pub(crate) fn published(space: &Space) -> Self {
         let (channels, cells) = if space.skeleton == Skeleton::Residual { (16, 5) } else { (36, 6) };
-        Self { channels, cells, image_size: 32, image_channels: 3, classes: 10 }
+        Self { channels, cells, pixels: 32, image_channels: 3, classes: 10 }
     }
 }
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Self { channels, cells, image_size, classes, .. } = self;
-        write!(f, "C = {channels}, N = {cells}, {classes} classes, {image_size}x{image_size} pixels")
+        let Self { channels, cells, pixels, classes, .. } = self;
+        write!(f, "C = {channels}, N = {cells}, {classes} classes, {pixels}x{pixels} pixels")
     }
 }
 
@@ -65,7 +65,7 @@ impl NetworkFlags {
         Size {
             channels: self.channels.map_or(published.channels, usize::from),
             cells: self.cells.map_or(published.cells, usize::from),
-            image_size: self.image_size.into(),
+            pixels: self.image_size.into(),
             classes: self.classes as usize,
             ..published
         }
@@ -80,10 +80,10 @@ pub(crate) fn network_cost(space: &Space, genotype: &Genotype, size: Size) -> Co
 /// The network of this genotype as it is used after training.
 pub(crate) fn network(space: &Space, genotype: &Genotype, size: Size) -> Graph {
     let config = NetworkConfig {
-        image: Shape::new(size.image_size, size.image_size, size.image_channels),
+        image: Shape::new(size.pixels, size.pixels, size.image_channels),
         classes: size.classes,
         channels: size.channels,
-        stem: Stem::for_size(size.image_size),
+        stem: Stem::for_size(size.pixels),
         affine: true,
         track: true,
         auxiliary: false,

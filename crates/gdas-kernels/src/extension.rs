@@ -159,7 +159,7 @@ impl<C: CheckpointStrategy> GraphOps for Autodiff<Flex, C> {
             gates: part(gates),
             params: params.0.into_iter().map(part).collect(),
             masks: masks.into_primitive(),
-            running: running.0.into_iter().map(|tensor| tensor.into_primitive()).collect(),
+            running: running.0.into_iter().map(FloatTensor::<Self>::into_primitive).collect(),
         };
         // Burn's backward step has a fixed number of parents: take the next size and fill up.
         match parents.len() {
@@ -172,12 +172,14 @@ impl<C: CheckpointStrategy> GraphOps for Autodiff<Flex, C> {
     }
 }
 
+/// A tensor of the CPU under autodiff; the same type for every checkpointing strategy.
+type Tracked = FloatTensor<Autodiff<Flex>>;
+
 fn tracked<const N: usize, C: CheckpointStrategy>(
     mut parents: Vec<NodeGuard>,
     tensors: Tensors,
     call: &Call,
-) -> (FloatTensor<Autodiff<Flex, C>>, FloatTensor<Autodiff<Flex, C>>) {
-    type Tracked = FloatTensor<Autodiff<Flex>>;
+) -> (Tracked, Tracked) {
     while parents.len() < N {
         parents.push(Tracked::new(tensor(vec![0.0], [1])).node());
     }

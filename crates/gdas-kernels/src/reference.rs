@@ -72,15 +72,12 @@ impl State {
                 let x = x(0);
                 let channels = [1, 1, 1, shape.channels];
                 let tracked = self.inputs.running.get(*norm).cloned().flatten();
-                let (mean, variance) = match (self.mode, tracked) {
-                    (Mode::Eval, Some(running)) => {
-                        (running.clone().narrow(0, 0, 1).reshape(channels), running.narrow(0, 1, 1).reshape(channels))
-                    }
-                    _ => {
-                        let mean = mean_over_images(x.clone());
-                        let variance = mean_over_images((x.clone() - mean.clone()).powi_scalar(2));
-                        (mean, variance)
-                    }
+                let (mean, variance) = if let (Mode::Eval, Some(running)) = (self.mode, tracked) {
+                    (running.clone().narrow(0, 0, 1).reshape(channels), running.narrow(0, 1, 1).reshape(channels))
+                } else {
+                    let mean = mean_over_images(x.clone());
+                    let variance = mean_over_images((x.clone() - mean.clone()).powi_scalar(2));
+                    (mean, variance)
                 };
                 let row = [1, shape.channels];
                 let used = [mean.clone().reshape(row), variance.clone().reshape(row)];

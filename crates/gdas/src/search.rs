@@ -3,7 +3,7 @@
 //!
 //! Read [`search`] top to bottom; [`Searcher::weight_step`] and [`Searcher::alpha_step`] are the two
 //! halves of a step. Everything random is a function of (seed, purpose, step), so the state of a search is
-//! what [`state`] saves and nothing else.
+//! what `search/state.rs` saves and nothing else.
 
 mod batches;
 mod result;
@@ -17,7 +17,9 @@ use gdas_kernels::graph::Shape;
 
 use crate::Error;
 use crate::config::{EdgeOutput, SearchConfig, Undrawn};
-use crate::data::{Batch, BatchSource, Dataset, EvaluationBatches, Position, Prefetch, SearchSplit, Subset};
+use crate::data::{
+    Batch, BatchSource, Dataset, EvaluationBatches, Position, Prefetch, SearchBatch, SearchSplit, Subset,
+};
 use crate::loss::{Metrics, cross_entropy};
 use crate::network::{NetworkConfig, Stem};
 use crate::optim::{Adam, AdamConfig, Sgd, SgdConfig, cosine, tau};
@@ -336,7 +338,7 @@ impl<'a> Searcher<'a> {
 pub(crate) fn seconds_per_step(config: &SearchConfig, dataset: &Dataset, device: &Device) -> Result<f64, Error> {
     let mut searcher = Searcher::new(config, dataset, device)?;
     let source = batches::Source::new(config, dataset, &batches::split(config, dataset)?);
-    let mut pair = Default::default();
+    let mut pair = SearchBatch::default();
     crate::auto::measure(|step| {
         source.fill(&mut pair, 0, step % source.steps());
         searcher.weight_step(&pair.weights, Position::START, step, config.tau_max, config.learning_rate)?;

@@ -44,7 +44,7 @@ pub(crate) fn run(command: &CostCommand) -> anyhow::Result<()> {
     if command.json {
         return output::json(&json!({
             "genotype": genotype.to_string(), "channels": size.channels, "cells": size.cells,
-            "image_size": size.image_size, "classes": size.classes,
+            "image_size": size.pixels, "classes": size.classes,
             "total": total, "parts": parts, "training_memory": memory, "batch_size": command.batch_size,
         }));
     }

@@ -142,7 +142,7 @@ fn run_fetch(command: &Fetch) -> anyhow::Result<()> {
 
 /// A bar on a terminal, a line per file elsewhere.
 struct Bar {
-    bar: Option<ProgressBar>,
+    drawn: Option<ProgressBar>,
     quiet: bool,
     file: String,
 }
@@ -157,7 +157,7 @@ impl Bar {
             }
             bar
         });
-        Self { bar, quiet, file: String::new() }
+        Self { drawn: bar, quiet, file: String::new() }
     }
 
     fn show(&mut self, progress: data::fetch::Progress, interrupt: &Interrupt) -> ControlFlow<()> {
@@ -165,7 +165,7 @@ impl Bar {
         if new {
             self.file = progress.file.to_string();
         }
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = &self.drawn {
             if new {
                 bar.set_prefix(self.file.clone());
                 bar.reset();
@@ -179,7 +179,7 @@ impl Bar {
     }
 
     fn clear(&self) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = &self.drawn {
             bar.finish_and_clear();
         }
     }

@@ -82,7 +82,7 @@ fn describe(command: &Describe) -> anyhow::Result<()> {
             "parameter_free": genotype.parameter_free_share(),
             "channels": size.channels,
             "cells": size.cells,
-            "image_size": size.image_size,
+            "image_size": size.pixels,
             "classes": size.classes,
             "parameters": cost.params,
             "multiply_adds": cost.multiply_adds,

@@ -8,7 +8,7 @@ pub enum RunError {
     /// Reading or writing failed.
     #[error("cannot {action} {}: {source}{}", path.display(), hint(source))]
     Io {
-        /// What was being done, as in "cannot <action> FILE".
+        /// What was being done, as in "cannot `action` FILE".
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
