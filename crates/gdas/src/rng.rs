@@ -35,6 +35,8 @@ pub enum Stream {
     Algorithm = 12,
     /// Which seed's result a simulated benchmark query returns.
     Query = 13,
+    /// Order of the images on which shared weights are judged.
+    Judge = 14,
 }
 
 /// A sequence of random numbers keyed by (seed, stream, step).

@@ -265,7 +265,11 @@ impl<'a> Searcher<'a> {
         let Supernet { space, blocks, config, weights } = &self.supernet;
         let net = self.supernet.locate(crate::network::derive(space, blocks, config, genotype));
         let params: Vec<_> = net.params.iter().map(|&i| weights.values[i].clone()).collect();
-        let batches = EvaluationBatches::new(&dataset.statistics, subset, self.config.batch_size.max(100));
+        // Data sets often come sorted by class, and a batch of one class has useless statistics: mix them.
+        let mut indices = subset.indices.to_vec();
+        Rng::new(0, Stream::Judge, 0).shuffle(&mut indices);
+        let mixed = Subset { images: subset.images.clone(), indices: indices.into() };
+        let batches = EvaluationBatches::new(&dataset.statistics, &mixed, self.config.batch_size.max(100));
         let mut correct = 0.0;
         for step in 0..batches.steps() {
             if interrupt.is_requested() {
