@@ -33,6 +33,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// Lets a run go on with the images that it began with, told by their digests, and with no others.
+    pub(crate) fn same_data(began_with: &str, given: &str, name: &str) -> Result<(), Self> {
+        if began_with == given {
+            return Ok(());
+        }
+        Err(Self::Unsuitable(format!(
+            "the images of `{name}` are not those that this run began with; give it the same data, or begin a new run"
+        )))
+    }
+
     /// Lets a finite value pass.
     pub(crate) fn finite(value: f64, what: &'static str, at: Position) -> Result<(), Self> {
         if value.is_finite() { Ok(()) } else { Err(Self::NotFinite { what, epoch: at.epoch, step: at.step }) }

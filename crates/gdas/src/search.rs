@@ -105,7 +105,7 @@ pub fn search(
         }
         let stop = interrupt.is_requested();
         if stop || last_save.elapsed().as_secs_f64() >= config.checkpoint_seconds || progress.at.epoch == epochs {
-            let event = searcher.save(run, &progress, dataset, steps)?;
+            let event = searcher.save(run, &progress, steps)?;
             last_save = Instant::now();
             tell(run, event)?;
         }
@@ -142,6 +142,8 @@ pub struct Searcher<'a> {
     pub alpha: Vec<Table>,
     sgd: Sgd,
     adam: Adam,
+    /// Of the images, so that a resumed search is sure to go on with the same.
+    data_digest: String,
 }
 
 impl<'a> Searcher<'a> {
@@ -176,7 +178,7 @@ impl<'a> Searcher<'a> {
             weight_decay: config.alpha_weight_decay,
         };
         let adam = Adam::new(adam, &alpha);
-        Ok(Self { config, supernet, alpha, sgd, adam })
+        Ok(Self { config, supernet, alpha, sgd, adam, data_digest: dataset.digest() })
     }
 
     fn draw(&self, stream: Stream, step: u64, tau: f64) -> Result<Vec<Draw>, DrawError> {

@@ -139,6 +139,8 @@ struct Trainer<'a> {
     average: Option<Weights>,
     /// What was tested best.
     best: Option<Weights>,
+    /// Of the images, so that a resumed training is sure to go on with the same.
+    data_digest: String,
 }
 
 impl<'a> Trainer<'a> {
@@ -164,6 +166,7 @@ impl<'a> Trainer<'a> {
             weights,
             genotype,
             best: None,
+            data_digest: dataset.digest(),
         })
     }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::checkpoint::Position;
 use super::event::whole_lines;
 use super::storage::Storage;
-use super::{Checkpoint, Event, RunError, lock, read_events};
+use super::{Checkpoint, Event, Observer, RunError, lock, read_events};
 
 const CONFIG: &str = "config.toml";
 const EVENTS: &str = "events.jsonl";
@@ -70,6 +70,14 @@ pub struct Saved {
     pub bytes: u64,
     /// Time it took; for the log alone.
     pub seconds: f64,
+}
+
+impl Saved {
+    /// The event that tells of it.
+    pub fn event(self, epoch: usize, step: u64) -> Event {
+        let Self { generation, bytes, seconds } = self;
+        Event::Checkpoint { epoch, step, generation, bytes, seconds }
+    }
 }
 
 impl RunDir {
@@ -187,6 +195,17 @@ impl RunDir {
         let mut warnings = found.warnings();
         warnings.extend(self.cut_log(found.position.log_length)?);
         Ok(Some(Loaded { checkpoint: found.checkpoint, generation: found.position.generation, warnings }))
+    }
+
+    /// As [`load`](Self::load); what was found damaged is told to the observer and the log.
+    pub fn take_up(&mut self, observer: &mut dyn Observer) -> Result<Option<Checkpoint>, RunError> {
+        let Some(loaded) = self.load()? else { return Ok(None) };
+        for message in loaded.warnings {
+            let warning = Event::Warning { message };
+            observer.event(&warning);
+            self.log(&warning)?;
+        }
+        Ok(Some(loaded.checkpoint))
     }
 
     fn cut_log(&mut self, length: u64) -> Result<Option<String>, RunError> {

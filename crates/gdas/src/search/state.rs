@@ -81,7 +81,6 @@ impl Sums {
 struct Saved {
     epoch: u64,
     step: u64,
-    steps_per_epoch: u64,
     sums: Sums,
     best: Option<Best>,
     adam_steps: u64,
@@ -90,21 +89,14 @@ struct Saved {
 
 impl Searcher<'_> {
     /// Saves a checkpoint and returns the event that says so.
-    pub(super) fn save(
-        &self,
-        run: &mut RunDir,
-        progress: &Progress,
-        dataset: &Dataset,
-        steps_per_epoch: u64,
-    ) -> Result<Event, Error> {
+    pub(super) fn save(&self, run: &mut RunDir, progress: &Progress, steps_per_epoch: u64) -> Result<Event, Error> {
         let saved = Saved {
             epoch: progress.at.epoch,
             step: progress.at.step,
-            steps_per_epoch,
             sums: progress.sums.clone(),
             best: progress.best.clone(),
             adam_steps: self.adam.steps,
-            data_digest: dataset.digest(),
+            data_digest: self.data_digest.clone(),
         };
         let mut checkpoint = Checkpoint::new(&saved)?;
         self.supernet.weights.save(&mut checkpoint, "weights");
@@ -115,14 +107,7 @@ impl Searcher<'_> {
                 checkpoint.insert(format!("{name}/{i}"), Array::f64(&shape, table.concat()));
             }
         }
-        let written = run.save(&checkpoint)?;
-        Ok(Event::Checkpoint {
-            epoch: progress.at.epoch as usize,
-            step: progress.step(steps_per_epoch),
-            generation: written.generation,
-            bytes: written.bytes,
-            seconds: written.seconds,
-        })
+        Ok(run.save(&checkpoint)?.event(progress.at.epoch as usize, progress.step(steps_per_epoch)))
     }
 
     /// Takes up the newest checkpoint of the run, if it has one.
@@ -132,20 +117,9 @@ impl Searcher<'_> {
         observer: &mut dyn Observer,
         dataset: &Dataset,
     ) -> Result<Option<Progress>, Error> {
-        let Some(loaded) = run.load()? else { return Ok(None) };
-        for message in loaded.warnings {
-            let warning = Event::Warning { message };
-            observer.event(&warning);
-            run.log(&warning)?;
-        }
-        let mut checkpoint = loaded.checkpoint;
+        let Some(mut checkpoint) = run.take_up(observer)? else { return Ok(None) };
         let saved: Saved = checkpoint.state()?;
-        if saved.data_digest != dataset.digest() {
-            return Err(Error::Unsuitable(format!(
-                "the images of `{}` are not those that this run began with; give it the same data, or begin a new run",
-                dataset.name
-            )));
-        }
+        Error::same_data(&saved.data_digest, &self.data_digest, &dataset.name)?;
         self.supernet.weights.load(&mut checkpoint, "weights")?;
         self.sgd.load(&self.supernet.weights, &mut checkpoint)?;
         let mut read = |name: &str, tables: &mut Vec<Table>| -> Result<(), Error> {

@@ -131,7 +131,7 @@ impl Trainer<'_> {
             sums: progress.sums,
             rate: progress.rate,
             best: progress.best.clone(),
-            data_digest: dataset.digest(),
+            data_digest: self.data_digest.clone(),
             classes: dataset.classes.clone(),
             mean: dataset.statistics.mean.clone(),
             std: dataset.statistics.std.clone(),
@@ -144,14 +144,7 @@ impl Trainer<'_> {
                 weights.save(&mut checkpoint, prefix);
             }
         }
-        let written = run.save(&checkpoint)?;
-        Ok(Event::Checkpoint {
-            epoch: progress.at.epoch as usize,
-            step: progress.step(steps_per_epoch),
-            generation: written.generation,
-            bytes: written.bytes,
-            seconds: written.seconds,
-        })
+        Ok(run.save(&checkpoint)?.event(progress.at.epoch as usize, progress.step(steps_per_epoch)))
     }
 
     /// Takes up the newest checkpoint of the run, if it has one.
@@ -161,20 +154,9 @@ impl Trainer<'_> {
         observer: &mut dyn Observer,
         dataset: &Dataset,
     ) -> Result<Option<Progress>, Error> {
-        let Some(loaded) = run.load()? else { return Ok(None) };
-        for message in loaded.warnings {
-            let warning = Event::Warning { message };
-            observer.event(&warning);
-            run.log(&warning)?;
-        }
-        let mut checkpoint = loaded.checkpoint;
+        let Some(mut checkpoint) = run.take_up(observer)? else { return Ok(None) };
         let saved: Saved = checkpoint.state()?;
-        if saved.data_digest != dataset.digest() {
-            return Err(Error::Unsuitable(format!(
-                "the images of `{}` are not those that this run began with; give it the same data, or begin a new run",
-                dataset.name
-            )));
-        }
+        Error::same_data(&saved.data_digest, &self.data_digest, &dataset.name)?;
         self.weights.load(&mut checkpoint, "weights")?;
         self.sgd.load(&self.weights, &mut checkpoint)?;
         if let Some(average) = &mut self.average {
