@@ -103,11 +103,22 @@ impl Bar {
                     duration(left),
                 ));
             }
-            Event::Epoch { epoch, step, train_loss, held_out_accuracy, tau, steps_per_second, eta_seconds, .. } => {
+            Event::Epoch {
+                epoch,
+                step,
+                train_loss,
+                held_out_accuracy,
+                tau,
+                alpha_rests,
+                steps_per_second,
+                eta_seconds,
+                ..
+            } => {
                 self.line.set_prefix(format!("epoch {}/{}", epoch + 1, self.epochs));
                 self.line.set_position(*step);
+                let rests = if *alpha_rests { ", alpha rests" } else { "" };
                 self.line.set_message(format!(
-                    "loss {train_loss:.3}, held-out {:.1} %, tau {tau:.2}, {steps_per_second:.1} steps/s, {} left",
+                    "loss {train_loss:.3}, held-out {:.1} %, tau {tau:.2}{rests}, {steps_per_second:.1} steps/s, {} left",
                     held_out_accuracy * 100.0,
                     duration(*eta_seconds),
                 ));
@@ -121,7 +132,11 @@ impl Bar {
                     duration(*eta_seconds)
                 ));
             }
-            Event::Warning { message } => self.line.println(format!("warning: {message}")),
+            Event::Warning { .. } | Event::EarlyStop { .. } => {
+                if let Some(text) = describe(event) {
+                    self.line.println(text);
+                }
+            }
             Event::Finished { .. } | Event::Interrupted { .. } => self.line.finish_and_clear(),
             _ => {}
         }
@@ -154,15 +169,17 @@ fn describe(event: &Event) -> Option<String> {
             held_out_loss,
             held_out_accuracy,
             tau,
+            alpha_rests,
             steps_per_second,
             eta_seconds,
             ..
         } => format!(
             "epoch {:>w$}/{epochs}  loss {train_loss:.3}  accuracy {:.1} %  held-out loss {held_out_loss:.3}  \
-             accuracy {:.1} %  tau {tau:.2}  {steps_per_second:.1} steps/s  {} left",
+             accuracy {:.1} %  tau {tau:.2}  {}{steps_per_second:.1} steps/s  {} left",
             epoch + 1,
             train_accuracy * 100.0,
             held_out_accuracy * 100.0,
+            if *alpha_rests { "alpha rests  " } else { "" },
             duration(*eta_seconds),
             w = epochs.to_string().len(),
         ),
@@ -186,6 +203,7 @@ fn describe(event: &Event) -> Option<String> {
                 w = epochs.to_string().len(),
             )
         }
+        Event::EarlyStop { epoch, reason, .. } => format!("ended after epoch {}: {reason}", epoch + 1),
         Event::Warning { message } => format!("warning: {message}"),
         _ => return None,
     };

@@ -64,6 +64,8 @@ pub struct NodePlan {
     pub terms: Vec<Term>,
     /// Gates added as constants (their value is zero, their gradient is not).
     pub constant: Vec<usize>,
+    /// Whether a skip connection into it can be dropped per image: each has a row of the masks then.
+    pub drop_skips: bool,
 }
 
 /// A cell ready to be lowered: one entry per inner node.
@@ -71,7 +73,8 @@ pub type CellPlan = Vec<NodePlan>;
 
 fn cell_plan(genotype: &CellGenotype) -> CellPlan {
     let term = |c: &crate::space::Choice| Term { operation: c.operation, input: c.input, gate: None };
-    genotype.nodes.iter().map(|node| NodePlan { terms: node.iter().map(term).collect(), constant: vec![] }).collect()
+    let node = |node: &Vec<_>| NodePlan { terms: node.iter().map(term).collect(), ..NodePlan::default() };
+    genotype.nodes.iter().map(node).collect()
 }
 
 /// The network of a genotype on the given stages.
@@ -258,7 +261,7 @@ impl Builder<'_> {
                 let name = format!("{name}.edge.{to}.{}.{}", term.input, term.operation.name);
                 let x = states[term.input];
                 let y = self.operation(x, &name, term.operation, stride);
-                let droppable = self.config.drop_path && y != x;
+                let droppable = if y == x { node.drop_skips } else { self.config.drop_path };
                 values.push(if droppable { self.graph.scale_images(y) } else { y });
                 sum.gates.push(term.gate);
             }

@@ -37,6 +37,8 @@ pub enum Stream {
     Query = 13,
     /// Order of the images on which shared weights are judged.
     Judge = 14,
+    /// Which images a skip connection is dropped for, in a search.
+    SkipDropout = 15,
 }
 
 /// A sequence of random numbers keyed by (seed, stream, step).

@@ -6,6 +6,7 @@
 //! what `search/state.rs` saves and nothing else.
 
 mod batches;
+mod collapse;
 mod events;
 mod result;
 mod state;
@@ -73,7 +74,7 @@ pub fn search(
     let mut epoch_clock = (Instant::now(), progress.at.step);
     let mut log_clock = (Instant::now(), progress.step(steps));
     let mut prefetch = Prefetch::start(source, progress.at, epochs)?;
-    while progress.at.epoch < epochs {
+    while progress.at.epoch < epochs && progress.watch.stopped.is_none() {
         let epoch = progress.at.epoch;
         let tau = tau(config.tau_max, config.tau_min, epoch as usize, config.epochs);
         let rate = cosine(
@@ -102,9 +103,13 @@ pub fn search(
             epoch_clock = (Instant::now(), 0);
             let event = searcher.end_epoch(&mut progress, epoch, steps, tau, rate, speed);
             tell(run, event)?;
+            if let Some(event) = searcher.early_stop(&mut progress, epoch, done) {
+                tell(run, event)?;
+            }
         }
         let stop = interrupt.is_requested();
-        if stop || last_save.elapsed().as_secs_f64() >= config.checkpoint_seconds || progress.at.epoch == epochs {
+        let last = progress.at.epoch == epochs || progress.watch.stopped.is_some();
+        if stop || last || last_save.elapsed().as_secs_f64() >= config.checkpoint_seconds {
             let event = searcher.save(run, &progress, steps)?;
             last_save = Instant::now();
             tell(run, event)?;
@@ -117,7 +122,7 @@ pub fn search(
     drop(prefetch);
 
     // The reported genotype is the last epoch's; it is judged with the shared weights on the held-out half.
-    let genotype = searcher.genotype();
+    let genotype = progress.watch.reported(searcher.genotype());
     let Some(accuracy) = searcher.evaluate(&genotype, dataset, &split.alpha, interrupt) else {
         let step = progress.step(steps);
         tell(run, Event::Interrupted { step })?;
@@ -168,7 +173,8 @@ impl<'a> Searcher<'a> {
             let mut row = || (0..cell.width()).map(|_| config.alpha_init_std * rng.normal()).collect::<Vec<f64>>();
             alpha.push(cell.edges().iter().map(|_| row()).collect());
         }
-        let supernet = Supernet::new(space, config.cells, network, config.seed, device);
+        let mut supernet = Supernet::new(space, config.cells, network, config.seed, device);
+        supernet.drop_skips = config.skip_dropout > 0.0;
         let sgd = SgdConfig { momentum: config.momentum, nesterov: config.nesterov, weight_decay: config.weight_decay };
         let sgd = Sgd::new(sgd, supernet.weights.values.len());
         let adam = AdamConfig {
@@ -201,8 +207,9 @@ impl<'a> Searcher<'a> {
         let net = self.supernet.sub_network(&picks, EdgeOutput::PickedGate);
         let weights = &self.supernet.weights;
         let leaves: Vec<_> = net.params.iter().map(|&i| weights.values[i].clone().autodiff().require_grad()).collect();
-        let outcome =
-            self.supernet.run(&net, Mode::Train, image(batch, weights.device()), leaves.clone(), self.supernet.gates());
+        let (images, gates) = (image(batch, weights.device()), self.supernet.gates());
+        let masks = self.skip_masks(&net, at, step, 0, batch.len());
+        let outcome = self.supernet.run_masked(&net, Mode::Train, images, leaves.clone(), gates, masks);
         let (loss, metrics) = cross_entropy(&outcome.outputs[0], &batch.labels, 0.0);
         Error::finite(metrics.loss, "the training loss", at)?;
         let gradients = loss.backward();
@@ -234,7 +241,9 @@ impl<'a> Searcher<'a> {
         let weights = &self.supernet.weights;
         let params = net.params.iter().map(|&i| weights.values[i].clone()).collect();
         let gates = self.supernet.gates().autodiff().require_grad();
-        let outcome = self.supernet.run(&net, Mode::Train, image(batch, weights.device()), params, gates.clone());
+        let images = image(batch, weights.device());
+        let masks = self.skip_masks(&net, at, step, 1, batch.len());
+        let outcome = self.supernet.run_masked(&net, Mode::Train, images, params, gates.clone(), masks);
         let (loss, metrics) = cross_entropy(&outcome.outputs[0], &batch.labels, 0.0);
         Error::finite(metrics.loss, "the held-out loss", at)?;
         let redraws = draws.iter().map(|draw| draw.redraws).sum();
@@ -250,11 +259,6 @@ impl<'a> Searcher<'a> {
         Ok((metrics, redraws))
     }
 
-    /// The genotype that alpha stands for now.
-    pub fn genotype(&self) -> Genotype {
-        Genotype::from_alpha(&self.supernet.space, &self.alpha)
-    }
-
     /// Accuracy of a genotype with the shared weights. Normalisation uses the batch's statistics, since running ones
     /// mix those of every draw. `None` if interrupted.
     pub fn evaluate(
@@ -264,7 +268,7 @@ impl<'a> Searcher<'a> {
         subset: &Subset,
         interrupt: &Interrupt,
     ) -> Option<f64> {
-        let Supernet { space, blocks, config, weights } = &self.supernet;
+        let Supernet { space, blocks, config, weights, .. } = &self.supernet;
         let net = self.supernet.locate(crate::network::derive(space, blocks, config, genotype));
         let params: Vec<_> = net.params.iter().map(|&i| weights.values[i].clone()).collect();
         // Data sets often come sorted by class, and a batch of one class has useless statistics: mix them.

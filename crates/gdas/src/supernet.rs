@@ -21,6 +21,8 @@ pub struct Supernet {
     pub blocks: Vec<Block>,
     /// Everything but the cells.
     pub config: NetworkConfig,
+    /// Whether drawn skip connections can be dropped per image (see [`Supernet::run_masked`]).
+    pub drop_skips: bool,
     /// Every candidate's weights.
     pub weights: Weights,
 }
@@ -38,7 +40,7 @@ impl Supernet {
     /// A supernet with fresh weights. `cells` is N.
     pub fn new(space: Space, cells: usize, config: NetworkConfig, seed: u64, device: &Device) -> Self {
         let blocks = space.supernet_blocks(cells);
-        let mut supernet = Self { space, blocks, config, weights: Weights::new(seed, device) };
+        let mut supernet = Self { space, blocks, config, drop_skips: false, weights: Weights::new(seed, device) };
         // One pass per candidate declares all weights, in an order that depends on nothing but the space.
         let widest = supernet.space.cells.iter().map(CellSpace::width).max().unwrap_or(0);
         for k in 0..widest {
@@ -73,7 +75,8 @@ impl Supernet {
             .iter()
             .zip(picks)
             .map(|(cell, picks)| {
-                let plan = drawn_plan(cell, picks, form, first_gate);
+                let mut plan = drawn_plan(cell, picks, form, first_gate);
+                plan.iter_mut().for_each(|node| node.drop_skips = self.drop_skips);
                 first_gate += 2 * picks.len();
                 plan
             })
@@ -113,8 +116,22 @@ impl Supernet {
         params: Vec<Tensor<1>>,
         gates: Tensor<1>,
     ) -> Outcome {
+        self.run_masked(net, mode, image, params, gates, None)
+    }
+
+    /// As [`run`](Self::run), where skip connections can be dropped: `masks` has a factor per such connection and
+    /// image, `[graph.masks, batch]`.
+    pub fn run_masked(
+        &self,
+        net: &SubNetwork,
+        mode: Mode,
+        image: Tensor<4>,
+        params: Vec<Tensor<1>>,
+        gates: Tensor<1>,
+        masks: Option<Tensor<2>>,
+    ) -> Outcome {
         let running = if mode == Mode::Eval { self.weights.running_of(&net.graph) } else { vec![] };
-        let inputs = Inputs { image, params, gates: Some(gates), masks: None, running };
+        let inputs = Inputs { image, params, gates: Some(gates), masks, running };
         gdas_kernels::run(&net.graph, mode, inputs)
     }
 }

@@ -42,7 +42,9 @@ fn a_search_finishes_and_leaves_its_files() {
 #[test]
 fn resume_is_exact_from_every_step() {
     let folder = tempfile::tempdir().unwrap();
-    for extra in ["", "track_running_stats = true\nundrawn = \"decay\"\nedge_output = \"picked-gate\""] {
+    let published = "track_running_stats = true\nundrawn = \"decay\"\nedge_output = \"picked-gate\"";
+    let against_collapse = "skip_dropout = 0.5\nmax_skips = 1\nalpha_warmup_epochs = 1\nalpha_learning_rate = 0.1";
+    for extra in ["", published, against_collapse] {
         let config = config(extra);
         let mut run = RunDir::create(folder.path().join(format!("whole{}", extra.len())), "").unwrap();
         let whole = finish(&config, &mut run);
@@ -192,4 +194,84 @@ fn the_order_of_the_images_does_not_spoil_the_judgement() {
     let outcome = search(&config, &dataset, &mut run, &mut Silent, &Interrupt::default(), &Device::flex()).unwrap();
     let Outcome::Finished(result) = outcome else { panic!("nobody interrupted") };
     assert!(result.held_out_accuracy > 0.5, "{}", result.held_out_accuracy);
+}
+
+/// The smallest alphas at the start decide the first cell: with a limit of one, any skip connection ends the search, and
+/// the same whether it is interrupted at every step or not.
+#[test]
+fn an_early_stop_ends_the_search_and_resumes_exactly() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, rule, reason) in [
+        ("skips", "early_stop = \"skips\"\nearly_stop_limit = 1\nalpha_learning_rate = 0.5", "skip connections"),
+        ("free", "early_stop = \"parameter-free\"\nearly_stop_limit = 1", "without parameters"),
+        ("stable", "early_stop = \"stable\"\nalpha_learning_rate = 1e-9", "are the same on every edge"),
+    ] {
+        let config = config(&format!("{rule}\nepochs = 8\nearly_stop_patience = 2\nalpha_warmup_epochs = 1"));
+        let mut run = RunDir::create(folder.path().join(name), "").unwrap();
+        let whole = finish(&config, &mut run);
+        let why = whole.early_stop.clone().unwrap_or_else(|| panic!("{name}: it went on to the end"));
+        assert!(why.contains(reason) && why.contains("2 epochs running"), "{why}");
+        let events = gdas::run::read_events(&run.path().join("events.jsonl")).unwrap();
+        let rests: Vec<bool> = events
+            .iter()
+            .filter_map(|e| if let Event::Epoch { alpha_rests, .. } = e { Some(*alpha_rests) } else { None })
+            .collect();
+        assert!(rests.len() >= 3 && rests.len() < 8, "{name} took {} epochs", rests.len());
+        assert!(rests[0] && rests[1..].iter().all(|&rests| !rests));
+        assert!(events.iter().any(|e| matches!(e, Event::EarlyStop { .. })));
+        if whole.genotype != last_genotype(&events) {
+            let skips = whole.cells.cells[0].count(|c| c.operation.name == "skip_connect");
+            assert_eq!((name, skips), ("skips", 0), "another cell than the last epoch's must be within the limit");
+        }
+
+        let path = folder.path().join(format!("{name}-parts"));
+        let mut run = RunDir::create(&path, "").unwrap();
+        let parts = loop {
+            let interrupt = Interrupt::default();
+            let wish = interrupt.clone();
+            let mut observer = move |event: &Event| {
+                if matches!(event, Event::Step { .. } | Event::EarlyStop { .. }) {
+                    wish.request();
+                }
+            };
+            match search(&config, &digits(), &mut run, &mut observer, &interrupt, &Device::flex()).unwrap() {
+                Outcome::Finished(result) => break *result,
+                Outcome::Interrupted { .. } => drop(run),
+            }
+            run = RunDir::open(&path).unwrap();
+        };
+        assert_eq!(parts, whole, "{name}");
+    }
+}
+
+fn last_genotype(events: &[Event]) -> String {
+    let of = |e: &Event| if let Event::Epoch { genotype, .. } = e { Some(genotype.clone()) } else { None };
+    events.iter().rev().find_map(of).unwrap()
+}
+
+/// A dropped skip connection gives nothing, a kept one more; the rest of the network is as it was.
+#[test]
+fn skip_dropout_touches_skip_connections_alone() {
+    let plain = config("");
+    let dropping = config("skip_dropout = 0.9");
+    let dataset = digits();
+    let split = SearchSplit::new(&dataset, data::SplitRule::Halves, 0).unwrap();
+    let batches = SearchBatches::new(&dataset, &split, &data::BatchOptions::for_dataset(&dataset, 8), 0);
+    let (mut differ, mut same) = (0, 0);
+    for step in 0..12 {
+        let of = |config: &SearchConfig| {
+            let mut searcher = Searcher::new(config, &dataset, &Device::flex()).unwrap();
+            let at = Position { epoch: 0, step };
+            searcher.weight_step(&batches.batch(0, step).weights, at, step, 10.0, 0.1).unwrap()
+        };
+        let ((a, draws), (b, _)) = (of(&plain), of(&dropping));
+        // With a skip connection drawn somewhere it is all but certain that one of 3 cells x 8 images lost it.
+        if draws[0].picks.contains(&1) {
+            differ += usize::from(a.loss != b.loss);
+        } else {
+            assert_eq!(a.loss, b.loss);
+            same += 1;
+        }
+    }
+    assert!(differ > 0 && same > 0, "{differ} {same}");
 }

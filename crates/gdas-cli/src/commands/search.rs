@@ -128,6 +128,9 @@ pub(crate) fn present(result: &SearchResult, run: &Path, display: Display) -> an
         rows.push(("at published size", network));
     }
     rows.push(("parameter-free edges", percent(result.parameter_free)));
+    if let Some(reason) = &result.early_stop {
+        rows.push(("ended early", reason.clone()));
+    }
     rows.push(("digest", result.digest.clone()));
     let rows: Vec<_> = rows.into_iter().map(|(key, value)| vec![key.to_string(), value]).collect();
     output::line(table(&rows))?;

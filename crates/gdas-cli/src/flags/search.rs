@@ -110,6 +110,22 @@ pub(crate) struct SearchFlags {
     #[arg(long, value_name = "TAU", help_heading = "Alpha (Adam)")]
     tau_min: Option<f64>,
 
+    /// End early: off, skips, parameter-free (too many of them in the normal cell) or stable (the best operations rest)
+    #[arg(long, value_name = "RULE", help_heading = "Against collapse")]
+    early_stop: Option<String>,
+    /// So many such operations are too many
+    #[arg(long, value_name = "N", help_heading = "Against collapse")]
+    early_stop_limit: Option<usize>,
+    /// For so many epochs running the rule must hold
+    #[arg(long, value_name = "N", help_heading = "Against collapse")]
+    early_stop_patience: Option<usize>,
+    /// Share of images for which a skip connection gives nothing, at first; falls exponentially
+    #[arg(long, value_name = "SHARE", help_heading = "Against collapse")]
+    skip_dropout: Option<f64>,
+    /// Most skip connections in the normal cell of the genotype
+    #[arg(long, value_name = "N|auto", help_heading = "Against collapse")]
+    max_skips: Option<Auto<usize>>,
+
     /// Threads; the result does not depend on it
     #[arg(long, value_name = "N|auto", help_heading = "Machine")]
     threads: Option<Auto<usize>>,

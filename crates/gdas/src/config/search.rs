@@ -31,6 +31,22 @@ pub enum Undrawn {
     Decay,
 }
 
+/// When a search ends before its last epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EarlyStop {
+    /// Never, as published.
+    Off,
+    /// The first (normal) cell has at least `early_stop_limit` skip connections (DARTS+, criterion 1).
+    Skips,
+    /// It has at least so many operations without parameters: skip connections, pools, and `none` where a cell may
+    /// hold it.
+    ParameterFree,
+    /// On every edge the best operation with parameters is the one of the epoch before (after DARTS+, criterion 2,
+    /// which wants the order of all of them to rest).
+    Stable,
+}
+
 /// Which images the weights learn from and which alpha learns from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -119,6 +135,18 @@ pub struct SearchConfig {
     pub tau_max: f64,
     /// Temperature in the last epoch.
     pub tau_min: f64,
+
+    /// When the search ends before its last epoch.
+    pub early_stop: EarlyStop,
+    /// So many operations are too many, for the rules that count.
+    pub early_stop_limit: usize,
+    /// For so many epochs running the rule must hold; those in which alpha rests do not count.
+    pub early_stop_patience: usize,
+    /// Share of the images for which a drawn skip connection gives nothing, in the first epoch; falls to a twentieth
+    /// of that along an exponential (P-DARTS).
+    pub skip_dropout: f64,
+    /// The first (normal) cell of the genotype has at most so many skip connections (P-DARTS: 2); `auto`: any number.
+    pub max_skips: Auto<usize>,
 
     /// Threads; `auto`: one per core. Results do not depend on it.
     pub threads: Auto<usize>,
@@ -218,6 +246,10 @@ impl Config for SearchConfig {
         within("alpha_init_std", self.alpha_init_std, 0.0, 10.0)?;
         positive("tau_max", self.tau_max, 1e6)?;
         positive("tau_min", self.tau_min, self.tau_max)?;
+        count("early_stop_limit", self.early_stop_limit, 1, 1000)?;
+        count("early_stop_patience", self.early_stop_patience, 1, 1_000_000)?;
+        within("skip_dropout", self.skip_dropout, 0.0, 0.95)?;
+        auto("max_skips", self.max_skips, 0, 1000)?;
         auto("threads", self.threads, 1, 1024)?;
         within("checkpoint_seconds", self.checkpoint_seconds, 0.0, 1e9)?;
         count("log_interval", self.log_interval, 0, 1_000_000_000)

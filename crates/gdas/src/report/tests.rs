@@ -62,6 +62,7 @@ fn search_run(at: &Path, space: &str, epochs: usize, finished: bool) -> RunData 
             held_out_accuracy: 0.1 + 0.7 * time,
             tau: 10.0 - 9.9 * time,
             learning_rate: 0.025 * (1.0 - time),
+            alpha_rests: false,
             alphas: tables.iter().enumerate().map(table).collect(),
             genotype: last.clone(),
             parameter_free: genotype.parameter_free_share(),

@@ -97,6 +97,9 @@ pub enum Event {
         tau: f64,
         /// Learning rate of its last step.
         learning_rate: f64,
+        /// Whether alpha rested in this epoch, while the weights learned.
+        #[serde(default)]
+        alpha_rests: bool,
         /// Alpha at its end.
         alphas: Vec<AlphaTable>,
         /// The cell that alpha stands for at its end.
@@ -136,6 +139,15 @@ pub enum Event {
         steps_per_second: f64,
         /// Time left at this speed.
         eta_seconds: f64,
+    },
+    /// The search ends before its last epoch.
+    EarlyStop {
+        /// The epoch after which it ends.
+        epoch: usize,
+        /// Steps done in the whole run.
+        step: u64,
+        /// Which rule held, and which cell is reported.
+        reason: String,
     },
     /// A checkpoint is durable.
     Checkpoint {

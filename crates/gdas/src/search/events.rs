@@ -37,6 +37,7 @@ impl Searcher<'_> {
             held_out_accuracy: means.held_out_accuracy,
             tau,
             learning_rate: rate,
+            alpha_rests: epoch < self.config.alpha_warmup_epochs as u64,
             alphas: self.alpha_tables(),
             genotype: genotype.to_string(),
             parameter_free: genotype.parameter_free_share(),

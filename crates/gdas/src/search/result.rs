@@ -24,7 +24,8 @@ pub struct SearchResult {
     pub seed: u64,
     /// Epochs.
     pub epochs: usize,
-    /// The genotype of the last epoch, in text form.
+    /// The genotype of the last epoch, in text form; after an early stop for too many operations without parameters
+    /// that of the last epoch before.
     pub genotype: String,
     /// The same, structured.
     pub cells: Genotype,
@@ -42,6 +43,9 @@ pub struct SearchResult {
     pub multiply_adds: u64,
     /// Share of the cells' edges without weights.
     pub parameter_free: f64,
+    /// Why the search ended before its last epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stop: Option<String>,
     /// The logits at the end, `[table][edge][operation]`.
     pub alphas: Vec<Vec<Vec<f64>>>,
     /// What the weights of undrawn operations did (`skip` or `decay`).
@@ -88,6 +92,7 @@ impl SearchResult {
             params: cost.params,
             multiply_adds: cost.multiply_adds,
             parameter_free: genotype.parameter_free_share(),
+            early_stop: progress.watch.stopped.clone(),
             alphas: searcher.alpha.clone(),
             undrawn: undrawn.to_owned(),
             digest: hasher.finalize().to_hex().to_string(),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Searcher;
+use super::collapse::Watch;
 use crate::Error;
 use crate::data::{Dataset, Position};
 use crate::loss::Metrics;
@@ -18,11 +19,13 @@ pub(super) struct Progress {
     pub(super) sums: Sums,
     /// The epoch with the highest held-out accuracy.
     pub(super) best: Option<Best>,
+    /// What an early stop has seen.
+    pub(super) watch: Watch,
 }
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { at: Position::START, sums: Sums::default(), best: None }
+        Self { at: Position::START, sums: Sums::default(), best: None, watch: Watch::default() }
     }
 }
 
@@ -83,6 +86,8 @@ struct Saved {
     step: u64,
     sums: Sums,
     best: Option<Best>,
+    #[serde(default)]
+    watch: Watch,
     adam_steps: u64,
     data_digest: String,
 }
@@ -95,6 +100,7 @@ impl Searcher<'_> {
             step: progress.at.step,
             sums: progress.sums.clone(),
             best: progress.best.clone(),
+            watch: progress.watch.clone(),
             adam_steps: self.adam.steps,
             data_digest: self.data_digest.clone(),
         };
@@ -135,7 +141,7 @@ impl Searcher<'_> {
         read("adam/second", &mut self.adam.second)?;
         self.adam.steps = saved.adam_steps;
         let at = Position { epoch: saved.epoch, step: saved.step };
-        Ok(Some(Progress { at, sums: saved.sums, best: saved.best }))
+        Ok(Some(Progress { at, sums: saved.sums, best: saved.best, watch: saved.watch }))
     }
 
     fn tables(&self) -> [(&'static str, &Vec<Table>); 3] {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CellSpace, Derivation, Operation, Skeleton, Space, spaces};
+use super::{Body, CellSpace, Derivation, Operation, Skeleton, Space, spaces};
 
 /// One operation of a node and the state it reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,8 +80,33 @@ pub enum GenotypeError {
 impl Genotype {
     /// Reads a genotype of a given space off its alpha tables, each `[edges, operations]`.
     pub fn from_alpha(space: &Space, tables: &[Vec<Vec<f64>>]) -> Self {
-        let cells = space.cells.iter().zip(tables).map(|(cell, alpha)| derive(cell, alpha)).collect();
+        let cells = space.cells.iter().zip(tables).map(|(cell, alpha)| derive(cell, alpha, &[])).collect();
         Self { space: space.name, cells }
+    }
+
+    /// As [`from_alpha`](Self::from_alpha), with at most `most` skip connections in the first (normal) cell: as long as
+    /// there are more, the one with the smallest probability is taken out of the running (P-DARTS, section 3.2.2).
+    pub fn from_alpha_with_skips(space: &Space, tables: &[Vec<Vec<f64>>], most: usize) -> Self {
+        let mut genotype = Self::from_alpha(space, tables);
+        let (Some(cell), Some(alpha)) = (space.cells.first(), tables.first()) else { return genotype };
+        let skip = |choice: &Choice| choice.operation.body == Body::Skip;
+        let mut barred = Vec::new();
+        while genotype.cells[0].count(skip) > most {
+            let edges = cell.edges();
+            let skips = genotype.cells[0].nodes.iter().enumerate().flat_map(|(node, choices)| {
+                let to = cell.inputs + node;
+                choices.iter().filter(|c| skip(c)).map(move |c| (c.input, to))
+            });
+            let scored = skips.filter_map(|(from, to)| {
+                let edge = edges.iter().position(|e| (e.from, e.to) == (from, to))?;
+                let column = cell.operations.iter().position(|op| op.body == Body::Skip)?;
+                Some((probabilities(&alpha[edge])[column], edge))
+            });
+            let Some((_, weakest)) = scored.min_by(|a, b| a.0.total_cmp(&b.0)) else { break };
+            barred.push(weakest);
+            genotype.cells[0] = derive(cell, alpha, &barred);
+        }
+        genotype
     }
 
     /// The genotype that takes operation `picks[table][edge]` (a column of alpha) on every edge.
@@ -167,18 +192,28 @@ fn argmax(values: impl Iterator<Item = f64>) -> usize {
     best.0
 }
 
-fn derive(cell: &CellSpace, alpha: &[Vec<f64>]) -> CellGenotype {
+fn probabilities(row: &[f64]) -> Vec<f64> {
+    let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let total: f64 = row.iter().map(|a| (a - max).exp()).sum();
+    row.iter().map(|a| (a - max).exp() / total).collect()
+}
+
+/// Reads a cell off its table; a skip connection on one of the edges `barred` is no candidate.
+fn derive(cell: &CellSpace, alpha: &[Vec<f64>], barred: &[usize]) -> CellGenotype {
     let mut nodes: Vec<Vec<(f64, Choice)>> = vec![Vec::new(); cell.nodes];
-    for (edge, row) in cell.edges().iter().zip(alpha) {
+    for (index, (edge, row)) in cell.edges().iter().zip(alpha).enumerate() {
         let node = &mut nodes[edge.to - cell.inputs];
         let choice = |k: usize| Choice { operation: cell.operations[k], input: edge.from };
+        let allowed = |k: usize| !(barred.contains(&index) && cell.operations[k].body == Body::Skip);
         match cell.derivation {
-            Derivation::BestPerEdge => node.push((0.0, choice(argmax(row.iter().copied())))),
+            Derivation::BestPerEdge => {
+                let row = row.iter().enumerate().map(|(k, &a)| if allowed(k) { a } else { f64::NEG_INFINITY });
+                node.push((0.0, choice(argmax(row))));
+            }
             Derivation::TwoBestPerNode => {
-                let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                let total: f64 = row.iter().map(|a| (a - max).exp()).sum();
-                let scored = row.iter().enumerate().filter(|&(k, _)| cell.operations[k].name != "none");
-                node.extend(scored.map(|(k, a)| ((a - max).exp() / total, choice(k))));
+                let scored = probabilities(row).into_iter().enumerate();
+                let scored = scored.filter(|&(k, _)| cell.operations[k].name != "none" && allowed(k));
+                node.extend(scored.map(|(k, p)| (p, choice(k))));
             }
         }
     }
@@ -191,6 +226,13 @@ fn derive(cell: &CellSpace, alpha: &[Vec<f64>]) -> CellGenotype {
         scored.into_iter().map(|(_, choice)| choice).collect()
     });
     CellGenotype { nodes: nodes.collect() }
+}
+
+impl CellGenotype {
+    /// How many of its operations are of some kind.
+    pub fn count(&self, kind: impl Fn(&Choice) -> bool) -> usize {
+        self.nodes.iter().flatten().filter(|choice| kind(choice)).count()
+    }
 }
 
 impl fmt::Display for CellGenotype {
@@ -464,6 +506,34 @@ mod tests {
         let names: Vec<_> = node.iter().map(|c| (c.operation.name, c.input)).collect();
         assert_eq!(names, [("max_pool_3x3", 1), ("dua_sepc_3x3", 0)]);
         assert_eq!(genotype.check(&space), Ok(()));
+    }
+
+    /// The weakest skip connections give way to what is next on their edge (or node).
+    #[test]
+    fn skips_over_the_limit_give_way_weakest_first() {
+        let space = spaces::nasnet_frc();
+        // Operation 1 is the skip connection, 2 the 3x3 separable convolution.
+        let mut alpha = vec![vec![0.0; 8]; 14];
+        for (edge, row) in alpha.iter_mut().enumerate() {
+            row[1] = 2.0 + 0.1 * edge as f64;
+            row[2] = 1.0;
+        }
+        let skips = |g: &Genotype| g.cells[0].count(|c| c.operation.name == "skip_connect");
+        let free = Genotype::from_alpha(&space, std::slice::from_ref(&alpha));
+        assert_eq!(skips(&free), 8);
+        for most in [0, 1, 2, 5, 8, 20] {
+            let limited = Genotype::from_alpha_with_skips(&space, std::slice::from_ref(&alpha), most);
+            assert_eq!(skips(&limited), most.min(8));
+            assert_eq!(limited.check(&space), Ok(()));
+        }
+        // Two remain: the strongest, into the last node.
+        let limited = Genotype::from_alpha_with_skips(&space, std::slice::from_ref(&alpha), 2);
+        assert!(limited.cells[0].nodes[3].iter().all(|c| c.operation.name == "skip_connect"));
+        // Where alpha has few skips, nothing changes; one operation per edge works the same way.
+        assert_eq!(Genotype::from_alpha_with_skips(&space, std::slice::from_ref(&alpha), 8), free);
+        let alpha = [vec![vec![0.0, 2.0, 0.5, 1.0, 0.0]; 6]];
+        let limited = Genotype::from_alpha_with_skips(&spaces::nas_bench_201(), &alpha, 1);
+        assert_eq!(limited.cells[0].count(|c| c.operation.name == "nor_conv_3x3"), 5);
     }
 
     #[test]
