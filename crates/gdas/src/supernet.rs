@@ -76,7 +76,9 @@ impl Supernet {
             .zip(picks)
             .map(|(cell, picks)| {
                 let mut plan = drawn_plan(cell, picks, form, first_gate);
-                plan.iter_mut().for_each(|node| node.drop_skips = self.drop_skips);
+                for node in &mut plan {
+                    node.drop_skips = self.drop_skips;
+                }
                 first_gate += 2 * picks.len();
                 plan
             })

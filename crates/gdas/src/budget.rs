@@ -1,0 +1,418 @@
+//! Bounds on what the network searched with may cost, as penalties on alpha that have a gradient.
+//!
+//! What a network costs is, but for its fixed part, a sum over edges of what the chosen operation costs there. With
+//! `q = softmax(alpha)` of an edge, its expectation is
+//!
+//! ```text
+//! E = fixed + sum over edges of share * sum over k of q[k] * price[k]
+//! ```
+//!
+//! and the penalty `weight * max(0, ln(E / limit))`, summed over the bounds. A logarithm of a ratio, so one weight does
+//! for parameters and milliseconds alike. Below the limit there is neither penalty nor gradient.
+//!
+//! Where a genotype takes the two best pairs per node, `none` is left out of `q`, as it is left out of the genotype,
+//! and each of a node's `n` edges counts for `2 / n`, as if both were drawn evenly. There `E` is an estimate, elsewhere
+//! exactly the mean over genotypes drawn from `q`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cost::{self, Cost};
+use crate::graph::Shape;
+use crate::network::{self, NetworkConfig, Stem};
+use crate::sampler::{Table, softmax};
+use crate::space::{Block, Body, CellSpace, Derivation, Genotype, Space};
+
+/// What is bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// Trainable numbers.
+    Parameters,
+    /// Multiply-adds per image.
+    MultiplyAdds,
+    /// Milliseconds per image on this machine, one image at a time.
+    Latency,
+}
+
+impl Measure {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Parameters => "parameters",
+            Self::MultiplyAdds => "multiply-adds",
+            Self::Latency => "latency",
+        }
+    }
+
+    /// A value with its unit.
+    pub fn readable(self, value: f64) -> String {
+        match self {
+            Self::Latency => format!("{value:.3} ms"),
+            _ => cost::readable(value.round() as u64),
+        }
+    }
+}
+
+/// What every operation costs on every edge, summed over the cells of its table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Prices {
+    /// What all networks of the space cost whatever is chosen: stem, reductions, classifier.
+    pub fixed: f64,
+    /// `[table][edge][operation]`.
+    pub tables: Vec<Table>,
+}
+
+impl Prices {
+    /// Counts them on the network of these stages: the difference that one operation makes.
+    pub fn counted(space: &Space, blocks: &[Block], config: &NetworkConfig, of: impl Fn(Cost) -> u64) -> Self {
+        let config = NetworkConfig { affine: true, ..config.clone() };
+        // Column 0 may be any operation; `none` is found by what it does.
+        let empty: Vec<Vec<usize>> =
+            space.cells.iter().map(|cell| vec![zero(cell).unwrap_or(0); cell.edges().len()]).collect();
+        let count = |picks: &[Vec<usize>]| {
+            let genotype = Genotype::from_picks(space, picks);
+            of(cost::network(&network::derive(space, blocks, &config, &genotype))) as f64
+        };
+        // Without `none` in the space, the fixed part would hold column 0 on every edge; its price is then taken off.
+        let base = count(&empty);
+        let price = |table: usize, edge: usize, k: usize| {
+            let mut picks = empty.clone();
+            picks[table][edge] = k;
+            count(&picks) - base
+        };
+        Self { fixed: base, tables: table_of(space, price) }
+    }
+
+    /// Times them: each operation alone, at the size and stride that it has in each cell, for one image. The fixed part
+    /// is the time of the network without any. `budget` is spent on each of them.
+    pub fn timed(space: &Space, blocks: &[Block], config: &NetworkConfig, budget: Duration) -> Self {
+        let milliseconds = |graph| cost::cpu_latency(&graph, 1, budget).median * 1e3;
+        let config = NetworkConfig { affine: true, ..config.clone() };
+        let empty: Vec<Vec<usize>> =
+            space.cells.iter().map(|cell| vec![zero(cell).unwrap_or(0); cell.edges().len()]).collect();
+        let base = network::derive(space, blocks, &config, &Genotype::from_picks(space, &empty));
+        let fixed = milliseconds(base);
+        let mut known: Vec<((&str, Shape, usize), f64)> = Vec::new();
+        let mut price = |table: usize, edge: usize, k: usize| {
+            let cell = &space.cells[table];
+            let operation = cell.operations[k];
+            let mut sum = 0.0;
+            for place in places(blocks, &config).into_iter().filter(|place| place.table == table) {
+                let (shape, stride) = place.edge(cell, edge);
+                if operation.layers(stride).is_empty() {
+                    continue;
+                }
+                let key = (operation.name, shape, stride);
+                let time = known.iter().find(|(k, _)| *k == key).map(|(_, time)| *time).unwrap_or_else(|| {
+                    let alone = |operation| network::operation_alone(operation, shape, stride);
+                    // What reads the result costs time too, and is counted in the fixed part.
+                    let time = milliseconds(alone(Some(operation))) - milliseconds(alone(None));
+                    known.push((key, time.max(0.0)));
+                    time.max(0.0)
+                });
+                sum += time;
+            }
+            sum
+        };
+        Self { fixed, tables: table_of(space, &mut price) }
+    }
+
+    /// The cost of a genotype: exact where it was counted, an estimate where it was timed.
+    pub fn of(&self, space: &Space, genotype: &Genotype) -> f64 {
+        let mut total = self.fixed;
+        for ((cell, prices), chosen) in space.cells.iter().zip(&self.tables).zip(&genotype.cells) {
+            for (edge, row) in cell.edges().iter().zip(prices) {
+                let node = &chosen.nodes[edge.to - cell.inputs];
+                for choice in node.iter().filter(|choice| choice.input == edge.from) {
+                    let column = cell.operations.iter().position(|&op| op == choice.operation);
+                    total += column.map_or(0.0, |k| row[k]);
+                }
+            }
+        }
+        total
+    }
+
+    /// The expectation over `softmax(alpha)` (see the [module](self)) and its gradient.
+    pub fn expected(&self, space: &Space, alpha: &[Table]) -> (f64, Vec<Table>) {
+        let mut expected = self.fixed;
+        let mut gradients = Vec::with_capacity(alpha.len());
+        for ((cell, prices), logits) in space.cells.iter().zip(&self.tables).zip(alpha) {
+            let edges = cell.edges();
+            let rows = edges.iter().zip(prices).zip(logits).map(|((edge, prices), logits)| {
+                let share = share(cell, edge.to);
+                let q = probabilities(cell, logits);
+                let mean: f64 = q.iter().zip(prices).map(|(q, price)| q * price).sum();
+                expected += share * mean;
+                q.iter().zip(prices).map(|(q, price)| share * q * (price - mean)).collect()
+            });
+            let rows: Table = rows.collect();
+            gradients.push(rows);
+        }
+        (expected, gradients)
+    }
+
+    /// The least that [`expected`](Self::expected) can come to.
+    pub fn least(&self, space: &Space) -> f64 {
+        let edges = space.cells.iter().zip(&self.tables).flat_map(|(cell, prices)| {
+            cell.edges().into_iter().zip(prices).map(move |(edge, prices)| {
+                let allowed = (0..prices.len()).filter(|&k| counts(cell, k)).map(|k| prices[k]);
+                share(cell, edge.to) * allowed.fold(f64::INFINITY, f64::min)
+            })
+        });
+        self.fixed + edges.sum::<f64>()
+    }
+}
+
+/// Whether an operation can be in a genotype of the cell.
+fn counts(cell: &CellSpace, k: usize) -> bool {
+    cell.derivation == Derivation::BestPerEdge || cell.operations[k].body != Body::Zero
+}
+
+fn zero(cell: &CellSpace) -> Option<usize> {
+    cell.operations.iter().position(|op| op.body == Body::Zero)
+}
+
+/// How much of an edge into state `to` a genotype has, on average.
+fn share(cell: &CellSpace, to: usize) -> f64 {
+    match cell.derivation {
+        Derivation::BestPerEdge => 1.0,
+        Derivation::TwoBestPerNode => (2.0 / to as f64).min(1.0),
+    }
+}
+
+/// Softmax over the operations that can be in a genotype; the others have none.
+fn probabilities(cell: &CellSpace, logits: &[f64]) -> Vec<f64> {
+    let kept: Vec<f64> = (0..logits.len()).filter(|&k| counts(cell, k)).map(|k| logits[k]).collect();
+    let mut kept = softmax(&kept).into_iter();
+    (0..logits.len()).map(|k| if counts(cell, k) { kept.next().unwrap_or(0.0) } else { 0.0 }).collect()
+}
+
+fn table_of(space: &Space, mut price: impl FnMut(usize, usize, usize) -> f64) -> Vec<Table> {
+    let mut tables = Vec::new();
+    for (t, cell) in space.cells.iter().enumerate() {
+        let mut row = |edge| (0..cell.width()).map(|k| price(t, edge, k)).collect();
+        tables.push((0..cell.edges().len()).map(&mut row).collect());
+    }
+    tables
+}
+
+/// Where a cell stands.
+struct Place {
+    table: usize,
+    /// What its operations read.
+    shape: Shape,
+    reduction: bool,
+}
+
+impl Place {
+    /// Size of what an edge reads, and its stride.
+    fn edge(&self, cell: &CellSpace, edge: usize) -> (Shape, usize) {
+        match (self.reduction, cell.edges()[edge].from < cell.inputs) {
+            (false, _) => (self.shape, 1),
+            (true, true) => (self.shape, 2),
+            (true, false) => (halved(self.shape), 1),
+        }
+    }
+}
+
+fn halved(shape: Shape) -> Shape {
+    Shape { height: shape.height.div_ceil(2), width: shape.width.div_ceil(2), ..shape }
+}
+
+fn places(blocks: &[Block], config: &NetworkConfig) -> Vec<Place> {
+    let halvings = if config.stem == Stem::ImageNet { 3 } else { 0 };
+    let mut at = (0..halvings).fold(config.image, |shape, _| halved(shape));
+    let mut places = Vec::new();
+    for block in blocks {
+        match *block {
+            Block::Cell { table, width, reduction } => {
+                let shape = Shape { channels: width * config.channels, ..at };
+                places.push(Place { table, shape, reduction });
+                at = if reduction { halved(at) } else { at };
+            }
+            Block::Residual { .. } | Block::FixedReduction { .. } => at = halved(at),
+        }
+    }
+    places
+}
+
+/// A bound.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bound {
+    /// On what.
+    pub measure: Measure,
+    /// Not to be exceeded.
+    pub limit: f64,
+    /// What operations cost.
+    pub prices: Prices,
+}
+
+/// How a bound stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Standing {
+    /// On what.
+    pub measure: Measure,
+    /// Not to be exceeded; milliseconds for latency.
+    pub limit: f64,
+    /// Its expectation over alpha.
+    pub expected: f64,
+    /// What the network of the genotype costs.
+    pub genotype: f64,
+    /// The penalty.
+    pub penalty: f64,
+}
+
+impl Bound {
+    /// Penalty at these logits; its gradient is added to `gradients`.
+    pub fn penalise(&self, weight: f64, space: &Space, alpha: &[Table], gradients: &mut [Table]) -> f64 {
+        let (expected, of_expected) = self.prices.expected(space, alpha);
+        if expected <= self.limit {
+            return 0.0;
+        }
+        let values = gradients.iter_mut().flatten().flatten();
+        for (value, gradient) in values.zip(of_expected.iter().flatten().flatten()) {
+            *value += weight * gradient / expected;
+        }
+        weight * (expected / self.limit).ln()
+    }
+
+    /// How it stands.
+    pub fn standing(&self, weight: f64, space: &Space, alpha: &[Table], genotype: &Genotype) -> Standing {
+        let expected = self.prices.expected(space, alpha).0;
+        Standing {
+            measure: self.measure,
+            limit: self.limit,
+            expected,
+            genotype: self.prices.of(space, genotype),
+            penalty: weight * (expected / self.limit).ln().max(0.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Rng, Stream};
+    use crate::space::spaces;
+
+    fn config(pixels: usize) -> NetworkConfig {
+        NetworkConfig {
+            image: Shape::new(pixels, pixels, 3),
+            classes: 10,
+            channels: 8,
+            stem: Stem::Cifar,
+            affine: false,
+            track: false,
+            auxiliary: false,
+            drop_path: false,
+        }
+    }
+
+    fn random_alpha(space: &Space, seed: u64) -> Vec<Table> {
+        let mut rng = Rng::new(seed, Stream::Alpha, 0);
+        let table = |cell: &CellSpace, rng: &mut Rng| -> Table {
+            cell.edges().iter().map(|_| (0..cell.width()).map(|_| rng.normal()).collect()).collect()
+        };
+        space.cells.iter().map(|cell| table(cell, &mut rng)).collect()
+    }
+
+    #[test]
+    fn prices_add_up_to_the_cost_of_whole_networks() {
+        for space in spaces::all() {
+            let blocks = space.supernet_blocks(2);
+            for (of, measure) in [((|c| c.params) as fn(Cost) -> u64, "params"), (|c| c.multiply_adds, "madds")] {
+                let prices = Prices::counted(&space, &blocks, &config(16), of);
+                for seed in 0..5 {
+                    let genotype = Genotype::from_alpha(&space, &random_alpha(&space, seed));
+                    let network = NetworkConfig { affine: true, ..config(16) };
+                    let whole = of(cost::network(&network::derive(&space, &blocks, &network, &genotype)));
+                    assert_eq!(prices.of(&space, &genotype), whole as f64, "{} {measure}", space.name);
+                    assert!(prices.least(&space) <= whole as f64);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_gradient_is_that_of_finite_differences() {
+        for space in spaces::all() {
+            let prices = Prices::counted(&space, &space.supernet_blocks(1), &config(8), |c| c.params);
+            let alpha = random_alpha(&space, 7);
+            let (expected, _) = prices.expected(&space, &alpha);
+            let bound = Bound { measure: Measure::Parameters, limit: 0.8 * expected, prices };
+            let nothing = || -> Vec<Table> {
+                alpha.iter().map(|t| t.iter().map(|row| vec![0.0; row.len()]).collect()).collect()
+            };
+            let mut gradients = nothing();
+            let value = bound.penalise(3.0, &space, &alpha, &mut gradients);
+            assert!((value - 3.0 * 1.25_f64.ln()).abs() < 1e-12);
+            let mut moved = 0.0_f64;
+            for t in 0..alpha.len() {
+                for (edge, k) in [(0, 0), (0, 1), (1, 2), (2, 3), (5, 4), (4, 2)] {
+                    let shifted = |by: f64| {
+                        let mut alpha = alpha.clone();
+                        alpha[t][edge][k] += by;
+                        bound.penalise(3.0, &space, &alpha, &mut nothing())
+                    };
+                    let numeric = (shifted(1e-5) - shifted(-1e-5)) / 2e-5;
+                    let exact = gradients[t][edge][k];
+                    assert!((exact - numeric).abs() < 1e-8, "{} {t} {edge} {k}: {exact} {numeric}", space.name);
+                    moved = moved.max(exact.abs());
+                }
+            }
+            assert!(moved > 1e-4);
+            // Within the limit there is nothing.
+            let loose = Bound { limit: 1.01 * expected, ..bound };
+            let mut gradients = nothing();
+            assert_eq!(loose.penalise(3.0, &space, &alpha, &mut gradients), 0.0);
+            assert_eq!(gradients, nothing());
+        }
+    }
+
+    /// Where every edge keeps one operation, the expectation is the mean over genotypes drawn from softmax(alpha).
+    #[test]
+    fn the_expectation_is_a_mean_over_draws() {
+        let space = spaces::nas_bench_201();
+        let prices = Prices::counted(&space, &space.supernet_blocks(1), &config(8), |c| c.params);
+        let alpha = random_alpha(&space, 1);
+        let (expected, _) = prices.expected(&space, &alpha);
+        let mut rng = Rng::new(0, Stream::DrawWeights, 0);
+        let draws = 20_000;
+        let mean = (0..draws).map(|_| {
+            let picks = crate::sampler::draw(&alpha[0], 1.0, &mut rng).expect("finite").picks;
+            prices.of(&space, &Genotype::from_picks(&space, &[picks]))
+        });
+        let mean = mean.sum::<f64>() / f64::from(draws);
+        assert!((mean / expected - 1.0).abs() < 0.02, "{mean} {expected}");
+    }
+
+    /// Times are of the machine; but a larger convolution takes longer than none, at every place of the network.
+    #[test]
+    fn timed_prices_are_finite_and_ordered() {
+        let space = spaces::nas_bench_201();
+        let wide = NetworkConfig { channels: 32, ..config(32) };
+        let prices = Prices::timed(&space, &space.supernet_blocks(1), &wide, Duration::from_millis(4));
+        assert!(prices.fixed > 0.0);
+        assert!(prices.tables.iter().flatten().flatten().all(|p| p.is_finite() && *p >= 0.0));
+        for row in &prices.tables[0] {
+            assert_eq!((row[0], row[1]), (0.0, 0.0), "none and skip_connect take no time of their own");
+            assert!(row[3] > 0.0, "{row:?}");
+        }
+        assert_eq!(prices.tables[0][0], prices.tables[0][5], "a shape is timed once");
+    }
+
+    #[test]
+    fn cells_stand_where_the_network_has_them() {
+        let space = spaces::nasnet();
+        let places = places(&space.supernet_blocks(2), &config(9));
+        let sizes: Vec<_> = places.iter().map(|p| (p.table, p.shape.height, p.shape.channels, p.reduction)).collect();
+        let expected = [(0, 9, 8, false), (0, 9, 8, false), (1, 9, 16, true), (0, 5, 16, false), (1, 5, 32, true)];
+        assert_eq!(sizes[..5], expected);
+        assert_eq!(sizes[5], (0, 3, 32, false));
+        let cell = &space.cells[1];
+        assert_eq!(places[2].edge(cell, 0), (Shape::new(9, 9, 16), 2));
+        assert_eq!(places[2].edge(cell, 4), (Shape::new(5, 5, 16), 1));
+    }
+}
