@@ -9,6 +9,7 @@ mod output;
 mod progress;
 mod show;
 mod signals;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -20,7 +21,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     match cli::Cli::try_parse() {
-        Ok(cli) => exit::report(commands::run(cli)),
+        Ok(cli) => exit::report(trace::install().map_err(Into::into).and_then(|()| commands::run(cli))),
         Err(error) => exit::parse_error(&error),
     }
 }

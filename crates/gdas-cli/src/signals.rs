@@ -8,6 +8,10 @@ use gdas::run::Interrupt;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
+/// With this variable set, the end of standard input asks for a stop as SIGTERM does. A process that starts another
+/// this way stops it by closing the pipe, and takes it along when it is killed itself.
+pub(crate) const STOP_WITH_STDIN: &str = "GDAS_STOP_WITH_STDIN";
+
 /// Lets SIGINT (Ctrl-C), SIGTERM and SIGUSR1 ask for a stop at the next step. A second SIGINT does not wait for it.
 pub(crate) fn install() -> io::Result<Interrupt> {
     let interrupt = Interrupt::default();
@@ -17,6 +21,13 @@ pub(crate) fn install() -> io::Result<Interrupt> {
     flag::register(SIGINT, armed)?;
     for signal in signals() {
         flag::register_usize(signal, interrupt.flag(), signal as usize)?;
+    }
+    if std::env::var_os(STOP_WITH_STDIN).is_some() {
+        let interrupt = interrupt.clone();
+        std::thread::spawn(move || {
+            let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+            interrupt.request();
+        });
     }
     Ok(interrupt)
 }

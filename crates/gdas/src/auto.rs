@@ -15,7 +15,7 @@ use crate::Error;
 use crate::config::{Auto, Config, Layer, SearchConfig, TrainConfig, resolve, to_toml};
 use crate::data::Dataset;
 use crate::export::{to_onnx, to_pytorch, to_safetensors};
-use crate::run::{Interrupt, Observer, RunDir};
+use crate::run::{Interrupt, Observer, RunDir, phase};
 use crate::search::{self, SearchResult};
 use crate::train::{self, TrainResult, TrainedModel};
 
@@ -77,11 +77,11 @@ pub fn auto(
     interrupt: &Interrupt,
     device: &Device,
 ) -> Result<Outcome, Error> {
-    let search_config: SearchConfig = stage(run.path(), "search", || {
+    let search_config: Option<SearchConfig> = stage(run.path(), "search", || {
         let keys = json!({ "data": config.data, "image_size": config.image_size, "space": config.space,
             "seed": config.seed, "threads": config.threads });
         let mut plan: SearchConfig = read(&keys)?;
-        let seconds = search::seconds_per_step(&plan, dataset, device)?;
+        let Some(seconds) = search::seconds_per_step(&plan, dataset, interrupt, device)? else { return Ok(None) };
         let images = dataset.train.len() / 2;
         let share = config.budget_seconds * SEARCH_SHARE;
         fit(
@@ -92,8 +92,9 @@ pub fn auto(
             &mut plan.epochs,
             &mut plan.max_steps_per_epoch,
         );
-        Ok(plan)
+        Ok(Some(plan))
     })?;
+    let Some(search_config) = search_config else { return Ok(Outcome::Interrupted) };
     let Some(found) = finished_or(run.path(), "search", |inner| {
         Ok(match search::search(&search_config, dataset, inner, observer, interrupt, device)? {
             search::Outcome::Finished(result) => Some(*result),
@@ -104,17 +105,18 @@ pub fn auto(
         return Ok(Outcome::Interrupted);
     };
 
-    let train_config: TrainConfig = stage(run.path(), "train", || {
+    let train_config: Option<TrainConfig> = stage(run.path(), "train", || {
         let keys = json!({ "data": config.data, "image_size": config.image_size, "space": config.space,
             "genotype": found.genotype, "seed": config.seed, "threads": config.threads });
         let mut plan: TrainConfig = read(&keys)?;
-        let seconds = train::seconds_per_step(&plan, dataset, device)?;
+        let Some(seconds) = train::seconds_per_step(&plan, dataset, interrupt, device)? else { return Ok(None) };
         let share = config.budget_seconds * TRAIN_SHARE;
         let steps = dataset.train.len().div_ceil(plan.batch_size);
         fit(share, seconds, steps, TRAIN_EPOCHS, &mut plan.epochs, &mut plan.max_steps_per_epoch);
         plan.warmup_epochs = plan.warmup_epochs.min(plan.epochs / 5);
-        Ok(plan)
+        Ok(Some(plan))
     })?;
+    let Some(train_config) = train_config else { return Ok(Outcome::Interrupted) };
     let Some(trained) = finished_or(run.path(), "train", |inner| {
         Ok(match train::train(&train_config, dataset, inner, observer, interrupt, device)? {
             train::Outcome::Finished(result) => Some(*result),
@@ -140,18 +142,23 @@ fn read<T: Config>(keys: &serde_json::Value) -> Result<T, Error> {
     resolve(&[layer]).map_err(unsuitable)
 }
 
-/// The configuration of a stage: the one it was begun with, or a new plan, which then begins it.
-fn stage<T: Config>(run: &Path, name: &str, plan: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+/// The configuration of a stage: the one it was begun with, or a new plan, which then begins it. `None`
+/// if the planning was interrupted.
+fn stage<T: Config>(
+    run: &Path,
+    name: &str,
+    plan: impl FnOnce() -> Result<Option<T>, Error>,
+) -> Result<Option<T>, Error> {
     let path = run.join(name);
     if path.join("config.toml").is_file() {
         let text = crate::run::read_config(&path)?;
         let file = path.join("config.toml").display().to_string();
         let layer = Layer::file(&file, &text).map_err(unsuitable)?;
-        return resolve(&[layer]).map_err(unsuitable);
+        return resolve(&[layer]).map(Some).map_err(unsuitable);
     }
-    let config = plan()?;
+    let Some(config) = plan()? else { return Ok(None) };
     RunDir::create(path, &to_toml(&config).map_err(unsuitable)?)?;
-    Ok(config)
+    Ok(Some(config))
 }
 
 /// The result of a stage that is done, or what `work` makes of it.
@@ -206,17 +213,25 @@ fn export(run: &RunDir, device: &Device) -> Result<Vec<PathBuf>, Error> {
 }
 
 /// Seconds that `step` takes: the shorter of two measurements after one that is not counted.
-pub(crate) fn measure(mut step: impl FnMut(u64) -> Result<(), Error>) -> Result<f64, Error> {
+/// `None` if interrupted.
+pub(crate) fn measure(
+    interrupt: &Interrupt,
+    mut step: impl FnMut(u64) -> Result<(), Error>,
+) -> Result<Option<f64>, Error> {
     step(0)?;
     let mut best = f64::INFINITY;
     for round in 0..2 {
         let start = Instant::now();
         for i in 0..3 {
+            phase::enter("timing");
+            if interrupt.is_requested() {
+                return Ok(None);
+            }
             step(1 + 3 * round + i)?;
         }
         best = best.min(start.elapsed().as_secs_f64() / 3.0);
     }
-    Ok(best)
+    Ok(Some(best))
 }
 
 #[cfg(test)]

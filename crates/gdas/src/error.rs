@@ -1,5 +1,5 @@
 use crate::data::{DataError, Position};
-use crate::run::RunError;
+use crate::run::{Checkpoint, RunError};
 use crate::sampler::DrawError;
 
 /// Why a search or a training could not go on. Nothing that was saved is lost.
@@ -24,7 +24,7 @@ pub enum Error {
     )]
     NotFinite {
         /// Which quantity.
-        what: &'static str,
+        what: String,
         /// The epoch, from 0.
         epoch: u64,
         /// The step of the epoch, from 0.
@@ -44,7 +44,17 @@ impl Error {
     }
 
     /// Lets a finite value pass.
-    pub(crate) fn finite(value: f64, what: &'static str, at: Position) -> Result<(), Self> {
-        if value.is_finite() { Ok(()) } else { Err(Self::NotFinite { what, epoch: at.epoch, step: at.step }) }
+    pub(crate) fn finite(value: f64, what: &str, at: Position) -> Result<(), Self> {
+        if value.is_finite() { Ok(()) } else { Err(Self::not_finite(what, at)) }
+    }
+
+    /// Lets a state be saved whose numbers are all finite: whatever else has failed to notice one that is not, it
+    /// must not replace the last good checkpoint.
+    pub(crate) fn finite_state(checkpoint: &Checkpoint, at: Position) -> Result<(), Self> {
+        checkpoint.not_finite().map_or(Ok(()), |name| Err(Self::not_finite(&format!("a number of `{name}`"), at)))
+    }
+
+    fn not_finite(what: &str, at: Position) -> Self {
+        Self::NotFinite { what: what.to_owned(), epoch: at.epoch, step: at.step }
     }
 }

@@ -24,7 +24,7 @@ use crate::loss::{Metrics, cross_entropy};
 use crate::network::{NetworkConfig, Stem};
 use crate::optim::{Adam, AdamConfig, Sgd, SgdConfig, cosine, tau};
 use crate::rng::{Rng, Stream};
-use crate::run::{Event, Interrupt, Observer, RunDir, RunError};
+use crate::run::{Cadence, Event, Interrupt, Observer, RunDir, RunError, phase};
 use crate::sampler::{self, Draw, DrawError, Table};
 use crate::space::{Genotype, Space};
 use crate::supernet::Supernet;
@@ -70,7 +70,7 @@ pub fn search(
     tell(run, searcher.started(dataset, &split, steps, progress.step(steps)))?;
 
     let started = Instant::now();
-    let mut last_save = Instant::now();
+    let mut cadence = Cadence::new(config.checkpoint_seconds);
     let mut epoch_clock = (Instant::now(), progress.at.step);
     let mut log_clock = (Instant::now(), progress.step(steps));
     let mut prefetch = Prefetch::start(source, progress.at, epochs)?;
@@ -109,9 +109,10 @@ pub fn search(
         }
         let stop = interrupt.is_requested();
         let last = progress.at.epoch == epochs || progress.watch.stopped.is_some();
-        if stop || last || last_save.elapsed().as_secs_f64() >= config.checkpoint_seconds {
+        if stop || last || cadence.is_due() {
+            let began = Instant::now();
             let event = searcher.save(run, &progress, steps)?;
-            last_save = Instant::now();
+            cadence.saved(began);
             tell(run, event)?;
         }
         if stop {
@@ -128,6 +129,7 @@ pub fn search(
         tell(run, Event::Interrupted { step })?;
         return Ok(Outcome::Interrupted { step });
     };
+    Error::finite(accuracy, "a class score of the cell found", progress.at)?;
     let result = SearchResult::new(&searcher, &progress, dataset, &genotype, accuracy);
     result.write(run, &genotype)?;
     let seconds = started.elapsed().as_secs_f64();
@@ -201,6 +203,7 @@ impl<'a> Searcher<'a> {
         tau: f64,
         rate: f64,
     ) -> Result<(Metrics, Vec<Draw>), Error> {
+        phase::enter("weight step");
         let draws = self.draw(Stream::DrawWeights, step, tau)?;
         let picks: Vec<_> = draws.iter().map(|draw| draw.picks.clone()).collect();
         // The gates are constants here, so both published forms give the same weights.
@@ -235,6 +238,7 @@ impl<'a> Searcher<'a> {
     /// Alpha learns from a held-out batch through a fresh draw. The weights are constants: no gradient of theirs is
     /// computed. Returns the metrics and the number of repeated draws.
     pub fn alpha_step(&mut self, batch: &Batch, at: Position, step: u64, tau: f64) -> Result<(Metrics, u64), Error> {
+        phase::enter("alpha step");
         let draws = self.draw(Stream::DrawAlpha, step, tau)?;
         let picks: Vec<_> = draws.iter().map(|draw| draw.picks.clone()).collect();
         let net = self.supernet.sub_network(&picks, self.config.edge_output);
@@ -260,7 +264,7 @@ impl<'a> Searcher<'a> {
     }
 
     /// Accuracy of a genotype with the shared weights. Normalisation uses the batch's statistics, since running ones
-    /// mix those of every draw. `None` if interrupted.
+    /// mix those of every draw. `None` if interrupted, NaN if a class score is not finite.
     pub fn evaluate(
         &self,
         genotype: &Genotype,
@@ -281,21 +285,29 @@ impl<'a> Searcher<'a> {
             if interrupt.is_requested() {
                 return None;
             }
+            phase::enter("evaluation");
             let batch = batches.batch(step);
             let image = image(&batch, weights.device());
             let outcome = self.supernet.run(&net, Mode::Train, image, params.clone(), self.supernet.gates());
-            correct += cross_entropy(&outcome.outputs[0], &batch.labels, 0.0).1.accuracy * batch.len() as f64;
+            let (_, metrics) = cross_entropy(&outcome.outputs[0], &batch.labels, 0.0);
+            let accuracy = if metrics.loss.is_finite() { metrics.accuracy } else { f64::NAN };
+            correct += accuracy * batch.len() as f64;
         }
         Some(correct / subset.len() as f64)
     }
 }
 
-/// How long a step takes here, by trying a few; for planning, never for results.
-pub(crate) fn seconds_per_step(config: &SearchConfig, dataset: &Dataset, device: &Device) -> Result<f64, Error> {
+/// How long a step takes here, by trying a few; for planning, never for results. `None` if interrupted.
+pub(crate) fn seconds_per_step(
+    config: &SearchConfig,
+    dataset: &Dataset,
+    interrupt: &Interrupt,
+    device: &Device,
+) -> Result<Option<f64>, Error> {
     let mut searcher = Searcher::new(config, dataset, device)?;
     let source = batches::Source::new(config, dataset, &batches::split(config, dataset)?);
     let mut pair = SearchBatch::default();
-    crate::auto::measure(|step| {
+    crate::auto::measure(interrupt, |step| {
         source.fill(&mut pair, 0, step % source.steps());
         searcher.weight_step(&pair.weights, Position::START, step, config.tau_max, config.learning_rate)?;
         searcher.alpha_step(&pair.alpha, Position::START, step, config.tau_max)?;

@@ -20,7 +20,7 @@ use crate::loss::{Metrics, cross_entropy};
 use crate::network::{self, NetworkConfig};
 use crate::optim::{Sgd, SgdConfig, cosine};
 use crate::rng::{Rng, Stream};
-use crate::run::{Event, Interrupt, Observer, RunDir, RunError};
+use crate::run::{Cadence, Event, Interrupt, Observer, RunDir, RunError, phase};
 use crate::space::{Genotype, Space};
 use crate::weights::Weights;
 
@@ -64,7 +64,7 @@ pub fn train(
     tell(run, trainer.started(dataset, steps, progress.step(steps)))?;
 
     let started = Instant::now();
-    let mut last_save = Instant::now();
+    let mut cadence = Cadence::new(config.checkpoint_seconds);
     let mut clock = (Instant::now(), progress.step(steps));
     let mut prefetch = Prefetch::start(source, progress.at, epochs)?;
     while progress.at.epoch < epochs || progress.untested.is_some() {
@@ -82,7 +82,7 @@ pub fn train(
             && !stop
         {
             // A stop in the midst of a test leaves the epoch untested; the test is then done again on resume.
-            if trainer.end_epoch(&mut progress, epoch, dataset, interrupt) {
+            if trainer.end_epoch(&mut progress, epoch, dataset, interrupt)? {
                 let speed = (done - clock.1) as f64 / clock.0.elapsed().as_secs_f64().max(1e-9);
                 clock = (Instant::now(), done);
                 tell(
@@ -94,9 +94,10 @@ pub fn train(
             }
         }
         let finished = progress.at.epoch == epochs && progress.untested.is_none();
-        if stop || finished || last_save.elapsed().as_secs_f64() >= config.checkpoint_seconds {
+        if stop || finished || cadence.is_due() {
+            let began = Instant::now();
             let event = trainer.save(run, &progress, dataset, steps)?;
-            last_save = Instant::now();
+            cadence.saved(began);
             tell(run, event)?;
         }
         if stop && !finished {
@@ -112,12 +113,17 @@ pub fn train(
     Ok(Outcome::Finished(Box::new(result)))
 }
 
-/// How long a step takes here, by trying a few; for planning, never for results.
-pub(crate) fn seconds_per_step(config: &TrainConfig, dataset: &Dataset, device: &Device) -> Result<f64, Error> {
+/// How long a step takes here, by trying a few; for planning, never for results. `None` if interrupted.
+pub(crate) fn seconds_per_step(
+    config: &TrainConfig,
+    dataset: &Dataset,
+    interrupt: &Interrupt,
+    device: &Device,
+) -> Result<Option<f64>, Error> {
     let mut trainer = Trainer::new(config, dataset, device)?;
     let source = Source::new(config, dataset);
     let mut batch = Batch::default();
-    crate::auto::measure(|step| {
+    crate::auto::measure(interrupt, |step| {
         source.fill(&mut batch, 0, step % source.steps());
         trainer.step(&batch, Position::START, step, source.steps(), config.learning_rate).map(|_| ())
     })
@@ -190,6 +196,7 @@ impl<'a> Trainer<'a> {
         steps_per_epoch: u64,
         rate: f64,
     ) -> Result<Metrics, Error> {
+        phase::enter("training step");
         let config = self.config;
         let device = self.weights.device().clone();
         let leaves: Vec<_> =
@@ -240,7 +247,13 @@ impl<'a> Trainer<'a> {
     }
 
     /// Tests the network if it is time. False if that was interrupted.
-    fn end_epoch(&mut self, progress: &mut Progress, epoch: u64, dataset: &Dataset, interrupt: &Interrupt) -> bool {
+    fn end_epoch(
+        &mut self,
+        progress: &mut Progress,
+        epoch: u64,
+        dataset: &Dataset,
+        interrupt: &Interrupt,
+    ) -> Result<bool, Error> {
         let last = epoch + 1 == self.config.epochs as u64;
         progress.tested = None;
         if let Some(test) = dataset.test.as_ref().map(Subset::all)
@@ -249,8 +262,9 @@ impl<'a> Trainer<'a> {
             let options = (self.config.batch_size.max(100), self.config.test_flip);
             let Some(metrics) = score(&self.test_graph, self.tested(), &dataset.statistics, &test, options, interrupt)
             else {
-                return false;
+                return Ok(false);
             };
+            Error::finite(metrics.loss, "the test loss", Position { epoch, step: 0 })?;
             progress.tested = Some(metrics);
             if progress.best.as_ref().is_none_or(|best| metrics.accuracy > best.accuracy) {
                 progress.best = Some(Best { epoch, accuracy: metrics.accuracy });
@@ -258,7 +272,7 @@ impl<'a> Trainer<'a> {
             }
         }
         progress.untested = None;
-        true
+        Ok(true)
     }
 
     fn started(&self, dataset: &Dataset, steps: u64, step: u64) -> Event {

@@ -1,18 +1,22 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 use gdas::algorithms::table::{BUDGET_SECONDS, TableAlgorithm};
 use gdas::benchmark::{Budget, Dataset, Table};
 use gdas::reproduce::{self, Job, JobResult, Plan, Shard, Trained};
-use gdas::run::{Event, RunInfo};
+use gdas::run::{Event, Interrupt, RunInfo};
 
 use super::bench::parse;
 use crate::exit::{Preempted, Usage};
 use crate::output::{line, note};
 use crate::signals;
+
+/// Time between two looks at a process that is waited for.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Make the comparison of NAS-Bench-201's paper again
 ///
@@ -92,7 +96,7 @@ pub(crate) fn run(command: &Reproduce) -> anyhow::Result<()> {
             &plan,
             command.shard,
             &opened,
-            &|job, run| train(job, run, &command.data),
+            &|job, run| train(job, run, &command.data, &interrupt),
             &stop,
         )?;
         note(format_args!(
@@ -154,7 +158,15 @@ fn images(text: &str) -> Result<(Dataset, PathBuf), String> {
 
 /// Does a search that trains as a process of its own, so that its memory is gone when it ends: `gdas search`, or
 /// `gdas resume` where the run was begun before.
-fn train(job: &Job, run: &Path, images: &[(Dataset, PathBuf)]) -> Result<Option<Trained>, String> {
+fn train(
+    job: &Job,
+    run: &Path,
+    images: &[(Dataset, PathBuf)],
+    interrupt: &Interrupt,
+) -> Result<Option<Trained>, String> {
+    if !wait_for_others(run, interrupt) {
+        return Ok(None);
+    }
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut child = Command::new(program);
     if run.join("config.toml").is_file() {
@@ -168,7 +180,7 @@ fn train(job: &Job, run: &Path, images: &[(Dataset, PathBuf)]) -> Result<Option<
         child.args(job.preset.iter().flat_map(|preset| ["--preset", preset]));
     }
     // Standard output is for the report.
-    let status = child.stdout(std::process::Stdio::null()).status().map_err(|error| error.to_string())?;
+    let status = supervise(child.stdout(Stdio::null()), interrupt).map_err(|error| error.to_string())?;
     match status.code() {
         Some(0) => {}
         Some(75) => return Ok(None),
@@ -178,6 +190,40 @@ fn train(job: &Job, run: &Path, images: &[(Dataset, PathBuf)]) -> Result<Option<
     let text = info.genotype.ok_or("the search came to no genotype")?;
     let genotype = text.parse().map_err(|error: gdas::space::GenotypeError| error.to_string())?;
     Ok(Some(Trained { genotype, seconds: seconds(run)?, images: info.data }))
+}
+
+/// Waits while another process works in the run: perhaps the search that an earlier, killed process had begun, which
+/// is just saving. False if a stop was asked for.
+fn wait_for_others(run: &Path, interrupt: &Interrupt) -> bool {
+    let holder = || RunInfo::read(run).ok().and_then(|info| info.holder);
+    if let Some(holder) = holder() {
+        note(format_args!("{} is in use by {holder}; waiting for it", run.display()));
+    }
+    while holder().is_some() {
+        if interrupt.is_requested() {
+            return false;
+        }
+        std::thread::sleep(LOOK);
+    }
+    true
+}
+
+/// Runs a search to its end. It stops, with everything saved, when its standard input ends: because a stop was asked
+/// for here, or because this process is gone, however that came about.
+fn supervise(child: &mut Command, interrupt: &Interrupt) -> std::io::Result<ExitStatus> {
+    let mut child = child.stdin(Stdio::piped()).env(signals::STOP_WITH_STDIN, "1").spawn()?;
+    let mut lifeline = child.stdin.take();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if interrupt.is_requested() {
+            lifeline = None;
+        }
+        // A stop is also asked for by closing what the child waits at; it must live until then.
+        let _ = &lifeline;
+        std::thread::sleep(LOOK);
+    }
 }
 
 /// How long the epochs of a run took, whenever it was stopped and resumed.

@@ -13,6 +13,8 @@ pub const FORMAT_VERSION: u32 = 1;
 const MAGIC: &[u8; 8] = b"GDASCKPT";
 const HEADER: usize = 48;
 const CHECKSUM: usize = 32;
+/// The array that holds BLAKE3 of the run's `config.toml`; checkpoints of early builds have none.
+const CONFIG_HASH: &str = "run/config";
 
 /// The numbers of an [`Array`].
 #[derive(Clone, Debug, PartialEq)]
@@ -125,6 +127,16 @@ impl Checkpoint {
         self.arrays.insert(name.into(), array);
     }
 
+    /// The name of an array with a number that is not finite, if there is one.
+    pub fn not_finite(&self) -> Option<&str> {
+        let is_bad = |array: &Array| match &array.data {
+            Data::F32(values) => values.iter().any(|x| !x.is_finite()),
+            Data::F64(values) => values.iter().any(|x| !x.is_finite()),
+            Data::U8(_) | Data::U64(_) => false,
+        };
+        self.arrays.iter().find(|(_, array)| is_bad(array)).map(|(name, _)| name.as_str())
+    }
+
     /// Takes out 32-bit floats of the expected shape.
     pub fn take_f32(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, RunError> {
         match self.take(name, shape)? {
@@ -166,10 +178,16 @@ impl Checkpoint {
     /// Header, little endian: magic (8 bytes), format version (u32), zero (u32), generation (u64), length of the event
     /// log (u64), length of the state (u64), length of the arrays (u64). Every version of the format starts with the
     /// magic and the version and ends with the checksum.
-    pub(super) fn encode(&self, position: Position) -> Result<Vec<u8>, RunError> {
+    pub(super) fn encode(&self, position: Position, config: blake3::Hash) -> Result<Vec<u8>, RunError> {
         let state =
             serde_json::to_vec(&self.state).map_err(|e| RunError::Content(format!("cannot write the state: {e}")))?;
-        let bytes: Vec<_> = self.arrays.iter().map(|(name, array)| (name, array, array.to_bytes())).collect();
+        let config = (CONFIG_HASH.to_string(), Array::u8(&[CHECKSUM], config.as_bytes().to_vec()));
+        let bytes: Vec<_> = self
+            .arrays
+            .iter()
+            .chain([(&config.0, &config.1)])
+            .map(|(name, array)| (name, array, array.to_bytes()))
+            .collect();
         let views = bytes
             .iter()
             .map(|(name, array, bytes)| {
@@ -196,7 +214,7 @@ impl Checkpoint {
     }
 
     /// Reads what [`encode`](Self::encode) wrote; any other bytes are an error, never a panic.
-    pub(super) fn decode(path: &Path, file: &[u8]) -> Result<(Self, Position), RunError> {
+    pub(super) fn decode(path: &Path, file: &[u8]) -> Result<(Self, Position, Option<blake3::Hash>), RunError> {
         let damaged = |reason: String| RunError::Damaged { path: path.to_path_buf(), reason };
         if file.len() < HEADER + CHECKSUM {
             return Err(damaged(format!("only {} bytes long", file.len())));
@@ -223,11 +241,15 @@ impl Checkpoint {
         let (state, arrays) = body.split_at(state_length);
         let state = serde_json::from_slice(state).map_err(|e| damaged(format!("its state is not JSON: {e}")))?;
         let tensors = SafeTensors::deserialize(arrays).map_err(|e| damaged(format!("its arrays: {e}")))?;
-        let arrays = tensors
+        let mut arrays = tensors
             .iter()
             .map(|(name, view)| Ok((name.to_string(), Array::from_view(&view).map_err(damaged)?)))
-            .collect::<Result<_, RunError>>()?;
-        Ok((Self { state, arrays }, position))
+            .collect::<Result<BTreeMap<_, _>, RunError>>()?;
+        let config = match arrays.remove(CONFIG_HASH).map(|array| array.data) {
+            Some(Data::U8(bytes)) => bytes.try_into().ok().map(blake3::Hash::from_bytes),
+            _ => None,
+        };
+        Ok((Self { state, arrays }, position, config))
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::checkpoint::Position;
 use super::event::whole_lines;
 use super::storage::Storage;
-use super::{Checkpoint, Event, Observer, RunError, lock, read_events};
+use super::{Checkpoint, Event, Observer, RunError, lock, phase, read_events};
 
 const CONFIG: &str = "config.toml";
 const EVENTS: &str = "events.jsonl";
@@ -40,6 +40,8 @@ pub struct RunDir {
     log_length: u64,
     /// The newest checkpoint known to be whole; the next save goes into the other slot.
     newest: Newest,
+    /// Of `config.toml`; goes into every checkpoint, so that damage of that file is noticed too.
+    config: blake3::Hash,
     _lock: File,
 }
 
@@ -101,7 +103,8 @@ impl RunDir {
         let log = storage.append(&path.join(EVENTS))?;
         log.set_len(0).map_err(RunError::io("empty", &path.join(EVENTS)))?;
         storage.replace(&path.join(CONFIG), &[config.as_bytes()])?;
-        Ok(Self { path, storage, log, log_length: 0, newest: Newest::Absent, _lock: lock })
+        let config = blake3::hash(config.as_bytes());
+        Ok(Self { path, storage, log, log_length: 0, newest: Newest::Absent, config, _lock: lock })
     }
 
     /// Opens the run at `path` to go on with it.
@@ -122,7 +125,9 @@ impl RunDir {
         let events = path.join(EVENTS);
         let log = storage.append(&events)?;
         let log_length = log.metadata().map_err(RunError::io("read", &events))?.len();
-        Ok(Self { path, storage, log, log_length, newest: Newest::NotLooked, _lock: lock })
+        let file = path.join(CONFIG);
+        let config = blake3::hash(&fs::read(&file).map_err(RunError::io("read", &file))?);
+        Ok(Self { path, storage, log, log_length, newest: Newest::NotLooked, config, _lock: lock })
     }
 
     /// Where it is.
@@ -165,6 +170,7 @@ impl RunDir {
 
     /// Saves a checkpoint. The one before it stays until this one is durable, and one more save after that.
     pub fn save(&mut self, checkpoint: &Checkpoint) -> Result<Saved, RunError> {
+        phase::enter("saving");
         let start = Instant::now();
         if matches!(self.newest, Newest::NotLooked) {
             self.newest = scan(&self.path)?.map_or(Newest::Absent, |found| found.at());
@@ -174,7 +180,7 @@ impl RunDir {
             Newest::Absent | Newest::NotLooked => (0, 0),
         };
         self.storage.sync(&self.log, &self.path.join(EVENTS))?;
-        let bytes = checkpoint.encode(Position { generation, log_length: self.log_length })?;
+        let bytes = checkpoint.encode(Position { generation, log_length: self.log_length }, self.config)?;
         self.storage.replace(&self.path.join(CHECKPOINTS[slot]), &[&bytes])?;
         self.newest = Newest::At { slot, generation };
         Ok(Saved { generation, bytes: bytes.len() as u64, seconds: start.elapsed().as_secs_f64() })
@@ -193,6 +199,13 @@ impl RunDir {
         };
         self.newest = found.at();
         let mut warnings = found.warnings();
+        if found.config.is_some_and(|config| config != self.config) {
+            let file = self.path.join(CONFIG);
+            warnings.push(format!(
+                "{} is not as it was when the checkpoint was saved; unless somebody changed it on purpose it is damaged",
+                file.display()
+            ));
+        }
         warnings.extend(self.cut_log(found.position.log_length)?);
         Ok(Some(Loaded { checkpoint: found.checkpoint, generation: found.position.generation, warnings }))
     }
@@ -273,9 +286,9 @@ fn scan(run: &Path) -> Result<Option<Found>, RunError> {
             Err(error) => Err(RunError::io("read", &path)(error)),
         };
         match read {
-            Ok((checkpoint, position)) => {
+            Ok((checkpoint, position, config)) => {
                 if newest.as_ref().is_none_or(|found| found.position.generation < position.generation) {
-                    newest = Some(Found { slot, checkpoint, position, damage: Vec::new() });
+                    newest = Some(Found { slot, checkpoint, position, config, damage: Vec::new() });
                 }
             }
             Err(error @ RunError::Version { .. }) => return Err(error),
@@ -293,6 +306,7 @@ struct Found {
     slot: usize,
     checkpoint: Checkpoint,
     position: Position,
+    config: Option<blake3::Hash>,
     damage: Vec<String>,
 }
 

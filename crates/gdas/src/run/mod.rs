@@ -12,14 +12,17 @@
 //! reader sees the old content or the new one, never a half. Every write goes through [`Storage`], where tests
 //! make the n-th one fail.
 
+mod cadence;
 mod checkpoint;
 mod dir;
 mod error;
 mod event;
 mod interrupt;
 mod lock;
+pub(crate) mod phase;
 mod storage;
 
+pub(crate) use cadence::Cadence;
 pub use checkpoint::{Array, Checkpoint, Data, FORMAT_VERSION};
 pub use dir::{Loaded, RunDir, RunInfo, Saved, list, read_checkpoint, read_config};
 pub use error::RunError;

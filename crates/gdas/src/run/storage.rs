@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::RunError;
+use super::{RunError, phase};
 
 /// The bytes handed to the system in one call; small enough that a long file is many chances to fail in a test.
 const CHUNK: usize = 1 << 16;
@@ -56,6 +56,7 @@ impl Storage {
     }
 
     fn check(&self, operation: Operation, path: &Path) -> io::Result<()> {
+        phase::enter("disk");
         self.fault.as_ref().map_or(Ok(()), |fault| fault(operation, path))
     }
 

@@ -113,6 +113,7 @@ impl Searcher<'_> {
                 checkpoint.insert(format!("{name}/{i}"), Array::f64(&shape, table.concat()));
             }
         }
+        Error::finite_state(&checkpoint, progress.at)?;
         Ok(run.save(&checkpoint)?.event(progress.at.epoch as usize, progress.step(steps_per_epoch)))
     }
 

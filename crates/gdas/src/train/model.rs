@@ -15,7 +15,7 @@ use crate::data::{Batch, EvaluationBatches, Images, Statistics, Subset};
 use crate::export;
 use crate::loss::{Metrics, cross_entropy};
 use crate::network::{self, NetworkConfig};
-use crate::run::{Interrupt, RunDir, read_checkpoint, read_config};
+use crate::run::{Interrupt, RunDir, phase, read_checkpoint, read_config};
 use crate::space::{Genotype, Space};
 use crate::weights::Weights;
 
@@ -136,6 +136,7 @@ pub fn score(
         if interrupt.is_requested() {
             return None;
         }
+        phase::enter("test");
         let batch = batches.batch(step);
         let (_, part) = cross_entropy(&scores(graph, weights, &batch, flip), &batch.labels, 0.0);
         let n = part.images as f64;

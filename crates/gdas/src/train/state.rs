@@ -144,6 +144,7 @@ impl Trainer<'_> {
                 weights.save(&mut checkpoint, prefix);
             }
         }
+        Error::finite_state(&checkpoint, progress.at)?;
         Ok(run.save(&checkpoint)?.event(progress.at.epoch as usize, progress.step(steps_per_epoch)))
     }
 
