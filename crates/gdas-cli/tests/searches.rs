@@ -5,7 +5,7 @@ mod command;
 use std::fs;
 use std::path::Path;
 
-use command::{gdas, outcome, succeed};
+use command::{gdas, lasting_events, outcome, result, succeed};
 use serde_json::Value;
 
 /// A search of some dozens of steps that takes seconds and saves at every step.
@@ -27,22 +27,6 @@ const SMALL: &[&str] = &[
 
 fn with<'a>(extra: &[&'a str]) -> Vec<&'a str> {
     SMALL.iter().chain(extra).copied().collect()
-}
-
-fn result(run: &Path) -> Value {
-    serde_json::from_slice(&fs::read(run.join("result.json")).expect("a result")).expect("JSON")
-}
-
-/// The log without what the clock, the number of processes and of checkpoints put into it.
-fn lasting_events(run: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(run.join("events.jsonl")).expect("a log");
-    let mut events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("an event")).collect();
-    events.retain(|event| matches!(event["event"].as_str(), Some("step" | "epoch" | "train_epoch")));
-    for event in &mut events {
-        let fields = event.as_object_mut().expect("an object");
-        fields.retain(|key, _| !matches!(key.as_str(), "time" | "seconds" | "steps_per_second" | "eta_seconds"));
-    }
-    events
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use super::RunError;
 
@@ -39,10 +40,15 @@ pub(super) fn holder_of(directory: &Path) -> Option<String> {
 }
 
 fn holder(path: &Path) -> String {
-    fs::read_to_string(path)
-        .ok()
-        .and_then(|text| text.lines().next().map(str::trim).filter(|line| !line.is_empty()).map(str::to_string))
-        .unwrap_or_else(|| "another process".to_string())
+    let read = || fs::read_to_string(path).ok()?.lines().next().map(|line| line.trim().to_string());
+    // Between taking the lock and writing its name, a holder is nameless for a moment.
+    for _ in 0..10 {
+        match read() {
+            Some(name) if !name.is_empty() => return name,
+            _ => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+    "another process".to_string()
 }
 
 fn host() -> String {
