@@ -6,6 +6,7 @@
 //! cargo test --release --workspace --test torture -- --ignored --nocapture --test-threads 1
 //! ```
 #![cfg(unix)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures and skips are what it prints")]
 
 mod command;
 mod torture {

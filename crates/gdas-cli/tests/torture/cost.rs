@@ -56,6 +56,5 @@ pub(crate) fn of_checkpoints(full: bool) {
             let passed = number(&pair[1], "time") - number(&pair[0], "time");
             assert!(passed + 2e-3 >= 49.0 * number(&pair[0], "seconds"), "{pair:?}");
         }
-        assert!(full || saves.len() > 2, "{saves:?}");
     }
 }

@@ -1,0 +1,148 @@
+//! Broken and hostile input of every kind: an answer or an error, in bounded memory and time, never a panic.
+//!
+//! Each target mutates its seeds and the inputs that led to a new kind of answer. With all tests a few hundred inputs
+//! per target are tried, always the same ones; on request, for so many seconds each, with another seed each time:
+//!
+//! ```text
+//! GDAS_FUZZ_SECONDS=600 cargo test --release --workspace --test fuzz -- --ignored --nocapture --test-threads 1
+//! ```
+//!
+//! `GDAS_FUZZ_SEED` repeats a run. What makes a target fail is kept in the system's folder for temporary files; put
+//! into `tests/fixtures/fuzz/TARGET/`, it is tried first from then on.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
+
+mod fuzz {
+    pub(crate) mod mutate;
+    pub(crate) mod seeds;
+    pub(crate) mod targets;
+}
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use fuzz::mutate::mutate;
+use fuzz::targets::{Target, all};
+use gdas::rng::{Rng, Stream};
+
+/// Address space that one input may take: the unpickler's own limit is 1 GiB, an image's 64 megapixels.
+const MEMORY: u64 = 3 << 29;
+/// Time that one input may take, on a machine that does much else.
+const TIME: Duration = Duration::from_secs(30);
+/// Inputs that are kept to go on from.
+const KEPT: usize = 400;
+
+/// How long to go on with one target.
+enum Until {
+    Inputs(usize),
+    Time(Duration),
+}
+
+#[test]
+fn a_few_hundred_inputs_of_every_kind() {
+    for target in all() {
+        attack(&target, 1, &Until::Inputs(target.few));
+    }
+}
+
+#[test]
+#[ignore = "takes as long as GDAS_FUZZ_SECONDS says, for each target"]
+fn for_a_while() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let seed = number("GDAS_FUZZ_SEED").unwrap_or(clock);
+    let time = Duration::from_secs(number("GDAS_FUZZ_SECONDS").unwrap_or(60));
+    let only = std::env::var("GDAS_FUZZ_TARGET").ok();
+    for target in all().iter().filter(|target| only.as_ref().is_none_or(|only| only == target.name)) {
+        attack(target, seed, &Until::Time(time));
+    }
+}
+
+/// Inputs that once did harm, and any others that somebody put there.
+fn regressions(target: &Target) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/fuzz").join(target.name);
+    let mut files: Vec<PathBuf> = fs::read_dir(folder).into_iter().flatten().flatten().map(|f| f.path()).collect();
+    files.sort();
+    files.iter().map(|file| fs::read(file).unwrap()).collect()
+}
+
+fn attack(target: &Target, seed: u64, until: &Until) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rng = Rng::new(seed, Stream::Algorithm, target.name.len() as u64);
+    let mut kept = target.seeds.clone();
+    let mut answers = BTreeSet::new();
+    let mut most = 0;
+    // Threads and their stacks are there after the first inputs, and no longer counted.
+    for input in &target.seeds {
+        answers.insert(shape(&strike(target, input, folder.path(), seed)));
+    }
+    for input in regressions(target) {
+        strike(target, &input, folder.path(), seed);
+    }
+    let began = Instant::now();
+    let mut tried = 0;
+    let goes_on = |tried: usize| match until {
+        Until::Inputs(inputs) => tried < *inputs,
+        Until::Time(time) => began.elapsed() < *time,
+    };
+    while goes_on(tried) {
+        let input = mutate(&kept, target.words, &mut rng);
+        let before = peak();
+        let start = Instant::now();
+        let answer = strike(target, &input, folder.path(), seed);
+        let took = start.elapsed();
+        let grown = peak().saturating_sub(before);
+        most = most.max(grown);
+        assert!(grown <= MEMORY, "{}: {grown} bytes; {}", target.name, keep(target, &input));
+        assert!(took <= TIME, "{}: {took:?}; {}", target.name, keep(target, &input));
+        tried += 1;
+        // A new kind of answer has come another way through the code.
+        if answers.insert(shape(&answer)) && kept.len() < KEPT {
+            kept.push(input);
+        }
+    }
+    println!(
+        "figure: fuzz {}: {tried} inputs in {:.0} s, {} kinds of answers, at most {} MiB more memory, 0 panics (seed {seed})",
+        target.name,
+        began.elapsed().as_secs_f64(),
+        answers.len(),
+        most >> 20
+    );
+}
+
+/// Hands an input over; the answer is "ok" or the text of the error.
+fn strike(target: &Target, input: &[u8], folder: &Path, seed: u64) -> String {
+    catch_unwind(AssertUnwindSafe(|| (target.run)(input, folder)))
+        .unwrap_or_else(|_| panic!("{}: a panic (seed {seed}); {}", target.name, keep(target, input)))
+}
+
+/// Puts an input where it can be looked at.
+fn keep(target: &Target, input: &[u8]) -> String {
+    let name = format!("gdas-fuzz-{}-{}", target.name, &blake3::hash(input).to_hex()[..12]);
+    let path = std::env::temp_dir().join(name);
+    fs::write(&path, input).unwrap();
+    format!("the input is {}", path.display())
+}
+
+/// An answer without its numbers and quotations, so that the same complaint about another byte is no news.
+fn shape(answer: &str) -> String {
+    let mut quoted = false;
+    let mut text = String::new();
+    for c in answer.chars().take(400) {
+        if c == '`' {
+            quoted = !quoted;
+        } else if !quoted && c.is_ascii() && !c.is_ascii_digit() {
+            text.push(c);
+        }
+    }
+    text
+}
+
+/// The most address space that this process has had, in bytes; 0 where the system does not say.
+fn peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmPeak:"));
+    line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()).unwrap_or(0) << 10
+}
