@@ -20,10 +20,13 @@ const NUMBERS: [u64; 14] = [
     u64::MAX,
 ];
 
+/// What formats of text mean something by.
+const SIGNS: &[u8] = b"0123456789-.,\"'{}[]()|~+=\n\r \0/\\";
+
 /// An input made from one of `from` (and perhaps a piece of another) by a few changes.
 pub(crate) fn mutate(from: &[Vec<u8>], words: &[&str], rng: &mut Rng) -> Vec<u8> {
     let mut bytes = from[rng.below(from.len())].clone();
-    for _ in 0..1 + rng.below(4) {
+    for _ in 0..=rng.below(4) {
         change(&mut bytes, from, words, rng);
     }
     // Nothing grows without end.
@@ -78,6 +81,6 @@ fn change(bytes: &mut Vec<u8>, from: &[Vec<u8>], words: &[&str], rng: &mut Rng) 
             let end = if rng.below(2) == 0 { at } else { at + span };
             bytes.splice(at..end, word.bytes());
         }
-        _ => bytes[at] = b"0123456789-.,\"'{}[]()|~+=\n\r \0/\\"[rng.below(32)],
+        _ => bytes[at] = SIGNS[rng.below(SIGNS.len())],
     }
 }
