@@ -109,8 +109,8 @@ pub(crate) fn reproduce(times: usize) {
     // Long enough to be still at work when the signal comes; stopped, it is not waited for.
     let mut arguments = kills::reproduce_arguments(dir.path());
     let preset = arguments.iter().position(|a| a == "--preset").expect("the flag") + 1;
-    arguments[preset] = "quick".to_string();
-    let log = dir.path().join("comparison/runs/gdas-quick-cifar10-0000/events.jsonl");
+    arguments[preset] = "paper".to_string();
+    let log = dir.path().join("comparison/runs/gdas-paper-cifar10-0000/events.jsonl");
     let lines = || fs::read_to_string(&log).map_or(0, |text| text.lines().count());
     let mut before = 0;
     for i in 0..times {
