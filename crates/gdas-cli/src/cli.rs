@@ -40,6 +40,7 @@ pub(crate) enum Command {
     Evaluate(commands::evaluate::Evaluate),
     Predict(commands::predict::Predict),
     Export(commands::export::Export),
+    Import(commands::import::Import),
     #[command(subcommand)]
     Runs(commands::runs::Runs),
     #[command(subcommand)]

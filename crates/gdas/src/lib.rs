@@ -12,6 +12,7 @@ pub mod cost;
 pub mod data;
 mod error;
 pub mod export;
+pub mod import;
 pub mod loss;
 pub mod network;
 pub mod optim;

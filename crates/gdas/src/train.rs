@@ -26,6 +26,7 @@ use crate::weights::Weights;
 
 pub use model::{TrainedModel, score};
 pub use state::TrainResult;
+pub(crate) use state::adopt;
 use state::{Best, Progress};
 
 /// How a training ended.

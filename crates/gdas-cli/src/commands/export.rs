@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use gdas::Device;
-use gdas::export::{to_onnx, to_pytorch, to_safetensors};
+use gdas::export::{to_burn_module, to_burn_record, to_onnx, to_pytorch, to_safetensors};
 use gdas::report::genotype_pictures;
 use gdas::train::TrainedModel;
 
@@ -20,6 +20,8 @@ use crate::output::note;
   gdas export photos-2 --to network.onnx
   gdas export photos-2 --to weights.safetensors
   gdas export photos-2 --to network.py           a PyTorch module that loads weights.safetensors
+  gdas export photos-2 --to network.bpk          a record of Burn
+  gdas export photos-2 --to network.rs           a Rust module that loads network.bpk
   gdas export photos-2 --to genotype.json
   gdas export photos-2 --to cell.dot")]
 pub(crate) struct Export {
@@ -43,6 +45,10 @@ enum Format {
     Safetensors,
     /// Source of a PyTorch module
     Pytorch,
+    /// A record of Burn (burnpack)
+    BurnRecord,
+    /// Source of a Rust module on burn::nn
+    Burn,
     /// The genotype
     Json,
     /// The cells, for Graphviz
@@ -55,6 +61,8 @@ impl Format {
             "onnx" => Some(Self::Onnx),
             "safetensors" => Some(Self::Safetensors),
             "py" => Some(Self::Pytorch),
+            "bpk" => Some(Self::BurnRecord),
+            "rs" => Some(Self::Burn),
             "json" => Some(Self::Json),
             "dot" | "gv" => Some(Self::Dot),
             _ => None,
@@ -72,11 +80,15 @@ pub(crate) fn run(command: &Export) -> anyhow::Result<()> {
     let numbers = |values: &[f32]| serde_json::to_string(values).unwrap_or_default();
     let (mean, std) = (numbers(&model.statistics.mean), numbers(&model.statistics.std));
     let classes = serde_json::to_string(&model.classes)?;
-    let metadata = [("genotype", genotype.as_str()), ("classes", &classes), ("mean", &mean), ("std", &std)];
+    let image = serde_json::to_string(&[model.image.height, model.image.width, model.image.channels])?;
+    let metadata =
+        [("genotype", genotype.as_str()), ("classes", &classes), ("mean", &mean), ("std", &std), ("image", &image)];
     let bytes = match format {
         Format::Onnx => to_onnx(&model.graph, &model.export_weights(), &metadata)?,
         Format::Safetensors => to_safetensors(&model.graph, &model.export_weights(), &metadata)?,
         Format::Pytorch => to_pytorch(&model.graph, &genotype)?.into_bytes(),
+        Format::BurnRecord => to_burn_record(&model.graph, &model.export_weights(), &metadata)?,
+        Format::Burn => to_burn_module(&model.graph, &genotype)?.into_bytes(),
         Format::Json => serde_json::to_vec_pretty(&model.genotype)?,
         Format::Dot => {
             let pictures = genotype_pictures(&model.genotype, false)?;

@@ -9,6 +9,7 @@ pub(crate) mod doctor;
 pub(crate) mod evaluate;
 pub(crate) mod export;
 pub(crate) mod genotype;
+pub(crate) mod import;
 pub(crate) mod man;
 pub(crate) mod predict;
 pub(crate) mod report;
@@ -37,6 +38,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Evaluate(command) => evaluate::run(&command),
         Command::Predict(command) => predict::run(&command),
         Command::Export(command) => export::run(&command),
+        Command::Import(command) => import::run(&command),
         Command::Cost(command) => cost::run(&command),
         Command::Doctor(command) => doctor::run(&command),
         Command::Serve(command) => serve::run(&command),

@@ -1,4 +1,4 @@
-//! Trained networks for other programs: ONNX, safetensors, a PyTorch module.
+//! Trained networks for other programs: ONNX, safetensors, a PyTorch module, a Burn module with its record.
 //!
 //! All of them write the *network in use*: its main output, without auxiliary heads and without drop-path, with
 //! batch normalisation in evaluation mode. A normalisation that keeps no running statistics normalises by the batch at
@@ -16,14 +16,19 @@
 //! | weight of the classifier | `[classes, channels]` |
 //! | bias, scale, shift, statistics | `[channels]` |
 
+mod blocks;
+mod burn_module;
+mod burn_record;
 mod onnx;
 mod protobuf;
 mod pytorch;
 mod safetensors;
 
+pub use burn_module::to_burn_module;
+pub use burn_record::to_burn_record;
 pub use onnx::{OPSET, to_onnx};
 pub use pytorch::to_pytorch;
-pub use safetensors::{from_safetensors, to_safetensors};
+pub use safetensors::{from_arrays, from_safetensors, to_safetensors};
 
 use gdas_kernels::graph::{Graph, Op, ParamId};
 
@@ -90,6 +95,11 @@ pub enum ExportError {
     /// A pool whose window is spread, which no target format has.
     #[error("a pool with dilation {0:?} cannot be exported")]
     DilatedPool([usize; 2]),
+    /// A normalisation by the batch at hand, which Burn's layer does not do outside of training.
+    #[error(
+        "normalisation `{0}` keeps no running statistics, so it cannot be a layer of Burn; train the network first"
+    )]
+    BatchStatistics(String),
 }
 
 impl Weights {

@@ -62,23 +62,50 @@ pub fn to_safetensors(graph: &Graph, weights: &Weights, metadata: &[(&str, &str)
 /// network does not have are passed over.
 pub fn from_safetensors(graph: &Graph, bytes: &[u8]) -> Result<Weights, ExportError> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| ExportError::Format(error.to_string()))?;
+    let mut fault = None;
+    let weights = from_arrays(graph, |name, shape| {
+        if fault.is_some() {
+            return None;
+        }
+        match read(&file, name, shape) {
+            Ok(values) => Some(values),
+            Err(error) => {
+                fault = Some(error);
+                None
+            }
+        }
+    });
+    fault.map_or(Ok(weights), Err)
+}
+
+fn read(file: &SafeTensors, name: &str, shape: &[usize]) -> Result<Vec<f32>, ExportError> {
+    let Ok(view) = file.tensor(name) else { return Err(ExportError::Missing { name: name.to_owned() }) };
+    if view.dtype() != Dtype::F32 || view.shape() != shape {
+        let found = format!("{:?} of shape {:?}", view.dtype(), view.shape());
+        let expected = format!("F32 of shape {shape:?}");
+        return Err(ExportError::Mismatch { name: name.to_owned(), expected, found });
+    }
+    Ok(view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+}
+
+/// Weights from arrays in the portable layout. `find` is asked for every array of the network in use by name and
+/// shape; where it has none, and for arrays that are not in use (auxiliary heads), the values are zero.
+///
+/// # Panics
+/// If `find` gives an array of another length than its shape says.
+pub fn from_arrays(graph: &Graph, mut find: impl FnMut(&str, &[usize]) -> Option<Vec<f32>>) -> Weights {
     let mut weights = Weights {
         params: graph.params.iter().map(|spec| vec![0.0; spec.len()]).collect(),
         running: graph.norms.iter().map(|spec| vec![0.0; if spec.track { 2 * spec.channels } else { 0 }]).collect(),
     };
     for (name, shape, source) in arrays(graph, &in_use(graph)) {
-        let Ok(view) = file.tensor(&name) else { return Err(ExportError::Missing { name }) };
-        if view.dtype() != Dtype::F32 || view.shape() != shape {
-            let found = format!("{:?} of shape {:?}", view.dtype(), view.shape());
-            return Err(ExportError::Mismatch { name, expected: format!("F32 of shape {shape:?}"), found });
-        }
-        let values: Vec<f32> =
-            view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let Some(values) = find(&name, &shape) else { continue };
+        assert_eq!(values.len(), shape.iter().product::<usize>(), "array `{name}`");
         match source {
             Source::Param(param) => weights.params[param] = from_portable(&graph.params[param].shape, &values),
             Source::Mean(norm) => weights.running[norm][..values.len()].copy_from_slice(&values),
             Source::Variance(norm) => weights.running[norm][graph.norms[norm].channels..].copy_from_slice(&values),
         }
     }
-    Ok(weights)
+    weights
 }

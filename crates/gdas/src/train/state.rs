@@ -1,5 +1,7 @@
 //! What a training saves so that it goes on exactly, and what it leaves at its end.
 
+use burn::tensor::Device;
+use gdas_kernels::graph::Graph;
 use serde::{Deserialize, Serialize};
 
 use super::Trainer;
@@ -7,9 +9,11 @@ use crate::Error;
 use crate::config::TrainConfig;
 use crate::cost;
 use crate::data::{Dataset, Position, Statistics};
+use crate::export;
 use crate::loss::Metrics;
 use crate::run::{Checkpoint, Event, Observer, RunDir};
-use crate::weights::host;
+use crate::space::Genotype;
+use crate::weights::{Weights, flat, host};
 
 /// How far a training has come.
 #[derive(Clone, Debug)]
@@ -175,6 +179,96 @@ impl Trainer<'_> {
     }
 }
 
+/// Makes a new run hold a network that was trained elsewhere, as if it had been trained here.
+pub(crate) fn adopt(
+    run: &mut RunDir,
+    config: &TrainConfig,
+    (graph, exported): (&Graph, &export::Weights),
+    classes: &[String],
+    statistics: &Statistics,
+    device: &Device,
+) -> Result<TrainResult, Error> {
+    let unsuitable = |error: export::ExportError| Error::Unsuitable(error.to_string());
+    exported.check(graph).map_err(unsuitable)?;
+    let mut weights = Weights::new(config.seed, device);
+    weights.declare(graph);
+    for (index, values) in weights.locate(graph).into_iter().zip(&exported.params) {
+        weights.set(index, values.clone());
+    }
+    for (norm, values) in graph.norms.iter().zip(&exported.running).filter(|(norm, _)| norm.track) {
+        let statistics = flat(values.clone(), device).reshape([2, norm.channels]);
+        weights.running.insert(norm.name.clone(), statistics);
+    }
+    let image = graph.shape(0);
+    let mut checkpoint = Checkpoint::new(&Saved {
+        epoch: config.epochs as u64,
+        step: 0,
+        untested: None,
+        tested: None,
+        sums: [0.0; 3],
+        rate: 0.0,
+        best: None,
+        // Of no images: nothing was learned from any here.
+        data_digest: String::new(),
+        classes: classes.to_vec(),
+        mean: statistics.mean.clone(),
+        std: statistics.std.clone(),
+        image: [image.height, image.width, image.channels],
+    })?;
+    weights.save(&mut checkpoint, "weights");
+    let cost = cost::network(graph);
+    let genotype: Genotype =
+        config.genotype.parse().map_err(|error: crate::space::GenotypeError| Error::Unsuitable(error.to_string()))?;
+    let result = TrainResult {
+        space: genotype.space.to_owned(),
+        genotype: genotype.to_string(),
+        data: config.data.clone(),
+        classes: classes.to_vec(),
+        seed: config.seed,
+        epochs: 0,
+        test_accuracy: None,
+        test_top5: None,
+        test_loss: None,
+        best_accuracy: None,
+        best_epoch: None,
+        params: cost.params,
+        multiply_adds: cost.multiply_adds,
+        digest: digest(&weights),
+    };
+    run.log(&Event::Started {
+        task: "import".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        algorithm: "none".to_owned(),
+        space: result.space.clone(),
+        data: result.data.clone(),
+        classes: classes.len(),
+        train_images: 0,
+        held_out_images: 0,
+        epochs: 0,
+        steps_per_epoch: 0,
+        parameters: weights.count(),
+        seed: config.seed,
+        threads: rayon::current_num_threads(),
+        step: 0,
+    })?;
+    let event = run.save(&checkpoint)?.event(0, 0);
+    run.log(&event)?;
+    run.write_result(&result)?;
+    run.log(&Event::Finished { step: 0, genotype: result.genotype.clone(), accuracy: None, seconds: 0.0 })?;
+    Ok(result)
+}
+
+/// BLAKE3 of all weights.
+fn digest(weights: &Weights) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for value in &weights.values {
+        for x in host(value) {
+            hasher.update(&x.to_le_bytes());
+        }
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
 /// The outcome of a training. Holds nothing that depends on the clock or the number of threads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainResult {
@@ -211,12 +305,6 @@ pub struct TrainResult {
 impl TrainResult {
     pub(super) fn new(trainer: &Trainer, progress: &Progress, dataset: &Dataset) -> Self {
         let cost = cost::network(&trainer.test_graph);
-        let mut hasher = blake3::Hasher::new();
-        for value in &trainer.weights.values {
-            for x in host(value) {
-                hasher.update(&x.to_le_bytes());
-            }
-        }
         Self {
             space: trainer.genotype.space.to_owned(),
             genotype: trainer.genotype.to_string(),
@@ -231,7 +319,7 @@ impl TrainResult {
             best_epoch: progress.best.as_ref().map(|best| best.epoch),
             params: cost.params,
             multiply_adds: cost.multiply_adds,
-            digest: hasher.finalize().to_hex().to_string(),
+            digest: digest(&trainer.weights),
         }
     }
 }
