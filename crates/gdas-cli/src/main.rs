@@ -3,6 +3,8 @@
 
 mod cli;
 mod commands;
+#[cfg(test)]
+mod documentation;
 mod exit;
 mod flags;
 mod output;

@@ -1,0 +1,50 @@
+"""Neural architecture search by gradient descent (GDAS).
+
+>>> import gdas
+>>> gdas.genotype("GDAS_V1")["space"]
+'nasnet'
+
+A search or a training works in a run directory, as those of the command `gdas` do: either can go on with what the
+other began. Ctrl-C stops it at the next step with everything saved; `resume` goes on to the same bits.
+"""
+
+import json as _json
+import os as _os
+
+from . import _gdas
+from ._gdas import GdasError, __version__
+
+__all__ = ["GdasError", "__version__", "genotype", "query", "resume", "search", "train"]
+
+
+def _run(function, run, keys, on_event):
+    keys = {key: value for key, value in keys.items() if value is not None}
+    return _json.loads(function(_json.dumps(keys), _os.fspath(run), on_event))
+
+
+def search(data="digits", *, run, on_event=None, **keys):
+    """Searches in the new directory `run`; keys are those of the configuration (`gdas search --print-config`)."""
+    return _run(_gdas.search, run, {"data": _os.fspath(data), **keys}, on_event)
+
+
+def train(genotype, data="digits", *, run, on_event=None, **keys):
+    """Trains the network of a genotype (text, published name, or a search's result) from scratch."""
+    text = genotype["genotype"] if isinstance(genotype, dict) and "genotype" in genotype else genotype
+    known = _json.loads(_gdas.genotype(text["text"] if isinstance(text, dict) else text))
+    keys = {"data": _os.fspath(data), "genotype": known["text"], "space": known["space"], **keys}
+    return _run(_gdas.train, run, keys, on_event)
+
+
+def resume(run, *, on_event=None):
+    """Goes on with a run that was stopped; the result of a finished one is given again."""
+    return _json.loads(_gdas.resume(_os.fspath(run), on_event))
+
+
+def query(table, cell):
+    """What a table of NAS-Bench-201 (a file that `gdas bench` reads) knows of a cell."""
+    return _json.loads(_gdas.query(_os.fspath(table), cell))
+
+
+def genotype(text):
+    """Reads a genotype: the benchmark's text, that of DARTS and AutoDL, or a published name such as GDAS_V1."""
+    return _json.loads(_gdas.genotype(text))

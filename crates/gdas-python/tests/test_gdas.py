@@ -1,0 +1,87 @@
+"""The installed wheel: python -m pytest crates/gdas-python/tests."""
+
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import gdas
+import pytest
+
+SMALL = {"preset": "smoke", "epochs": 2, "max_steps_per_epoch": 4, "seed": 3}
+
+
+def test_genotypes_are_read():
+    known = gdas.genotype("GDAS_V1")
+    assert known["space"] == "nasnet" and [cell["name"] for cell in known["cells"]] == ["normal", "reduction"]
+    with pytest.raises(ValueError, match="unknown operation `conv`"):
+        gdas.genotype("|conv~0|")
+
+
+def test_a_search_is_repeatable_and_its_cell_is_trained(tmp_path):
+    events = []
+    found = gdas.search(run=tmp_path / "a", on_event=events.append, **SMALL)
+    assert gdas.search(run=tmp_path / "b", threads=1, **SMALL)["digest"] == found["digest"]
+    assert [event["event"] for event in events].count("epoch") == 2
+    assert gdas.resume(tmp_path / "a")["digest"] == found["digest"]
+    trained = gdas.train(found, run=tmp_path / "net", preset="smoke", epochs=1, max_steps_per_epoch=4)
+    assert trained["genotype"] == found["genotype"] and 0 <= trained["test_accuracy"] <= 1
+
+
+def test_mistakes_are_named(tmp_path):
+    with pytest.raises(ValueError, match="did you mean `epochs`"):
+        gdas.search(run=tmp_path / "a", epoch=3)
+    with pytest.raises(gdas.GdasError):
+        gdas.search("no-such-data", run=tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_an_exception_of_the_callback_stops_the_run(tmp_path):
+    def stop(event):
+        if event["event"] == "epoch":
+            raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        gdas.search(run=tmp_path / "a", on_event=stop, **{**SMALL, "epochs": 50})
+    assert (tmp_path / "a" / "checkpoint.0").exists() and not (tmp_path / "a" / "result.json").exists()
+
+
+def test_other_threads_run_meanwhile(tmp_path):
+    beats, done = [], threading.Event()
+
+    def beat():
+        while not done.wait(0.001):
+            beats.append(time.monotonic())
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    gdas.search(run=tmp_path / "a", **SMALL)
+    done.set()
+    thread.join()
+    assert len(beats) > 10
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT cannot be sent to a process of its own there")
+def test_ctrl_c_leaves_a_checkpoint_that_resumes_to_the_same_bits(tmp_path):
+    keys = {**SMALL, "epochs": 40, "log_interval": 1}
+    whole = gdas.search(run=tmp_path / "whole", **keys)
+    script = f"import gdas; gdas.search(run={str(tmp_path / 'cut')!r}, on_event=lambda e: print(e['event'], flush=True), **{keys!r})"
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while process.stdout.readline().strip() != "step":
+        pass
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode != 0 and "KeyboardInterrupt" in error
+    assert not (tmp_path / "cut" / "result.json").exists()
+    assert gdas.resume(tmp_path / "cut")["digest"] == whole["digest"]
+
+
+def test_a_table_is_queried():
+    table = pathlib.Path(__file__).parents[3] / ".." / "shared" / "data" / "nasbench201.csv"
+    if not table.exists():
+        pytest.skip(f"{table} is absent")
+    cell = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+    found = gdas.query(table, cell)
+    assert any(r["dataset"] == "cifar10" and r["values"]["test_accuracy"] > 94 for r in found["results"])
