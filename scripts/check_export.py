@@ -4,6 +4,7 @@
 
 The directory holds model.onnx, model.safetensors, model.py, images.f32 (channels last) and logits.f32.
 Fails if any output differs by more than 1e-4 of the largest logit (or of one, if that is larger).
+Then, for the way back, writes back.pth, back.safetensors and back.f32: other weights and PyTorch's logits with them.
 """
 
 import importlib.util
@@ -47,6 +48,24 @@ def main():
     network = module.load(str(directory / "model.safetensors"))
     with torch.no_grad():
         compare("pytorch", network(torch.from_numpy(images)).numpy(), logits)
+    way_back(network, torch.from_numpy(images), directory)
+
+
+def way_back(network, images, directory):
+    import torch
+    from safetensors.torch import save_file
+
+    torch.manual_seed(5)
+    state = network.state_dict()
+    for name, values in state.items():
+        if values.dtype.is_floating_point:
+            noise = torch.rand(values.shape) + 0.5 if name.endswith("running_var") else torch.randn(values.shape) * 0.05
+            state[name] = noise if name.endswith("running_var") else values + noise
+    network.load_state_dict(state)
+    with torch.no_grad():
+        network(images).numpy().astype("<f4").tofile(directory / "back.f32")
+    torch.save(network.state_dict(), directory / "back.pth")
+    save_file({name: values.contiguous() for name, values in state.items()}, directory / "back.safetensors")
 
 
 main()

@@ -71,6 +71,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("cifar", "needs CIFAR"),
     ("CIFAR", "needs CIFAR"),
     ("cell-7", "stands for weights of one's own"),
+    ("import weights.safetensors", "the first chapter runs it"),
     ("photos", "stands for images of one's own; the chapter about them runs with small ones"),
     ("cat.jpg", "stands for an image of one's own"),
     ("nasbench201", "needs the benchmark's table, which is not part of the project"),

@@ -34,7 +34,13 @@ type Work<'a> = Box<dyn FnOnce(&mut RunDir, &mut dyn FnMut(&Event), &Interrupt) 
 
 /// Does the work in `run` on a thread pool of its own. Ctrl-C, or an exception of the callback, asks it to stop at the
 /// next step; what it has come to is then saved, and the exception goes on.
-fn carry_out(py: Python, mut run: RunDir, threads: Auto<usize>, on_event: Option<Py<PyAny>>, work: Work) -> PyResult<String> {
+fn carry_out(
+    py: Python,
+    mut run: RunDir,
+    threads: Auto<usize>,
+    on_event: Option<Py<PyAny>>,
+    work: Work,
+) -> PyResult<String> {
     let pool = match threads {
         Auto::Auto => rayon::ThreadPoolBuilder::new(),
         Auto::Is(count) => rayon::ThreadPoolBuilder::new().num_threads(count),

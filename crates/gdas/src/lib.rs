@@ -3,6 +3,7 @@
 //! The main path: [`search::search`] alternates weight and architecture steps on a [`supernet::Supernet`],
 //! drawing one operation per edge with [`sampler::draw`]; [`train::train`] trains what was found.
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
 
 pub mod algorithms;
 pub mod auto;

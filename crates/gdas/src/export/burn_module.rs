@@ -245,7 +245,9 @@ impl Class {
         let mut uses = Uses::default();
         for &index in &steps {
             let inputs = &graph.nodes[index].inputs;
-            inputs.iter().for_each(|&v| uses.add(&local(v)));
+            for &v in inputs {
+                uses.add(&local(v));
+            }
             if inputs.is_empty() {
                 uses.add("x0");
             }
@@ -271,17 +273,23 @@ impl Class {
         }
         match &outputs[..] {
             [one] if steps.last().is_some_and(|&last| local(last) == *one) => {}
-            [one] => forward += &format!("        {one}\n"),
+            [one] => {
+                let _ = writeln!(forward, "        {one}");
+            }
             all => {
                 let all: Vec<String> = all.iter().map(|name| uses.take(name)).collect();
-                forward += &format!("        ({})\n", all.join(", "));
+                let _ = writeln!(forward, "        ({})", all.join(", "));
             }
         }
         let rank = |v: ValueId| if is_linear(graph, v) { "Tensor<2>" } else { "Tensor<4>" };
         let ranks: Vec<&str> = block.outputs.iter().map(|&v| rank(v)).collect();
         let result = if let [one] = ranks[..] { one.to_owned() } else { format!("({})", ranks.join(", ")) };
-        let inputs: String = (0..block.inputs.len()).map(|i| format!(", x{i}: Tensor<4>")).collect();
-        Self { fields, init, signature: format!("fn forward(&self{inputs}) -> {result}"), forward }
+        let mut signature = String::from("fn forward(&self");
+        for i in 0..block.inputs.len() {
+            let _ = write!(signature, ", x{i}: Tensor<4>");
+        }
+        let _ = write!(signature, ") -> {result}");
+        Self { fields, init, signature, forward }
     }
 
     fn write(&self, name: &str, users: &[&str], out: &mut String) {
@@ -353,7 +361,7 @@ fn layer(graph: &Graph, index: ValueId) -> Option<(&'static str, String)> {
             let bias = bias.is_none().then(|| ".with_bias(false)".to_owned());
             if is_linear(graph, index) {
                 calls.extend(bias);
-                return Some(("Linear", chain(format!("LinearConfig::new({input}, {output})"), calls)));
+                return Some(("Linear", chain(&format!("LinearConfig::new({input}, {output})"), calls)));
             }
             let options = [("stride", window.stride), ("dilation", window.dilation)];
             for (name, value) in options.into_iter().filter(|(_, value)| *value != [1, 1]) {
@@ -367,17 +375,17 @@ fn layer(graph: &Graph, index: ValueId) -> Option<(&'static str, String)> {
                 calls.push(format!(".with_padding(PaddingConfig2d::Explicit({y}, {x}, {y}, {x}))"));
             }
             calls.extend(bias);
-            Some(("Conv2d", chain(format!("Conv2dConfig::new([{input}, {output}], {:?})", window.kernel), calls)))
+            Some(("Conv2d", chain(&format!("Conv2dConfig::new([{input}, {output}], {:?})", window.kernel), calls)))
         }
         Op::Norm { norm, .. } => {
-            Some(("BatchNorm", chain(format!("BatchNormConfig::new({})", graph.norms[*norm].channels), vec![])))
+            Some(("BatchNorm", chain(&format!("BatchNormConfig::new({})", graph.norms[*norm].channels), vec![])))
         }
         _ => None,
     }
 }
 
 /// Calls one after another, on one line where that is short.
-fn chain(head: String, mut calls: Vec<String>) -> String {
+fn chain(head: &str, mut calls: Vec<String>) -> String {
     calls.push(".init(device)".to_owned());
     let line = format!("{head}{}", calls.concat());
     if line.len() <= CHAIN { line } else { format!("{head}\n                {}", calls.join("\n                ")) }

@@ -183,5 +183,21 @@ fn other_programs_agree() {
         println!("{name}: {text}");
         assert!(output.status.success(), "{name} disagrees");
         assert!(text.contains("onnx") && text.contains("pytorch"), "{name}: {text}");
+
+        let expected = std::fs::read(dir.path().join("back.f32")).unwrap();
+        let expected: Vec<f32> = expected.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let scale = expected.iter().fold(1f32, |m, v| m.max(v.abs()));
+        for file in ["back.pth", "back.safetensors"] {
+            let dict = crate::import::StateDict::read(&dir.path().join(file)).unwrap();
+            let back = from_arrays(&graph, |name, shape| {
+                dict.arrays.get(name).filter(|array| array.shape == shape).map(|array| array.values.clone())
+            });
+            assert_ne!(back, weights, "{name}: PyTorch changed the weights");
+            let found = engine_logits(&graph, &back, &images, batch);
+            assert_eq!(found.len(), expected.len());
+            let worst = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / scale;
+            println!("{name}: {file}: largest difference {worst:.1e}");
+            assert!(worst < 1e-4, "{name}: {file} disagrees");
+        }
     }
 }

@@ -12,6 +12,7 @@ mod names;
 mod torch;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -94,7 +95,7 @@ fn list(missing: &[String], wrong: &[String], unexpected: &[String]) -> String {
         if names.is_empty() {
             continue;
         }
-        text += &format!("\n  {what} ({}): {}", names.len(), names[..names.len().min(6)].join(", "));
+        let _ = write!(text, "\n  {what} ({}): {}", names.len(), names[..names.len().min(6)].join(", "));
         if names.len() > 6 {
             text += ", ...";
         }
