@@ -4,6 +4,8 @@
 //! other devices, for other number types, or with `GDAS_ENGINE=reference` in the environment, it goes
 //! through [`reference`](mod@reference), operation by operation.
 
+#![deny(missing_docs)]
+
 pub mod cpu;
 mod extension;
 pub mod graph;

@@ -19,11 +19,11 @@ use gdas_kernels::cpu::{self, Inputs};
 
 // Formatted by rustfmt's own defaults, which are not this project's.
 #[rustfmt::skip]
-#[allow(unreachable_pub, missing_debug_implementations)]
+#[allow(unreachable_pub, clippy::pedantic)]
 #[path = "burn_export/benchmark.rs"]
 mod benchmark;
 #[rustfmt::skip]
-#[allow(unreachable_pub, missing_debug_implementations)]
+#[allow(unreachable_pub, clippy::pedantic)]
 #[path = "burn_export/nasnet.rs"]
 mod nasnet;
 
