@@ -98,14 +98,14 @@ fn is_run(info: &str) -> bool {
     info.split([' ', ',']).any(|word| word == "run")
 }
 
-/// Splits as a shell does: quotes, and no comment. What follows three spaces is a remark, too.
+/// The words of a command, as a shell has them: quotes, no comment, no redirection. What follows three spaces is a remark, too.
 pub fn words(line: &str) -> Vec<String> {
     let line = line.trim().strip_prefix("gdas ").unwrap_or(line);
     let (mut words, mut word, mut quote, mut spaces) = (Vec::new(), None::<String>, None, 0);
     for c in line.chars() {
         spaces = if c == ' ' && quote.is_none() { spaces + 1 } else { 0 };
         match (quote, c) {
-            (None, '#') if word.is_none() => break,
+            (None, '#' | '>' | '|') if word.is_none() => break,
             (None, ' ') if spaces == 3 => break,
             (None, ' ') => words.extend(word.take()),
             (None, '\'' | '"') => {

@@ -371,8 +371,17 @@ fn fit(graph: &Graph, mut dict: StateDict) -> Result<export::Weights, ImportErro
         }
         Some(array) => Some(array.values),
     });
-    // What a network carries for training alone.
-    let passed = |name: &str| name.starts_with("auxiliary") || name.ends_with("num_batches_tracked");
+    // What a network carries for training alone, or in a node that nothing reads.
+    let layer = |name: &str| name.rsplit_once('.').map_or_else(String::new, |(layer, _)| layer.to_owned());
+    let unread: BTreeSet<String> = graph
+        .params
+        .iter()
+        .map(|spec| layer(&spec.name))
+        .chain(graph.norms.iter().map(|norm| norm.name.clone()))
+        .collect();
+    let passed = |name: &str| {
+        name.starts_with("auxiliary") || name.ends_with("num_batches_tracked") || unread.contains(&layer(name))
+    };
     let unexpected: Vec<String> = dict.arrays.into_keys().filter(|name| !passed(name)).collect();
     if missing.is_empty() && wrong.is_empty() && unexpected.is_empty() {
         Ok(weights)

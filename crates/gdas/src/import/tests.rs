@@ -104,6 +104,13 @@ fn what_does_not_fit_is_listed() {
     let other: Genotype = CELL.replace("nor_conv_1x1", "skip_connect").parse().unwrap();
     let text = import(dict.clone(), &Given { genotype: Some(other), ..given() }).unwrap_err().to_string();
     assert!(text.contains("not in the network (15): cells.0.edge.2.1.skip_connect.1.weight"), "{text}");
+    // A node that nothing reads may have weights all the same: here node 2, whose only reader is now `none`.
+    let other: Genotype =
+        CELL.replace("nor_conv_3x3~2", "none~2").replace("avg_pool_3x3~1", "skip_connect~1").parse().unwrap();
+    let mut unread = dict.clone();
+    unread.arrays.retain(|name, _| !name.contains(".layers.5."));
+    let network = import(unread, &Given { genotype: Some(other), ..given() }).unwrap();
+    assert!(network.graph.params.iter().any(|spec| spec.name == "cells.0.edge.2.1.nor_conv_1x1.1.weight"));
     let silent = |change: &dyn Fn(&mut Given)| {
         let mut given = given();
         change(&mut given);
