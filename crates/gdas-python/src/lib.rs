@@ -47,7 +47,7 @@ fn carry_out(
     };
     let pool = pool.build().map_err(failed)?;
     let interrupt = Interrupt::default();
-    let (sender, events) = channel::<String>();
+    let (sender, mut events) = channel::<String>();
     let path = run.path().to_path_buf();
     let told = on_event.is_some();
     let outcome = std::thread::scope(|scope| {
@@ -64,7 +64,7 @@ fn carry_out(
                 pool.install(|| work(run, &mut observer, &interrupt))
             }
         });
-        let failure = watch(py, &events, on_event.as_ref(), || worker.is_finished(), &interrupt);
+        let failure = watch(py, &mut events, on_event.as_ref(), || worker.is_finished(), &interrupt);
         let outcome = py.detach(|| worker.join());
         match (failure, outcome) {
             (Some(failure), _) => Err(failure),
@@ -85,7 +85,7 @@ fn carry_out(
 /// to stop and is given back.
 fn watch(
     py: Python,
-    events: &Receiver<String>,
+    events: &mut Receiver<String>,
     on_event: Option<&Py<PyAny>>,
     done: impl Fn() -> bool + Sync,
     interrupt: &Interrupt,
@@ -108,7 +108,7 @@ fn watch(
     }
 }
 
-fn receive(events: &Receiver<String>) -> Result<String, RecvTimeoutError> {
+fn receive(events: &mut Receiver<String>) -> Result<String, RecvTimeoutError> {
     events.recv_timeout(Duration::from_millis(50))
 }
 
