@@ -1,6 +1,7 @@
 """Times this project's search step and PyTorch's alternately, and prints one table.
 
     $PYTHON bench/compare.py                       # both spaces, 1 and 2 threads, our PyTorch script
+    $PYTHON bench/compare.py --kernels --threads 2 # each kernel, forward and backward, against PyTorch's operation
     $PYTHON bench/compare.py --torch-script X.py --architectures X.txt --space nasbench201
 
 Needs a Python with PyTorch and a Rust toolchain. Each round runs one side and then the other, so that a busy machine
@@ -22,18 +23,55 @@ ROOT = HERE.parent
 
 
 def measured(command):
-    """Output, and processor seconds of the child."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return out, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    """Output, and the child's largest memory in MB."""
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    out = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise subprocess.CalledProcessError(child.returncode, command)
+    return out, usage.ru_maxrss / 1000
 
 
-def build():
-    command = ["cargo", "build", "--release", "-p", "gdas-kernels", "--example", "step", "--message-format=json"]
+def build(example):
+    # The whole workspace: one package alone has other features, and Burn would be compiled again for them.
+    command = ["cargo", "build", "--release", "--workspace", "--example", example, "--message-format=json"]
     out = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     found = [json.loads(line).get("executable") for line in out.splitlines()]
-    return next(path for path in found if path and pathlib.Path(path).stem == "step")
+    return next(path for path in found if path and pathlib.Path(path).stem == example)
+
+
+def kernels(args):
+    """Each kernel against PyTorch's operation, forward and backward."""
+    binary = args.binary or build("kernels")
+    script = str(HERE / "torch_kernels.py")
+    for threads in args.threads or [1, 2]:
+        common = ["--threads", str(threads), "--batch", str(args.batch), "--repeats", str(args.repeats)]
+        sides = {"ours": {}, "torch": {}}
+        for _ in range(args.rounds):
+            for side, command in [("ours", [binary, *common]), ("torch", [sys.executable, script, *common])]:
+                for line in measured(command)[0].splitlines():
+                    run = json.loads(line)
+                    sides[side].setdefault(run["name"], []).append(run)
+        machine = sides["ours"].pop("machine")
+        peak, bandwidth = (max(run[key] for run in machine) for key in ("gflop_per_s", "gbyte_per_s"))
+        if sides["ours"].keys() != sides["torch"].keys():
+            sys.exit("the two sides do not have the same kernels")
+        print(f"{threads} threads, batch {args.batch}; peak {peak:.0f} GFLOP/s, memory {bandwidth:.1f} GB/s\n")
+        print("| kernel | pass | gdas ms | PyTorch ms | ratio | GFLOP/s | of FMA peak | GB/s | of bandwidth |")
+        print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+        for name, ours in sides["ours"].items():
+            for which, products in [("forward", 1), ("backward", 2)]:
+                mine = statistics.median(run[which] for run in ours)
+                theirs = statistics.median(run[which] for run in sides["torch"][name])
+                rate = products * ours[0]["gflop"] / mine
+                moved = ours[0][f"mb_{which}"] / 1e3 / mine
+                print(
+                    f"| {name} | {which} | {1e3 * mine:.2f} | {1e3 * theirs:.2f} | {mine / theirs:.2f} | {rate:.0f} "
+                    f"| {rate / peak:.2f} | {moved:.1f} | {moved / bandwidth:.2f} |",
+                    flush=True,
+                )
+        print()
 
 
 def main():
@@ -45,22 +83,28 @@ def main():
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--torch-script", default=os.environ.get("TORCH_SCRIPT", str(HERE / "torch_step.py")))
     parser.add_argument("--architectures", help="what both sides run (another script may have its own file beside it)")
-    parser.add_argument("--binary", help="the built `step` example; by default it is built first")
+    parser.add_argument("--binary", help="the built `step` (or `kernels`) example; by default it is built first")
+    parser.add_argument("--kernels", action="store_true", help="time single kernels instead of search steps")
+    parser.add_argument("--repeats", type=int, default=20, help="of each kernel in a round")
     args = parser.parse_args()
-    step = args.binary or build()
+    if args.kernels:
+        return kernels(args)
+    step = args.binary or build("step")
     ours_only = pathlib.Path(args.torch_script).resolve() == (HERE / "torch_step.py").resolve()
-    print("| space | threads | gdas s | PyTorch s | ratio | GFLOP/s | of FMA peak | saved MB | moved GB/step |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    print("| space | threads | gdas s | PyTorch s | ratio | GFLOP/s | of FMA peak | saved MB | moved GB/step | peak MB | PyTorch |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for space in args.space or ["nasbench201", "nasnet"]:
         architectures = args.architectures or str(HERE / f"{space}.txt")
         for threads in args.threads or [1, 2]:
             common = ["--threads", str(threads), "--steps", str(args.steps), "--batch", str(args.batch)]
-            ours, theirs = [], []
+            ours, theirs, memory = [], [], [0, 0]
             for _ in range(args.rounds):
-                out, _ = measured([step, "--space", space, "--architectures", architectures, *common])
+                out, largest = measured([step, "--space", space, "--architectures", architectures, *common])
                 ours.append(json.loads(out))
+                memory[0] = max(memory[0], largest)
                 extra = ["--space", space, "--architectures", architectures] if ours_only else []
-                out, _ = measured([sys.executable, args.torch_script, *common, *extra])
+                out, largest = measured([sys.executable, args.torch_script, *common, *extra])
+                memory[1] = max(memory[1], largest)
                 theirs.append(float(re.search(r"search step mean ([0-9.]+) s", out).group(1)))
             mine = statistics.median(run["mean"] for run in ours)
             torch = statistics.median(theirs)
@@ -68,7 +112,8 @@ def main():
             rate = ours[0]["gflop"] / mine
             print(
                 f"| {space} | {threads} | {mine:.4f} | {torch:.4f} | {mine / torch:.3f} | {rate:.0f} "
-                f"| {rate / peak:.2f} | {ours[0]['saved_mb']:.0f} | {ours[0]['moved_gb']:.2f} |",
+                f"| {rate / peak:.2f} | {ours[0]['saved_mb']:.0f} | {ours[0]['moved_gb']:.2f} "
+                f"| {memory[0]:.0f} | {memory[1]:.0f} |",
                 flush=True,
             )
 

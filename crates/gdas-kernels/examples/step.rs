@@ -50,6 +50,16 @@ fn cross_entropy(logits: &[f32], batch: usize) -> (f32, Vec<f32>) {
     (loss, gradient)
 }
 
+/// Processor seconds of all threads so far; zero where the system does not say.
+fn processor_seconds() -> f64 {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let spent = |task: std::fs::DirEntry| -> Option<f64> {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<f64>().ok()
+    };
+    tasks.filter_map(spent).sum::<f64>() / 1e9
+}
+
 struct Bench {
     weights: HashMap<String, Weight>,
     images: Vec<f32>,
@@ -133,6 +143,7 @@ fn main() {
     let mut counter = 1;
     let images = (0..batch * 32 * 32 * 3).map(|_| 1.7 * noise(&mut counter)).collect();
     let mut bench = Bench { weights: HashMap::new(), images, batch, counter, saved: 0, moved: 0.0 };
+    let mut spent = vec![];
     let (mut total, mut parts, mut flops, mut losses) = (vec![], [0.0; 4], 0.0, vec![]);
     for step in 0..steps + 2 {
         let line = &lines[step % lines.len()];
@@ -143,11 +154,13 @@ fn main() {
         });
         bench.init(&a.0);
         bench.init(&b.0);
+        let before = processor_seconds();
         let start = Instant::now();
         let (loss, f1, b1) = bench.half(&a.0, &a.1, true);
         let (_, f2, b2) = bench.half(&b.0, &b.1, false);
         if step >= 2 {
             total.push(start.elapsed().as_secs_f64());
+            spent.push(processor_seconds() - before);
             [f1, b1, f2, b2].iter().zip(&mut parts).for_each(|(t, p)| *p += t / steps as f64);
             // Published count: products forward, twice that backward; no weight gradients in the second half.
             flops += (3.0 * networks::macs(&a.0) + 2.0 * networks::macs(&b.0)) * 2.0 * batch as f64 / steps as f64;
@@ -157,21 +170,23 @@ fn main() {
     let mean = total.iter().sum::<f64>() / steps as f64;
     let mut sorted = total.clone();
     sorted.sort_by(f64::total_cmp);
+    spent.sort_by(f64::total_cmp);
     println!(
         "{{\"engine\": \"gdas {}\", \"space\": \"{space}\", \"threads\": {threads}, \"batch\": {batch}, \"steps\": {steps}, \
-         \"mean\": {mean:.5}, \"median\": {:.5}, \"fastest\": {:.5}, \"forward_w\": {:.5}, \"backward_w\": {:.5}, \
+         \"mean\": {mean:.5}, \"median\": {:.5}, \"fastest\": {:.5}, \"processor\": {:.5}, \"forward_w\": {:.5}, \"backward_w\": {:.5}, \
          \"forward_a\": {:.5}, \"backward_a\": {:.5}, \"gflop\": {:.2}, \"gflop_per_s\": {:.1}, \
          \"peak_gflop_per_s\": {:.1}, \"saved_mb\": {:.1}, \"moved_gb\": {:.2}, \"loss\": {:.4}}}",
         cpu::simd_level(),
         sorted[steps / 2],
         sorted[0],
+        spent[steps / 2],
         parts[0],
         parts[1],
         parts[2],
         parts[3],
         flops / 1e9,
         flops / 1e9 / mean,
-        peak::gflop_per_s(threads),
+        if args.contains_key("no-peak") { 0.0 } else { peak::gflop_per_s(threads) },
         bench.saved as f64 / 1e6,
         bench.moved / 1e9 / (steps + 2) as f64,
         losses[losses.len() - 1],

@@ -159,7 +159,8 @@ proptest! {
             let c = g.shape(x).channels;
             let groups = (1..=8).rev().find(|k| c.is_multiple_of(*k)).unwrap();
             let w = random::window(r, g.shape(x));
-            let multiple = r.range(1, 2);
+            // Few and many channels per group: dense, in blocks of groups, or a block per group.
+            let multiple = r.pick(&[1, 2, c / groups, c / groups, 8, 16]);
             g.conv(x, "conv", groups * multiple, w, groups, r.range(0, 1) > 0)
         });
         check(&g, Mode::Train, &data, r, STRICT);

@@ -1,4 +1,4 @@
-//! The fused multiply-adds that the processor can do at most, measured.
+//! What the machine can do at most, measured: fused multiply-adds, and bytes to and from memory.
 
 use std::time::Instant;
 
@@ -64,6 +64,31 @@ pub(crate) fn gflop_per_s(threads: usize) -> f64 {
         });
         let flops = threads * ROUNDS * CHAINS * lanes * 2;
         best = best.max(flops as f64 / start.elapsed().as_secs_f64() / 1e9);
+    }
+    best
+}
+
+/// Bytes read and written per second while so many threads copy what no cache holds; best of several runs.
+#[allow(dead_code)]
+pub(crate) fn gbyte_per_s(threads: usize) -> f64 {
+    const FLOATS: usize = 32 << 20;
+    let from = vec![1.0f32; FLOATS];
+    let mut to = vec![0.0f32; FLOATS];
+    let share = FLOATS / threads;
+    let mut best: f64 = 0.0;
+    for _ in 0..5 {
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            for (to, from) in to.chunks_mut(share).zip(from.chunks(share)) {
+                scope.spawn(move || {
+                    for (to, from) in to.iter_mut().zip(from) {
+                        *to = *from * 0.5;
+                    }
+                });
+            }
+        });
+        best = best.max(8.0 * FLOATS as f64 / start.elapsed().as_secs_f64() / 1e9);
+        std::hint::black_box(&to);
     }
     best
 }

@@ -1,11 +1,13 @@
 //! The backward pass of a [`Plan`]: every holder pulls its gradient from its uses.
 
+mod separable;
+
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::conv::Algorithm;
-use super::elementwise::{Frame, Slope, axpy, channels, dot, mask, norm_sums, pack, pack_slope};
+use super::elementwise::{Frame, Slope, axpy, channels, dot, mask, mask_norm_sums, norm_sums, pack, pack_slope};
 use super::forward::{Values, flat, map_of, read};
 use super::plan::{Holder, Plan, Source, Stage, Use, View};
 use super::pool::{Buffer, Shared};
@@ -47,11 +49,16 @@ impl Needs {
             _ => false,
         };
         for (id, node) in nodes.iter().enumerate() {
+            if let Op::Conv { weight: w, bias, .. } = &node.op {
+                weight[id] = [wanted(Some(*w)), wanted(*bias) && !plan.bias_cancels(id)];
+            }
+        }
+        for (id, node) in nodes.iter().enumerate() {
             let own = match &node.op {
                 Op::Image => wants.image,
-                Op::Conv { weight: w, bias, .. } => {
-                    weight[id] = [wanted(Some(*w)), wanted(*bias) && !plan.bias_cancels(id)];
-                    weight[id] != [false; 2]
+                // What is computed inside another convolution has its gradients made with that one's.
+                Op::Conv { .. } => {
+                    weight[id] != [false; 2] || plan.pointwise_after(id).is_some_and(|p| weight[p] != [false; 2])
                 }
                 Op::Norm { scale, shift, .. } => wanted(*scale) || wanted(*shift),
                 Op::Sum(sum) => wants.gates && (!sum.constant.is_empty() || sum.gates.iter().any(Option::is_some)),
@@ -80,11 +87,12 @@ impl Needs {
             let any = is_output || plan.uses[holder].iter().any(arrives);
             let own = match holder.checked_sub(nodes.len()) {
                 Some(n) => plan.norm_source[n].holder == holder,
-                None => plan.source[holder].holder == holder,
+                None => plan.source[holder].holder == holder && !plan.inline[holder],
             };
             let side_effect = plan.uses[holder].iter().filter(|u| arrives(u)).any(|u| match *u {
                 Use::Node { node, slot, .. } => {
                     weight[node] != [false; 2]
+                        || plan.pointwise_after(node).is_some_and(|p| weight[p] != [false; 2])
                         || gated(node, slot)
                         || (plan.inline[node] && plan.source[node].gate.is_some() && wants.gates)
                 }
@@ -105,7 +113,7 @@ pub(crate) fn backward(tape: &Tape, params: &[&[f32]], upstream: &[f32], wants: 
     let weights: Vec<Option<Buffer>> = (0..graph.nodes.len())
         .into_par_iter()
         .map(|id| match graph.nodes[id].op {
-            Op::Conv { weight, .. } if needs.up[graph.nodes[id].inputs[0]] => {
+            Op::Conv { weight, .. } if needs.up[graph.nodes[id].inputs[0]] || plan.pointwise_after(id).is_some() => {
                 Some(plan.convs[id]?.backward_weight(params[weight]))
             }
             _ => None,
@@ -145,13 +153,12 @@ pub(crate) fn backward(tape: &Tape, params: &[&[f32]], upstream: &[f32], wants: 
             .iter()
             .flat_map(|&h| &plan.uses[h])
             .filter_map(|u| match *u {
-                Use::Node { node, .. }
-                    if needs.weight[node] != [false; 2] && needs.reached[plan.source[node].holder] =>
-                {
-                    Some(node)
-                }
-                _ => None,
+                Use::Node { node, .. } => Some(node),
+                Use::Norm(_) => None,
             })
+            .flat_map(|node| [Some(node), plan.pointwise_after(node)])
+            .flatten()
+            .filter(|&node| needs.weight[node] != [false; 2] && needs.reached[plan.source[node].holder])
             .collect();
         let mut weight_parts: Vec<Buffer> = convs
             .iter()
@@ -232,7 +239,7 @@ fn last_reader(plan: &Plan, stages: &[Stage]) -> Vec<usize> {
             last[h] = last[h].max(at);
             for u in &plan.uses[h] {
                 let source = match *u {
-                    Use::Node { node, .. } => plan.source[node],
+                    Use::Node { node, .. } => plan.source[plan.pointwise_after(node).unwrap_or(node)],
                     Use::Norm(n) => plan.norm_source[n],
                 };
                 last[source.holder] = at;
@@ -440,6 +447,10 @@ impl Task<'_> {
         for u in plan.uses[h].iter().filter(reached).filter(through) {
             written |= self.pull(h, *u, images.clone(), written);
         }
+        let only_through = plan.uses[h].iter().filter(reached).all(|u| through(&u));
+        if written && only_through && self.mask_and_sums(h, images.clone()) {
+            return;
+        }
         if written {
             let (view, norms) = (self.view(h), &pass.tape.norms);
             for n in images.clone() {
@@ -456,6 +467,28 @@ impl Task<'_> {
             self.add_upstream(h, images.clone());
             images.for_each(|n| self.sums(h, n));
         }
+    }
+
+    /// The ReLU's mask and the sums of the normalisation in front of it in one pass, where the gradient is complete after
+    /// the mask and nothing else rests on it. False if that is not so and nothing was done.
+    fn mask_and_sums(&self, h: Holder, images: Range<usize>) -> bool {
+        let (pass, plan) = (self.pass, self.pass.plan);
+        let Some(norm) = h.checked_sub(plan.graph.nodes.len()) else { return false };
+        let Some(part) = pass.norms.iter().position(|&n| n == norm) else { return false };
+        let others = pass.norms.iter().filter(|&&n| plan.norm_source[n].holder == h).count() > 1;
+        if others || plan.graph.outputs.contains(&plan.norms[norm].node) {
+            return false;
+        }
+        let state = &pass.tape.norms[norm];
+        let c = plan.channels[plan.norms[norm].node];
+        let map = map_of(&pass.tape.norms, self.view(h));
+        for n in images {
+            // SAFETY: image `n` belongs to this task alone.
+            let (sums, products) = unsafe { pass.norm_parts[part].slice(n * 2 * c, 2 * c) }.split_at_mut(c);
+            let z = pass.values.image(plan.norms[norm].base, n);
+            mask_norm_sums(plan.level, pass.grad_mut(h, n), z, map, &state.mean, sums, products);
+        }
+        true
     }
 
     /// What a holder's gradient is the gradient of, before any ReLU.
@@ -549,7 +582,9 @@ impl Task<'_> {
                 up
             }
             Use::Node { node, slot, relu } => {
-                if plan.convs[node].is_some() {
+                if let Some(pointwise) = plan.pointwise_after(node) {
+                    self.pull_separable(h, [node, pointwise], relu, images, add);
+                } else if plan.convs[node].is_some() {
                     self.pull_conv(h, node, relu, images, add);
                 } else {
                     for n in images.filter(|_| plan.image(plan.node_of(h)) > 0) {

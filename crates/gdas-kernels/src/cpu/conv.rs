@@ -1,5 +1,7 @@
 //! One convolution of a graph: which algorithm runs it, its weights in that algorithm's layout, and its passes.
 
+use std::ops::Range;
+
 use super::depthwise::{depthwise, depthwise_weight};
 use super::direct::{Lines, Tap, convolve, convolve_weight};
 use super::elementwise::{Frame, unpack};
@@ -14,7 +16,7 @@ pub(crate) enum Algorithm {
     Depthwise,
     /// 3x3, stride 1.
     Winograd,
-    /// Anything else; groups become zeros in a dense filter.
+    /// Anything else, block by block of channels if there are groups.
     Direct,
 }
 
@@ -29,6 +31,31 @@ pub(crate) struct Conv {
     output: Shape,
     depth: usize,
     width: usize,
+}
+
+/// Channels of a direct convolution that depend on each other only: as many groups as make whole vectors on both sides.
+/// Inside a block the filter is dense, with zeros between its groups. Without groups there is one block.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    /// First input channel.
+    from: usize,
+    /// First output channel.
+    to: usize,
+    /// Padded input channels.
+    depth: usize,
+    /// Padded output channels.
+    width: usize,
+    /// Input and output channels that are not padding.
+    real: [usize; 2],
+    /// Where its weights start: `[positions, depth, width]` or, for the input's gradient, `[positions, width, depth]`.
+    start: usize,
+}
+
+impl Block {
+    /// Input channels that a product runs over (a multiple of four, for the weight gradient's tiles).
+    fn used_depth(&self) -> usize {
+        self.real[0].next_multiple_of(4).min(self.depth)
+    }
 }
 
 impl Conv {
@@ -50,9 +77,34 @@ impl Conv {
         self.window.kernel[0] * self.window.kernel[1]
     }
 
-    /// Channels of the input that a direct product runs over (a multiple of four, for the weight gradient's tiles).
-    fn used_depth(&self) -> usize {
-        self.input.channels.next_multiple_of(4).min(self.depth)
+    /// Groups per block of a direct convolution.
+    fn groups_per_block(&self) -> usize {
+        let lanes = self.level.lanes();
+        let whole = |k: &usize| (k * self.input.channels / self.groups).is_multiple_of(lanes);
+        let both = |k: &usize| whole(k) && (k * self.output.channels / self.groups).is_multiple_of(lanes);
+        (1..self.groups).find(both).unwrap_or(self.groups)
+    }
+
+    fn blocks(self) -> impl Iterator<Item = Block> {
+        let together = self.groups_per_block();
+        let [i, o] = [self.input.channels, self.output.channels].map(|c| c / self.groups * together);
+        (0..self.groups.div_ceil(together)).map(move |b| {
+            let last = (b + 1) * together >= self.groups;
+            let (from, to) = (b * i, b * o);
+            Block {
+                from,
+                to,
+                depth: if last { self.depth - from } else { i },
+                width: if last { self.width - to } else { o },
+                real: [i.min(self.input.channels - from), o.min(self.output.channels - to)],
+                start: b * self.positions() * i * o,
+            }
+        })
+    }
+
+    /// Floats of the weights, or of a weight's gradient, of all blocks.
+    fn blocks_len(self) -> usize {
+        self.blocks().map(|b| b.start + self.positions() * b.depth * b.width).max().unwrap_or(0)
     }
 
     /// Floats of a weight gradient in this algorithm's layout.
@@ -60,7 +112,7 @@ impl Conv {
         match self.algorithm {
             Algorithm::Depthwise => self.positions() * self.width,
             Algorithm::Winograd => 36 * self.depth * self.width,
-            Algorithm::Direct => self.positions() * self.used_depth() * self.width,
+            Algorithm::Direct => self.blocks_len(),
         }
     }
 
@@ -77,6 +129,12 @@ impl Conv {
         }
     }
 
+    /// The block of an output channel.
+    fn block_of(&self, to: usize) -> Block {
+        let per_block = self.output.channels / self.groups * self.groups_per_block();
+        self.blocks().nth(to / per_block).expect("every output channel has a block")
+    }
+
     /// The weights for the forward pass.
     pub(crate) fn forward_weight(&self, w: &[f32]) -> Buffer {
         self.arrange(w, self.depth, self.width, false)
@@ -91,6 +149,16 @@ impl Conv {
         if self.algorithm == Algorithm::Depthwise {
             let mut out = Buffer::zeroed(self.positions() * self.width);
             self.each_weight(|i, position, _, to| out[position * self.width + to] = w[i]);
+            return out;
+        }
+        if self.algorithm == Algorithm::Direct && self.groups > 1 {
+            let mut out = Buffer::zeroed(self.blocks_len());
+            self.each_weight(|i, position, from, to| {
+                let b = self.block_of(to);
+                let (from, to) = (from - b.from, to - b.to);
+                let at = if exchange { to * b.depth + from } else { from * b.width + to };
+                out[b.start + position * b.depth * b.width + at] = w[i];
+            });
             return out;
         }
         let mut out = Buffer::zeroed(self.positions() * rows * columns);
@@ -123,8 +191,12 @@ impl Conv {
                 self.each_weight(|i, p, from, to| out[i] = filter[(p * self.depth + from) * self.width + to]);
             }
             Algorithm::Direct => {
-                let depth = self.used_depth();
-                self.each_weight(|i, p, from, to| out[i] = sum[(p * depth + from) * self.width + to]);
+                let blocks: Vec<Block> = self.blocks().collect();
+                let per_block = self.output.channels / self.groups * self.groups_per_block();
+                self.each_weight(|i, p, from, to| {
+                    let b = &blocks[to / per_block];
+                    out[i] = sum[b.start + (p * b.used_depth() + from - b.from) * b.width + to - b.to];
+                });
             }
         }
         out
@@ -176,11 +248,11 @@ impl Conv {
         Lines { lines, pixels, source, result }
     }
 
-    fn taps(&self, depth: usize) -> Vec<Tap> {
+    /// Where each position reads in the input frame, and its weights of `per_position` floats.
+    fn taps(&self, per_position: usize) -> Vec<Tap> {
         let columns = self.input_frame().columns;
         let [_, kx] = self.window.kernel;
         let [dy, dx] = self.window.dilation;
-        let per_position = if self.algorithm == Algorithm::Depthwise { self.width } else { depth * self.width };
         (0..self.positions())
             .map(|p| Tap { source: (p / kx * dy * columns + p % kx * dx) * self.depth, weight: p * per_position })
             .collect()
@@ -190,11 +262,15 @@ impl Conv {
     pub(crate) fn forward(&self, out: &mut [f32], framed: &[f32], weight: &[f32]) {
         let Shape { height, width, .. } = self.output;
         let flat = Frame { rows: height, columns: width, top: 0, left: 0, height, width, channels: self.width };
-        let (lines, taps) = (self.lines(&flat), self.taps(self.depth));
+        let lines = self.lines(&flat);
         if self.algorithm == Algorithm::Depthwise {
-            depthwise(self.level, &lines, framed, &taps, self.width, weight, out, false);
-        } else {
-            convolve(self.level, &lines, framed, &taps, self.input.channels, weight, self.width, out, false);
+            depthwise(self.level, &lines, framed, &self.taps(self.width), self.width, weight, out, false);
+            return;
+        }
+        for b in self.blocks() {
+            let taps = self.taps(b.depth * b.width);
+            let (lines, weight) = (lines.at_channels(b.from, b.to), &weight[b.start..]);
+            convolve(self.level, &lines, framed, &taps, b.real[0], weight, b.width, out, false);
         }
     }
 
@@ -214,14 +290,13 @@ impl Conv {
                 .collect()
         };
         let depthwise_ = self.algorithm == Algorithm::Depthwise;
-        let per_position = if depthwise_ { self.width } else { self.width * self.depth };
         for py in 0..w.stride[0].min(self.input.height) {
             for px in 0..w.stride[1].min(self.input.width) {
                 let mut taps = vec![];
                 for &(ky, oy) in &phase(0, py) {
                     for &(kx, ox) in &phase(1, px) {
                         let source = ((oy - y0) as usize * frame.columns + (ox - x0) as usize) * self.width;
-                        taps.push(Tap { source, weight: (ky * w.kernel[1] + kx) * per_position });
+                        taps.push(Tap { source, weight: ky * w.kernel[1] + kx });
                     }
                 }
                 let mut lines = Lines {
@@ -238,11 +313,17 @@ impl Conv {
                     lines.pixels *= lines.lines;
                     lines.lines = 1;
                 }
+                let scaled = |per_position: usize| -> Vec<Tap> {
+                    taps.iter().map(|t| Tap { weight: t.weight * per_position, ..*t }).collect()
+                };
                 if depthwise_ {
-                    depthwise(self.level, &lines, framed, &taps, self.width, weight, dx, add);
+                    depthwise(self.level, &lines, framed, &scaled(self.width), self.width, weight, dx, add);
                 } else if !(taps.is_empty() && add) {
-                    let out = self.output.channels;
-                    convolve(self.level, &lines, framed, &taps, out, weight, self.depth, dx, add);
+                    for b in self.blocks() {
+                        let taps = scaled(b.depth * b.width);
+                        let (lines, weight) = (lines.at_channels(b.to, b.from), &weight[b.start..]);
+                        convolve(self.level, &lines, framed, &taps, b.real[1], weight, b.depth, dx, add);
+                    }
                 }
             }
         }
@@ -251,17 +332,21 @@ impl Conv {
     /// Direct or depthwise: adds one image's weight gradient, from framed input and framed output gradient.
     pub(crate) fn backward_weight_image(&self, dw: &mut [f32], input: &[f32], gradient: &[f32]) {
         let lines = self.lines(&self.output_frame());
-        let taps = self.taps(self.used_depth());
         if self.algorithm == Algorithm::Depthwise {
-            depthwise_weight(self.level, &lines, input, &taps, self.width, gradient, dw);
-        } else {
-            convolve_weight(self.level, &lines, input, &taps, self.used_depth(), gradient, self.width, dw);
+            depthwise_weight(self.level, &lines, input, &self.taps(self.width), self.width, gradient, dw);
+            return;
+        }
+        for b in self.blocks() {
+            let depth = b.used_depth();
+            let taps = self.taps(depth * b.width);
+            let (lines, dw) = (lines.at_channels(b.from, b.to), &mut dw[b.start..]);
+            convolve_weight(self.level, &lines, input, &taps, depth, gradient, b.width, dw);
         }
     }
 
     /// Whether each output pixel is a product with one input pixel, at the same place.
     pub(crate) fn is_pointwise(&self) -> bool {
-        self.algorithm == Algorithm::Direct && self.window == Window::valid(1, 1)
+        self.algorithm == Algorithm::Direct && self.window == Window::valid(1, 1) && self.groups == 1
     }
 
     /// Pixels of a pointwise convolution to do at once, so that both sides stay in the first-level cache.
@@ -291,7 +376,53 @@ impl Conv {
     pub(crate) fn pointwise_weight(&self, dw: &mut [f32], input: &[f32], gradient: &[f32]) {
         let lines = Self::run_of_pixels(gradient.len() / self.width, self.depth, self.width);
         let taps = [Tap { source: 0, weight: 0 }];
-        convolve_weight(self.level, &lines, input, &taps, self.used_depth(), gradient, self.width, dw);
+        let depth = self.input.channels.next_multiple_of(4).min(self.depth);
+        convolve_weight(self.level, &lines, input, &taps, depth, gradient, self.width, dw);
+    }
+
+    /// Output rows of a depthwise convolution to do at once in front of a pointwise one.
+    pub(crate) fn rows_at_once(&self) -> usize {
+        (2048 / (self.output.width * self.width).max(1)).max(1)
+    }
+
+    /// Input rows that come before the last one which the output rows before `end` read.
+    pub(crate) fn rows_read(&self, end: usize) -> usize {
+        let w = &self.window;
+        let reach = (w.kernel[0] - 1) * w.dilation[0] + 1;
+        ((end.max(1) - 1) * w.stride[0] + reach).saturating_sub(w.padding[0]).min(self.input.height)
+    }
+
+    /// Depthwise: some output rows of a framed image.
+    pub(crate) fn depthwise_rows(&self, rows: Range<usize>, out: &mut [f32], framed: &[f32], weight: &[f32]) {
+        let [sy, sx] = self.window.stride;
+        let (line, pixels) = (sy * self.input_frame().columns * self.depth, self.output.width);
+        let lines = Lines {
+            lines: rows.len(),
+            pixels,
+            source: [rows.start * line, line, sx * self.depth],
+            result: [0, pixels * self.width, self.width],
+        };
+        depthwise(self.level, &lines, framed, &self.taps(self.width), self.width, weight, out, false);
+    }
+
+    /// Pointwise: the gradient of some rows, written into the frame of a larger image.
+    pub(crate) fn pointwise_backward_rows(
+        &self,
+        rows: Range<usize>,
+        framed: &mut [f32],
+        frame: &Frame,
+        gradient: &[f32],
+        weight: &[f32],
+    ) {
+        let (pixels, line) = (frame.width, frame.columns * self.depth);
+        let lines = Lines {
+            lines: rows.len(),
+            pixels,
+            source: [0, pixels * self.width, self.width],
+            result: [(frame.top + rows.start) * line + frame.left * self.depth, line, self.depth],
+        };
+        let taps = [Tap { source: 0, weight: 0 }];
+        convolve(self.level, &lines, gradient, &taps, self.output.channels, weight, self.depth, framed, false);
     }
 
     fn tiles(&self, images: usize, image: usize, channels: usize) -> Tiles {
@@ -393,6 +524,22 @@ mod tests {
             (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
         };
         std::iter::repeat_with(next).take(len).collect()
+    }
+
+    #[test]
+    fn grouped_convolutions_multiply_within_their_blocks_only() {
+        let window = Window { kernel: [1, 3], stride: [1, 2], padding: [0, 1], dilation: [1, 1] };
+        for level in Level::available() {
+            let lanes = level.lanes();
+            for (channels, groups, fewest) in [(64, 8, 4), (128, 8, 8), (48, 8, 1), (32, 2, 2), (51, 3, 1)] {
+                let conv = Conv::new(level, window, groups, Shape::new(4, 4, channels), Shape::new(4, 2, channels));
+                let blocks: Vec<Block> = conv.blocks().collect();
+                assert_eq!(blocks.iter().map(|b| b.real[0]).sum::<usize>(), channels, "each channel in one block");
+                assert_eq!(blocks.iter().map(|b| b.width).sum::<usize>(), channels.next_multiple_of(lanes));
+                assert!(blocks.iter().all(|b| b.width % lanes == 0 && b.to % lanes == 0 && b.from % lanes == 0));
+                assert!(blocks.len() >= fewest, "{channels} channels in {groups} groups: {} blocks", blocks.len());
+            }
+        }
     }
 
     #[test]

@@ -26,6 +26,13 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
+    /// The same pixels, from these channels on.
+    pub(crate) fn at_channels(mut self, source: usize, result: usize) -> Self {
+        self.source[0] += source;
+        self.result[0] += result;
+        self
+    }
+
     /// One past the last float that `channels` channels per pixel reach.
     pub(crate) fn end(&self, side: [usize; 3], channels: usize) -> usize {
         if self.lines * self.pixels == 0 {

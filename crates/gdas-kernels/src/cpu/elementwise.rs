@@ -2,6 +2,8 @@
 //!
 //! Channels are padded to whole vectors, so every length here is a multiple of the vector length.
 
+use std::ops::Range;
+
 use super::simd::kernel;
 
 /// An image inside a zero border, in pixels.
@@ -27,6 +29,11 @@ impl Frame {
     /// A run of pixels without any border.
     pub(crate) fn run(pixels: usize, channels: usize) -> Self {
         Self { rows: 1, columns: pixels, top: 0, left: 0, height: 1, width: pixels, channels }
+    }
+
+    /// The frame with some of the image's rows only, in the same place.
+    pub(crate) fn rows(&self, rows: Range<usize>) -> Self {
+        Self { top: self.top + rows.start, height: rows.len(), ..*self }
     }
 
     /// Floats with border.
@@ -320,6 +327,48 @@ kernel! {
                 }
                 j += S::LANES;
             }
+        }
+    }
+}
+
+kernel! {
+    /// [`mask`] and then [`norm_sums`] in one pass, where `map` is the normalisation of `z`.
+    pub(crate) fn mask_norm_sums<S>(
+        d: &mut [f32], z: &[f32], map: Map, mean: &[f32], sums: &mut [f32], products: &mut [f32],
+    ) {
+        let (n, c) = (d.len(), map.scale.len());
+        assert!(c > 0 && c % S::LANES == 0 && n % c == 0 && z.len() >= n && map.shift.len() >= c && mean.len() >= c);
+        assert!(sums.len() >= c && products.len() >= c);
+        let (d, z) = (d.as_mut_ptr(), z.as_ptr());
+        let mut j = 0;
+        while j < c {
+            let (a, b) = (S::load(map.scale.as_ptr().add(j)), S::load(map.shift.as_ptr().add(j)));
+            let m = S::load(mean.as_ptr().add(j));
+            let (mut s, mut q) = ([S::splat(0.0); 4], [S::splat(0.0); 4]);
+            let mut i = j;
+            macro_rules! element {
+                ($u:expr) => {
+                    let at = i + $u * c;
+                    let z = S::load(z.add(at));
+                    let v = S::where_positive(S::fma(z, a, b), S::load(d.add(at)));
+                    S::store(d.add(at), v);
+                    s[$u] = S::add(s[$u], v);
+                    q[$u] = S::fma(v, S::sub(z, m), q[$u]);
+                };
+            }
+            while i + 3 * c < n {
+                for u in 0..4 {
+                    element!(u);
+                }
+                i += 4 * c;
+            }
+            while i < n {
+                element!(0);
+                i += c;
+            }
+            S::store(sums.as_mut_ptr().add(j), S::add(S::add(s[0], s[1]), S::add(s[2], s[3])));
+            S::store(products.as_mut_ptr().add(j), S::add(S::add(q[0], q[1]), S::add(q[2], q[3])));
+            j += S::LANES;
         }
     }
 }

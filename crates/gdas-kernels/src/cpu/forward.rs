@@ -238,6 +238,8 @@ impl Pass<'_> {
                 conv.winograd(&mut out, weight, |i, frame, scratch| {
                     pack(plan.level, scratch, self.values.image(view.base, images.start + i), frame, map);
                 });
+            } else if plan.inline[view.base] {
+                self.separable(view.base, v, images.clone());
             } else if conv.is_pointwise() {
                 let (i, o) = (plan.channels[view.base], plan.channels[v]);
                 let at_once = conv.pixels_at_once();
@@ -282,6 +284,40 @@ impl Pass<'_> {
         }
         for n in images.filter(|_| plan.image(v) > 0) {
             self.compute_image(v, n);
+        }
+    }
+
+    /// A depthwise convolution and the pointwise one behind it, a few rows at a time: what passes between the two, and
+    /// the frame's rows that the first one reads, stay in the first-level cache.
+    fn separable(&self, depthwise: ValueId, pointwise: ValueId, images: Range<usize>) {
+        let plan = self.plan();
+        let [first, second] = [depthwise, pointwise].map(|v| plan.convs[v].as_ref().expect("a convolution"));
+        let [first_weight, second_weight] =
+            [depthwise, pointwise].map(|v| self.weights[v].as_ref().expect("every convolution's weights are arranged"));
+        let view = plan.input(depthwise, 0);
+        let map = map_of(self.norms, view);
+        let frame = first.input_frame();
+        let mut framed = Buffer::new(frame.len());
+        frame.clear_border(&mut framed);
+        let shape = plan.graph.shape(depthwise);
+        let line = shape.width * plan.channels[depthwise];
+        let at_once = first.rows_at_once();
+        let mut between = Buffer::new(at_once * line);
+        for n in images.filter(|_| plan.image(pointwise) > 0) {
+            let image = self.values.image(view.base, n);
+            let out = self.values.image_mut(pointwise, n);
+            let mut packed = 0;
+            for start in (0..shape.height).step_by(at_once) {
+                let rows = start..(start + at_once).min(shape.height);
+                let needed = if rows.end == shape.height { frame.height } else { first.rows_read(rows.end) };
+                let from = &image[packed * frame.width * frame.channels..];
+                pack(plan.level, &mut framed, from, &frame.rows(packed..needed), map);
+                packed = needed;
+                let between = &mut between[..rows.len() * line];
+                first.depthwise_rows(rows.clone(), between, &framed, first_weight);
+                let width = plan.channels[pointwise] * shape.width;
+                second.pointwise(&mut out[rows.start * width..rows.end * width], between, second_weight);
+            }
         }
     }
 

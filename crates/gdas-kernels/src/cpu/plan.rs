@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use super::conv::Conv;
+use super::conv::{Algorithm, Conv};
 use super::pooling::PoolTable;
 use super::simd::Level;
 use crate::Mode;
@@ -75,7 +75,7 @@ pub(crate) struct Plan {
     pub(crate) view: Vec<View>,
     /// Has an array.
     pub(crate) stored: Vec<bool>,
-    /// A pool computed inside the one sum that reads it.
+    /// Computed inside the one node that reads it: a pool in a sum, a depthwise convolution in a pointwise one.
     pub(crate) inline: Vec<bool>,
     pub(crate) norms: Vec<NormPlan>,
     pub(crate) forward: Vec<Stage>,
@@ -160,17 +160,24 @@ impl Plan {
                 }
             })
             .collect();
-        for id in 0..nodes.len() {
-            stored[id] &= !inline[id];
-        }
-
         let convs = nodes.iter().map(|n| match n.op {
             Op::Conv { window, groups, .. } => {
                 Some(Conv::new(level, window, groups, graph.shape(n.inputs[0]), n.shape))
             }
             _ => None,
         });
-        let convs = convs.collect();
+        let convs: Vec<Option<Conv>> = convs.collect();
+        for id in 0..nodes.len() {
+            // Its result is cheap to compute again, so it is neither stored nor read from memory in the backward pass.
+            inline[id] |= matches!(
+                (&nodes[id].op, uses[id].as_slice(), &convs[id]),
+                (Op::Conv { bias: None, .. }, [Use::Node { node, relu: false, .. }], Some(conv))
+                    if conv.algorithm == Algorithm::Depthwise
+                        && convs[*node].as_ref().is_some_and(Conv::is_pointwise)
+                        && !output(id)
+            );
+            stored[id] &= !inline[id];
+        }
         let pools = nodes.iter().map(|n| match &n.op {
             Op::AvgPool(w) | Op::MaxPool(w) => {
                 let channels = n.shape.channels.next_multiple_of(level.lanes());
@@ -207,6 +214,14 @@ impl Plan {
         }
     }
 
+    /// The pointwise convolution that a depthwise one is computed in.
+    pub(crate) fn pointwise_after(&self, depthwise: ValueId) -> Option<ValueId> {
+        match self.uses[depthwise].as_slice() {
+            [Use::Node { node, .. }] if self.inline[depthwise] && self.convs[depthwise].is_some() => Some(*node),
+            _ => None,
+        }
+    }
+
     /// Floats of one image of a value in memory.
     pub(crate) fn image(&self, v: ValueId) -> usize {
         let s = self.graph.shape(v);
@@ -227,16 +242,18 @@ impl Plan {
                 forward += self.image(id);
             }
             if self.stored[id] || self.inline[id] {
-                forward +=
-                    (0..self.graph.nodes[id].inputs.len()).map(|s| self.image(self.input(id, s).base)).sum::<usize>();
+                let read = (0..self.graph.nodes[id].inputs.len()).map(|s| self.input(id, s).base);
+                forward += read.filter(|&v| !self.inline[v]).map(|v| self.image(v)).sum::<usize>();
             }
         }
-        for (holder, uses) in self.uses.iter().enumerate().filter(|(_, uses)| !uses.is_empty()) {
+        let inline = |holder: Holder| self.inline.get(holder).is_some_and(|&inline| inline);
+        for (holder, uses) in self.uses.iter().enumerate().filter(|(h, uses)| !uses.is_empty() && !inline(*h)) {
             let node = self.node_of(holder);
             for u in uses {
                 // The use's gradient and, behind a normalisation, its value; then the holder's value.
                 backward += match *u {
                     Use::Node { node, .. } => {
+                        let node = self.pointwise_after(node).unwrap_or(node);
                         let source = self.source[node];
                         self.image(node) * (1 + usize::from(source.norm.is_some()))
                     }
