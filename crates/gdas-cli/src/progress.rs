@@ -1,17 +1,24 @@
 //! What a user sees while a run goes on: a bar on a terminal, lines elsewhere, JSON for machines, or nothing.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use gdas::data::Dataset;
+use gdas::report::TensorBoard;
 use gdas::run::{Event, Observer};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::Display;
 use crate::output::{duration, note};
 
-/// Tells the user about a run; made by [`Progress::new`].
-pub(crate) enum Progress {
+/// Tells the user about a run, and TensorBoard, if it is to know.
+pub(crate) struct Progress {
+    way: Way,
+    board: Option<TensorBoard>,
+}
+
+enum Way {
     /// Redraws one line on the terminal.
     Bar(Bar),
     /// Writes a line per epoch to standard error.
@@ -31,6 +38,18 @@ pub(crate) struct Bar {
 
 impl Progress {
     pub(crate) fn new(display: Display) -> Self {
+        Self { way: Way::new(display), board: None }
+    }
+
+    /// The same, which also writes event files into this run directory.
+    pub(crate) fn with_tensorboard(mut self, run: Option<&Path>) -> Self {
+        self.board = run.map(TensorBoard::new);
+        self
+    }
+}
+
+impl Way {
+    fn new(display: Display) -> Self {
         if display.json {
             Self::Json
         } else if display.quiet {
@@ -59,6 +78,18 @@ impl Progress {
 }
 
 impl Observer for Progress {
+    fn event(&mut self, event: &Event) {
+        if let Some(Err(error)) = self.board.as_mut().map(|board| board.event(event)) {
+            // The run itself is not affected.
+            self.board = None;
+            let message = format!("no more is written for TensorBoard: {error}");
+            self.way.event(&Event::Warning { message });
+        }
+        self.way.event(event);
+    }
+}
+
+impl Way {
     fn event(&mut self, event: &Event) {
         match self {
             Self::Bar(bar) => bar.event(event),
@@ -132,7 +163,7 @@ impl Bar {
                     duration(*eta_seconds)
                 ));
             }
-            Event::Warning { .. } | Event::EarlyStop { .. } => {
+            Event::Warning { .. } | Event::EarlyStop { .. } | Event::Paused { .. } | Event::Continued { .. } => {
                 if let Some(text) = describe(event) {
                     self.line.println(text);
                 }
@@ -205,6 +236,8 @@ fn describe(event: &Event) -> Option<String> {
         }
         Event::EarlyStop { epoch, reason, .. } => format!("ended after epoch {}: {reason}", epoch + 1),
         Event::Warning { message } => format!("warning: {message}"),
+        Event::Paused { step } => format!("paused at step {step}, with everything saved"),
+        Event::Continued { step } => format!("going on from step {step}"),
         _ => return None,
     };
     Some(text)

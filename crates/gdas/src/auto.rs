@@ -77,6 +77,7 @@ pub fn auto(
     interrupt: &Interrupt,
     device: &Device,
 ) -> Result<Outcome, Error> {
+    let interrupt = &interrupt.heeding(run.path())?;
     let search_config: Option<SearchConfig> = stage(run.path(), "search", || {
         let keys = json!({ "data": config.data, "image_size": config.image_size, "space": config.space,
             "seed": config.seed, "threads": config.threads });

@@ -69,6 +69,7 @@ pub fn search(
     };
     tell(run, searcher.started(dataset, &split, steps, progress.step(steps)))?;
 
+    let interrupt = &interrupt.heeding(run.path())?;
     let started = Instant::now();
     let mut cadence = Cadence::new(config.checkpoint_seconds);
     let mut epoch_clock = (Instant::now(), progress.at.step);
@@ -107,15 +108,19 @@ pub fn search(
                 tell(run, event)?;
             }
         }
-        let stop = interrupt.is_requested();
+        let (stop, pause) = (interrupt.is_requested(), interrupt.is_paused());
         let last = progress.at.epoch == epochs || progress.watch.stopped.is_some();
-        if stop || last || cadence.is_due() {
+        if stop || pause || last || cadence.is_due() {
             let began = Instant::now();
             let event = searcher.save(run, &progress, steps)?;
             cadence.saved(began);
             tell(run, event)?;
         }
-        if stop {
+        if pause {
+            let waited = interrupt.wait(done, |event| tell(run, event))?;
+            (log_clock.0, epoch_clock.0) = (log_clock.0 + waited, epoch_clock.0 + waited);
+        }
+        if interrupt.is_requested() && (stop || pause) {
             tell(run, Event::Interrupted { step: done })?;
             return Ok(Outcome::Interrupted { step: done });
         }

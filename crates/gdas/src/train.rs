@@ -64,6 +64,7 @@ pub fn train(
     };
     tell(run, trainer.started(dataset, steps, progress.step(steps)))?;
 
+    let interrupt = &interrupt.heeding(run.path())?;
     let started = Instant::now();
     let mut cadence = Cadence::new(config.checkpoint_seconds);
     let mut clock = (Instant::now(), progress.step(steps));
@@ -95,11 +96,17 @@ pub fn train(
             }
         }
         let finished = progress.at.epoch == epochs && progress.untested.is_none();
-        if stop || finished || cadence.is_due() {
+        let pause = interrupt.is_paused();
+        if stop || pause || finished || cadence.is_due() {
             let began = Instant::now();
             let event = trainer.save(run, &progress, dataset, steps)?;
             cadence.saved(began);
             tell(run, event)?;
+        }
+        if pause {
+            let waited = interrupt.wait(done, |event| tell(run, event))?;
+            clock.0 += waited;
+            stop |= interrupt.is_requested();
         }
         if stop && !finished {
             tell(run, Event::Interrupted { step: done })?;

@@ -96,7 +96,7 @@ pub(crate) fn carry_out(
     display: Display,
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
-    let mut progress = Progress::new(display);
+    let mut progress = Progress::new(display).with_tensorboard(config.tensorboard.then(|| run.path()));
     progress.remarks(dataset);
     let outcome = train(config, dataset, run, &mut progress, interrupt, &Device::flex())?;
     drop(progress);

@@ -99,6 +99,10 @@ pub(crate) struct TrainFlags {
     /// Steps between lines of the event log; 0: epochs only
     #[arg(long, value_name = "N", help_heading = "Machine")]
     log_interval: Option<usize>,
+    /// Also write event files for TensorBoard, to `tensorboard` in the run directory
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(help_heading = "Machine")]
+    tensorboard: Option<bool>,
 }
 
 #[cfg(test)]

@@ -154,6 +154,8 @@ pub struct SearchConfig {
     pub checkpoint_seconds: f64,
     /// Every so many steps one goes into the event log; 0: none. Results do not depend on it.
     pub log_interval: usize,
+    /// Whether the run's scalars are also written as event files for TensorBoard. Results do not depend on it.
+    pub tensorboard: bool,
 }
 
 macro_rules! preset {

@@ -20,7 +20,7 @@ mod blocks;
 mod burn_module;
 mod burn_record;
 mod onnx;
-mod protobuf;
+pub(crate) mod protobuf;
 mod pytorch;
 mod safetensors;
 

@@ -1,6 +1,6 @@
-//! The few lines of the protocol-buffer wire format that ONNX needs.
+//! The few lines of the protocol-buffer wire format that ONNX and TensorBoard need.
 //!
-//! Written by hand because the whole of it is three kinds of field; a code generator and its runtime would be larger
+//! Written by hand because the whole of it is four kinds of field; a code generator and its runtime would be larger
 //! than what they replace. See <https://protobuf.dev/programming-guides/encoding/>.
 
 /// A message under construction.
@@ -40,6 +40,13 @@ impl Message {
     /// A float.
     pub(crate) fn float(mut self, field: u32, value: f32) -> Self {
         self.key(field, 5);
+        self.bytes.extend(value.to_le_bytes());
+        self
+    }
+
+    /// A double.
+    pub(crate) fn double(mut self, field: u32, value: f64) -> Self {
+        self.key(field, 1);
         self.bytes.extend(value.to_le_bytes());
         self
     }

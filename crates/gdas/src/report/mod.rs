@@ -8,6 +8,7 @@ pub mod layout;
 pub mod picture;
 pub mod run_data;
 pub mod svg;
+pub mod tensorboard;
 pub mod terminal;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ pub use cell::{cell_picture, genotype_pictures};
 pub use chart::{Chart, Series};
 pub use picture::{Picture, PictureError};
 pub use run_data::RunData;
+pub use tensorboard::TensorBoard;
 pub use terminal::TerminalStyle;
 
 /// Writes a report into a directory (made if it does not exist) and returns what was written, the page

@@ -327,8 +327,8 @@ fn row(event: &Event) -> Option<EpochRow> {
     }
 }
 
-/// Probabilities of logits.
-fn softmax(logits: &[f32]) -> Vec<f64> {
+/// Probabilities of logits: softmax.
+pub fn softmax(logits: &[f32]) -> Vec<f64> {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let exponentials: Vec<f64> = logits.iter().map(|&l| f64::from(l - max).exp()).collect();
     let sum: f64 = exponentials.iter().sum();

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::checkpoint::Position;
 use super::event::whole_lines;
 use super::storage::Storage;
-use super::{Checkpoint, Event, Observer, RunError, lock, phase, read_events};
+use super::{Checkpoint, Event, Observer, RunError, control, lock, phase, read_events};
 
 const CONFIG: &str = "config.toml";
 const EVENTS: &str = "events.jsonl";
@@ -122,6 +122,7 @@ impl RunDir {
             return Err(RunError::Missing(path));
         }
         let lock = lock::acquire(&path)?;
+        control::forget(&path)?;
         let events = path.join(EVENTS);
         let log = storage.append(&events)?;
         let log_length = log.metadata().map_err(RunError::io("read", &events))?.len();
@@ -328,7 +329,7 @@ pub struct RunInfo {
     pub name: String,
     /// Its directory.
     pub path: PathBuf,
-    /// "running", "finished" or "stopped".
+    /// "running", "paused", "finished" or "stopped".
     pub status: &'static str,
     /// Who works in it now.
     pub holder: Option<String>,
@@ -355,14 +356,7 @@ impl RunInfo {
             return Err(RunError::Missing(path.to_path_buf()));
         }
         let holder = lock::holder_of(path);
-        let finished = path.join(RESULT).is_file();
-        let status = if holder.is_some() {
-            "running"
-        } else if finished {
-            "finished"
-        } else {
-            "stopped"
-        };
+        let status = if holder.is_some() { "running" } else { Self::idle_status(path) };
         let name = path.canonicalize().ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
         let mut info = Self {
             name: name.unwrap_or_else(|| path.display().to_string()),
@@ -381,6 +375,15 @@ impl RunInfo {
             info.follow(event);
         }
         Ok(info)
+    }
+
+    /// "running", "finished" or "stopped".
+    pub fn status_of(path: &Path) -> &'static str {
+        if lock::holder_of(path).is_some() { "running" } else { Self::idle_status(path) }
+    }
+
+    fn idle_status(path: &Path) -> &'static str {
+        if path.join(RESULT).is_file() { "finished" } else { "stopped" }
     }
 
     /// The events of the run at `path`.
@@ -403,6 +406,8 @@ impl RunInfo {
                 self.epochs_done = epoch + 1;
                 self.accuracy = test_accuracy.or(self.accuracy);
             }
+            Event::Paused { .. } if self.status == "running" => self.status = "paused",
+            Event::Continued { .. } if self.status == "paused" => self.status = "running",
             Event::Finished { genotype, accuracy, .. } => {
                 self.genotype = Some(genotype);
                 self.accuracy = accuracy.or(self.accuracy);

@@ -32,6 +32,9 @@ pub enum RunError {
         /// Process and host, as the holder wrote them.
         holder: String,
     },
+    /// Something was asked of a run that nobody works in.
+    #[error("{} is not running; `gdas resume {}` goes on with it", .0.display(), .0.display())]
+    Idle(PathBuf),
     /// Not a whole checkpoint: cut short, changed, or something else altogether.
     #[error("{} is damaged: {reason}", path.display())]
     Damaged {

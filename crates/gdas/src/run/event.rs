@@ -172,6 +172,16 @@ pub enum Event {
         /// Steps done in the whole run.
         step: u64,
     },
+    /// The run waits, because it was asked to, with a checkpoint of this very step.
+    Paused {
+        /// Steps done in the whole run.
+        step: u64,
+    },
+    /// The run goes on after a pause.
+    Continued {
+        /// Steps done in the whole run.
+        step: u64,
+    },
     /// The run is at its end.
     Finished {
         /// Steps done in the whole run.

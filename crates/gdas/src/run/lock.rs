@@ -17,12 +17,20 @@ pub(super) fn acquire(directory: &Path) -> Result<File, RunError> {
         .truncate(false)
         .open(&path)
         .map_err(RunError::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(RunError::Locked { path: directory.to_path_buf(), holder: holder(&path) });
+    let mut tries = 0;
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            // Somebody may only be looking, as `holder_of` does, and be gone in a moment.
+            Err(TryLockError::WouldBlock) if tries < 5 => {
+                tries += 1;
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(RunError::Locked { path: directory.to_path_buf(), holder: holder(&path) });
+            }
+            Err(TryLockError::Error(error)) => return Err(RunError::io("lock", &path)(error)),
         }
-        Err(TryLockError::Error(error)) => return Err(RunError::io("lock", &path)(error)),
     }
     // Who holds it is a courtesy to the next one: a full disk must not keep a run from starting because of it.
     let _ = file.set_len(0).and_then(|()| writeln!(file, "process {} on {}", std::process::id(), host()));

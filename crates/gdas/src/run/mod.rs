@@ -6,6 +6,7 @@
 //! | `events.jsonl` | one [`Event`] per line, append-only; on resume cut back to the length that the checkpoint recorded |
 //! | `checkpoint.0`, `checkpoint.1` | two generations of [`Checkpoint`], each with its own checksum |
 //! | `result.json`, `cell.svg`, ... | what came out |
+//! | `control` | one word, `pause` or `stop`, by which another process asks the one at work for that ([`ask`]) |
 //! | `lock` | held (by the operating system) by the process at work, with its id and host as text |
 //!
 //! Every file but the log and the lock is written beside its target, made durable, then renamed over it, so a
@@ -14,9 +15,11 @@
 
 mod cadence;
 mod checkpoint;
+mod control;
 mod dir;
 mod error;
 mod event;
+mod follow;
 mod interrupt;
 mod lock;
 pub(crate) mod phase;
@@ -24,8 +27,10 @@ mod storage;
 
 pub(crate) use cadence::Cadence;
 pub use checkpoint::{Array, Checkpoint, Data, FORMAT_VERSION};
+pub use control::{Wish, ask, wished};
 pub use dir::{Loaded, RunDir, RunInfo, Saved, list, read_checkpoint, read_config};
 pub use error::RunError;
 pub use event::{AlphaTable, Event, Observer, Silent, read_events};
+pub use follow::{Follower, News};
 pub use interrupt::Interrupt;
 pub use storage::{Operation, Storage};
