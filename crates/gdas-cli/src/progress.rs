@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use gdas::budget::Standing;
 use gdas::data::Dataset;
 use gdas::report::TensorBoard;
 use gdas::run::{Event, Observer};
@@ -141,16 +142,17 @@ impl Bar {
                 held_out_accuracy,
                 tau,
                 alpha_rests,
+                costs,
                 steps_per_second,
                 eta_seconds,
                 ..
             } => {
                 self.line.set_prefix(format!("epoch {}/{}", epoch + 1, self.epochs));
                 self.line.set_position(*step);
-                let rests = if *alpha_rests { ", alpha rests" } else { "" };
                 self.line.set_message(format!(
-                    "loss {train_loss:.3}, held-out {:.1} %, tau {tau:.2}{rests}, {steps_per_second:.1} steps/s, {} left",
+                    "loss {train_loss:.3}, held-out {:.1} %, tau {tau:.2}, {}{steps_per_second:.1} steps/s, {} left",
                     held_out_accuracy * 100.0,
+                    remarks(*alpha_rests, costs, ", "),
                     duration(*eta_seconds),
                 ));
             }
@@ -181,6 +183,18 @@ impl Drop for Bar {
     }
 }
 
+/// What else is to be said of an epoch of a search, each followed by `end`.
+fn remarks(alpha_rests: bool, costs: &[Standing], end: &str) -> String {
+    let mut text = String::new();
+    if alpha_rests {
+        text += &format!("alpha rests{end}");
+    }
+    for cost in costs {
+        text += &format!("{} {:.2} of the bound{end}", cost.measure.name(), cost.expected / cost.limit);
+    }
+    text
+}
+
 /// An event as a line of text, if it is worth one.
 fn describe(event: &Event) -> Option<String> {
     let text = match event {
@@ -201,6 +215,7 @@ fn describe(event: &Event) -> Option<String> {
             held_out_accuracy,
             tau,
             alpha_rests,
+            costs,
             steps_per_second,
             eta_seconds,
             ..
@@ -210,7 +225,7 @@ fn describe(event: &Event) -> Option<String> {
             epoch + 1,
             train_accuracy * 100.0,
             held_out_accuracy * 100.0,
-            if *alpha_rests { "alpha rests  " } else { "" },
+            remarks(*alpha_rests, costs, "  "),
             duration(*eta_seconds),
             w = epochs.to_string().len(),
         ),

@@ -131,6 +131,12 @@ fn costs_are_counted_part_by_part() {
     insta::assert_snapshot!(succeed(dir.path(), &["cost", "GDAS_V1"]));
     let json = succeed(dir.path(), &["cost", CELL, "--classes", "100", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert!(json.get("latency").is_none());
+    let timed = succeed(dir.path(), &["cost", CELL, "--channels", "4", "--cells", "1", "--latency", "--json"]);
+    let timed: serde_json::Value = serde_json::from_str(&timed).expect("JSON");
+    assert!(timed["latency"]["network"]["median"].as_f64().expect("a time") > 0.0);
+    // Three sizes of each of the three operations that compute something.
+    assert_eq!(timed["latency"]["operations"].as_array().expect("operations").len(), 9);
     let sum: u64 = json["parts"].as_array().expect("parts").iter().filter_map(|p| p["cost"]["params"].as_u64()).sum();
     assert_eq!(json["total"]["params"].as_u64(), Some(sum));
 }

@@ -22,7 +22,7 @@ use crate::cost::{self, Cost};
 use crate::graph::Shape;
 use crate::network::{self, NetworkConfig, Stem};
 use crate::sampler::{Table, softmax};
-use crate::space::{Block, Body, CellSpace, Derivation, Genotype, Space};
+use crate::space::{Block, Body, CellSpace, Derivation, Genotype, Operation, Space};
 
 /// What is bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,12 +88,11 @@ impl Prices {
     /// Times them: each operation alone, at the size and stride that it has in each cell, for one image. The fixed part
     /// is the time of the network without any. `budget` is spent on each of them.
     pub fn timed(space: &Space, blocks: &[Block], config: &NetworkConfig, budget: Duration) -> Self {
-        let milliseconds = |graph| cost::cpu_latency(&graph, 1, budget).median * 1e3;
         let config = NetworkConfig { affine: true, ..config.clone() };
         let empty: Vec<Vec<usize>> =
             space.cells.iter().map(|cell| vec![zero(cell).unwrap_or(0); cell.edges().len()]).collect();
         let base = network::derive(space, blocks, &config, &Genotype::from_picks(space, &empty));
-        let fixed = milliseconds(base);
+        let fixed = cost::cpu_latency(&base, 1, budget).median * 1e3;
         let mut known: Vec<((&str, Shape, usize), f64)> = Vec::new();
         let mut price = |table: usize, edge: usize, k: usize| {
             let cell = &space.cells[table];
@@ -106,11 +105,9 @@ impl Prices {
                 }
                 let key = (operation.name, shape, stride);
                 let time = known.iter().find(|(k, _)| *k == key).map(|(_, time)| *time).unwrap_or_else(|| {
-                    let alone = |operation| network::operation_alone(operation, shape, stride);
-                    // What reads the result costs time too, and is counted in the fixed part.
-                    let time = milliseconds(alone(Some(operation))) - milliseconds(alone(None));
-                    known.push((key, time.max(0.0)));
-                    time.max(0.0)
+                    let time = milliseconds_alone(operation, shape, stride, budget);
+                    known.push((key, time));
+                    time
                 });
                 sum += time;
             }
@@ -163,6 +160,15 @@ impl Prices {
         });
         self.fixed + edges.sum::<f64>()
     }
+}
+
+/// How long an operation takes for one image on this machine's CPU, in milliseconds: beyond what reading its result takes.
+pub fn milliseconds_alone(operation: &Operation, input: Shape, stride: usize, budget: Duration) -> f64 {
+    let time = |operation| {
+        let alone = network::operation_alone(operation, input, stride);
+        cost::cpu_latency(&alone, 1, budget).median * 1e3
+    };
+    (time(Some(operation)) - time(None)).max(0.0)
 }
 
 /// Whether an operation can be in a genotype of the cell.
@@ -342,9 +348,8 @@ mod tests {
             let alpha = random_alpha(&space, 7);
             let (expected, _) = prices.expected(&space, &alpha);
             let bound = Bound { measure: Measure::Parameters, limit: 0.8 * expected, prices };
-            let nothing = || -> Vec<Table> {
-                alpha.iter().map(|t| t.iter().map(|row| vec![0.0; row.len()]).collect()).collect()
-            };
+            let nothing =
+                || -> Vec<Table> { alpha.iter().map(|t| t.iter().map(|row| vec![0.0; row.len()]).collect()).collect() };
             let mut gradients = nothing();
             let value = bound.penalise(3.0, &space, &alpha, &mut gradients);
             assert!((value - 3.0 * 1.25_f64.ln()).abs() < 1e-12);

@@ -8,6 +8,7 @@
 pub mod algorithms;
 pub mod auto;
 pub mod benchmark;
+pub mod budget;
 pub mod config;
 pub mod cost;
 pub mod data;

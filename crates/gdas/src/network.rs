@@ -117,6 +117,25 @@ pub fn lower(space: &Space, blocks: &[Block], config: &NetworkConfig, plans: &[C
     graph
 }
 
+/// One operation (or none) on values of this shape, averaged over the image: to be timed alone.
+pub fn operation_alone(operation: Option<&Operation>, input: Shape, stride: usize) -> Graph {
+    let config = NetworkConfig {
+        image: input,
+        classes: 1,
+        channels: input.channels,
+        stem: Stem::Cifar,
+        affine: true,
+        track: true,
+        auxiliary: false,
+        drop_path: false,
+    };
+    let mut builder = Builder { graph: Graph::new(input), config: &config };
+    let x = operation.map_or(0, |operation| builder.operation(0, operation.name, operation, stride));
+    let x = builder.graph.global_avg_pool(x);
+    builder.graph.outputs = vec![x];
+    builder.graph
+}
+
 struct Builder<'a> {
     graph: Graph,
     config: &'a NetworkConfig,

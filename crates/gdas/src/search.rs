@@ -6,6 +6,7 @@
 //! what `search/state.rs` saves and nothing else.
 
 mod batches;
+mod bounds;
 mod collapse;
 mod events;
 mod result;
@@ -18,6 +19,7 @@ use gdas_kernels::Mode;
 use gdas_kernels::graph::Shape;
 
 use crate::Error;
+use crate::budget::Bound;
 use crate::config::{EdgeOutput, SearchConfig, Undrawn};
 use crate::data::{Batch, BatchSource, Dataset, EvaluationBatches, Position, Prefetch, SearchBatch, Subset};
 use crate::loss::{Metrics, cross_entropy};
@@ -62,7 +64,14 @@ pub fn search(
     let epochs = config.epochs as u64;
 
     let mut searcher = Searcher::new(config, dataset, device)?;
-    let mut progress = searcher.resume(run, observer, dataset)?.unwrap_or_default();
+    let timed_now = searcher.set_bounds(run)?;
+    let resumed = searcher.resume(run, observer, dataset)?;
+    if timed_now && resumed.is_some() {
+        let what =
+            "latency.json is missing from the run directory; with other times the search would go on differently";
+        return Err(Error::Unsuitable(what.into()));
+    }
+    let mut progress = resumed.unwrap_or_default();
     let mut tell = |run: &mut RunDir, event: Event| -> Result<(), RunError> {
         observer.event(&event);
         run.log(&event)
@@ -135,6 +144,9 @@ pub fn search(
         return Ok(Outcome::Interrupted { step });
     };
     Error::finite(accuracy, "a class score of the cell found", progress.at)?;
+    if let Some(warning) = bounds::exceeded(&searcher.standings(&genotype)) {
+        tell(run, warning)?;
+    }
     let result = SearchResult::new(&searcher, &progress, dataset, &genotype, accuracy);
     result.write(run, &genotype)?;
     let seconds = started.elapsed().as_secs_f64();
@@ -154,6 +166,8 @@ pub struct Searcher<'a> {
     pub alpha: Vec<Table>,
     sgd: Sgd,
     adam: Adam,
+    /// What the network may cost.
+    bounds: Vec<Bound>,
     /// Of the images, so that a resumed search is sure to go on with the same.
     data_digest: String,
 }
@@ -191,7 +205,7 @@ impl<'a> Searcher<'a> {
             weight_decay: config.alpha_weight_decay,
         };
         let adam = Adam::new(adam, &alpha);
-        Ok(Self { config, supernet, alpha, sgd, adam, data_digest: dataset.digest() })
+        Ok(Self { config, supernet, alpha, sgd, adam, bounds: vec![], data_digest: dataset.digest() })
     }
 
     fn draw(&self, stream: Stream, step: u64, tau: f64) -> Result<Vec<Draw>, DrawError> {
@@ -261,8 +275,9 @@ impl<'a> Searcher<'a> {
         }
         let gates = gates.grad(&loss.backward()).unwrap_or_else(|| self.supernet.gates() * 0.0);
         let gates = self.supernet.gate_gradients(&draws, &gates);
-        let gradients: Vec<Table> = draws.iter().zip(&gates).map(|(d, g)| sampler::alpha_gradient(d, g)).collect();
+        let mut gradients: Vec<Table> = draws.iter().zip(&gates).map(|(d, g)| sampler::alpha_gradient(d, g)).collect();
         Error::finite(gradients.iter().flatten().flatten().sum(), "the gradient of alpha", at)?;
+        self.penalise(&mut gradients);
         self.adam.step(&mut self.alpha, &gradients);
         self.supernet.weights.update_running(&net.graph, &outcome.stats, batch.len());
         Ok((metrics, redraws))

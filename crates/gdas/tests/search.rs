@@ -44,12 +44,18 @@ fn resume_is_exact_from_every_step() {
     let folder = tempfile::tempdir().unwrap();
     let published = "track_running_stats = true\nundrawn = \"decay\"\nedge_output = \"picked-gate\"";
     let against_collapse = "skip_dropout = 0.5\nmax_skips = 1\nalpha_warmup_epochs = 1\nalpha_learning_rate = 0.1";
-    for extra in ["", published, against_collapse] {
+    let bounded = "max_params = 6000\nmax_latency = 50.0\nalpha_learning_rate = 0.1";
+    for extra in ["", published, against_collapse, bounded] {
         let config = config(extra);
         let mut run = RunDir::create(folder.path().join(format!("whole{}", extra.len())), "").unwrap();
         let whole = finish(&config, &mut run);
         let path = folder.path().join(format!("parts{}", extra.len()));
+        let times = std::fs::read(run.path().join("latency.json"));
         let mut run = RunDir::create(&path, "").unwrap();
+        if let Ok(times) = times {
+            // Two runs never measure the same times; given the same, they are the same.
+            run.write_file("latency.json", &times).unwrap();
+        }
         let mut stops = 0;
         loop {
             // A wish to stop at every single step.
@@ -176,6 +182,55 @@ fn a_drawn_supernet_is_the_derived_network() {
     }
 }
 
+/// The same in the NASNet spaces, where a genotype has two edges per node: the supernet drew `none` on the others.
+#[test]
+fn a_drawn_nasnet_supernet_is_the_derived_network() {
+    let dataset = digits();
+    let images: Vec<f32> = (0..3 * 64).map(|i| ((i * 37 % 101) as f32 / 50.0) - 1.0).collect();
+    let image = Tensor::<4>::from_data(TensorData::new(images, [3, 8, 8, 1]), &Device::flex());
+    for (space, tables) in [("nasnet", 2), ("nasnet-frc", 1)] {
+        let layer = |name, text: &str| Layer::file(name, text).unwrap();
+        let text = format!("space = \"{space}\"\npreset = \"smoke\"\nchannels = 8\ncells = 2");
+        let config: SearchConfig = resolve(&[layer("test", &text)]).unwrap();
+        let searcher = Searcher::new(&config, &dataset, &Device::flex()).unwrap();
+        let supernet = &searcher.supernet;
+        let mut rng = gdas::rng::Rng::new(5, gdas::rng::Stream::Architectures, 0);
+        for _ in 0..4 {
+            let mut picks = vec![vec![0; 14]; tables];
+            for (table, picks) in picks.iter_mut().enumerate() {
+                let edges = supernet.space.cells[table].edges();
+                for to in 2..6 {
+                    let mut into: Vec<usize> = (0..14).filter(|&e| edges[e].to == to).collect();
+                    rng.shuffle(&mut into);
+                    into[..2].iter().for_each(|&e| picks[e] = 1 + rng.below(7));
+                }
+            }
+            let mut genotype = Genotype::from_picks(&supernet.space, &picks);
+            for node in genotype.cells.iter_mut().flat_map(|cell| &mut cell.nodes) {
+                node.retain(|choice| choice.operation.name != "none");
+            }
+            genotype.check(&supernet.space).unwrap();
+            let graph = derive(&supernet.space, &supernet.blocks, &supernet.config, &genotype);
+            let mut weights = gdas::weights::Weights::new(99, &Device::flex());
+            weights.declare(&graph);
+            for (i, spec) in graph.params.iter().enumerate() {
+                weights.set(i, supernet.weights.to_vec(supernet.weights.find(&spec.name).unwrap()));
+            }
+            let inputs =
+                Inputs { image: image.clone(), params: weights.values, gates: None, masks: None, running: vec![] };
+            let alone = gdas_kernels::run(&std::sync::Arc::new(graph), Mode::Train, inputs);
+            for form in [EdgeOutput::AllGates, EdgeOutput::PickedGate] {
+                let net = supernet.sub_network(&picks, form);
+                let params = net.params.iter().map(|&i| supernet.weights.values[i].clone()).collect();
+                let shared = supernet.run(&net, Mode::Train, image.clone(), params, supernet.gates());
+                alone.outputs[0]
+                    .to_data()
+                    .assert_approx_eq::<f32>(&shared.outputs[0].to_data(), burn::tensor::Tolerance::absolute(1e-5));
+            }
+        }
+    }
+}
+
 /// Folders of images come sorted by class. Judged in that order, with each batch's own statistics, every network
 /// would look like a guess.
 #[test]
@@ -274,4 +329,57 @@ fn skip_dropout_touches_skip_connections_alone() {
         }
     }
     assert!(differ > 0 && same > 0, "{differ} {same}");
+}
+
+/// A bound makes the cell cheaper, and the expectation comes down to it.
+#[test]
+fn a_tight_bound_gives_a_smaller_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = |name: &str, extra: &str| {
+        let text = format!(
+            "epochs = 12\nmax_steps_per_epoch = \"auto\"\nbatch_size = 64\nlog_interval = 0\nalpha_learning_rate = 0.05\n\
+             alpha_warmup_epochs = 4\n{extra}"
+        );
+        let config = config(&text);
+        let mut run = RunDir::create(folder.path().join(name), "").unwrap();
+        let result = finish(&config, &mut run);
+        (result, gdas::run::read_events(&run.path().join("events.jsonl")).unwrap())
+    };
+    let (free, events) = of("free", "");
+    let told = |events: &[Event]| {
+        events
+            .iter()
+            .filter_map(|e| if let Event::Epoch { costs, .. } = e { Some(costs.clone()) } else { None })
+            .collect::<Vec<_>>()
+    };
+    assert!(free.costs.is_empty() && told(&events).iter().all(Vec::is_empty));
+    let limit = 6000; // what is not searched needs 4.8 thousand, 3x3 convolutions on every edge 18
+    assert!(free.params > limit, "without a bound it finds {} parameters", free.params);
+
+    let (bounded, events) = of("bounded", &format!("max_params = {limit}"));
+    assert!(bounded.params <= limit && bounded.params < free.params, "{} {}", bounded.params, free.params);
+    assert_eq!(bounded.costs[0].genotype, bounded.params as f64);
+    let told = told(&events);
+    let ratio = |i: usize| told[i][0].expected / told[i][0].limit;
+    assert!(ratio(0) > 1.1 && told[0][0].penalty > 0.0, "{}", ratio(0));
+    assert!(ratio(11) < ratio(4).min(1.05), "{} {}", ratio(4), ratio(11));
+
+    let config = config("max_flops = 10");
+    let mut run = RunDir::create(folder.path().join("impossible"), "").unwrap();
+    let error = search(&config, &digits(), &mut run, &mut Silent, &Interrupt::default(), &Device::flex()).unwrap_err();
+    assert!(error.to_string().contains("max_flops cannot be met"), "{error}");
+}
+
+/// Without its times, a search that has begun does not go on with others.
+#[test]
+fn lost_times_are_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config("max_latency = 50.0");
+    let mut run = RunDir::create(folder.path().join("run"), "").unwrap();
+    let interrupt = Interrupt::default();
+    interrupt.request();
+    search(&config, &digits(), &mut run, &mut Silent, &interrupt, &Device::flex()).unwrap();
+    std::fs::remove_file(run.path().join("latency.json")).unwrap();
+    let error = search(&config, &digits(), &mut run, &mut Silent, &Interrupt::default(), &Device::flex()).unwrap_err();
+    assert!(error.to_string().contains("latency.json is missing"), "{error}");
 }

@@ -1,5 +1,12 @@
+use std::time::Duration;
+
 use clap::Args;
-use gdas::cost::{self, readable, readable_bytes};
+use gdas::budget::milliseconds_alone;
+use gdas::cost::{self, Cost, Latency, readable, readable_bytes};
+use gdas::graph::{Graph, Shape};
+use gdas::network::{Stem, operation_alone};
+use gdas::space::Space;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::RunsDir;
@@ -14,6 +21,7 @@ use crate::show;
 Examples:
   gdas cost GDAS_V1
   gdas cost digits-1 --depth 2 --batch-size 256
+  gdas cost GDAS_V1 --latency
   gdas cost cell.txt --image-size 224 --classes 1000 --json")]
 pub(crate) struct CostCommand {
     /// A finished search, a published name (GDAS_V1, DARTS_V1, DARTS_V2), a file with the text in it, or the text
@@ -26,6 +34,9 @@ pub(crate) struct CostCommand {
     /// How far to open the parts up: 1 for stem, cells and classifier
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=8))]
     depth: u8,
+    /// Measure the time on this machine, of the network and of every candidate operation alone
+    #[arg(long)]
+    latency: bool,
     #[command(flatten)]
     runs: RunsDir,
     /// Print JSON
@@ -41,12 +52,17 @@ pub(crate) fn run(command: &CostCommand) -> anyhow::Result<()> {
     let total = cost::network(&graph);
     let parts = cost::parts(&graph, command.depth.into());
     let memory = cost::training_memory(&graph, command.batch_size as usize);
+    let measured = command.latency.then(|| Measured::new(&space, &graph, size));
     if command.json {
-        return output::json(&json!({
+        let mut value = json!({
             "genotype": genotype.to_string(), "channels": size.channels, "cells": size.cells,
             "image_size": size.pixels, "classes": size.classes,
             "total": total, "parts": parts, "training_memory": memory, "batch_size": command.batch_size,
-        }));
+        });
+        if let Some(measured) = measured {
+            value["latency"] = serde_json::to_value(measured)?;
+        }
+        return output::json(&value);
     }
     let mut rows = vec![["part", "parameters", "multiply-adds"].map(String::from).to_vec()];
     for part in &parts {
@@ -62,5 +78,70 @@ pub(crate) fn run(command: &CostCommand) -> anyhow::Result<()> {
         readable_bytes(memory.activations),
         readable_bytes(memory.working),
     );
-    Ok(output::line(text)?)
+    output::line(text)?;
+    match measured {
+        Some(measured) => measured.print(),
+        None => Ok(()),
+    }
+}
+
+/// Times on this machine, for one image at a time.
+#[derive(Serialize)]
+struct Measured {
+    network: Latency,
+    operations: Vec<Row>,
+}
+
+/// One candidate operation, at one of the sizes that the network's cells have, with stride 1.
+#[derive(Serialize)]
+struct Row {
+    operation: &'static str,
+    input: [usize; 3],
+    cost: Cost,
+    milliseconds: f64,
+}
+
+impl Measured {
+    fn new(space: &Space, graph: &Graph, size: show::Size) -> Self {
+        let network = cost::cpu_latency(graph, 1, Duration::from_secs(1));
+        let halvings = if Stem::for_size(size.pixels) == Stem::ImageNet { 3 } else { 0 };
+        let pixels = (0..halvings).fold(size.pixels, |pixels: usize, _| pixels.div_ceil(2));
+        let shapes = (0..3).scan(pixels, |pixels, stage| {
+            let shape = Shape::new(*pixels, *pixels, size.channels << stage);
+            *pixels = pixels.div_ceil(2);
+            Some(shape)
+        });
+        let mut operations = Vec::new();
+        for shape in shapes {
+            for operation in space.cells[0].operations.iter().filter(|op| !op.layers(1).is_empty()) {
+                operations.push(Row {
+                    operation: operation.name,
+                    input: [shape.height, shape.width, shape.channels],
+                    cost: cost::network(&operation_alone(Some(operation), shape, 1)),
+                    milliseconds: milliseconds_alone(operation, shape, 1, Duration::from_millis(50)),
+                });
+            }
+        }
+        Self { network, operations }
+    }
+
+    fn print(&self) -> anyhow::Result<()> {
+        let Latency { median, best, worst, calls } = self.network;
+        let [median, best, worst] = [median, best, worst].map(|seconds| seconds * 1e3);
+        output::line(format_args!(
+            "\nlatency here, one image at a time: {median:.3} ms (best {best:.3}, worst {worst:.3}, {calls} times)\n"
+        ))?;
+        let mut rows = vec![["operation", "input", "parameters", "multiply-adds", "ms"].map(String::from).to_vec()];
+        for row in &self.operations {
+            let [height, width, channels] = row.input;
+            rows.push(vec![
+                row.operation.to_string(),
+                format!("{height}x{width}x{channels}"),
+                readable(row.cost.params),
+                readable(row.cost.multiply_adds),
+                format!("{:.3}", row.milliseconds),
+            ]);
+        }
+        Ok(output::line(table(&rows))?)
+    }
 }

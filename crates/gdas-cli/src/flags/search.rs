@@ -126,6 +126,19 @@ pub(crate) struct SearchFlags {
     #[arg(long, value_name = "N|auto", help_heading = "Against collapse")]
     max_skips: Option<Auto<usize>>,
 
+    /// Most parameters of the network searched with; 0: any
+    #[arg(long, value_name = "N", help_heading = "Bounds on cost (penalties on alpha)")]
+    max_params: Option<f64>,
+    /// Most multiply-adds per image
+    #[arg(long, value_name = "N", help_heading = "Bounds on cost (penalties on alpha)")]
+    max_flops: Option<f64>,
+    /// Most milliseconds per image on this machine
+    #[arg(long, value_name = "MS", help_heading = "Bounds on cost (penalties on alpha)")]
+    max_latency: Option<f64>,
+    /// Weight of the penalties
+    #[arg(long, value_name = "X", help_heading = "Bounds on cost (penalties on alpha)")]
+    cost_weight: Option<f64>,
+
     /// Threads; the result does not depend on it
     #[arg(long, value_name = "N|auto", help_heading = "Machine")]
     threads: Option<Auto<usize>>,

@@ -148,6 +148,16 @@ pub struct SearchConfig {
     /// The first (normal) cell of the genotype has at most so many skip connections (P-DARTS: 2); `auto`: any number.
     pub max_skips: Auto<usize>,
 
+    /// Most parameters of the network searched with (that of `channels` and `cells`), by a penalty on alpha; 0: any.
+    pub max_params: f64,
+    /// Most multiply-adds per image, likewise; 0: any.
+    pub max_flops: f64,
+    /// Most milliseconds per image on this machine, likewise; 0: any. Operations are timed once, at the start, so two
+    /// runs differ where their times do.
+    pub max_latency: f64,
+    /// Weight of these penalties: it multiplies the logarithm of (expected cost / bound).
+    pub cost_weight: f64,
+
     /// Threads; `auto`: one per core. Results do not depend on it.
     pub threads: Auto<usize>,
     /// Seconds between checkpoints. Results do not depend on it.
@@ -252,6 +262,10 @@ impl Config for SearchConfig {
         count("early_stop_patience", self.early_stop_patience, 1, 1_000_000)?;
         within("skip_dropout", self.skip_dropout, 0.0, 0.95)?;
         auto("max_skips", self.max_skips, 0, 1000)?;
+        within("max_params", self.max_params, 0.0, 1e15)?;
+        within("max_flops", self.max_flops, 0.0, 1e18)?;
+        within("max_latency", self.max_latency, 0.0, 1e9)?;
+        positive("cost_weight", self.cost_weight, 1e6)?;
         auto("threads", self.threads, 1, 1024)?;
         within("checkpoint_seconds", self.checkpoint_seconds, 0.0, 1e9)?;
         count("log_interval", self.log_interval, 0, 1_000_000_000)

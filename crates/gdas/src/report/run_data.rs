@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::chart::{Chart, Series};
 use super::csv;
+use crate::budget::{Measure, Standing};
 use crate::run::{AlphaTable, Event, RunError, RunInfo};
 use crate::space::Space;
 
@@ -28,6 +29,8 @@ pub struct EpochRow {
     pub learning_rate: f64,
     /// Share of the cell's edges without parameters.
     pub parameter_free: Option<f64>,
+    /// How the bounds on cost stood.
+    pub costs: Vec<Standing>,
     /// Share of dropped paths.
     pub drop_path: Option<f64>,
     /// Steps per second.
@@ -36,6 +39,13 @@ pub struct EpochRow {
     pub alphas: Vec<AlphaTable>,
     /// The cell at its end.
     pub genotype: Option<String>,
+}
+
+impl EpochRow {
+    /// Expected cost over its bound, where there is one.
+    fn over_bound(&self, measure: Measure) -> Option<f64> {
+        self.costs.iter().find(|c| c.measure == measure).map(|c| c.expected / c.limit)
+    }
 }
 
 /// A run, ready to be reported.
@@ -129,6 +139,18 @@ impl RunData {
                 chart("Edges without parameters (skip, pool, none)", one(|e| e.parameter_free))
                     .percent()
                     .between(Some(0.0), Some(1.0)),
+            ),
+            (
+                "cost",
+                chart(
+                    "Expected cost, as a multiple of its bound",
+                    vec![
+                        self.series("parameters", |e| e.over_bound(Measure::Parameters)),
+                        self.series("multiply-adds", |e| e.over_bound(Measure::MultiplyAdds)),
+                        self.series("latency", |e| e.over_bound(Measure::Latency)),
+                    ],
+                )
+                .between(Some(0.0), None),
             ),
             ("drop-path", chart("Dropped paths", one(|e| e.drop_path)).percent().between(Some(0.0), None)),
             ("step-time", chart("Time per step (ms)", one(|e| Some(1e3 / e.speed))).between(Some(0.0), None)),
@@ -284,6 +306,7 @@ fn row(event: &Event) -> Option<EpochRow> {
             alphas,
             genotype,
             parameter_free,
+            costs,
             steps_per_second,
             ..
         } => Some(EpochRow {
@@ -295,6 +318,7 @@ fn row(event: &Event) -> Option<EpochRow> {
             tau: Some(*tau),
             learning_rate: *learning_rate,
             parameter_free: Some(*parameter_free),
+            costs: costs.clone(),
             speed: *steps_per_second,
             alphas: alphas.clone(),
             genotype: Some(genotype.clone()),

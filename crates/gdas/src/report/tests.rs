@@ -64,6 +64,7 @@ fn search_run(at: &Path, space: &str, epochs: usize, finished: bool) -> RunData 
             learning_rate: 0.025 * (1.0 - time),
             alpha_rests: false,
             alphas: tables.iter().enumerate().map(table).collect(),
+            costs: vec![],
             genotype: last.clone(),
             parameter_free: genotype.parameter_free_share(),
             redraws: 0,

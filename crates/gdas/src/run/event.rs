@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::RunError;
+use crate::budget::Standing;
 
 /// The logits of one alpha table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -102,6 +103,9 @@ pub enum Event {
         alpha_rests: bool,
         /// Alpha at its end.
         alphas: Vec<AlphaTable>,
+        /// How the bounds on cost stand at its end.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        costs: Vec<Standing>,
         /// The cell that alpha stands for at its end.
         genotype: String,
         /// Share of that cell's edges whose operation has no parameters (skip, pool, none).

@@ -51,8 +51,7 @@ impl Searcher<'_> {
                     let text = std::fs::read(&path).map_err(RunError::io("read", &path))?;
                     let prices: Prices = serde_json::from_slice(&text)
                         .map_err(|error| Error::Unsuitable(format!("{}: {error}", path.display())))?;
-                    let lengths =
-                        |tables: &[Table]| tables.iter().flatten().map(Vec::len).collect::<Vec<_>>();
+                    let lengths = |tables: &[Table]| tables.iter().flatten().map(Vec::len).collect::<Vec<_>>();
                     let finite = prices.tables.iter().flatten().flatten().all(|p| p.is_finite());
                     if lengths(&prices.tables) != lengths(&self.alpha) || !finite {
                         let what = format!("{} does not hold the times of this space", path.display());

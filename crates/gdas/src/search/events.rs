@@ -39,6 +39,7 @@ impl Searcher<'_> {
             learning_rate: rate,
             alpha_rests: epoch < self.config.alpha_warmup_epochs as u64,
             alphas: self.alpha_tables(),
+            costs: self.standings(&genotype),
             genotype: genotype.to_string(),
             parameter_free: genotype.parameter_free_share(),
             redraws: sums.redraws,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Searcher;
 use super::state::Progress;
 use crate::Error;
+use crate::budget::Standing;
 use crate::cost;
 use crate::data::Dataset;
 use crate::network;
@@ -46,6 +47,9 @@ pub struct SearchResult {
     /// Why the search ended before its last epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_stop: Option<String>,
+    /// How the bounds on cost stand at the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub costs: Vec<Standing>,
     /// The logits at the end, `[table][edge][operation]`.
     pub alphas: Vec<Vec<Vec<f64>>>,
     /// What the weights of undrawn operations did (`skip` or `decay`).
@@ -93,6 +97,7 @@ impl SearchResult {
             multiply_adds: cost.multiply_adds,
             parameter_free: genotype.parameter_free_share(),
             early_stop: progress.watch.stopped.clone(),
+            costs: searcher.standings(genotype),
             alphas: searcher.alpha.clone(),
             undrawn: undrawn.to_owned(),
             digest: hasher.finalize().to_hex().to_string(),
