@@ -185,14 +185,9 @@ impl Drop for Bar {
 
 /// What else is to be said of an epoch of a search, each followed by `end`.
 fn remarks(alpha_rests: bool, costs: &[Standing], end: &str) -> String {
-    let mut text = String::new();
-    if alpha_rests {
-        text += &format!("alpha rests{end}");
-    }
-    for cost in costs {
-        text += &format!("{} {:.2} of the bound{end}", cost.measure.name(), cost.expected / cost.limit);
-    }
-    text
+    let rests = alpha_rests.then(|| format!("alpha rests{end}"));
+    let costs = costs.iter().map(|c| format!("{} {:.2} of the bound{end}", c.measure.name(), c.expected / c.limit));
+    rests.into_iter().chain(costs).collect()
 }
 
 /// An event as a line of text, if it is worth one.

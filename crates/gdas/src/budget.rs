@@ -104,11 +104,13 @@ impl Prices {
                     continue;
                 }
                 let key = (operation.name, shape, stride);
-                let time = known.iter().find(|(k, _)| *k == key).map(|(_, time)| *time).unwrap_or_else(|| {
+                let time = if let Some((_, time)) = known.iter().find(|(k, _)| *k == key) {
+                    *time
+                } else {
                     let time = milliseconds_alone(operation, shape, stride, budget);
                     known.push((key, time));
                     time
-                });
+                };
                 sum += time;
             }
             sum

@@ -202,7 +202,9 @@ fn a_drawn_nasnet_supernet_is_the_derived_network() {
                 for to in 2..6 {
                     let mut into: Vec<usize> = (0..14).filter(|&e| edges[e].to == to).collect();
                     rng.shuffle(&mut into);
-                    into[..2].iter().for_each(|&e| picks[e] = 1 + rng.below(7));
+                    for &e in &into[..2] {
+                        picks[e] = 1 + rng.below(7);
+                    }
                 }
             }
             let mut genotype = Genotype::from_picks(&supernet.space, &picks);
