@@ -2,9 +2,9 @@
 
     python bench/torch_curve.py IMAGES --epochs 1 --seed 0        # IMAGES/<class>/<file>, the training images
 
-prints, per epoch, the mean loss and accuracy of both halves, which stand beside those that `gdas search --preset paper` logs. The two
-programs draw other random numbers, so what must agree is the curve within its spread over seeds, not the bits. Needs torch, numpy
-and Pillow.
+prints, per epoch, the mean loss and accuracy of both halves, and alpha; they stand beside those that `gdas search --preset paper`
+logs. The two programs draw other random numbers, so what must agree is the curve within its spread over seeds, not the bits. Needs
+torch, numpy and Pillow.
 """
 
 import argparse
@@ -54,6 +54,8 @@ def main():
     parser.add_argument("images")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--schedule", type=int, default=250, help="epochs of the whole schedule, of which these are the first")
+    parser.add_argument("--cells", type=int, default=5, help="N")
+    parser.add_argument("--alpha-rate", type=float, default=3e-4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=64)
@@ -62,10 +64,10 @@ def main():
     torch.manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
     train, held_out = read(args.images, rng)
-    net = NasBench201().to(memory_format=torch.channels_last)
+    net = NasBench201(args.cells).to(memory_format=torch.channels_last)
     alpha = nn.Parameter(1e-3 * torch.randn(net.edges, net.choices))
     sgd = torch.optim.SGD(net.parameters(), lr=0.025, momentum=0.9, weight_decay=5e-4, nesterov=True)
-    adam = torch.optim.Adam([alpha], lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
+    adam = torch.optim.Adam([alpha], lr=args.alpha_rate, betas=(0.5, 0.999), weight_decay=1e-3)
     steps = -(-len(train[1]) // args.batch)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(sgd, args.schedule * steps, 0.001)
     for epoch in range(args.epochs):
@@ -99,6 +101,8 @@ def main():
             f"held-out loss {sums[3] / sums[5]:.3f} accuracy {100 * sums[4] / sums[5]:.1f} %",
             flush=True,
         )
+        for row in alpha.tolist():
+            print("   ", " ".join(f"{value:+.2f}" for value in row), flush=True)
 
 
 if __name__ == "__main__":

@@ -87,14 +87,14 @@ def head(channels):
 class NasBench201(nn.Module):
     edges, choices, tables = 6, 5, 1
 
-    def __init__(self):
+    def __init__(self, n=5):
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16))
         cells = []
         for c in (16, 32, 64):
             if c > 16:
                 cells.append(Reduction(c // 2, c))
-            cells += [Cell201(c) for _ in range(5)]
+            cells += [Cell201(c) for _ in range(n)]
         self.cells, self.head = nn.ModuleList(cells), head(64)
 
     def forward(self, x, gates, ops):
