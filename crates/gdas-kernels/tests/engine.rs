@@ -240,6 +240,23 @@ fn every_block() -> Graph {
     g
 }
 
+/// As the architecture step of a search asks: nothing but the gates, with nothing wanted before the first of them.
+#[test]
+fn the_gates_alone_have_the_gradients_that_they_have_among_all() {
+    let g = every_block();
+    let r = &mut Random::new(3);
+    let data = random::data(&g, 3, r);
+    let upstream: Vec<f32> = (0..3 * 4).map(|_| r.normal() as f32).collect();
+    for mode in [Mode::Train, Mode::Eval] {
+        let (f, all) = engine(&g, mode, &data, &upstream);
+        let params: Vec<_> = data.params.iter().map(|p| single(p)).collect();
+        let params: Vec<&[f32]> = params.iter().map(Vec::as_slice).collect();
+        let wants = Wants { params: &vec![false; params.len()], gates: true, image: false };
+        let some = cpu::backward(f.tape.as_ref().unwrap(), &params, &upstream, &wants);
+        assert_eq!(some.gates, all.gates, "{mode:?}");
+    }
+}
+
 #[test]
 fn an_empty_batch_gives_empty_outputs_and_zero_gradients() {
     let g = every_block();

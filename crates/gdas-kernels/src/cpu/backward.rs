@@ -165,7 +165,9 @@ pub(crate) fn backward(tape: &Tape, params: &[&[f32]], upstream: &[f32], wants: 
             .map(|&c| Buffer::zeroed(chunks * (plan.convs[c].map_or(0, |c| c.gradient_len()) + plan.channels[c])))
             .collect();
         let norms: Vec<usize> = (0..graph.norms.len())
-            .filter(|&n| stage.items.contains(&plan.norm_source[n].holder) && needs.up[plan.norms[n].node])
+            .filter(|&n| stage.items.contains(&plan.norm_source[n].holder))
+            // The gate behind a normalisation has its gradient from these sums, wanted or not what lies before.
+            .filter(|&n| needs.up[plan.norms[n].node] || (wants.gates && plan.norm_source[n].gate.is_some()))
             .collect();
         let mut norm_parts: Vec<Buffer> =
             norms.iter().map(|&n| Buffer::new(batch * 2 * plan.channels[plan.norms[n].base])).collect();
