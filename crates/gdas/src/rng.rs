@@ -39,6 +39,8 @@ pub enum Stream {
     Judge = 14,
     /// Which images a skip connection is dropped for, in a search.
     SkipDropout = 15,
+    /// Start values of the controller of ENAS.
+    Controller = 16,
 }
 
 /// A sequence of random numbers keyed by (seed, stream, step).

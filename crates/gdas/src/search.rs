@@ -14,13 +14,14 @@ mod state;
 
 use std::time::Instant;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use gdas_kernels::Mode;
 use gdas_kernels::graph::Shape;
 
 use crate::Error;
+use crate::algorithms::{self, Judge, Own};
 use crate::budget::Bound;
-use crate::config::{EdgeOutput, SearchConfig, Undrawn};
+use crate::config::{Algorithm, EdgeOutput, SearchConfig, Undrawn};
 use crate::data::{Batch, BatchSource, Dataset, EvaluationBatches, Position, Prefetch, SearchBatch, Subset};
 use crate::loss::{Metrics, cross_entropy};
 use crate::network::{NetworkConfig, Stem};
@@ -29,7 +30,7 @@ use crate::rng::{Rng, Stream};
 use crate::run::{Cadence, Event, Interrupt, Observer, RunDir, RunError, phase};
 use crate::sampler::{self, Draw, DrawError, Table};
 use crate::space::{Genotype, Space};
-use crate::supernet::Supernet;
+use crate::supernet::{SubNetwork, Supernet};
 use crate::train::image;
 
 use events::{per_second, step_event};
@@ -61,6 +62,7 @@ pub fn search(
     let split = batches::split(config, dataset)?;
     let source = batches::Source::new(config, dataset, &split);
     let steps = source.steps();
+    let weight_steps = source.weight_steps();
     let epochs = config.epochs as u64;
 
     let mut searcher = Searcher::new(config, dataset, device)?;
@@ -87,26 +89,21 @@ pub fn search(
     while progress.at.epoch < epochs && progress.watch.stopped.is_none() {
         let epoch = progress.at.epoch;
         let tau = tau(config.tau_max, config.tau_min, epoch as usize, config.epochs);
-        let rate = cosine(
-            config.learning_rate,
-            config.learning_rate_min,
-            progress.step(steps) as f64,
-            (epochs * steps) as f64,
-        );
+        let rate = learning_rate(config, epoch * weight_steps + progress.at.step.min(weight_steps), weight_steps);
         let (at, pair) = prefetch.next().ok_or_else(|| Error::Unsuitable("the batches ended early".into()))??;
         debug_assert_eq!(at, progress.at);
 
-        let (train, draws) = searcher.weight_step(&pair.weights, at, progress.step(steps), tau, rate)?;
-        let (held_out, redraws) = searcher.alpha_step(&pair.alpha, at, progress.step(steps), tau)?;
+        let done = Now { at, step: progress.step(steps), tau, rate };
+        let taken = algorithms::step(&mut searcher, &pair, done)?;
         prefetch.recycle(pair);
 
-        progress.sums.add(&train, &held_out, redraws + draws.iter().map(|d| d.redraws).sum::<u64>());
+        progress.sums.add(&taken);
         progress.at = at.next(steps);
         let done = progress.step(steps);
         if config.log_interval > 0 && done.is_multiple_of(config.log_interval as u64) {
             let speed = per_second(log_clock.0, done - log_clock.1);
             log_clock = (Instant::now(), done);
-            tell(run, step_event(at, done, &train, &held_out, tau, rate, &draws, speed))?;
+            tell(run, step_event(at, done, &taken, &progress.sums, tau, rate, speed))?;
         }
         if progress.at.step == 0 {
             let speed = per_second(epoch_clock.0, steps - epoch_clock.1);
@@ -137,8 +134,13 @@ pub fn search(
     drop(prefetch);
 
     // The reported genotype is the last epoch's; it is judged with the shared weights on the held-out half.
-    let genotype = progress.watch.reported(searcher.genotype());
-    let Some(accuracy) = searcher.evaluate(&genotype, dataset, &split.alpha, interrupt) else {
+    let judge = Judge::new(config, dataset, &split.alpha);
+    let found = algorithms::conclude(&searcher, &judge, interrupt);
+    let judged = found.and_then(|found| {
+        let found = progress.watch.reported(found);
+        Some((searcher.evaluate(&found, dataset, &split.alpha, interrupt)?, found))
+    });
+    let Some((accuracy, genotype)) = judged else {
         let step = progress.step(steps);
         tell(run, Event::Interrupted { step })?;
         return Ok(Outcome::Interrupted { step });
@@ -155,6 +157,57 @@ pub fn search(
     Ok(Outcome::Finished(Box::new(result)))
 }
 
+/// The learning rate of the weights after so many weight steps of the search.
+fn learning_rate(config: &SearchConfig, done: u64, steps_per_epoch: u64) -> f64 {
+    let (mut done, mut total) = (done, config.epochs as u64 * steps_per_epoch);
+    if config.algorithm == Algorithm::Enas {
+        // Down and up again, over and over.
+        total = total.min(algorithms::enas::HALF_PERIOD * steps_per_epoch);
+        done %= 2 * total;
+        done = done.min(2 * total - done);
+    }
+    cosine(config.learning_rate, config.learning_rate_min, done as f64, total as f64)
+}
+
+/// When a step is taken, and the schedules' values there.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// Its place.
+    pub at: Position,
+    /// Its number in the whole search, from 0.
+    pub step: u64,
+    /// Temperature of the draw.
+    pub tau: f64,
+    /// Learning rate of the weights.
+    pub rate: f64,
+}
+
+/// What a pass is differentiated in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// Nothing: forward only.
+    Nothing,
+    /// The weights.
+    Weights,
+    /// The gates.
+    Gates,
+    /// Weights and gates.
+    Both,
+}
+
+/// What a pass through a network gave.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    /// Loss and accuracy.
+    pub(crate) metrics: Metrics,
+    /// What the normalisations used.
+    pub(crate) stats: Vec<Tensor<2>>,
+    /// Gradients of the weights, in the network's order, if asked for.
+    pub(crate) weights: Vec<Option<Tensor<1>>>,
+    /// Gradient of the gates; zeros if not asked for.
+    pub(crate) gates: Tensor<1>,
+}
+
 /// Everything that learns.
 #[derive(Clone, Debug)]
 pub struct Searcher<'a> {
@@ -164,10 +217,12 @@ pub struct Searcher<'a> {
     pub supernet: Supernet,
     /// One table of logits per searched cell.
     pub alpha: Vec<Table>,
-    sgd: Sgd,
+    pub(crate) sgd: Sgd,
     adam: Adam,
     /// What the network may cost.
     bounds: Vec<Bound>,
+    /// What the algorithm keeps besides alpha.
+    pub(crate) own: Own,
     /// Of the images, so that a resumed search is sure to go on with the same.
     data_digest: String,
 }
@@ -188,10 +243,13 @@ impl<'a> Searcher<'a> {
             auxiliary: false,
             drop_path: false,
         };
+        // Two algorithms do not learn alpha: to them it is what they tell of their choice.
+        let learned = !matches!(config.algorithm, Algorithm::Enas | Algorithm::Rsps);
+        let deviation = if learned { config.alpha_init_std } else { 0.0 };
         let mut alpha = Vec::new();
         for (index, cell) in space.cells.iter().enumerate() {
             let mut rng = Rng::new(config.seed, Stream::Alpha, index as u64);
-            let mut row = || (0..cell.width()).map(|_| config.alpha_init_std * rng.normal()).collect::<Vec<f64>>();
+            let mut row = || (0..cell.width()).map(|_| deviation * rng.normal()).collect::<Vec<f64>>();
             alpha.push(cell.edges().iter().map(|_| row()).collect());
         }
         let mut supernet = Supernet::new(space, config.cells, network, config.seed, device);
@@ -205,10 +263,11 @@ impl<'a> Searcher<'a> {
             weight_decay: config.alpha_weight_decay,
         };
         let adam = Adam::new(adam, &alpha);
-        Ok(Self { config, supernet, alpha, sgd, adam, bounds: vec![], data_digest: dataset.digest() })
+        let own = Own::new(config, &supernet.space);
+        Ok(Self { config, supernet, alpha, sgd, adam, bounds: vec![], own, data_digest: dataset.digest() })
     }
 
-    fn draw(&self, stream: Stream, step: u64, tau: f64) -> Result<Vec<Draw>, DrawError> {
+    pub(crate) fn draw(&self, stream: Stream, step: u64, tau: f64) -> Result<Vec<Draw>, DrawError> {
         let mut rng = Rng::new(self.config.seed, stream, step);
         self.alpha.iter().map(|table| sampler::draw(table, tau, &mut rng)).collect()
     }
@@ -225,21 +284,31 @@ impl<'a> Searcher<'a> {
         phase::enter("weight step");
         let draws = self.draw(Stream::DrawWeights, step, tau)?;
         let picks: Vec<_> = draws.iter().map(|draw| draw.picks.clone()).collect();
+        Ok((self.learn_drawn(&picks, batch, Now { at, step, tau, rate })?, draws))
+    }
+
+    /// The weights of one drawn sub-network learn from a training batch.
+    pub(crate) fn learn_drawn(&mut self, picks: &[Vec<usize>], batch: &Batch, now: Now) -> Result<Metrics, Error> {
         // The gates are constants here, so both published forms give the same weights.
-        let net = self.supernet.sub_network(&picks, EdgeOutput::PickedGate);
-        let weights = &self.supernet.weights;
-        let leaves: Vec<_> = net.params.iter().map(|&i| weights.values[i].clone().autodiff().require_grad()).collect();
-        let (images, gates) = (image(batch, weights.device()), self.supernet.gates());
-        let masks = self.skip_masks(&net, at, step, 0, batch.len());
-        let outcome = self.supernet.run_masked(&net, Mode::Train, images, leaves.clone(), gates, masks);
-        let (loss, metrics) = cross_entropy(&outcome.outputs[0], &batch.labels, 0.0);
-        Error::finite(metrics.loss, "the training loss", at)?;
-        let gradients = loss.backward();
-        let gradients: Vec<_> = leaves.iter().map(|leaf| leaf.grad(&gradients)).collect();
+        let net = self.supernet.sub_network(picks, EdgeOutput::PickedGate);
+        self.learn(&net, self.supernet.gates(), batch, now)
+    }
+
+    /// The weights of a network learn from a training batch, its gates being constants.
+    pub(crate) fn learn(
+        &mut self,
+        net: &SubNetwork,
+        gates: Tensor<1>,
+        batch: &Batch,
+        now: Now,
+    ) -> Result<Metrics, Error> {
+        let Now { at, step, rate, .. } = now;
+        let masks = self.skip_masks(net, at, step, 0, batch.len());
+        let pass = self.differentiate(net, self.values(net), gates, masks, batch, Of::Weights);
+        Error::finite(pass.metrics.loss, "the training loss", at)?;
         // The reference's norm also counts alpha's gradient, stale from the step before; ours is of the weights alone.
-        drop(leaves);
         let weights = &mut self.supernet.weights;
-        let norm = self.sgd.apply(weights, &net.params, gradients, self.config.clip_norm, rate);
+        let norm = self.sgd.apply(weights, &net.params, pass.weights, self.config.clip_norm, rate);
         Error::finite(norm, "the gradient of the weights", at)?;
         if self.config.undrawn == Undrawn::Decay {
             let drawn: std::collections::BTreeSet<_> = net.params.iter().copied().collect();
@@ -250,8 +319,8 @@ impl<'a> Searcher<'a> {
                 }
             }
         }
-        weights.update_running(&net.graph, &outcome.stats, batch.len());
-        Ok((metrics, draws))
+        weights.update_running(&net.graph, &pass.stats, batch.len());
+        Ok(pass.metrics)
     }
 
     /// Alpha learns from a held-out batch through a fresh draw. The weights are constants: no gradient of theirs is
@@ -261,26 +330,96 @@ impl<'a> Searcher<'a> {
         let draws = self.draw(Stream::DrawAlpha, step, tau)?;
         let picks: Vec<_> = draws.iter().map(|draw| draw.picks.clone()).collect();
         let net = self.supernet.sub_network(&picks, self.config.edge_output);
-        let weights = &self.supernet.weights;
-        let params = net.params.iter().map(|&i| weights.values[i].clone()).collect();
-        let gates = self.supernet.gates().autodiff().require_grad();
-        let images = image(batch, weights.device());
-        let masks = self.skip_masks(&net, at, step, 1, batch.len());
-        let outcome = self.supernet.run_masked(&net, Mode::Train, images, params, gates.clone(), masks);
-        let (loss, metrics) = cross_entropy(&outcome.outputs[0], &batch.labels, 0.0);
-        Error::finite(metrics.loss, "the held-out loss", at)?;
-        let redraws = draws.iter().map(|draw| draw.redraws).sum();
-        if at.epoch < self.config.alpha_warmup_epochs as u64 {
-            return Ok((metrics, redraws));
+        let gradient = |supernet: &Supernet, gates: &Tensor<1>| -> Vec<Table> {
+            let gates = supernet.gate_gradients(&draws, gates);
+            draws.iter().zip(&gates).map(|(d, g)| sampler::alpha_gradient(d, g)).collect()
+        };
+        let metrics = self.move_alpha(&net, self.supernet.gates(), batch, at, step, gradient)?;
+        Ok((metrics, draws.iter().map(|draw| draw.redraws).sum()))
+    }
+
+    /// Alpha learns from a held-out batch; `gradient` takes the gradient of the network's gates to alpha.
+    pub(crate) fn move_alpha(
+        &mut self,
+        net: &SubNetwork,
+        gates: Tensor<1>,
+        batch: &Batch,
+        at: Position,
+        step: u64,
+        gradient: impl Fn(&Supernet, &Tensor<1>) -> Vec<Table>,
+    ) -> Result<Metrics, Error> {
+        let resting = self.alpha_rests(at);
+        let of = if resting { Of::Nothing } else { Of::Gates };
+        let masks = self.skip_masks(net, at, step, 1, batch.len());
+        let pass = self.differentiate(net, self.values(net), gates, masks, batch, of);
+        Error::finite(pass.metrics.loss, "the held-out loss", at)?;
+        if !resting {
+            self.descend(&gradient(&self.supernet, &pass.gates), at)?;
+            self.supernet.weights.update_running(&net.graph, &pass.stats, batch.len());
         }
-        let gates = gates.grad(&loss.backward()).unwrap_or_else(|| self.supernet.gates() * 0.0);
-        let gates = self.supernet.gate_gradients(&draws, &gates);
-        let mut gradients: Vec<Table> = draws.iter().zip(&gates).map(|(d, g)| sampler::alpha_gradient(d, g)).collect();
+        Ok(pass.metrics)
+    }
+
+    /// Whether it is too early for alpha to learn.
+    pub(crate) fn alpha_rests(&self, at: Position) -> bool {
+        at.epoch < self.config.alpha_warmup_epochs as u64
+    }
+
+    /// Adam moves alpha along a gradient, to which the penalties add theirs.
+    pub(crate) fn descend(&mut self, gradients: &[Table], at: Position) -> Result<(), Error> {
         Error::finite(gradients.iter().flatten().flatten().sum(), "the gradient of alpha", at)?;
+        let mut gradients = gradients.to_vec();
         self.penalise(&mut gradients);
         self.adam.step(&mut self.alpha, &gradients);
-        self.supernet.weights.update_running(&net.graph, &outcome.stats, batch.len());
-        Ok((metrics, redraws))
+        Ok(())
+    }
+
+    /// The weights of a network, in its own order.
+    pub(crate) fn values(&self, net: &SubNetwork) -> Vec<Tensor<1>> {
+        net.params.iter().map(|&i| self.supernet.weights.values[i].clone()).collect()
+    }
+
+    /// One pass through a network in training mode, and back as far as gradients are asked for.
+    pub(crate) fn differentiate(
+        &self,
+        net: &SubNetwork,
+        params: Vec<Tensor<1>>,
+        gates: Tensor<1>,
+        masks: Option<Tensor<2>>,
+        batch: &Batch,
+        of: Of,
+    ) -> Pass {
+        let of_weights = matches!(of, Of::Weights | Of::Both);
+        let of_gates = matches!(of, Of::Gates | Of::Both);
+        let lift = |x: Tensor<1>, wanted: bool| if wanted { x.autodiff().require_grad() } else { x };
+        let params: Vec<_> = params.into_iter().map(|param| lift(param, of_weights)).collect();
+        let zeros = gates.clone() * 0.0;
+        let gates = lift(gates, of_gates);
+        let image = image(batch, self.supernet.weights.device());
+        let outcome = self.supernet.run_masked(net, Mode::Train, image, params.clone(), gates.clone(), masks);
+        let (loss, metrics) = cross_entropy(&outcome.outputs[0], &batch.labels, 0.0);
+        let mut pass = Pass { metrics, stats: outcome.stats, weights: vec![], gates: zeros };
+        if metrics.loss.is_finite() && (of_weights || of_gates) {
+            let gradients = loss.backward();
+            if of_weights {
+                pass.weights = params.iter().map(|param| param.grad(&gradients)).collect();
+            }
+            if let Some(gradient) = gates.grad(&gradients).filter(|_| of_gates) {
+                pass.gates = gradient;
+            }
+        }
+        pass
+    }
+
+    /// Accuracy of a drawn sub-network on a batch as the published selections measure it: with running statistics
+    /// where they are kept, the batch's own elsewhere.
+    pub(crate) fn accuracy(&self, picks: &[Vec<usize>], batch: &Batch) -> Metrics {
+        let Supernet { space, blocks, config, .. } = &self.supernet;
+        let genotype = Genotype::from_picks(space, picks);
+        let net = self.supernet.locate(crate::network::derive(space, blocks, config, &genotype));
+        let image = image(batch, self.supernet.weights.device());
+        let outcome = self.supernet.run(&net, Mode::Eval, image, self.values(&net), self.supernet.gates());
+        cross_entropy(&outcome.outputs[0], &batch.labels, 0.0).1
     }
 
     /// Accuracy of a genotype with the shared weights. Normalisation uses the batch's statistics, since running ones
@@ -329,8 +468,8 @@ pub(crate) fn seconds_per_step(
     let mut pair = SearchBatch::default();
     crate::auto::measure(interrupt, |step| {
         source.fill(&mut pair, 0, step % source.steps());
-        searcher.weight_step(&pair.weights, Position::START, step, config.tau_max, config.learning_rate)?;
-        searcher.alpha_step(&pair.alpha, Position::START, step, config.tau_max)?;
-        Ok(())
+        let at = Position { epoch: 0, step: step % source.steps() };
+        let now = Now { at, step, tau: config.tau_max, rate: config.learning_rate };
+        algorithms::step(&mut searcher, &pair, now).map(|_| ())
     })
 }

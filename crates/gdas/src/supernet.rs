@@ -88,6 +88,45 @@ impl Supernet {
         graph
     }
 
+    /// The network that computes every operation of every edge, each with a gate of its own; gates count by table, edge
+    /// and operation.
+    pub fn mixture(&self) -> SubNetwork {
+        let mut first_gate = 0;
+        let plans: Vec<CellPlan> = self
+            .space
+            .cells
+            .iter()
+            .map(|cell| {
+                let mut plan = mixed_plan(cell, first_gate);
+                for node in &mut plan {
+                    node.drop_skips = self.drop_skips;
+                }
+                first_gate += cell.edges().len() * cell.width();
+                plan
+            })
+            .collect();
+        let mut graph = network::lower(&self.space, &self.blocks, &self.config, &plans);
+        graph.gates = first_gate;
+        self.locate(graph)
+    }
+
+    /// Tables `[edges][operations]`, one per alpha table, as the gates of [`Supernet::mixture`].
+    pub fn mixture_gates(&self, tables: &[Table]) -> Tensor<1> {
+        flat(tables.iter().flatten().flatten().map(|&gate| gate as f32).collect(), self.weights.device())
+    }
+
+    /// The gradient of [`Supernet::mixture_gates`] as tables.
+    pub fn mixture_gradients(&self, gradient: &Tensor<1>) -> Vec<Table> {
+        let gradient = host(gradient);
+        let mut rest = gradient.as_slice();
+        let tables = self.space.cells.iter().map(|cell| {
+            let (own, after) = rest.split_at(cell.edges().len() * cell.width());
+            rest = after;
+            own.chunks_exact(cell.width()).map(|row| row.iter().map(|&x| f64::from(x)).collect()).collect()
+        });
+        tables.collect()
+    }
+
     /// The gates of drawn edges: the drawn operation's is one, the sum of the others' is zero.
     pub fn gates(&self) -> Tensor<1> {
         let edges: usize = self.space.cells.iter().map(|cell| cell.edges().len()).sum();
@@ -149,6 +188,19 @@ fn drawn_plan(cell: &CellSpace, picks: &[usize], form: EdgeOutput, first_gate: u
         if form == EdgeOutput::AllGates {
             node.constant.push(gate + 1);
         }
+    }
+    plan
+}
+
+/// The plan of a cell that computes everything: operation `k` of edge `e` has gate `e K + k`, counted from
+/// `first_gate`. A gate of `none` multiplies nothing, so it is not in the plan and has no gradient.
+fn mixed_plan(cell: &CellSpace, first_gate: usize) -> CellPlan {
+    let mut plan = vec![NodePlan::default(); cell.nodes];
+    for (i, edge) in cell.edges().iter().enumerate() {
+        let first = first_gate + i * cell.width();
+        let terms = cell.operations.iter().enumerate();
+        let terms = terms.map(|(k, &operation)| Term { operation, input: edge.from, gate: Some(first + k) });
+        plan[edge.to - cell.inputs].terms.extend(terms);
     }
     plan
 }

@@ -42,15 +42,27 @@ fn a_search_finishes_and_leaves_its_files() {
 #[test]
 fn resume_is_exact_from_every_step() {
     let folder = tempfile::tempdir().unwrap();
-    let published = "track_running_stats = true\nundrawn = \"decay\"\nedge_output = \"picked-gate\"";
-    let against_collapse = "skip_dropout = 0.5\nmax_skips = 1\nalpha_warmup_epochs = 1\nalpha_learning_rate = 0.1";
-    let bounded = "max_params = 6000\nmax_latency = 50.0\nalpha_learning_rate = 0.1";
-    for extra in ["", published, against_collapse, bounded] {
-        let config = config(extra);
-        let mut run = RunDir::create(folder.path().join(format!("whole{}", extra.len())), "").unwrap();
+    let rivals = "track_running_stats = true\ncontroller_steps = 2\ncontroller_samples = 3\n";
+    for (name, extra, further) in [
+        ("gdas", String::new(), 0),
+        ("decay", "track_running_stats = true\nundrawn = \"decay\"\nedge_output = \"picked-gate\"".into(), 0),
+        (
+            "against-collapse",
+            "skip_dropout = 0.5\nmax_skips = 1\nalpha_warmup_epochs = 1\nalpha_learning_rate = 0.1".into(),
+            0,
+        ),
+        ("bounded", "max_params = 6000\nmax_latency = 50.0\nalpha_learning_rate = 0.1".into(), 0),
+        ("darts-v1", format!("{rivals}algorithm = \"darts-v1\""), 0),
+        ("darts-v2", format!("{rivals}algorithm = \"darts-v2\""), 0),
+        ("setn", format!("{rivals}algorithm = \"setn\""), 0),
+        ("enas", format!("{rivals}algorithm = \"enas\""), 6),
+        ("rsps", format!("{rivals}algorithm = \"rsps\""), 0),
+    ] {
+        let config = config(&extra);
+        let mut run = RunDir::create(folder.path().join(format!("whole-{name}")), "").unwrap();
         let whole = finish(&config, &mut run);
-        let path = folder.path().join(format!("parts{}", extra.len()));
         let times = std::fs::read(run.path().join("latency.json"));
+        let path = folder.path().join(format!("parts-{name}"));
         let mut run = RunDir::create(&path, "").unwrap();
         if let Ok(times) = times {
             // Two runs never measure the same times; given the same, they are the same.
@@ -68,7 +80,7 @@ fn resume_is_exact_from_every_step() {
             };
             match search(&config, &digits(), &mut run, &mut observer, &interrupt, &Device::flex()).unwrap() {
                 Outcome::Finished(result) => {
-                    assert_eq!(*result, whole);
+                    assert_eq!(*result, whole, "{name}");
                     break;
                 }
                 Outcome::Interrupted { .. } => stops += 1,
@@ -76,14 +88,15 @@ fn resume_is_exact_from_every_step() {
             drop(run);
             run = RunDir::open(&path).unwrap();
         }
-        assert!(stops >= 10, "stopped {stops} times");
+        let all = 2 * (5 + further);
+        assert!(stops >= all, "{name} stopped {stops} times");
         // No step is in the log twice.
         let steps: Vec<u64> = gdas::run::read_events(&path.join("events.jsonl"))
             .unwrap()
             .iter()
             .filter_map(|event| if let Event::Step { step, .. } = event { Some(*step) } else { None })
             .collect();
-        assert_eq!(steps, (1..=10).collect::<Vec<_>>());
+        assert_eq!(steps, (1..=all).collect::<Vec<_>>());
     }
 }
 

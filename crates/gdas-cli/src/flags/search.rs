@@ -14,7 +14,7 @@ pub(crate) struct SearchFlags {
     /// Search space: nas-bench-201, nasnet or nasnet-frc [default: nas-bench-201]
     #[arg(long, value_name = "NAME", help_heading = "What to search")]
     space: Option<String>,
-    /// Algorithm
+    /// Algorithm: gdas, darts-v1 or darts-v2; in nas-bench-201 also setn, enas or rsps [default: gdas]
     #[arg(long, value_name = "NAME", help_heading = "What to search")]
     algorithm: Option<String>,
     /// Seed of all randomness; the same seed gives the same result, bit for bit
@@ -138,6 +138,18 @@ pub(crate) struct SearchFlags {
     /// Weight of the penalties
     #[arg(long, value_name = "X", help_heading = "Bounds on cost (penalties on alpha)")]
     cost_weight: Option<f64>,
+    /// Steps of ENAS's controller at the end of every epoch
+    #[arg(long, value_name = "N", help_heading = "Other algorithms")]
+    controller_steps: Option<usize>,
+    /// Cells sampled for one of these steps
+    #[arg(long, value_name = "N", help_heading = "Other algorithms")]
+    controller_samples: Option<usize>,
+    /// Cells that setn, enas and rsps choose from in the end
+    #[arg(long, value_name = "N", help_heading = "Other algorithms")]
+    candidates: Option<usize>,
+    /// Held-out images that each of them is judged on
+    #[arg(long, value_name = "N", help_heading = "Other algorithms")]
+    candidate_batch_size: Option<usize>,
 
     /// Threads; the result does not depend on it
     #[arg(long, value_name = "N|auto", help_heading = "Machine")]

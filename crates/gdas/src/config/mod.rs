@@ -59,6 +59,13 @@ pub trait Config: Serialize + DeserializeOwned {
     /// The preset where nothing names one.
     fn default_preset(data: Option<&str>) -> &'static str;
 
+    /// Values that were published with another algorithm than the `paper` preset's: they stand between that preset and
+    /// every other. `chosen` tells what the layers say of a key.
+    fn variant(chosen: &dyn Fn(&'static str) -> Option<String>) -> Option<Preset> {
+        let _ = chosen;
+        None
+    }
+
     /// Checks every value's range; the first that is wrong, and what would be right.
     fn validate(&self) -> Result<(), Invalid>;
 }
@@ -91,7 +98,11 @@ pub fn resolve<T: Config>(layers: &[Layer]) -> Result<T, ConfigError> {
         value: format!("`{preset}`"),
         must: format!("one of {} in space {space}", presets::<T>(space).join(", ")),
     })?;
-    let base = [Layer::preset(paper)?, Layer::preset(picked)?];
+    let mut base = vec![Layer::preset(paper)?, Layer::preset(picked)?];
+    if let Some(variant) = T::variant(&|key| text(key).map(str::to_string)) {
+        let after_paper = if preset == "paper" { 2 } else { 1 };
+        base.insert(after_paper, Layer::preset(&variant)?);
+    }
 
     let mut table = toml::Table::new();
     let mut origins = BTreeMap::new();

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Auto, Config, Invalid, Preset};
+use crate::space::{Derivation, Space};
 
 /// Which algorithm searches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -9,6 +10,38 @@ use super::{Auto, Config, Invalid, Preset};
 pub enum Algorithm {
     /// Gradient-based search using a differentiable architecture sampler (Dong and Yang, CVPR 2019).
     Gdas,
+    /// Differentiable architecture search, first order (Liu, Simonyan and Yang, ICLR 2019).
+    DartsV1,
+    /// The same, second order.
+    DartsV2,
+    /// Search by a self-evaluated template network (Dong and Yang, ICCV 2019).
+    Setn,
+    /// Efficient neural architecture search (Pham, Guan, Zoph, Le and Dean, ICML 2018).
+    Enas,
+    /// Random search with parameter sharing (Li and Talwalkar, UAI 2019).
+    Rsps,
+}
+
+impl Algorithm {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Gdas, Self::DartsV1, Self::DartsV2, Self::Setn, Self::Enas, Self::Rsps];
+
+    /// The name in configurations and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gdas => "gdas",
+            Self::DartsV1 => "darts-v1",
+            Self::DartsV2 => "darts-v2",
+            Self::Setn => "setn",
+            Self::Enas => "enas",
+            Self::Rsps => "rsps",
+        }
+    }
+
+    /// Whether it chooses among sampled cells, each of which must be a cell of the space: one operation on every edge.
+    pub fn samples_whole_cells(self) -> bool {
+        matches!(self, Self::Setn | Self::Enas | Self::Rsps)
+    }
 }
 
 /// What an edge hands on; both forms were published.
@@ -157,6 +190,14 @@ pub struct SearchConfig {
     pub max_latency: f64,
     /// Weight of these penalties: it multiplies the logarithm of (expected cost / bound).
     pub cost_weight: f64,
+    /// Steps of ENAS's controller at the end of every epoch.
+    pub controller_steps: usize,
+    /// Cells that it samples for one of them.
+    pub controller_samples: usize,
+    /// Cells that SETN, ENAS and RSPS choose from in the end.
+    pub candidates: usize,
+    /// Held-out images that each of them is judged on.
+    pub candidate_batch_size: usize,
 
     /// Threads; `auto`: one per core. Results do not depend on it.
     pub threads: Auto<usize>,
@@ -197,6 +238,18 @@ impl Config for SearchConfig {
     ];
 
     const DEFAULT_SPACE: &'static str = "nas-bench-201";
+
+    fn variant(chosen: &dyn Fn(&'static str) -> Option<String>) -> Option<Preset> {
+        let algorithm = chosen("algorithm")?;
+        let text = match algorithm.as_str() {
+            "darts-v1" | "darts-v2" => include_str!("../../presets/algorithms/darts.toml"),
+            "setn" => include_str!("../../presets/algorithms/setn.toml"),
+            "enas" => include_str!("../../presets/algorithms/enas.toml"),
+            "rsps" => include_str!("../../presets/algorithms/rsps.toml"),
+            _ => return None,
+        };
+        Some(Preset { name: "paper", space: "", text })
+    }
 
     fn default_preset(data: Option<&str>) -> &'static str {
         if data.unwrap_or("digits") == "digits" { "digits" } else { "quick" }
@@ -266,6 +319,19 @@ impl Config for SearchConfig {
         within("max_flops", self.max_flops, 0.0, 1e18)?;
         within("max_latency", self.max_latency, 0.0, 1e9)?;
         positive("cost_weight", self.cost_weight, 1e6)?;
+        count("controller_steps", self.controller_steps, 1, 1_000_000)?;
+        count("controller_samples", self.controller_samples, 1, 1_000_000)?;
+        count("candidates", self.candidates, 1, 1_000_000)?;
+        count("candidate_batch_size", self.candidate_batch_size, 1, 65_536)?;
+        let whole = Space::find(&self.space)
+            .is_some_and(|space| space.cells.iter().all(|cell| cell.derivation == Derivation::BestPerEdge));
+        let learns_alpha = !matches!(self.algorithm, Algorithm::Enas | Algorithm::Rsps);
+        if !learns_alpha && self.early_stop != EarlyStop::Off {
+            return wrong("early_stop", format!("off with {}, which learns no alpha", self.algorithm.name()));
+        }
+        if self.algorithm.samples_whole_cells() && !whole {
+            return wrong("algorithm", format!("gdas, darts-v1 or darts-v2 in space {}", self.space));
+        }
         auto("threads", self.threads, 1, 1024)?;
         within("checkpoint_seconds", self.checkpoint_seconds, 0.0, 1e9)?;
         count("log_interval", self.log_interval, 0, 1_000_000_000)

@@ -169,14 +169,25 @@ impl SearchBatches {
 
     /// As [`Self::batch`], into the memory of an old one.
     pub fn fill(&self, batch: &mut SearchBatch, epoch: u64, step: u64) {
-        let Self { training, held_out, options, normalise } = self;
+        let Self { training, options, normalise, .. } = self;
         let members = training.members(epoch, step, options.batch_size);
+        let rng = Rng::new(training.seed, Stream::Augment, counter(epoch, step));
+        fill(&mut batch.weights, &training.subset.images, &members, normalise, &options.augmentation, rng);
+        self.fill_alpha(batch, epoch, step, members.len());
+    }
+
+    /// A full held-out batch and no training batch, for a step in which the weights do not learn.
+    pub fn fill_held_out(&self, batch: &mut SearchBatch, epoch: u64, step: u64) {
+        batch.weights.clear_for(&self.training.subset.images, 0);
+        self.fill_alpha(batch, epoch, step, self.options.batch_size);
+    }
+
+    fn fill_alpha(&self, batch: &mut SearchBatch, epoch: u64, step: u64, images: usize) {
+        let Self { training, held_out, options, normalise } = self;
         let count = counter(epoch, step);
         let mut rng = Rng::new(training.seed, Stream::HeldOut, count);
-        let drawn: Vec<u32> = members.iter().map(|_| held_out.indices[rng.below(held_out.len())]).collect();
+        let drawn: Vec<u32> = (0..images).map(|_| held_out.indices[rng.below(held_out.len())]).collect();
         (batch.epoch, batch.step) = (epoch, step);
-        let rng = Rng::new(training.seed, Stream::Augment, count);
-        fill(&mut batch.weights, &training.subset.images, &members, normalise, &options.augmentation, rng);
         let rng = Rng::new(training.seed, Stream::AugmentHeldOut, count);
         fill(&mut batch.alpha, &held_out.images, &drawn, normalise, &options.augmentation, rng);
     }

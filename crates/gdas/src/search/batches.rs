@@ -1,22 +1,30 @@
 //! Which images a search reads, and in which batches.
 
+use crate::algorithms;
 use crate::config::{SearchConfig, Split};
 use crate::data::{
     Augmentation, BatchOptions, BatchSource, DataError, Dataset, SPLIT_SEED, SearchBatch, SearchBatches, SearchSplit,
     SplitRule,
 };
 
-/// The pairs of batches of a search, so many steps per epoch as the configuration allows.
+/// The pairs of batches of a search, so many steps per epoch as the configuration allows. Steps that the algorithm
+/// takes after those of the weights have a held-out batch only.
 pub(super) struct Source {
     batches: SearchBatches,
-    steps: u64,
+    weight_steps: u64,
+    further_steps: u64,
 }
 
 impl Source {
     pub(super) fn new(config: &SearchConfig, dataset: &Dataset, split: &SearchSplit) -> Self {
         let batches = SearchBatches::new(dataset, split, &batch_options(config, dataset), config.seed);
         let steps = (config.max_steps_per_epoch.or(usize::MAX) as u64).min(batches.steps());
-        Self { batches, steps }
+        Self { batches, weight_steps: steps, further_steps: algorithms::further_steps(config) }
+    }
+
+    /// Steps per epoch in which weights learn.
+    pub(super) fn weight_steps(&self) -> u64 {
+        self.weight_steps
     }
 }
 
@@ -24,11 +32,15 @@ impl BatchSource for Source {
     type Batch = SearchBatch;
 
     fn steps(&self) -> u64 {
-        self.steps
+        self.weight_steps + self.further_steps
     }
 
     fn fill(&self, batch: &mut SearchBatch, epoch: u64, step: u64) {
-        self.batches.fill(batch, epoch, step);
+        if step < self.weight_steps {
+            self.batches.fill(batch, epoch, step);
+        } else {
+            self.batches.fill_held_out(batch, epoch, step);
+        }
     }
 }
 

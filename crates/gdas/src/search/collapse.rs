@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Searcher;
 use super::state::Progress;
+use crate::algorithms::Own;
 use crate::config::{Auto, EarlyStop};
 use crate::data::Position;
 use crate::rng::{Rng, Stream};
@@ -41,6 +42,9 @@ impl Watch {
 impl Searcher<'_> {
     /// The genotype that alpha stands for now.
     pub fn genotype(&self) -> Genotype {
+        if let Own::Best(Some(best)) = &self.own {
+            return Genotype::from_picks(&self.supernet.space, &best.picks);
+        }
         match self.config.max_skips {
             Auto::Auto => Genotype::from_alpha(&self.supernet.space, &self.alpha),
             Auto::Is(most) => Genotype::from_alpha_with_skips(&self.supernet.space, &self.alpha, most),
@@ -99,7 +103,7 @@ impl Searcher<'_> {
 
     /// Factors of the skip connections that a sub-network can drop, `[skips, batch]`: zero for a dropped one, else the
     /// inverse of the share kept. `half` is 0 for the weight step and 1 for the architecture step.
-    pub(super) fn skip_masks(
+    pub(crate) fn skip_masks(
         &self,
         net: &SubNetwork,
         at: Position,

@@ -3,11 +3,10 @@
 use std::time::Instant;
 
 use super::Searcher;
-use super::state::{Best, Progress};
+use super::state::{Best, Progress, Sums};
+use crate::algorithms::Taken;
 use crate::data::{Dataset, Position, SearchSplit};
-use crate::loss::Metrics;
 use crate::run::{AlphaTable, Event};
-use crate::sampler::Draw;
 
 impl Searcher<'_> {
     pub(super) fn end_epoch(
@@ -58,7 +57,7 @@ impl Searcher<'_> {
         Event::Started {
             task: "search".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            algorithm: "gdas".to_owned(),
+            algorithm: self.config.algorithm.name().to_owned(),
             space: self.config.space.clone(),
             data: dataset.name.clone(),
             classes: dataset.classes.len(),
@@ -78,26 +77,29 @@ pub(super) fn per_second(since: Instant, steps: u64) -> f64 {
     steps as f64 / since.elapsed().as_secs_f64().max(1e-9)
 }
 
+/// What a step did. Of what it did not measure (some algorithms train and choose in turns) it tells the epoch's mean.
 pub(super) fn step_event(
     at: Position,
     step: u64,
-    train: &Metrics,
-    held_out: &Metrics,
+    taken: &Taken,
+    sums: &Sums,
     tau: f64,
     rate: f64,
-    draws: &[Draw],
     speed: f64,
 ) -> Event {
+    let means = sums.means();
+    let train = taken.train.map_or((means.train_loss, means.train_accuracy), |m| (m.loss, m.accuracy));
+    let held_out = taken.held_out.map_or((means.held_out_loss, means.held_out_accuracy), |m| (m.loss, m.accuracy));
     Event::Step {
         epoch: at.epoch as usize,
         step,
-        train_loss: train.loss,
-        train_accuracy: train.accuracy,
-        held_out_loss: held_out.loss,
-        held_out_accuracy: held_out.accuracy,
+        train_loss: train.0,
+        train_accuracy: train.1,
+        held_out_loss: held_out.0,
+        held_out_accuracy: held_out.1,
         tau,
         learning_rate: rate,
-        picked: draws.iter().map(|draw| draw.picks.clone()).collect(),
+        picked: taken.picked.clone(),
         steps_per_second: speed,
     }
 }

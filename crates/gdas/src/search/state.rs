@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::Searcher;
 use super::collapse::Watch;
 use crate::Error;
+use crate::algorithms::Taken;
 use crate::data::{Dataset, Position};
-use crate::loss::Metrics;
 use crate::run::{Array, Checkpoint, Event, Observer, RunDir};
 use crate::sampler::Table;
 
@@ -61,12 +61,13 @@ pub(super) struct Means {
 }
 
 impl Sums {
-    pub(super) fn add(&mut self, train: &Metrics, held_out: &Metrics, redraws: u64) {
-        for (sums, metrics) in [(&mut self.train, train), (&mut self.held_out, held_out)] {
+    pub(super) fn add(&mut self, taken: &Taken) {
+        for (sums, metrics) in [(&mut self.train, taken.train), (&mut self.held_out, taken.held_out)] {
+            let Some(metrics) = metrics else { continue };
             let n = metrics.images as f64;
             *sums = [sums[0] + n, sums[1] + n * metrics.loss, sums[2] + n * metrics.accuracy];
         }
-        self.redraws += redraws;
+        self.redraws += taken.redraws;
     }
 
     pub(super) fn means(&self) -> Means {
@@ -113,6 +114,7 @@ impl Searcher<'_> {
                 checkpoint.insert(format!("{name}/{i}"), Array::f64(&shape, table.concat()));
             }
         }
+        self.own.save(&mut checkpoint);
         Error::finite_state(&checkpoint, progress.at)?;
         Ok(run.save(&checkpoint)?.event(progress.at.epoch as usize, progress.step(steps_per_epoch)))
     }
@@ -141,6 +143,7 @@ impl Searcher<'_> {
         read("adam/first", &mut self.adam.first)?;
         read("adam/second", &mut self.adam.second)?;
         self.adam.steps = saved.adam_steps;
+        self.own.load(&self.supernet.space, &mut checkpoint)?;
         let at = Position { epoch: saved.epoch, step: saved.step };
         Ok(Some(Progress { at, sums: saved.sums, best: saved.best, watch: saved.watch }))
     }

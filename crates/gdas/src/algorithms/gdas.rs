@@ -1,0 +1,19 @@
+//! GDAS (Dong and Yang, "Searching for a robust neural architecture in four GPU hours", CVPR 2019): the weights of one
+//! drawn network learn, then alpha by way of another. `edge_output` chooses between the two published forms.
+
+use super::Taken;
+use crate::Error;
+use crate::data::SearchBatch;
+use crate::search::{Now, Searcher};
+
+pub(super) fn step(searcher: &mut Searcher, pair: &SearchBatch, now: Now) -> Result<Taken, Error> {
+    let Now { at, step, tau, rate } = now;
+    let (train, draws) = searcher.weight_step(&pair.weights, at, step, tau, rate)?;
+    let (held_out, redraws) = searcher.alpha_step(&pair.alpha, at, step, tau)?;
+    Ok(Taken {
+        train: Some(train),
+        held_out: Some(held_out),
+        redraws: redraws + draws.iter().map(|draw| draw.redraws).sum::<u64>(),
+        picked: draws.into_iter().map(|draw| draw.picks).collect(),
+    })
+}
