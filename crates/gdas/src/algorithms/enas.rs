@@ -225,9 +225,10 @@ impl Controller {
             let mut x = w[at..at + HIDDEN].to_vec();
             let mut layers = Vec::with_capacity(LAYERS);
             for (layer, (hidden, cell)) in state.iter_mut().enumerate() {
-                let memory = remember(&w[INPUT + layer * LAYER..][..LAYER], x, hidden, cell);
-                x = memory.hidden.clone();
-                (hidden.clone_from(&memory.hidden), cell.clone_from(&memory.cell));
+                let memory = remember(&w[INPUT + layer * LAYER..][..LAYER], std::mem::take(&mut x), hidden, cell);
+                x.clone_from(&memory.hidden);
+                hidden.clone_from(&memory.hidden);
+                cell.clone_from(&memory.cell);
                 layers.push(memory);
             }
             let (rows, bias) = w[self.output()..].split_at(self.operations * HIDDEN);
