@@ -23,6 +23,7 @@ use crate::exit::Usage;
   gdas train digits-1                    train the network that a search found
   gdas runs list                         what has been run here
   gdas report digits-1                   a page about a run
+  gdas watch digits-1                    a run at work, in the terminal
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 75 stopped by a signal and resumable."
 )]
@@ -54,6 +55,7 @@ pub(crate) enum Command {
     Report(commands::report::Report),
     Doctor(commands::doctor::Doctor),
     Serve(commands::serve::Serve),
+    Watch(commands::watch::Watch),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
 }

@@ -7,11 +7,14 @@ mod commands;
 mod documentation;
 mod exit;
 mod flags;
+mod live;
 mod output;
 mod progress;
+mod serve;
 mod show;
 mod signals;
 mod trace;
+mod watch;
 
 use std::process::ExitCode;
 

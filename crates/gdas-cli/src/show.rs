@@ -94,7 +94,11 @@ pub(crate) fn network(space: &Space, genotype: &Genotype, size: Size) -> Graph {
 
 /// The cells as drawn in a terminal.
 pub(crate) fn drawing(genotype: &Genotype) -> anyhow::Result<String> {
-    let style = TerminalStyle { ascii: !unicode(), colour: colour(), width: 100 };
+    drawing_in(genotype, TerminalStyle { ascii: !unicode(), colour: colour(), width: 100 })
+}
+
+/// The cells as drawn in this style.
+pub(crate) fn drawing_in(genotype: &Genotype, style: TerminalStyle) -> anyhow::Result<String> {
     let pictures = genotype_pictures(genotype, false)?;
     let alone = pictures.len() == 1;
     let text = pictures.into_iter().map(|picture| {
@@ -105,7 +109,7 @@ pub(crate) fn drawing(genotype: &Genotype) -> anyhow::Result<String> {
 }
 
 /// Whether the locale can show more than ASCII; one that is not set is taken to.
-fn unicode() -> bool {
+pub(crate) fn unicode() -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));

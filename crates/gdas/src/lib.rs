@@ -25,7 +25,6 @@ pub mod rng;
 pub mod run;
 pub mod sampler;
 pub mod search;
-pub mod serve;
 pub mod space;
 pub mod supernet;
 pub mod train;

@@ -19,6 +19,7 @@ pub(crate) mod runs;
 pub(crate) mod search;
 pub(crate) mod serve;
 pub(crate) mod train;
+pub(crate) mod watch;
 
 use crate::cli::{Cli, Command};
 
@@ -42,6 +43,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Cost(command) => cost::run(&command),
         Command::Doctor(command) => doctor::run(&command),
         Command::Serve(command) => serve::run(&command),
+        Command::Watch(command) => watch::run(&command),
         Command::Completions(command) => completions::run(&command),
         Command::Man(command) => man::run(&command),
     }

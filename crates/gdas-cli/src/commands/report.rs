@@ -24,7 +24,7 @@ pub(crate) struct Report {
     /// Directory to write to [default: the run's own; `report` for several]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Write every figure as SVG and every number as CSV beside the page
+    /// Write every figure as SVG and PNG and every number as CSV beside the page
     #[arg(long)]
     files: bool,
     /// Results of NAS-Bench-201 in any known form, to rank the cells found

@@ -3,18 +3,20 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use gdas::serve::{Options, Server};
 
+use crate::serve::{Options, Server};
 use crate::{output, signals};
 
 /// Show runs in the browser, live
 ///
-/// Lists the runs, and follows those at work: curves that move, cells that change. It only reads. Other machines
-/// reach it only with --address, and then only with the token that it prints.
+/// Lists the runs, and follows those at work: curves that move, cells that change. It only reads, unless --control
+/// lets it pause, stop and resume runs. Other machines reach it only with --address, and then only with the token
+/// that it prints.
 #[derive(Args)]
 #[command(after_help = "Examples:
   gdas serve
   gdas serve --runs /data/runs --port 8080
+  gdas serve --control
   gdas serve --address 0.0.0.0 --token \"$TOKEN\"")]
 pub(crate) struct Serve {
     /// Port to listen on; 0 takes any free one
@@ -26,6 +28,9 @@ pub(crate) struct Serve {
     /// What a browser must know [default: none on this machine alone, else made up and printed]
     #[arg(long, value_name = "TEXT", value_parser = token)]
     token: Option<String>,
+    /// Let the page pause, stop and resume runs
+    #[arg(long)]
+    control: bool,
     /// Directory that holds all runs
     #[arg(long, value_name = "DIR", default_value = "runs")]
     runs: PathBuf,
@@ -48,10 +53,10 @@ pub(crate) fn run(command: &Serve) -> anyhow::Result<()> {
         (None, false) => Some(random_token()?),
     };
     let interrupt = signals::install().context("cannot listen for signals")?;
-    let options = Options { runs: command.runs.clone(), token: token.clone() };
+    let options = Options { runs: command.runs.clone(), token: token.clone(), control: command.control };
     let server = Server::bind(SocketAddr::new(command.address, command.port), options, &interrupt)?;
     let query = token.map_or_else(String::new, |token| format!("?token={token}"));
-    output::line(format_args!("http://{}/{query}", server.address()))?;
+    output::line(format_args!("http://{}/{query}", server.address()?))?;
     output::note("Ctrl-C ends it");
     Ok(server.run()?)
 }

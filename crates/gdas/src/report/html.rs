@@ -45,29 +45,47 @@ pub fn page(runs: &[RunData], table: Option<&Table>) -> String {
     document(&title, &body, None)
 }
 
-/// A page about one run that is fetched again whenever `events` says `changed`.
-pub fn live_run(run: &RunData, events: &str) -> String {
+/// What makes a page follow something: `script` listens at `events` and renews the page when its revision is old.
+#[derive(Clone, Copy, Debug)]
+pub struct Live<'a> {
+    /// Where server-sent events come from.
+    pub events: &'a str,
+    /// What state of things the page shows.
+    pub revision: u64,
+    /// Style sheet, after the page's own.
+    pub style: &'a str,
+    /// Script, after the page's own.
+    pub script: &'a str,
+}
+
+/// A page about one run that follows it; `top` is put below the heading.
+pub fn live_run(run: &RunData, top: &str, live: &Live) -> String {
     let title = format!("{}: {}", run.info.task, run.info.name);
-    let mut body = format!("<p><a href=\"/\">all runs</a></p>\n<h1>{}</h1>\n", escape(&title));
+    let mut body = format!("<p><a href=\"/\">all runs</a></p>\n<h1>{}</h1>\n{top}", escape(&title));
     one_run(run, None, &mut body);
-    live(&title, &body, events)
+    document(&title, &body, Some(live))
 }
 
-/// Any page that is fetched again whenever `events` says `changed`.
-pub fn live(title: &str, body: &str, events: &str) -> String {
-    document(title, body, Some(events))
+/// Any page that follows something.
+pub fn live(title: &str, body: &str, live: &Live) -> String {
+    document(title, body, Some(live))
 }
 
-fn document(title: &str, body: &str, events: Option<&str>) -> String {
-    let connect = if events.is_some() { "; connect-src 'self'" } else { "" };
-    let events = events.map_or_else(String::new, |events| format!(" data-events=\"{}\"", escape(events)));
+fn document(title: &str, body: &str, live: Option<&Live>) -> String {
+    let (mut connect, mut attributes, mut more_style, mut more_script) = ("", String::new(), "", "");
+    if let Some(Live { events, revision, style, script }) = live {
+        connect = "; connect-src 'self'";
+        attributes = format!(" data-events=\"{}\" data-revision=\"{revision}\"", escape(events));
+        (more_style, more_script) = (*style, *script);
+    }
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
          script-src 'unsafe-inline'; img-src data: blob:{connect}\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n<style>{}{}{STYLE}</style>\n</head>\n\
-         <body{events}>\n<main>\n{body}</main>\n<footer>Written by gdas {}.</footer>\n<script>{SCRIPT}</script>\n</body>\n</html>\n",
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{}</title>\n\
+         <style>{}{}{STYLE}{more_style}</style>\n</head>\n<body{attributes}>\n<main>\n{body}</main>\n\
+         <footer>Written by gdas {}.</footer>\n<script>{SCRIPT}{more_script}</script>\n</body>\n</html>\n",
         escape(title),
         chart::style(),
         svg::style(),
@@ -108,25 +126,30 @@ fn genotype(run: &RunData) -> Option<Genotype> {
     run.info.genotype.as_ref()?.parse().ok()
 }
 
-fn comparison(runs: &[RunData], table: Option<&Table>, out: &mut String) {
-    let head = [
-        "run",
-        "state",
-        "task",
-        "space",
-        "data",
-        "epochs",
-        "accuracy",
-        "parameter-free",
-        "parameters",
-        "multiply-adds",
-    ];
-    let mut rows = Vec::new();
-    for run in runs {
+/// The figures of a comparison of several runs, as files; none for a single run.
+pub fn comparison_figures(runs: &[RunData]) -> Vec<Figure> {
+    if runs.len() < 2 {
+        return vec![];
+    }
+    let figure = |chart: Chart| Figure { name: format!("comparison-{}", file_name(&chart.title)), svg: chart.to_svg() };
+    comparison_charts(runs).into_iter().map(figure).collect()
+}
+
+/// The table of a comparison, as comma-separated values.
+pub fn comparison_csv(runs: &[RunData]) -> String {
+    let lines = comparison_rows(runs).into_iter().map(super::csv::line);
+    super::csv::line(COMPARED) + &lines.collect::<String>()
+}
+
+const COMPARED: [&str; 10] =
+    ["run", "state", "task", "space", "data", "epochs", "accuracy", "parameter-free", "parameters", "multiply-adds"];
+
+fn comparison_rows(runs: &[RunData]) -> Vec<Vec<String>> {
+    let row = |run: &RunData| {
         let info = &run.info;
         let cost = network_of(run).map(|n| cost::network(&n.graph));
         let dash = || "\u{2013}".to_owned();
-        rows.push(vec![
+        vec![
             info.name.clone(),
             info.status.to_owned(),
             info.task.clone(),
@@ -137,10 +160,31 @@ fn comparison(runs: &[RunData], table: Option<&Table>, out: &mut String) {
             genotype(run).map_or_else(dash, |g| percent(g.parameter_free_share())),
             cost.map_or_else(dash, |c| readable(c.params)),
             cost.map_or_else(dash, |c| readable(c.multiply_adds)),
-        ]);
-    }
+        ]
+    };
+    runs.iter().map(row).collect()
+}
+
+/// One line per run.
+fn comparison_charts(runs: &[RunData]) -> Vec<Chart> {
+    let over = |title: &str, value: fn(&super::run_data::EpochRow) -> Option<f64>| {
+        let mut series: Vec<Series> = runs.iter().map(|run| run.series(&run.info.name, value)).collect();
+        series.retain(|s| s.points.iter().any(|p| p.1.is_finite()));
+        Chart::new(title, "epoch", series)
+    };
+    let mut charts = vec![
+        over("Held-out or test accuracy", |e| e.other_accuracy).percent().between(Some(0.0), None),
+        over("Held-out or test loss", |e| e.other_loss),
+        over("Training accuracy", |e| Some(e.train_accuracy)).percent().between(Some(0.0), None),
+        over("Edges without parameters", |e| e.parameter_free).percent().between(Some(0.0), Some(1.0)),
+    ];
+    charts.retain(|chart| !chart.is_empty());
+    charts
+}
+
+fn comparison(runs: &[RunData], table: Option<&Table>, out: &mut String) {
     out.push_str("<section>\n");
-    rows_table(&head, &rows, out);
+    rows_table(&COMPARED, &comparison_rows(runs), out);
     if let Some(table) = table {
         let mut rows = Vec::new();
         for run in runs {
@@ -153,20 +197,9 @@ fn comparison(runs: &[RunData], table: Option<&Table>, out: &mut String) {
             rows_table(&["run", "data set", "epochs", "accuracy", "rank"], &rows, out);
         }
     }
-    let over = |title: &str, value: fn(&super::run_data::EpochRow) -> Option<f64>| {
-        let mut series: Vec<Series> = runs.iter().map(|run| run.series(&run.info.name, value)).collect();
-        series.retain(|s| s.points.iter().any(|p| p.1.is_finite()));
-        Chart::new(title, "epoch", series)
-    };
-    let charts = [
-        over("Held-out or test accuracy", |e| e.other_accuracy).percent().between(Some(0.0), None),
-        over("Held-out or test loss", |e| e.other_loss),
-        over("Training accuracy", |e| Some(e.train_accuracy)).percent().between(Some(0.0), None),
-        over("Edges without parameters", |e| e.parameter_free).percent().between(Some(0.0), Some(1.0)),
-    ];
     out.push_str("<div class=\"charts\">\n");
-    for chart in charts.iter().filter(|c| !c.is_empty()) {
-        figure(&chart.to_svg_fragment(), &file_name(&chart.title), out);
+    for chart in comparison_charts(runs) {
+        figure(&chart.to_svg_fragment(), &format!("comparison-{}", file_name(&chart.title)), out);
     }
     out.push_str("</div>\n</section>\n");
 }

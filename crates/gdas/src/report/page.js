@@ -48,19 +48,3 @@ function addLinks(figure) {
   figure.append(links);
 }
 document.querySelectorAll("figure").forEach(addLinks);
-
-// A page of `gdas serve` follows its run: what is open stays open, what is being read stays in view.
-const events = document.body.dataset.events;
-if (events) {
-  const renew = async () => {
-    const answer = await fetch(location.href);
-    if (!answer.ok) return;
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const open = [...document.querySelectorAll("details")].map((d) => d.open);
-    page.querySelectorAll("details").forEach((d, i) => { d.open = open[i] ?? d.open; });
-    document.querySelector("main").replaceWith(document.adoptNode(page.querySelector("main")));
-    document.title = page.title;
-    document.querySelectorAll("figure").forEach(addLinks);
-  };
-  new EventSource(events).addEventListener("changed", renew);
-}

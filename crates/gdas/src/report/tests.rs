@@ -180,7 +180,15 @@ fn files_beside_the_page() {
     let written = write(&out, &[run], None, true).unwrap();
     let names: Vec<String> = written.iter().map(|p| p.file_name().unwrap().to_string_lossy().into_owned()).collect();
     assert_eq!(names[0], "report.html");
-    for name in ["b-c-cell.svg", "b-c-loss.svg", "b-c-alpha-cell-05.svg", "b-c-epochs.csv", "b-c-alphas.csv"] {
+    for name in [
+        "b-c-cell.png",
+        "b-c-alpha-cell-05.png",
+        "b-c-cell.svg",
+        "b-c-loss.svg",
+        "b-c-alpha-cell-05.svg",
+        "b-c-epochs.csv",
+        "b-c-alphas.csv",
+    ] {
         assert!(names.iter().any(|n| n == name), "{name} is not among {names:?}");
     }
     let epochs = std::fs::read_to_string(out.join("b-c-epochs.csv")).unwrap();

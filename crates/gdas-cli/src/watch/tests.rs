@@ -1,0 +1,156 @@
+use gdas::run::{AlphaTable, Event, RunDir};
+use gdas::space::Space;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+
+use super::*;
+
+/// A search of three epochs, the second of which is over.
+fn search(at: &Path, space: &str) -> RunDir {
+    let mut run = RunDir::create(at, "task = \"search\"\n").expect("a run");
+    let space = Space::find(space).expect("a space");
+    let started = Event::Started {
+        task: "search".into(),
+        version: "0.1.0".into(),
+        algorithm: "gdas".into(),
+        space: space.name.into(),
+        data: "digits".into(),
+        classes: 10,
+        train_images: 100,
+        held_out_images: 100,
+        epochs: 3,
+        steps_per_epoch: 10,
+        parameters: 1000,
+        seed: 1,
+        threads: 1,
+        step: 0,
+    };
+    run.log(&started).expect("writable");
+    let tables: Vec<Vec<Vec<f64>>> = space
+        .cells
+        .iter()
+        .map(|cell| {
+            let row =
+                |e: usize| (0..cell.width()).map(|k| if (e + k) % cell.width() == 1 { 1.5 } else { 0.0 }).collect();
+            (0..cell.edges().len()).map(row).collect()
+        })
+        .collect();
+    let genotype = Genotype::from_alpha(&space, &tables);
+    for epoch in 0..2 {
+        let alphas = tables.iter().zip(&space.cells).map(|(table, cell)| AlphaTable {
+            name: cell.name.into(),
+            alphas: table.iter().map(|row| row.iter().map(|&a| a as f32).collect()).collect(),
+        });
+        run.log(&Event::Epoch {
+            costs: vec![],
+            epoch,
+            epochs: 3,
+            step: 10 * (epoch as u64 + 1),
+            train_loss: 2.0 - epoch as f64,
+            train_accuracy: 0.2 + 0.3 * epoch as f64,
+            held_out_loss: 2.2 - epoch as f64,
+            held_out_accuracy: 0.1 + 0.3 * epoch as f64,
+            tau: 5.0,
+            learning_rate: 0.025,
+            alphas: alphas.collect(),
+            alpha_rests: false,
+            genotype: genotype.to_string(),
+            parameter_free: 0.5,
+            redraws: 0,
+            steps_per_second: 2.0,
+            eta_seconds: 5.0,
+        })
+        .expect("writable");
+    }
+    run
+}
+
+fn screen(view: &View, width: u16, height: u16) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a screen");
+    terminal.draw(|frame| draw::draw(frame, view)).expect("drawn");
+    terminal.backend().to_string()
+}
+
+fn viewed(path: &Path) -> View {
+    let mut view = View::new(path.to_path_buf());
+    view.unicode = true;
+    view.look().expect("readable");
+    view
+}
+
+#[test]
+fn a_search_at_work() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("digits-1");
+    let _run = search(&path, "nas-bench-201");
+    insta::assert_snapshot!(screen(&viewed(&path), 100, 34));
+}
+
+#[test]
+fn two_cells_in_a_low_window() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("two");
+    drop(search(&path, "nasnet"));
+    insta::assert_snapshot!(screen(&viewed(&path), 120, 30));
+}
+
+#[test]
+fn without_a_terminal_it_is_text() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("digits-1");
+    drop(search(&path, "nas-bench-201"));
+    insta::assert_snapshot!(text(&viewed(&path)));
+}
+
+#[test]
+fn any_window_and_any_run_can_be_drawn() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("new");
+    let mut run = RunDir::create(&path, "task = \"search\"\n").expect("a run");
+    let mut view = viewed(&path);
+    for (width, height) in [(1, 1), (20, 5), (80, 24), (300, 100)] {
+        screen(&view, width, height);
+    }
+    run.log(&Event::Paused { step: 3 }).expect("writable");
+    view.look().expect("readable");
+    assert!(screen(&view, 80, 24).contains("paused"));
+    let other = dir.path().join("other");
+    drop(search(&other, "nasnet"));
+    for (width, height) in [(1, 1), (20, 5), (40, 12), (300, 100)] {
+        screen(&viewed(&other), width, height);
+    }
+}
+
+#[test]
+fn keys_reach_the_run() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("run");
+    let mut run = RunDir::create(&path, "task = \"search\"\n").expect("a run");
+    let mut view = viewed(&path);
+    assert!(!view.press(KeyCode::Char('q')));
+    assert!(view.press(KeyCode::Char('x')) && gdas::run::wished(&path).is_none());
+    assert!(view.press(KeyCode::Char('p')));
+    assert_eq!(gdas::run::wished(&path), Some(Wish::Pause));
+    run.log(&Event::Paused { step: 1 }).expect("writable");
+    view.look().expect("readable");
+    assert!(view.press(KeyCode::Char('p')));
+    assert_eq!(gdas::run::wished(&path), None);
+    assert!(view.press(KeyCode::Char('s')));
+    assert_eq!(gdas::run::wished(&path), Some(Wish::Stop));
+    drop(run);
+    view.look().expect("readable");
+    view.press(KeyCode::Char('s'));
+    assert!(view.message.contains("not running"), "{}", view.message);
+}
+
+#[test]
+fn an_automatic_run_is_watched_by_its_stages() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("photos");
+    drop(RunDir::create(&path, "task = \"auto\"\n").expect("a run"));
+    let mut view = viewed(&path);
+    assert_eq!(view.name(), "photos");
+    drop(search(&path.join("search"), "nas-bench-201"));
+    view.look().expect("readable");
+    assert_eq!((view.name().as_str(), view.standing.epoch), ("photos/search", 3));
+}
