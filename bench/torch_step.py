@@ -1,4 +1,4 @@
-"""The search step that `compare.py` times against: both supernets in plain PyTorch, on the CPU.
+"""The search step that `compare.py` and `gpu.sh` time against: both supernets in plain PyTorch, on the CPU or a GPU.
 
 Same networks, choices and updates as `crates/gdas-kernels/examples/step.rs`. Written for speed where PyTorch offers it
 (channels-last, no layout changes, one drawn operation per edge), and nowhere else.
@@ -166,7 +166,7 @@ class NasNet(nn.Module):
 def sampled_gates(alpha, ops, tau=5.0):
     noise = -torch.empty_like(alpha).exponential_().log()
     soft = ((alpha.log_softmax(1) + noise) / tau).softmax(1)
-    return F.one_hot(torch.tensor(ops), alpha.shape[1]) - soft.detach() + soft
+    return F.one_hot(torch.tensor(ops, device=alpha.device), alpha.shape[1]) - soft.detach() + soft
 
 
 def main():
@@ -176,21 +176,25 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or another of PyTorch's")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     lines = pathlib.Path(args.architectures or HERE / f"{args.space}.txt").read_text().splitlines()
     lines = [[int(v) for v in line.split()] for line in lines if line.strip()]
-    net = (NasBench201 if args.space == "nasbench201" else NasNet)().to(memory_format=torch.channels_last)
-    alpha = nn.Parameter(1e-3 * torch.randn(net.tables * net.edges, net.choices))
+    net = (NasBench201 if args.space == "nasbench201" else NasNet)().to(args.device, memory_format=torch.channels_last)
+    alpha = nn.Parameter(1e-3 * torch.randn(net.tables * net.edges, net.choices, device=args.device))
     sgd = torch.optim.SGD(net.parameters(), lr=0.025, momentum=0.9, weight_decay=5e-4, nesterov=True)
     adam = torch.optim.Adam([alpha], lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
-    images = torch.randn(args.batch, 3, 32, 32).contiguous(memory_format=torch.channels_last)
-    labels = torch.arange(args.batch) % 10
+    images = torch.randn(args.batch, 3, 32, 32, device=args.device).contiguous(memory_format=torch.channels_last)
+    labels = torch.arange(args.batch, device=args.device) % 10
+    # On a GPU the calls return before the work is done: a step counts until all of it is.
+    finish = torch.cuda.synchronize if args.device.startswith("cuda") else lambda: None
     times = []
     for step in range(args.steps + 2):
         line = lines[step % len(lines)]
         first, second = line[: len(line) // 2], line[len(line) // 2 :]
+        finish()
         start = time.perf_counter()
         sgd.zero_grad()
         F.cross_entropy(net(images, sampled_gates(alpha, first), first), labels).backward()
@@ -202,9 +206,10 @@ def main():
         F.cross_entropy(net(images, sampled_gates(alpha, second), second), labels).backward()
         net.requires_grad_(True)
         adam.step()
+        finish()
         if step >= 2:
             times.append(time.perf_counter() - start)
-    print(f"torch {torch.__version__} {args.space} threads={args.threads}: search step mean {sum(times) / len(times):.4f} s")
+    print(f"torch {torch.__version__} {args.space} {args.device} threads={args.threads}: search step mean {sum(times) / len(times):.4f} s")
 
 
 if __name__ == "__main__":

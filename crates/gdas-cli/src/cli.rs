@@ -53,6 +53,7 @@ pub(crate) enum Command {
     Bench(commands::bench::Bench),
     Reproduce(Box<commands::reproduce::Reproduce>),
     Report(commands::report::Report),
+    Devices(commands::devices::Devices),
     Doctor(commands::doctor::Doctor),
     Serve(commands::serve::Serve),
     Watch(commands::watch::Watch),

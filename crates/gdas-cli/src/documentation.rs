@@ -83,6 +83,7 @@ const NOT_RUN: &[(&str, &str)] = &[
     ("--preset paper", "takes days"),
     ("--budget", "takes as long as it says; the chapter about images runs it with seconds"),
     ("gdas search", "the first chapter runs it"),
+    ("gdas devices", "times every device of the machine"),
     ("gdas bench", "needs the benchmark's table, which is not part of the project"),
     ("gdas reproduce", "needs the benchmark's table, which is not part of the project"),
 ];

@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::Error;
 use crate::config::{Auto, Config, Layer, SearchConfig, TrainConfig, resolve, to_toml};
 use crate::data::Dataset;
+use crate::device::DeviceName;
 use crate::export::{to_onnx, to_pytorch, to_safetensors};
 use crate::run::{Interrupt, Observer, RunDir, phase};
 use crate::search::{self, SearchResult};
@@ -46,6 +47,9 @@ pub struct AutoConfig {
     pub seed: u64,
     /// Threads; `auto`: one per core.
     pub threads: Auto<usize>,
+    /// Where the tensors live and the steps run.
+    #[serde(default)]
+    pub device: DeviceName,
 }
 
 /// What an automatic run leaves.
@@ -80,7 +84,7 @@ pub fn auto(
     let interrupt = &interrupt.heeding(run.path())?;
     let search_config: Option<SearchConfig> = stage(run.path(), "search", || {
         let keys = json!({ "data": config.data, "image_size": config.image_size, "space": config.space,
-            "seed": config.seed, "threads": config.threads });
+            "seed": config.seed, "threads": config.threads, "device": config.device });
         let mut plan: SearchConfig = read(&keys)?;
         let Some(seconds) = search::seconds_per_step(&plan, dataset, interrupt, device)? else { return Ok(None) };
         let images = dataset.train.len() / 2;
@@ -108,7 +112,7 @@ pub fn auto(
 
     let train_config: Option<TrainConfig> = stage(run.path(), "train", || {
         let keys = json!({ "data": config.data, "image_size": config.image_size, "space": config.space,
-            "genotype": found.genotype, "seed": config.seed, "threads": config.threads });
+            "genotype": found.genotype, "seed": config.seed, "threads": config.threads, "device": config.device });
         let mut plan: TrainConfig = read(&keys)?;
         let Some(seconds) = train::seconds_per_step(&plan, dataset, interrupt, device)? else { return Ok(None) };
         let share = config.budget_seconds * TRAIN_SHARE;

@@ -12,6 +12,7 @@ pub mod budget;
 pub mod config;
 pub mod cost;
 pub mod data;
+pub mod device;
 mod error;
 pub mod export;
 pub mod import;

@@ -89,7 +89,8 @@ pub fn search(
     while progress.at.epoch < epochs && progress.watch.stopped.is_none() {
         let epoch = progress.at.epoch;
         let tau = tau(config.tau_max, config.tau_min, epoch as usize, config.epochs);
-        let rate = learning_rate(config, epoch * weight_steps + progress.at.step.min(weight_steps), weight_steps);
+        let rate = config.learning_rate_factor()
+            * learning_rate(config, epoch * weight_steps + progress.at.step.min(weight_steps), weight_steps);
         let (at, pair) = prefetch.next().ok_or_else(|| Error::Unsuitable("the batches ended early".into()))??;
         debug_assert_eq!(at, progress.at);
 
@@ -456,8 +457,8 @@ impl<'a> Searcher<'a> {
     }
 }
 
-/// How long a step takes here, by trying a few; for planning, never for results. `None` if interrupted.
-pub(crate) fn seconds_per_step(
+/// How long a step takes here in seconds, by trying a few; for planning, never for results. `None` if interrupted.
+pub fn seconds_per_step(
     config: &SearchConfig,
     dataset: &Dataset,
     interrupt: &Interrupt,

@@ -5,14 +5,15 @@ use anyhow::Context;
 use clap::Args;
 use gdas::auto::{AutoConfig, AutoResult, Outcome, auto};
 use gdas::config::Auto;
+use gdas::cost;
 use gdas::data::Dataset;
+use gdas::device::DeviceName;
 use gdas::run::{Interrupt, RunDir};
 use gdas::space::Space;
-use gdas::{Device, cost};
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
-use crate::commands::search;
+use crate::commands::{devices, search};
 use crate::exit::{Preempted, Usage};
 use crate::flags;
 use crate::output::{self, percent, table};
@@ -48,6 +49,9 @@ pub(crate) struct AutoCommand {
     /// Threads
     #[arg(long, value_name = "N|auto", default_value = "auto")]
     threads: Auto<usize>,
+    /// Where it runs: cpu, auto, vulkan, wgpu, metal or cuda, as far as built in; see gdas devices
+    #[arg(long, value_name = "NAME", default_value_t, value_parser = devices::name)]
+    device: DeviceName,
     /// Name of the run [default: the data's name and a number]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -78,6 +82,7 @@ pub(crate) fn run(command: &AutoCommand) -> anyhow::Result<()> {
         let message = format!("there is no space `{}`; known: {}", command.space, known.join(", "));
         return Err(Usage(message).into());
     }
+    devices::check(command.device)?;
     let interrupt = signals::install()?;
     let dataset = search::open(&command.data, command.image_size, command.threads)?;
     let usual = if command.data == "digits" { 180.0 } else { 3600.0 };
@@ -89,6 +94,7 @@ pub(crate) fn run(command: &AutoCommand) -> anyhow::Result<()> {
         budget_seconds: command.budget.map_or(usual, |budget| budget.as_secs_f64()),
         seed: command.seed,
         threads: command.threads,
+        device: command.device,
     };
     let mut run = command.runs.create(command.name.as_deref(), &dataset.name, &toml::to_string(&config)?)?;
     carry_out(&config, &dataset, &mut run, command.display, &interrupt)
@@ -102,9 +108,10 @@ pub(crate) fn carry_out(
     display: Display,
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
+    let device = devices::open(config.device)?;
     let mut progress = Progress::new(display);
     progress.remarks(dataset);
-    let outcome = auto(config, dataset, run, &mut progress, interrupt, &Device::flex())?;
+    let outcome = auto(config, dataset, run, &mut progress, interrupt, &device)?;
     drop(progress);
     match outcome {
         Outcome::Finished(result) => present(&result, run.path(), display),

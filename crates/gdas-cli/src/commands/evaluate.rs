@@ -1,13 +1,13 @@
 use clap::Args;
-use gdas::Device;
 use gdas::config::{Auto, TrainConfig, resolve};
 use gdas::data::Subset;
+use gdas::device::DeviceName;
 use gdas::run::read_config;
 use gdas::train::TrainedModel;
 use serde_json::json;
 
 use crate::cli::RunsDir;
-use crate::commands::search;
+use crate::commands::{devices, search};
 use crate::exit::{Preempted, Usage};
 use crate::flags;
 use crate::output::{self, percent, table};
@@ -30,6 +30,9 @@ pub(crate) struct Evaluate {
     /// Threads; the result does not depend on it
     #[arg(long, value_name = "N|auto", default_value = "auto")]
     threads: Auto<usize>,
+    /// Where it runs: cpu, auto, vulkan, wgpu, metal or cuda, as far as built in; see gdas devices
+    #[arg(long, value_name = "NAME", default_value_t, value_parser = devices::name)]
+    device: DeviceName,
     #[command(flatten)]
     runs: RunsDir,
     /// Print JSON
@@ -40,7 +43,8 @@ pub(crate) struct Evaluate {
 pub(crate) fn run(command: &Evaluate) -> anyhow::Result<()> {
     let interrupt = signals::install()?;
     let path = command.runs.find(&command.run);
-    let model = TrainedModel::open_path(&path, &Device::flex())?;
+    let device = devices::open(command.device)?;
+    let model = TrainedModel::open_path(&path, &device)?;
     let data = match &command.data {
         Some(data) => data.clone(),
         None => resolve::<TrainConfig>(&[flags::of_run(&path, &read_config(&path)?)?])?.data,

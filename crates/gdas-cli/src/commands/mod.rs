@@ -5,6 +5,7 @@ pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod cost;
 pub(crate) mod data;
+pub(crate) mod devices;
 pub(crate) mod doctor;
 pub(crate) mod evaluate;
 pub(crate) mod export;
@@ -41,6 +42,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Export(command) => export::run(&command),
         Command::Import(command) => import::run(&command),
         Command::Cost(command) => cost::run(&command),
+        Command::Devices(command) => devices::run(&command),
         Command::Doctor(command) => doctor::run(&command),
         Command::Serve(command) => serve::run(&command),
         Command::Watch(command) => watch::run(&command),

@@ -2,14 +2,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use gdas::Device;
 use gdas::config::Auto;
 use gdas::data::read_images;
+use gdas::device::DeviceName;
 use gdas::train::TrainedModel;
 use serde_json::{Map, json};
 
 use crate::cli::RunsDir;
-use crate::commands::search;
+use crate::commands::{devices, search};
 use crate::exit::Preempted;
 use crate::output::{self, percent, table};
 use crate::signals;
@@ -31,6 +31,9 @@ pub(crate) struct Predict {
     /// Threads; the result does not depend on it
     #[arg(long, value_name = "N|auto", default_value = "auto")]
     threads: Auto<usize>,
+    /// Where it runs: cpu, auto, vulkan, wgpu, metal or cuda, as far as built in; see gdas devices
+    #[arg(long, value_name = "NAME", default_value_t, value_parser = devices::name)]
+    device: DeviceName,
     #[command(flatten)]
     runs: RunsDir,
     /// One JSON object per image, with the probability of every class
@@ -42,7 +45,8 @@ pub(crate) fn run(command: &Predict) -> anyhow::Result<()> {
     let interrupt = signals::install()?;
     search::use_threads(command.threads)?;
     let path = command.runs.find(&command.run);
-    let model = TrainedModel::open_path(&path, &Device::flex())?;
+    let device = devices::open(command.device)?;
+    let model = TrainedModel::open_path(&path, &device)?;
     let size = [model.image.height, model.image.width, model.image.channels];
     let mut rows = Vec::new();
     for given in &command.images {

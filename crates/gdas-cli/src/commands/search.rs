@@ -3,14 +3,15 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use gdas::config::{Auto, Layer, SearchConfig, resolve, to_toml};
+use gdas::cost;
 use gdas::data::{self, Dataset};
 use gdas::run::{Interrupt, RunDir};
 use gdas::search::{Outcome, SearchResult, search};
 use gdas::space::{Genotype, Space};
-use gdas::{Device, cost};
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
+use crate::commands::devices;
 use crate::exit::Preempted;
 use crate::flags::{self, SearchFlags};
 use crate::output::{self, percent, table};
@@ -52,6 +53,7 @@ pub(crate) fn run(command: &Search) -> anyhow::Result<()> {
     if command.print_config {
         return Ok(output::line(to_toml(&config)?.trim_end())?);
     }
+    devices::check(config.device)?;
     let interrupt = signals::install()?;
     let dataset = open(&config.data, config.image_size, config.threads)?;
     config.data = flags::lasting(&config.data);
@@ -86,9 +88,10 @@ pub(crate) fn carry_out(
     display: Display,
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
+    let device = devices::open(config.device)?;
     let mut progress = Progress::new(display).with_tensorboard(config.tensorboard.then(|| run.path()));
     progress.remarks(dataset);
-    let outcome = search(config, dataset, run, &mut progress, interrupt, &Device::flex())?;
+    let outcome = search(config, dataset, run, &mut progress, interrupt, &device)?;
     drop(progress);
     match outcome {
         Outcome::Finished(result) => present(&result, run.path(), display),

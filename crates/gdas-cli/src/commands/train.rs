@@ -2,14 +2,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use gdas::config::{Layer, SearchConfig, TrainConfig, resolve, task_of, to_toml};
+use gdas::cost;
 use gdas::data::Dataset;
 use gdas::run::{Interrupt, RunDir, read_config};
 use gdas::train::{Outcome, TrainResult, train};
-use gdas::{Device, cost};
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
-use crate::commands::{genotype, search};
+use crate::commands::{devices, genotype, search};
 use crate::exit::{Preempted, Usage};
 use crate::flags::{self, TrainFlags};
 use crate::output::{self, percent, table};
@@ -51,6 +51,7 @@ pub(crate) fn run(command: &Train) -> anyhow::Result<()> {
     if command.print_config {
         return Ok(output::line(to_toml(&config)?.trim_end())?);
     }
+    devices::check(config.device)?;
     let interrupt = signals::install()?;
     let dataset = search::open(&config.data, config.image_size, config.threads)?;
     config.data = flags::lasting(&config.data);
@@ -96,9 +97,10 @@ pub(crate) fn carry_out(
     display: Display,
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
+    let device = devices::open(config.device)?;
     let mut progress = Progress::new(display).with_tensorboard(config.tensorboard.then(|| run.path()));
     progress.remarks(dataset);
-    let outcome = train(config, dataset, run, &mut progress, interrupt, &Device::flex())?;
+    let outcome = train(config, dataset, run, &mut progress, interrupt, &device)?;
     drop(progress);
     match outcome {
         Outcome::Finished(result) => present(&result, run.path(), display),

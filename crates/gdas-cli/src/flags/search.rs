@@ -1,5 +1,6 @@
 use clap::Args;
 use gdas::config::Auto;
+use gdas::device::DeviceName;
 use serde::Serialize;
 
 /// One flag per key; see `gdas::config::SearchConfig` for their meaning.
@@ -69,6 +70,9 @@ pub(crate) struct SearchFlags {
     /// Learning rate of the weights at the end of the cosine
     #[arg(long, value_name = "RATE", help_heading = "Weights (SGD)")]
     learning_rate_min: Option<f64>,
+    /// Learning rates are meant for so many images per step, and scaled to the batch size; auto: taken as they are
+    #[arg(long, value_name = "N|auto", help_heading = "Weights (SGD)")]
+    learning_rate_batch: Option<Auto<usize>>,
     /// Momentum
     #[arg(long, value_name = "SHARE", help_heading = "Weights (SGD)")]
     momentum: Option<f64>,
@@ -151,6 +155,9 @@ pub(crate) struct SearchFlags {
     #[arg(long, value_name = "N", help_heading = "Other algorithms")]
     candidate_batch_size: Option<usize>,
 
+    /// Where it runs: cpu, auto, vulkan, wgpu, metal or cuda, as far as built in; see gdas devices
+    #[arg(long, value_name = "NAME", help_heading = "Machine", value_parser = crate::commands::devices::name)]
+    device: Option<DeviceName>,
     /// Threads; the result does not depend on it
     #[arg(long, value_name = "N|auto", help_heading = "Machine")]
     threads: Option<Auto<usize>>,

@@ -1,5 +1,6 @@
 use clap::Args;
 use gdas::config::Auto;
+use gdas::device::DeviceName;
 use serde::Serialize;
 
 /// One flag per key but the genotype; see `gdas::config::TrainConfig` for their meaning.
@@ -90,6 +91,9 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "N", help_heading = "Test")]
     test_interval: Option<usize>,
 
+    /// Where it runs: cpu, auto, vulkan, wgpu, metal or cuda, as far as built in; see gdas devices
+    #[arg(long, value_name = "NAME", help_heading = "Machine", value_parser = crate::commands::devices::name)]
+    device: Option<DeviceName>,
     /// Threads; the result does not depend on it
     #[arg(long, value_name = "N|auto", help_heading = "Machine")]
     threads: Option<Auto<usize>>,

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Auto, Config, Invalid, Preset};
+use crate::device::DeviceName;
 use crate::space::{Derivation, Space};
 
 /// Which algorithm searches.
@@ -140,6 +141,9 @@ pub struct SearchConfig {
     pub learning_rate: f64,
     /// Learning rate of the weights at the end.
     pub learning_rate_min: f64,
+    /// The two learning rates are meant for so many images per step and are multiplied by `batch_size` over this
+    /// (the linear rule of Goyal et al. 2017); `auto`: they are taken as they are. Alpha's is never scaled.
+    pub learning_rate_batch: Auto<usize>,
     /// Momentum of the weights.
     pub momentum: f64,
     /// Whether it is Nesterov's.
@@ -199,6 +203,8 @@ pub struct SearchConfig {
     /// Held-out images that each of them is judged on.
     pub candidate_batch_size: usize,
 
+    /// Where the tensors live and the steps run. Another device rounds differently.
+    pub device: DeviceName,
     /// Threads; `auto`: one per core. Results do not depend on it.
     pub threads: Auto<usize>,
     /// Seconds between checkpoints. Results do not depend on it.
@@ -217,6 +223,23 @@ macro_rules! preset {
             text: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/presets/", $space, "/", $name, ".toml")),
         }
     };
+}
+
+impl SearchConfig {
+    /// What the weights' learning rates are multiplied by.
+    ///
+    /// ```
+    /// use gdas::config::{Auto, SearchConfig, resolve};
+    ///
+    /// let config: SearchConfig = resolve(&[])?;
+    /// assert_eq!(config.learning_rate_factor(), 1.0);
+    /// let large = SearchConfig { batch_size: 256, learning_rate_batch: Auto::Is(64), ..config };
+    /// assert_eq!(large.learning_rate_factor(), 4.0);
+    /// # Ok::<(), gdas::config::ConfigError>(())
+    /// ```
+    pub fn learning_rate_factor(&self) -> f64 {
+        self.batch_size as f64 / self.learning_rate_batch.or(self.batch_size) as f64
+    }
 }
 
 impl Config for SearchConfig {
@@ -296,6 +319,7 @@ impl Config for SearchConfig {
         auto("max_steps_per_epoch", self.max_steps_per_epoch, 1, 1_000_000_000)?;
         positive("learning_rate", self.learning_rate, 100.0)?;
         within("learning_rate_min", self.learning_rate_min, 0.0, self.learning_rate)?;
+        auto("learning_rate_batch", self.learning_rate_batch, 1, 65_536)?;
         below_one("momentum", self.momentum)?;
         if self.nesterov && self.momentum == 0.0 {
             return wrong("nesterov", "false where momentum is 0".to_string());

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Auto, Config, Invalid, Preset};
+use crate::device::DeviceName;
 use crate::network::Stem;
 use crate::space::{Genotype, Space};
 
@@ -93,6 +94,8 @@ pub struct TrainConfig {
     /// The network is tested every so many epochs, and after the last.
     pub test_interval: usize,
 
+    /// Where the tensors live and the steps run. Another device rounds differently.
+    pub device: DeviceName,
     /// Threads; `auto`: one per core. Results do not depend on it.
     pub threads: Auto<usize>,
     /// Seconds between checkpoints. Results do not depend on it.

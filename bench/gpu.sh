@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Everything that is to be measured on a machine with a graphics card, in one go: builds what it needs, searches,
+# trains and tests on the device, times the search step (float32) here and in PyTorch on the same card, and runs a whole
+# search. Prints a table at the end and leaves it in bench/gpu-results.md with the logs beside it.
+#
+#     bench/gpu.sh                       # feature vulkan (needs libvulkan1), or cuda where nvcc is there
+#     FEATURE=cuda EPOCHS=250 bench/gpu.sh
+#     PYTHON=python3 bench/gpu.sh        # a Python with PyTorch and CUDA; without one that column stays empty
+#
+# EPOCHS (default 3) is the length of the search that is timed; its time for 250 epochs is given by proportion and
+# said to be so, unless EPOCHS=250.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+feature="${FEATURE:-$(command -v nvcc >/dev/null && echo cuda || echo vulkan)}"
+epochs="${EPOCHS:-3}"
+data="${DATA:-cifar10}"
+python="${PYTHON:-python3}"
+export CARGO_TARGET_DIR="${GPU_TARGET_DIR:-$PWD/target/gpu}"
+logs="$(mktemp -d "${TMPDIR:-/tmp}/gdas-gpu.XXXX")"
+table="bench/gpu-results.md"
+gdas="$CARGO_TARGET_DIR/release/gdas"
+
+say() { printf '\n== %s\n' "$*" >&2; }
+row() { printf '| %s | %s |\n' "$1" "$2" | tee -a "$table"; }
+# One field of a JSON object on standard input.
+field() { grep -o "\"$1\":[^,}]*" | head -1 | cut -d: -f2- | tr -d '"'; }
+
+say "build with feature $feature"
+if [ "$feature" = vulkan ] && ! ldconfig -p | grep -q libvulkan.so; then
+    say "libvulkan is missing: apt-get install -y libvulkan1"
+    (apt-get update && apt-get install -y libvulkan1) >"$logs/apt.log" 2>&1 || say "could not install it"
+fi
+start=$(date +%s)
+cargo build --release --features "$feature" || exit 1
+built=$(($(date +%s) - start))
+
+{
+    printf '# Search step on a graphics card\n\nMade by `bench/gpu.sh` on %s, commit %s.\n\n' \
+        "$(date -u +%F)" "$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
+    printf '| what | value |\n| --- | --- |\n'
+} >"$table"
+row "feature, seconds to build" "$feature, $built s"
+row "card" "$(nvidia-smi --query-gpu=name,memory.total --format=csv,noheader 2>/dev/null || echo 'see the next row')"
+row "device" "$("$gdas" devices --device "$feature" --list --json | field name)"
+
+say "a tiny search, training and test on the device, and the same test on the processor"
+tiny() {
+    "$gdas" search --preset smoke --device "$feature" --runs "$logs/runs" --name tiny --quiet &&
+        "$gdas" train "$logs/runs/tiny" --preset smoke --device "$feature" --runs "$logs/runs" --name trained --quiet &&
+        "$gdas" evaluate "$logs/runs/trained" --device "$feature" &&
+        "$gdas" evaluate "$logs/runs/trained" --device cpu
+}
+if tiny >"$logs/tiny.log" 2>&1; then
+    row "accuracy of a tiny training, tested on the device and on the processor" \
+        "$(grep -o '^accuracy .*' "$logs/tiny.log" | awk '{print $2 " %"}' | paste -sd, -)"
+else
+    row "a tiny search, training and test" "FAILED, see $logs/tiny.log"
+fi
+
+for space in nas-bench-201 nasnet; do
+    for batch in 64 256; do
+        say "step of $space, batch $batch"
+        step=$("$gdas" devices --device "$feature" --space "$space" --preset paper --batch-size "$batch" \
+            --image-size 32 --json | tee "$logs/step-$space-$batch.json" | field step_seconds)
+        row "gdas $space, batch $batch, float32: seconds per step" "${step:-failed}"
+        peer=$("$python" bench/torch_step.py --space "${space//-bench-/bench}" --batch "$batch" --device cuda 2>"$logs/torch.log" |
+            grep -o 'mean [0-9.]*' | cut -d' ' -f2)
+        row "PyTorch $space, batch $batch, float32: seconds per step" "${peer:-no PyTorch with CUDA}"
+    done
+done
+
+say "a search of $epochs epochs"
+start=$(date +%s)
+if "$gdas" search --data "$data" --preset paper --epochs "$epochs" --device "$feature" --runs "$logs/runs" \
+    --name search --seed 1 --json >"$logs/search.jsonl" 2>"$logs/search.log"; then
+    seconds=$(($(date +%s) - start))
+    row "search on $data, $epochs epochs: seconds, reading the images included" "$seconds"
+    [ "$epochs" = 250 ] || row "250 epochs by proportion (not run)" "$((seconds * 250 / epochs)) s"
+    row "genotype" "\`$(tail -1 "$logs/search.jsonl" | field genotype | sed 's/|/\\|/g')\`"
+else
+    row "search on $data" "failed: $(tail -1 "$logs/search.log")"
+fi
+say "written to $table; logs in $logs"

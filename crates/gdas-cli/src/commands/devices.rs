@@ -1,0 +1,122 @@
+use clap::Args;
+use gdas::config::{Layer, SearchConfig, resolve};
+use gdas::data::{self, Options};
+use gdas::device::{self, DeviceError, DeviceName};
+use gdas::run::Interrupt;
+use gdas::{Device, search};
+use serde_json::json;
+
+use super::doctor;
+use crate::exit::Usage;
+use crate::output::{self, table};
+
+/// List the devices that a search can run on, and how fast they are
+///
+/// The rate is that of a float32 matrix product of 1024 x 1024, the step one step of a search on the digits (alpha's
+/// half included), both measured now. A device that is not built in says how to build it.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  gdas devices
+  gdas devices --device vulkan --preset paper --image-size 32   the published supernet's step there
+  gdas devices --json")]
+pub(crate) struct Devices {
+    /// Only this device
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    device: Option<DeviceName>,
+    /// Search preset whose step is timed
+    #[arg(long, value_name = "NAME", default_value = "digits")]
+    preset: String,
+    /// Search space whose step is timed
+    #[arg(long, value_name = "NAME", default_value = "nas-bench-201")]
+    space: String,
+    /// Images per step [default: the preset's]
+    #[arg(long, value_name = "N")]
+    batch_size: Option<usize>,
+    /// Side length that the digits are brought to for it
+    #[arg(long, value_name = "PIXELS", default_value_t = 8)]
+    image_size: usize,
+    /// Measure nothing
+    #[arg(long)]
+    list: bool,
+    /// Print JSON, one object per device
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(command: &Devices) -> anyhow::Result<()> {
+    let names = command.device.map_or_else(
+        || DeviceName::ALL.into_iter().filter(|name| *name != DeviceName::Auto).collect(),
+        |name| vec![name],
+    );
+    if let [name] = names[..] {
+        check(name)?;
+    }
+    let mut keys = json!({ "preset": command.preset, "space": command.space, "image_size": command.image_size,
+        "data": "digits" });
+    if let Some(batch_size) = command.batch_size {
+        keys["batch_size"] = json!(batch_size);
+    }
+    let config: SearchConfig = resolve(&[Layer::flags(&keys)?])?;
+    let mut rows = vec![["device", "name", "memory", "matrix product", "search step"].map(String::from).to_vec()];
+    for name in names {
+        let row = match name.open() {
+            Ok(device) => measure(command, name, &device, &config)?,
+            Err(error) => {
+                if command.json {
+                    output::json(&json!({ "device": name, "error": error.to_string() }))?;
+                }
+                let what = match error {
+                    DeviceError::NotBuilt(name) => format!("not in this build (--features {name})"),
+                    DeviceError::NotFound { .. } => "not found".to_string(),
+                };
+                vec![name.to_string(), what]
+            }
+        };
+        rows.push(row);
+    }
+    if command.json { Ok(()) } else { Ok(output::line(table(&rows))?) }
+}
+
+fn measure(command: &Devices, name: DeviceName, device: &Device, config: &SearchConfig) -> anyhow::Result<Vec<String>> {
+    // Only the system tells how much memory is free; graphics interfaces do not.
+    let memory = if name == DeviceName::Cpu { doctor::available_memory() } else { None };
+    let mut rate = None;
+    let mut seconds = None;
+    if !command.list {
+        rate = Some(device::matrix_rate(device).map_err(anyhow::Error::msg)?);
+        let options = Options { image_size: Some(command.image_size), ..Options::default() };
+        let digits = data::open_with("digits", &options)?;
+        seconds = search::seconds_per_step(config, &digits, &Interrupt::default(), device)?;
+    }
+    let called = device::describe(device);
+    if command.json {
+        output::json(&json!({ "device": name, "name": called, "memory": memory, "matrix_flops": rate,
+            "step_seconds": seconds, "batch_size": config.batch_size }))?;
+    }
+    let unknown = || "-".to_string();
+    Ok(vec![
+        name.to_string(),
+        called,
+        memory.map_or_else(unknown, gdas::cost::readable_bytes),
+        rate.map_or_else(unknown, |rate| format!("{:.1} GFLOP/s", rate / 1e9)),
+        seconds.map_or_else(unknown, |seconds| {
+            format!("{:.2} ms, {:.0} images/s", seconds * 1e3, 2.0 * config.batch_size as f64 / seconds)
+        }),
+    ])
+}
+
+/// The device of that name on the command line.
+pub(crate) fn name(text: &str) -> Result<DeviceName, String> {
+    text.parse()
+}
+
+/// Refuses a device that is not in this build, before anything is begun.
+pub(crate) fn check(name: DeviceName) -> Result<(), Usage> {
+    if name.is_built() { Ok(()) } else { Err(Usage(DeviceError::NotBuilt(name).to_string())) }
+}
+
+/// Starts a device.
+pub(crate) fn open(name: DeviceName) -> anyhow::Result<Device> {
+    check(name)?;
+    Ok(name.open()?)
+}

@@ -1,0 +1,244 @@
+//! Where tensors live and steps run: the processor, or a graphics processor through Burn.
+//!
+//! The processor is always there and is the default: only there is a result the same bits every time. Other devices
+//! are Cargo features (`vulkan`, `wgpu`, `metal`, `cuda`), so that the usual build stays small.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+/// The name of a device, as `device = "vulkan"` in a configuration or `--device vulkan`.
+///
+/// ```
+/// use gdas::device::DeviceName;
+///
+/// assert_eq!("cpu".parse::<DeviceName>()?, DeviceName::Cpu);
+/// assert!(DeviceName::Cpu.open().is_ok());
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceName {
+    /// The processor, through the fused kernels of `gdas-kernels`.
+    #[default]
+    Cpu,
+    /// The first graphics card that this build can use, else the processor. Never a software device.
+    Auto,
+    /// Vulkan: NVIDIA, AMD and Intel cards, and Mesa's software device.
+    Vulkan,
+    /// Whatever graphics interface `wgpu` finds.
+    Wgpu,
+    /// Metal, on Apple computers.
+    Metal,
+    /// CUDA, on NVIDIA cards.
+    Cuda,
+}
+
+/// Why a device cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeviceError {
+    /// The program was built without it.
+    #[error(
+        "this build of gdas cannot use the device `{0}`; build it with `cargo build --release --features {0}`, or use \
+         `--device cpu`"
+    )]
+    NotBuilt(DeviceName),
+    /// The machine does not offer it.
+    #[error("the device `{device}` does not start: {reason}; `gdas devices` lists what there is")]
+    NotFound {
+        /// Which device.
+        device: DeviceName,
+        /// What the driver said.
+        reason: String,
+    },
+}
+
+impl DeviceName {
+    /// All names.
+    pub const ALL: [Self; 6] = [Self::Cpu, Self::Auto, Self::Vulkan, Self::Wgpu, Self::Metal, Self::Cuda];
+
+    /// As in configurations and flags.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Auto => "auto",
+            Self::Vulkan => "vulkan",
+            Self::Wgpu => "wgpu",
+            Self::Metal => "metal",
+            Self::Cuda => "cuda",
+        }
+    }
+
+    /// Whether this build can use it.
+    pub fn is_built(self) -> bool {
+        match self {
+            Self::Cpu | Self::Auto => true,
+            Self::Vulkan => cfg!(feature = "vulkan"),
+            Self::Wgpu => cfg!(feature = "wgpu"),
+            Self::Metal => cfg!(feature = "metal"),
+            Self::Cuda => cfg!(feature = "cuda"),
+        }
+    }
+
+    /// Starts the device. Of several cards the driver's first choice is taken; `CUBECL_WGPU_DEFAULT_DEVICE` and
+    /// `CUDA_VISIBLE_DEVICES` in the environment choose another.
+    pub fn open(self) -> Result<Device, DeviceError> {
+        match self {
+            Self::Cpu => Ok(Device::flex()),
+            Self::Auto => Ok(Self::first_card().unwrap_or_else(Device::flex)),
+            _ if !self.is_built() => Err(DeviceError::NotBuilt(self)),
+            #[cfg(feature = "vulkan")]
+            Self::Vulkan => wgpu::open(self, burn::tensor::wgpu::WgpuBackend::Vulkan),
+            #[cfg(feature = "metal")]
+            Self::Metal => wgpu::open(self, burn::tensor::wgpu::WgpuBackend::Metal),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => wgpu::open(self, burn::tensor::wgpu::WgpuBackend::Auto),
+            #[cfg(feature = "cuda")]
+            Self::Cuda => cuda(),
+            #[allow(unreachable_patterns, reason = "which names are left depends on the features")]
+            _ => Err(DeviceError::NotBuilt(self)),
+        }
+    }
+
+    /// The first graphics card, in the order CUDA, Metal, Vulkan, wgpu.
+    fn first_card() -> Option<Device> {
+        let names = [Self::Cuda, Self::Metal, Self::Vulkan, Self::Wgpu];
+        names.into_iter().filter(|name| name.is_built()).find_map(|name| name.open().ok().filter(is_card))
+    }
+}
+
+impl fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for DeviceName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|name| name.as_str() == text).ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|name| name.as_str()).collect();
+            format!("expected one of {}", names.join(", "))
+        })
+    }
+}
+
+/// What the device calls itself.
+pub fn describe(device: &Device) -> String {
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    if let Some(identity) = device.identity() {
+        let software = if identity.physical.is_none() { " (software)" } else { "" };
+        return format!("{}{software}", identity.name);
+    }
+    if *device == Device::flex() { "processor".to_string() } else { format!("{device:?}") }
+}
+
+/// True for a graphics card, false for the processor and for software that plays one.
+fn is_card(device: &Device) -> bool {
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    return device.identity().is_some_and(|identity| identity.physical.is_some());
+    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+    {
+        let _ = device;
+        false
+    }
+}
+
+/// Measured floating-point operations per second of a float32 matrix product, `[1024, 1024]` squared; the fastest of
+/// several within about a second.
+pub fn matrix_rate(device: &Device) -> Result<f64, String> {
+    const SIZE: usize = 1024;
+    let values = Tensor::<2>::random([SIZE, SIZE], Distribution::Uniform(-1.0, 1.0), &Device::flex()).into_data();
+    let matrix = Tensor::<2>::from_data(TensorData::clone(&values), device);
+    let started = Instant::now();
+    let mut best = f64::INFINITY;
+    let mut products = 1;
+    while started.elapsed() < Duration::from_secs(1) {
+        device.sync().map_err(|error| error.to_string())?;
+        let clock = Instant::now();
+        let mut result = matrix.clone().matmul(matrix.clone());
+        for _ in 1..products {
+            result = matrix.clone().matmul(matrix.clone());
+        }
+        device.sync().map_err(|error| error.to_string())?;
+        // Read one number, so that no device can put the work off.
+        let _ = result.narrow(0, 0, 1).narrow(1, 0, 1).into_data();
+        let seconds = clock.elapsed().as_secs_f64();
+        best = best.min(seconds / f64::from(products));
+        if seconds < 0.1 {
+            products *= 2;
+        }
+    }
+    Ok(2.0 * (SIZE as f64).powi(3) / best)
+}
+
+#[cfg(feature = "wgpu")]
+mod wgpu {
+    use std::sync::Mutex;
+
+    use burn::tensor::Device;
+    use burn::tensor::wgpu::WgpuBackend;
+
+    use super::{DeviceError, DeviceName};
+
+    /// A device may be started only once in a process; what came of it is kept.
+    static STARTED: Mutex<Vec<(DeviceName, Result<Device, DeviceError>)>> = Mutex::new(Vec::new());
+
+    pub(super) fn open(device: DeviceName, api: WgpuBackend) -> Result<Device, DeviceError> {
+        let mut started = STARTED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((_, outcome)) = started.iter().find(|(name, _)| *name == device) {
+            return outcome.clone();
+        }
+        let outcome = Device::wgpu_options()
+            .graphics_api(api)
+            .init()
+            .map_err(|error| DeviceError::NotFound { device, reason: error.to_string() });
+        started.push((device, outcome.clone()));
+        outcome
+    }
+}
+
+/// The first CUDA device. The driver's library is loaded at run time, and where it is missing the binding panics.
+#[cfg(feature = "cuda")]
+fn cuda() -> Result<Device, DeviceError> {
+    use burn::tensor::DeviceType;
+
+    let missing = |reason: &str| DeviceError::NotFound { device: DeviceName::Cuda, reason: reason.to_string() };
+    let found = std::panic::catch_unwind(|| Device::enumerate(DeviceType::Cuda).into_vec())
+        .map_err(|_| missing("the CUDA driver cannot be loaded"))?;
+    found.into_iter().next().ok_or_else(|| missing("there is no NVIDIA card"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_and_written_alike() {
+        for name in DeviceName::ALL {
+            assert_eq!(name.to_string().parse(), Ok(name));
+            assert_eq!(serde_json::to_value(name).expect("a string"), name.as_str());
+        }
+        assert!("gpu".parse::<DeviceName>().unwrap_err().contains("vulkan"));
+    }
+
+    #[test]
+    fn what_is_not_built_is_refused_with_the_way_to_build_it() {
+        for name in DeviceName::ALL.into_iter().filter(|name| !name.is_built()) {
+            let error = name.open().unwrap_err();
+            assert_eq!(error, DeviceError::NotBuilt(name));
+            assert!(error.to_string().contains(&format!("--features {name}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_processor_multiplies_matrices() {
+        let device = DeviceName::Cpu.open().expect("always there");
+        assert!(matrix_rate(&device).expect("a rate") > 1e8);
+        assert_eq!(describe(&device), "processor");
+    }
+}
