@@ -15,7 +15,7 @@ const SEARCH: &[&str] = &[
     "--preset",
     "smoke",
     "--epochs",
-    "6",
+    "40",
     "--max-steps-per-epoch",
     "20",
     "--log-interval",
