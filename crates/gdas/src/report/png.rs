@@ -23,7 +23,7 @@ pub enum PngError {
     Encode(String),
 }
 
-/// One of this crate's own SVG files in the light scheme as PNG, [`SCALE`] pixels per unit.
+/// One of this crate's own SVG files in the light scheme as PNG, two pixels per unit.
 ///
 /// Text is set in the DejaVu fonts that come with the crate, whatever the machine has, so that the same drawing gives
 /// the same pixels. They have the letters of Western European languages; others are left out.
