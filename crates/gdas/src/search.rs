@@ -94,8 +94,8 @@ pub fn search(
         let (at, pair) = prefetch.next().ok_or_else(|| Error::Unsuitable("the batches ended early".into()))??;
         debug_assert_eq!(at, progress.at);
 
-        let done = Now { at, step: progress.step(steps), tau, rate };
-        let taken = algorithms::step(&mut searcher, &pair, done)?;
+        let now = Now { at, step: progress.step(steps), tau, rate };
+        let taken = algorithms::step(&mut searcher, &pair, now)?;
         prefetch.recycle(pair);
 
         progress.sums.add(&taken);
@@ -245,8 +245,7 @@ impl<'a> Searcher<'a> {
             drop_path: false,
         };
         // Two algorithms do not learn alpha: to them it is what they tell of their choice.
-        let learned = !matches!(config.algorithm, Algorithm::Enas | Algorithm::Rsps);
-        let deviation = if learned { config.alpha_init_std } else { 0.0 };
+        let deviation = if config.algorithm.learns_alpha() { config.alpha_init_std } else { 0.0 };
         let mut alpha = Vec::new();
         for (index, cell) in space.cells.iter().enumerate() {
             let mut rng = Rng::new(config.seed, Stream::Alpha, index as u64);
@@ -380,6 +379,12 @@ impl<'a> Searcher<'a> {
         net.params.iter().map(|&i| self.supernet.weights.values[i].clone()).collect()
     }
 
+    /// The network of a genotype, over the shared weights.
+    fn derived(&self, genotype: &Genotype) -> SubNetwork {
+        let Supernet { space, blocks, config, .. } = &self.supernet;
+        self.supernet.locate(crate::network::derive(space, blocks, config, genotype))
+    }
+
     /// One pass through a network in training mode, and back as far as gradients are asked for.
     pub(crate) fn differentiate(
         &self,
@@ -415,9 +420,7 @@ impl<'a> Searcher<'a> {
     /// Accuracy of a drawn sub-network on a batch as the published selections measure it: with running statistics
     /// where they are kept, the batch's own elsewhere.
     pub(crate) fn accuracy(&self, picks: &[Vec<usize>], batch: &Batch) -> Metrics {
-        let Supernet { space, blocks, config, .. } = &self.supernet;
-        let genotype = Genotype::from_picks(space, picks);
-        let net = self.supernet.locate(crate::network::derive(space, blocks, config, &genotype));
+        let net = self.derived(&Genotype::from_picks(&self.supernet.space, picks));
         let image = image(batch, self.supernet.weights.device());
         let outcome = self.supernet.run(&net, Mode::Eval, image, self.values(&net), self.supernet.gates());
         cross_entropy(&outcome.outputs[0], &batch.labels, 0.0).1
@@ -432,14 +435,9 @@ impl<'a> Searcher<'a> {
         subset: &Subset,
         interrupt: &Interrupt,
     ) -> Option<f64> {
-        let Supernet { space, blocks, config, weights, .. } = &self.supernet;
-        let net = self.supernet.locate(crate::network::derive(space, blocks, config, genotype));
-        let params: Vec<_> = net.params.iter().map(|&i| weights.values[i].clone()).collect();
-        // Data sets often come sorted by class, and a batch of one class has useless statistics: mix them.
-        let mut indices = subset.indices.to_vec();
-        Rng::new(0, Stream::Judge, 0).shuffle(&mut indices);
-        let mixed = Subset { images: subset.images.clone(), indices: indices.into() };
-        let batches = EvaluationBatches::new(&dataset.statistics, &mixed, self.config.batch_size.max(100));
+        let net = self.derived(genotype);
+        let params = self.values(&net);
+        let batches = EvaluationBatches::new(&dataset.statistics, &subset.mixed(), self.config.batch_size.max(100));
         let mut correct = 0.0;
         for step in 0..batches.steps() {
             if interrupt.is_requested() {
@@ -447,7 +445,7 @@ impl<'a> Searcher<'a> {
             }
             phase::enter("evaluation");
             let batch = batches.batch(step);
-            let image = image(&batch, weights.device());
+            let image = image(&batch, self.supernet.weights.device());
             let outcome = self.supernet.run(&net, Mode::Train, image, params.clone(), self.supernet.gates());
             let (_, metrics) = cross_entropy(&outcome.outputs[0], &batch.labels, 0.0);
             let accuracy = if metrics.loss.is_finite() { metrics.accuracy } else { f64::NAN };

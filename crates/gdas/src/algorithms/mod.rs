@@ -16,7 +16,7 @@ use crate::Error;
 use crate::config::{Algorithm, SearchConfig};
 use crate::data::{Batch, Dataset, EvaluationBatches, SearchBatch, Subset};
 use crate::loss::Metrics;
-use crate::rng::{Rng, Stream};
+use crate::rng::Rng;
 use crate::run::{Array, Checkpoint, Interrupt, RunError};
 use crate::search::{Now, Searcher};
 use crate::space::{Genotype, Space};
@@ -82,11 +82,7 @@ pub struct Judge {
 impl Judge {
     /// Batches of `candidate_batch_size` images.
     pub fn new(config: &SearchConfig, dataset: &Dataset, held_out: &Subset) -> Self {
-        // Data sets often come sorted by class: mix them.
-        let mut indices = held_out.indices.to_vec();
-        Rng::new(0, Stream::Judge, 0).shuffle(&mut indices);
-        let mixed = Subset { images: held_out.images.clone(), indices: indices.into() };
-        Self { batches: EvaluationBatches::new(&dataset.statistics, &mixed, config.candidate_batch_size) }
+        Self { batches: EvaluationBatches::new(&dataset.statistics, &held_out.mixed(), config.candidate_batch_size) }
     }
 
     /// Number of batches.

@@ -43,6 +43,11 @@ impl Algorithm {
     pub fn samples_whole_cells(self) -> bool {
         matches!(self, Self::Setn | Self::Enas | Self::Rsps)
     }
+
+    /// Whether it moves alpha by a gradient.
+    pub fn learns_alpha(self) -> bool {
+        !matches!(self, Self::Enas | Self::Rsps)
+    }
 }
 
 /// What an edge hands on; both forms were published.
@@ -349,8 +354,7 @@ impl Config for SearchConfig {
         count("candidate_batch_size", self.candidate_batch_size, 1, 65_536)?;
         let whole = Space::find(&self.space)
             .is_some_and(|space| space.cells.iter().all(|cell| cell.derivation == Derivation::BestPerEdge));
-        let learns_alpha = !matches!(self.algorithm, Algorithm::Enas | Algorithm::Rsps);
-        if !learns_alpha && self.early_stop != EarlyStop::Off {
+        if !self.algorithm.learns_alpha() && self.early_stop != EarlyStop::Off {
             return wrong("early_stop", format!("off with {}, which learns no alpha", self.algorithm.name()));
         }
         if self.algorithm.samples_whole_cells() && !whole {

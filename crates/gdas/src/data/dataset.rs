@@ -174,6 +174,15 @@ impl Subset {
         Self { images: images.clone(), indices: (0..images.len() as u32).collect() }
     }
 
+    /// The same images in a fixed mixed order. Data sets often come sorted by class, and the statistics of a batch of one
+    /// class are useless.
+    #[must_use]
+    pub fn mixed(&self) -> Self {
+        let mut indices = self.indices.to_vec();
+        Rng::new(0, Stream::Judge, 0).shuffle(&mut indices);
+        Self { images: self.images.clone(), indices: indices.into() }
+    }
+
     /// How many images.
     pub fn len(&self) -> usize {
         self.indices.len()
