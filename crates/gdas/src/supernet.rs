@@ -68,46 +68,33 @@ impl Supernet {
     }
 
     fn sub_network_graph(&self, picks: &[Vec<usize>], form: EdgeOutput) -> Graph {
-        let mut first_gate = 0;
-        let plans: Vec<CellPlan> = self
-            .space
-            .cells
-            .iter()
-            .zip(picks)
-            .map(|(cell, picks)| {
-                let mut plan = drawn_plan(cell, picks, form, first_gate);
-                for node in &mut plan {
-                    node.drop_skips = self.drop_skips;
-                }
-                first_gate += 2 * picks.len();
-                plan
-            })
-            .collect();
-        let mut graph = network::lower(&self.space, &self.blocks, &self.config, &plans);
-        graph.gates = first_gate;
-        graph
+        self.lower(|table, cell, first_gate| {
+            (drawn_plan(cell, &picks[table], form, first_gate), 2 * picks[table].len())
+        })
     }
 
     /// The network that computes every operation of every edge, each with a gate of its own; gates count by table, edge
     /// and operation.
     pub fn mixture(&self) -> SubNetwork {
+        self.locate(self.lower(|_, cell, first_gate| (mixed_plan(cell, first_gate), cell.edges().len() * cell.width())))
+    }
+
+    /// Lowers the plans of all tables; `plan` makes one from the table's number, its cell and its first gate, and says
+    /// how many gates it has.
+    fn lower(&self, plan: impl Fn(usize, &CellSpace, usize) -> (CellPlan, usize)) -> Graph {
         let mut first_gate = 0;
-        let plans: Vec<CellPlan> = self
-            .space
-            .cells
-            .iter()
-            .map(|cell| {
-                let mut plan = mixed_plan(cell, first_gate);
-                for node in &mut plan {
-                    node.drop_skips = self.drop_skips;
-                }
-                first_gate += cell.edges().len() * cell.width();
-                plan
-            })
-            .collect();
+        let mut plans = Vec::new();
+        for (table, cell) in self.space.cells.iter().enumerate() {
+            let (mut nodes, gates) = plan(table, cell, first_gate);
+            for node in &mut nodes {
+                node.drop_skips = self.drop_skips;
+            }
+            first_gate += gates;
+            plans.push(nodes);
+        }
         let mut graph = network::lower(&self.space, &self.blocks, &self.config, &plans);
         graph.gates = first_gate;
-        self.locate(graph)
+        graph
     }
 
     /// Tables `[edges][operations]`, one per alpha table, as the gates of [`Supernet::mixture`].
