@@ -12,6 +12,20 @@ pub(super) struct Block {
     pub(super) outputs: Vec<ValueId>,
 }
 
+impl Block {
+    /// What the block's text calls a value: `x0` for its first input, `v3` for its fourth node. Numbered within the
+    /// block, so that equal blocks give equal text.
+    pub(super) fn local(&self, graph: &Graph, mut value: ValueId) -> String {
+        while let (Some(source), false) = (same_as(graph, value), self.inputs.contains(&value)) {
+            value = source;
+        }
+        match self.inputs.iter().position(|&i| i == value) {
+            Some(index) => format!("x{index}"),
+            None => format!("v{}", self.nodes.iter().position(|&n| n == value).unwrap_or(value)),
+        }
+    }
+}
+
 /// The value that a node merely passes on: a sum of one, or drop-path after training.
 pub(super) fn same_as(graph: &Graph, index: ValueId) -> Option<ValueId> {
     let node = &graph.nodes[index];

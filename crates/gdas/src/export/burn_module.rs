@@ -231,16 +231,7 @@ struct Class {
 
 impl Class {
     fn new(graph: &Graph, block: &Block) -> Self {
-        let local = |mut v: ValueId| {
-            while let (Some(source), false) = (same_as(graph, v), block.inputs.contains(&v)) {
-                v = source;
-            }
-            match block.inputs.iter().position(|&i| i == v) {
-                Some(index) => format!("x{index}"),
-                // Numbered within the block, so that equal blocks give equal text.
-                None => format!("v{}", block.nodes.iter().position(|&n| n == v).unwrap_or(v)),
-            }
-        };
+        let local = |v: ValueId| block.local(graph, v);
         let steps: Vec<ValueId> = block.nodes.iter().copied().filter(|&i| same_as(graph, i).is_none()).collect();
         let mut uses = Uses::default();
         for &index in &steps {

@@ -108,16 +108,7 @@ def load(path):
 fn class_body(graph: &Graph, block: &Block) -> String {
     let mut init = String::new();
     let mut forward = String::new();
-    let local = |mut v: ValueId| {
-        while let (Some(source), false) = (same_as(graph, v), block.inputs.contains(&v)) {
-            v = source;
-        }
-        match block.inputs.iter().position(|&i| i == v) {
-            Some(index) => format!("x{index}"),
-            // Numbered within the block, so that equal blocks give equal text.
-            None => format!("v{}", block.nodes.iter().position(|&n| n == v).unwrap_or(v)),
-        }
-    };
+    let local = |v: ValueId| block.local(graph, v);
     for &index in block.nodes.iter().filter(|&&index| same_as(graph, index).is_none()) {
         let node = &graph.nodes[index];
         let inputs: Vec<String> = node.inputs.iter().map(|&v| local(v)).collect();
