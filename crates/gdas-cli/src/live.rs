@@ -93,14 +93,8 @@ impl Standing {
                 learning_rate,
                 steps_per_second,
                 ..
-            } => {
-                self.at(*step);
-                self.figures(*train_loss, *train_accuracy, Some(*held_out_loss), Some(*held_out_accuracy));
-                (self.tau, self.learning_rate) = (Some(*tau), Some(*learning_rate));
-                self.speed = Some(*steps_per_second);
-                self.eta_seconds = Some(self.steps.saturating_sub(*step) as f64 / steps_per_second.max(1e-9));
             }
-            Event::Epoch {
+            | Event::Epoch {
                 step,
                 train_loss,
                 train_accuracy,
@@ -109,13 +103,16 @@ impl Standing {
                 tau,
                 learning_rate,
                 steps_per_second,
-                eta_seconds,
                 ..
             } => {
                 self.at(*step);
                 self.figures(*train_loss, *train_accuracy, Some(*held_out_loss), Some(*held_out_accuracy));
                 (self.tau, self.learning_rate) = (Some(*tau), Some(*learning_rate));
-                (self.speed, self.eta_seconds) = (Some(*steps_per_second), Some(*eta_seconds));
+                self.speed = Some(*steps_per_second);
+                self.eta_seconds = Some(match event {
+                    Event::Epoch { eta_seconds, .. } => *eta_seconds,
+                    _ => self.steps.saturating_sub(*step) as f64 / steps_per_second.max(1e-9),
+                });
             }
             Event::TrainEpoch {
                 step,
