@@ -9,7 +9,7 @@ use gdas::Device;
 use gdas::benchmark::{BenchmarkError, Seeds, Table};
 use gdas::config::{Auto, Config, Layer, SearchConfig, TrainConfig, resolve, task_of, to_toml};
 use gdas::data::{self, Dataset};
-use gdas::run::{Event, Interrupt, RunDir, read_config};
+use gdas::run::{Event, Interrupt, RunDir, read_config, read_result};
 use gdas::space::{Genotype, Space};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyValueError};
@@ -190,8 +190,7 @@ fn resume(py: Python, run: PathBuf, on_event: Option<Py<PyAny>>) -> PyResult<Str
     let layer = Layer::file(&run.join("config.toml").display().to_string(), &text).map_err(failed)?;
     let opened = RunDir::open(&run).map_err(failed)?;
     if opened.is_finished() {
-        let result = std::fs::read_to_string(run.join("result.json")).map_err(failed)?;
-        let mut result: Value = serde_json::from_str(&result).map_err(failed)?;
+        let mut result: Value = read_result(&run).map_err(failed)?;
         result["run"] = json!(run);
         return Ok(result.to_string());
     }

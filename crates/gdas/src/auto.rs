@@ -16,7 +16,7 @@ use crate::config::{Auto, Config, Layer, SearchConfig, TrainConfig, resolve, to_
 use crate::data::Dataset;
 use crate::device::DeviceName;
 use crate::export::{to_onnx, to_pytorch, to_safetensors};
-use crate::run::{Interrupt, Observer, RunDir, phase};
+use crate::run::{Interrupt, Observer, RunDir, phase, read_result};
 use crate::search::{self, SearchResult};
 use crate::train::{self, TrainResult, TrainedModel};
 
@@ -174,11 +174,7 @@ fn finished_or<T: for<'de> Deserialize<'de>>(
 ) -> Result<Option<T>, Error> {
     let mut inner = RunDir::open(run.join(name))?;
     if inner.is_finished() {
-        let path = inner.path().join("result.json");
-        let text =
-            std::fs::read(&path).map_err(|error| unsuitable(format!("cannot read {}: {error}", path.display())))?;
-        let result = serde_json::from_slice(&text);
-        return result.map(Some).map_err(|error| unsuitable(format!("{} is damaged: {error}", path.display())));
+        return Ok(Some(read_result(inner.path())?));
     }
     work(&mut inner)
 }

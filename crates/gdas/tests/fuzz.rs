@@ -1,14 +1,16 @@
 //! Broken and hostile input of every kind: an answer or an error, in bounded memory and time, never a panic.
 //!
-//! Each target mutates its seeds and the inputs that led to a new kind of answer. With all tests a few hundred inputs
-//! per target are tried, always the same ones; on request, for so many seconds each, with another seed each time:
+//! Each target mutates whole files, the corpus beside this file (`tests/corpus/TARGET/`) and the inputs that led to a
+//! new kind of answer. With all tests a few hundred inputs per target are tried, always the same ones; on request, for
+//! so many seconds each, with another seed each time:
 //!
 //! ```text
 //! GDAS_FUZZ_SECONDS=600 cargo test --release --workspace --test fuzz -- --ignored --nocapture --test-threads 1
 //! ```
 //!
-//! `GDAS_FUZZ_SEED` repeats a run. What makes a target fail is kept in the system's folder for temporary files; put
-//! into `tests/fixtures/fuzz/TARGET/`, it is tried first from then on.
+//! `GDAS_FUZZ_TARGETS=csv,idx` picks targets, `GDAS_FUZZ_SEED` repeats a run. What makes a target fail is kept in the
+//! system's folder for temporary files; put into the corpus, it is tried first from then on. `GDAS_FUZZ_GATHER=1` adds
+//! the smallest input of every new kind of answer to the corpus.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 mod fuzz {
@@ -17,7 +19,7 @@ mod fuzz {
     pub(crate) mod targets;
 }
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -31,8 +33,11 @@ use gdas::rng::{Rng, Stream};
 const MEMORY: u64 = 3 << 29;
 /// Time that one input may take, on a machine that does much else.
 const TIME: Duration = Duration::from_secs(30);
-/// Inputs that are kept to go on from.
+/// Kinds of answers of which an input is kept to go on from.
 const KEPT: usize = 400;
+/// Bytes of an input, and inputs of a target, that may go into the corpus.
+const SMALL: usize = 4096;
+const FEW: usize = 40;
 
 /// How long to go on with one target.
 enum Until {
@@ -60,33 +65,55 @@ fn for_a_while() {
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     let seed = number("GDAS_FUZZ_SEED").unwrap_or(clock);
     let time = Duration::from_secs(number("GDAS_FUZZ_SECONDS").unwrap_or(60));
-    let only = std::env::var("GDAS_FUZZ_TARGET").ok();
-    for target in all().iter().filter(|target| only.as_ref().is_none_or(|only| only == target.name)) {
-        attack(target, seed, &Until::Time(time));
+    let only = std::env::var("GDAS_FUZZ_TARGETS").ok();
+    let chosen = |name: &str| only.as_ref().is_none_or(|only| only.split(',').any(|only| only == name));
+    for target in all().iter().filter(|target| chosen(target.name)) {
+        let found = attack(target, seed, &Until::Time(time));
+        if std::env::var_os("GDAS_FUZZ_GATHER").is_some() {
+            gather(target, found);
+        }
     }
 }
 
-/// Inputs that once did harm, and any others that somebody put there.
-fn regressions(target: &Target) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/fuzz").join(target.name);
-    let mut files: Vec<PathBuf> = fs::read_dir(folder).into_iter().flatten().flatten().map(|f| f.path()).collect();
+/// Where the corpus of a target lies.
+fn corpus_folder(target: &Target) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(target.name)
+}
+
+/// Inputs that came another way through the code than the seeds, or once did harm.
+fn corpus(target: &Target) -> Vec<Vec<u8>> {
+    let files = fs::read_dir(corpus_folder(target)).into_iter().flatten();
+    let mut files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
     files.sort();
     files.iter().map(|file| fs::read(file).unwrap()).collect()
 }
 
-fn attack(target: &Target, seed: u64, until: &Until) {
+/// Adds the smallest of these inputs to the corpus, as long as that is small.
+fn gather(target: &Target, mut inputs: Vec<Vec<u8>>) {
+    let folder = corpus_folder(target);
+    fs::create_dir_all(&folder).unwrap();
+    let room = FEW.saturating_sub(corpus(target).len());
+    inputs.retain(|input| input.len() <= SMALL);
+    inputs.sort_by_key(Vec::len);
+    for input in inputs.iter().take(room) {
+        fs::write(folder.join(&blake3::hash(input).to_hex()[..12]), input).unwrap();
+    }
+}
+
+/// Returns the smallest input of every kind of answer that neither seed nor corpus has.
+fn attack(target: &Target, seed: u64, until: &Until) -> Vec<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
     let mut rng = Rng::new(seed, Stream::Algorithm, target.name.len() as u64);
     let mut kept = target.seeds.clone();
-    let mut answers = BTreeSet::new();
-    let mut most = 0;
+    kept.extend(corpus(target));
+    // Where in `kept` the input of each kind of answer is.
+    let mut kinds = BTreeMap::new();
     // Threads and their stacks are there after the first inputs, and no longer counted.
-    for input in &target.seeds {
-        answers.insert(shape(&strike(target, input, folder.path(), seed)));
+    for (place, input) in kept.iter().enumerate() {
+        kinds.entry(shape(&strike(target, input, folder.path(), seed))).or_insert(place);
     }
-    for input in regressions(target) {
-        strike(target, &input, folder.path(), seed);
-    }
+    let (known, given) = (kinds.len(), kept.len());
+    let mut most = 0;
     let began = Instant::now();
     let mut tried = 0;
     let goes_on = |tried: usize| match until {
@@ -106,17 +133,24 @@ fn attack(target: &Target, seed: u64, until: &Until) {
         assert!(took <= TIME, "{}: {took:?}; {}", target.name, keep(target, &input));
         tried += 1;
         // A new kind of answer has come another way through the code.
-        if answers.insert(shape(&answer)) && kept.len() < KEPT {
-            kept.push(input);
+        let kind = shape(&answer);
+        match kinds.get(&kind) {
+            None if kinds.len() < known + KEPT => {
+                kinds.insert(kind, kept.len());
+                kept.push(input);
+            }
+            Some(&place) if place >= given && input.len() < kept[place].len() => kept[place] = input,
+            _ => {}
         }
     }
     println!(
         "figure: fuzz {}: {tried} inputs in {:.0} s, {} kinds of answers, at most {} MiB more memory, 0 panics (seed {seed})",
         target.name,
         began.elapsed().as_secs_f64(),
-        answers.len(),
+        kinds.len(),
         most >> 20
     );
+    kept.split_off(given)
 }
 
 /// Hands an input over; the answer is "ok" or the text of the error.

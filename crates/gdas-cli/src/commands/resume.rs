@@ -1,10 +1,7 @@
-use std::path::Path;
-
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 use gdas::config::{Auto, Layer, SearchConfig, TrainConfig, resolve, task_of};
-use gdas::run::RunDir;
-use serde::de::DeserializeOwned;
+use gdas::run::{RunDir, read_result};
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
@@ -75,10 +72,4 @@ fn go_on_with_auto(text: &str, run: &mut RunDir, command: &Resume) -> anyhow::Re
     let interrupt = signals::install()?;
     let dataset = search::open(&config.data, config.image_size, config.threads)?;
     auto::carry_out(&config, &dataset, run, command.display, &interrupt)
-}
-
-fn read_result<T: DeserializeOwned>(run: &Path) -> anyhow::Result<T> {
-    let path = run.join("result.json");
-    let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))
 }

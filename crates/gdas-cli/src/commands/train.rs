@@ -79,9 +79,9 @@ fn config(command: &Train) -> anyhow::Result<TrainConfig> {
 fn start(run: &Path, given: &str) -> anyhow::Result<Layer> {
     let genotype = genotype::read(run, given)?;
     let mut keys = json!({ "genotype": genotype.to_string(), "space": genotype.space });
-    if let Ok(text) = read_config(run)
-        && task_of(&text).as_deref() == Some("search")
-    {
+    // Else the genotype was named in another way.
+    let text = if run.join("config.toml").is_file() { read_config(run)? } else { String::new() };
+    if task_of(&text).as_deref() == Some("search") {
         let search: SearchConfig = resolve(&[flags::of_run(run, &text)?])?;
         keys["data"] = json!(search.data);
         keys["image_size"] = json!(search.image_size);

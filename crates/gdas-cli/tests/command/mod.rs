@@ -43,7 +43,7 @@ pub fn succeed(directory: &Path, arguments: &[&str]) -> String {
 
 /// The `result.json` of a run.
 pub fn result(run: &Path) -> Value {
-    serde_json::from_slice(&fs::read(run.join("result.json")).expect("a result")).expect("JSON")
+    gdas::run::read_result(run).expect("a result")
 }
 
 /// The log without what the clock, the number of processes and of checkpoints put into it.
@@ -53,7 +53,8 @@ pub fn lasting_events(run: &Path) -> Vec<Value> {
     events.retain(|event| matches!(event["event"].as_str(), Some("step" | "epoch" | "train_epoch")));
     for event in &mut events {
         let fields = event.as_object_mut().expect("an object");
-        fields.retain(|key, _| !matches!(key.as_str(), "time" | "seconds" | "steps_per_second" | "eta_seconds"));
+        fields
+            .retain(|key, _| !matches!(key.as_str(), "time" | "crc" | "seconds" | "steps_per_second" | "eta_seconds"));
     }
     events
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -11,52 +12,138 @@ use serde_json::Value;
 use super::stage::{self, SEARCH, TRAINING, figure, random, same, signal, start, succeed};
 use crate::command::{gdas, result};
 
+/// One kind of run, to be killed again and again.
+struct Victim<'a> {
+    what: &'a str,
+    /// How long one takes that is left alone.
+    whole: Duration,
+    /// The command that begins the run of this name, or goes on with it where it has begun.
+    go_on: &'a dyn Fn(&str) -> Command,
+    /// What it may end with; `reproduce` fails in the end where the table lacks a cell that was found.
+    codes: &'a [i32],
+    /// Compares one that got through with one that was left alone; is told its name and what happened to it.
+    compare: &'a dyn Fn(&str, &str),
+}
+
+impl Victim<'_> {
+    /// Starts run after run, kills each at random moments, goes on with it, and compares it when it gets through, until
+    /// so many kills have struck.
+    fn kill(&self, kills: usize) {
+        let mut rng = random(self.what.len() as u64);
+        let (mut killed, mut runs) = (0, 0);
+        while killed < kills {
+            let name = format!("round{runs}");
+            loop {
+                let mut child = start(&mut (self.go_on)(&name));
+                sleep(stage::part(&mut rng, self.whole));
+                // The signal finds nobody where the run has ended by itself.
+                let over = child.try_wait().expect("a child").is_some();
+                if !over && killed < kills {
+                    signal(&child, "-KILL");
+                    killed += 1;
+                }
+                let (status, error) = stage::finish(child);
+                if let Some(code) = status.code() {
+                    assert!(self.codes.contains(&code), "{}: code {code}: {error}", self.what);
+                    break;
+                }
+            }
+            (self.compare)(&name, &format!("{} {name}, after {killed} kills in all", self.what));
+            runs += 1;
+        }
+        figure(format_args!(
+            "{}: {killed} of {killed} random kills, {runs} runs, all bit-identical to undisturbed ones",
+            self.what
+        ));
+    }
+}
+
+/// The command that begins `NAME/run` in a directory, or goes on with it.
+fn begin_or_resume(directory: &Path, arguments: &[&str], name: &str) -> Command {
+    let mut command = gdas(directory);
+    if directory.join(name).join("run/config.toml").is_file() {
+        command.args(["resume", &format!("{name}/run"), "--quiet"]);
+    } else {
+        command.args(arguments).args(["--runs", name]);
+    }
+    command
+}
+
 /// Kills a search `kills` times in all.
 pub(crate) fn search(kills: usize) {
-    at_random("search", SEARCH, kills);
+    search_or_training("search", SEARCH, kills);
 }
 
 /// Kills a training `kills` times in all.
 pub(crate) fn training(kills: usize) {
-    at_random("training", TRAINING, kills);
+    search_or_training("training", TRAINING, kills);
 }
 
-/// Starts run after run, kills each at random moments, resumes it, and compares it when it gets through.
-fn at_random(what: &str, arguments: &[&str], kills: usize) {
+fn search_or_training(what: &str, arguments: &[&str], kills: usize) {
     let dir = tempfile::tempdir().expect("temporary directory");
     let whole = stage::undisturbed(dir.path(), arguments);
-    let mut rng = random(11);
-    let (mut killed, mut runs) = (0, 0);
-    while killed < kills {
-        let name = format!("runs{runs}");
-        let run = format!("{name}/run");
-        let began = dir.path().join(&run).join("config.toml");
-        let mut child = start(gdas(dir.path()).args(arguments).args(["--runs", &name]));
-        loop {
-            sleep(stage::part(&mut rng, whole));
-            // The signal finds nobody where the run has ended by itself.
-            let over = child.try_wait().expect("a child").is_some();
-            if !over && killed < kills {
-                signal(&child, "-KILL");
-                killed += 1;
-            }
-            let (status, error) = stage::finish(child);
-            if status.success() {
-                break;
-            }
-            assert_eq!(status.code(), None, "{error}");
-            child = if began.is_file() {
-                start(gdas(dir.path()).args(["resume", &run, "--quiet"]))
-            } else {
-                start(gdas(dir.path()).args(arguments).args(["--runs", &name]))
-            };
+    let victim = Victim {
+        what,
+        whole,
+        go_on: &|name| begin_or_resume(dir.path(), arguments, name),
+        codes: &[0],
+        compare: &|name, context| same(dir.path(), &format!("{name}/run"), context),
+    };
+    victim.kill(kills);
+}
+
+/// Kills automatic runs. What they plan depends on the speed of the machine, so each is compared with an undisturbed
+/// search and training of the plan that it made.
+pub(crate) fn auto(kills: usize) {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let compare = |name: &str, context: &str| {
+        let run = dir.path().join(name).join("run");
+        for task in ["search", "train"] {
+            let plan = run.join(task).join("config.toml").display().to_string();
+            let runs = format!("{name}-undisturbed");
+            succeed(gdas(dir.path()).args([task, "--config", &plan, "--name", task, "--quiet", "--runs", &runs]));
+            let found = result(&run.join(task));
+            assert_eq!(found, result(&dir.path().join(runs).join(task)), "{task} of {context}");
+            assert_eq!(result(&run)[task], found);
         }
-        same(dir.path(), &run, &format!("run {runs}, after {killed} kills"));
-        runs += 1;
-    }
-    figure(format_args!(
-        "{what}: {killed} of {killed} random kills, {runs} runs, all bit-identical to the undisturbed one"
-    ));
+        for file in ["network.onnx", "network.safetensors", "network.py"] {
+            assert!(run.join(file).is_file(), "{file}");
+        }
+    };
+    let arguments = ["auto", "--budget", "10s", "--name", "run", "--quiet"];
+    let victim = Victim {
+        what: "auto",
+        whole: Duration::from_secs(9),
+        go_on: &|name| begin_or_resume(dir.path(), &arguments, name),
+        codes: &[0],
+        compare: &compare,
+    };
+    victim.kill(kills);
+}
+
+/// Kills `reproduce` while its searches run; the searches must go with it, and the next call must go on.
+pub(crate) fn reproduce(kills: usize) {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let arguments = reproduce_arguments(dir.path());
+    let prepared = |name: &str| {
+        let folder = dir.path().join(name);
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::copy(dir.path().join("table.csv"), folder.join("table.csv")).expect("copy");
+        let mut command = gdas(&folder);
+        command.args(&arguments);
+        command
+    };
+    let began = Instant::now();
+    stage::run(&mut prepared("undisturbed"));
+    let expected = outcome(&dir.path().join("undisturbed"));
+    let victim = Victim {
+        what: "reproduce",
+        whole: began.elapsed(),
+        go_on: &prepared,
+        codes: &[0, 1],
+        compare: &|name, context| assert_eq!(outcome(&dir.path().join(name)), expected, "{context}"),
+    };
+    victim.kill(kills);
 }
 
 /// Kills a search before each single thing that it does to the disk: every open, write, sync and rename.
@@ -92,51 +179,6 @@ pub(crate) fn disk_operations(at_most: usize) {
     figure(format_args!("search: {killed} of {killed} kills before chosen disk operations, all bit-identical"));
 }
 
-/// Kills automatic runs. What they plan depends on the speed of the machine, so each is compared with an undisturbed
-/// search and training of the plan that it made.
-pub(crate) fn auto(kills: usize) {
-    let dir = tempfile::tempdir().expect("temporary directory");
-    let mut rng = random(12);
-    let (mut killed, mut runs) = (0, 0);
-    while killed < kills {
-        let name = format!("runs{runs}");
-        let run = dir.path().join(&name).join("run");
-        let first = ["auto", "--budget", "10s", "--name", "run", "--quiet", "--runs", &name];
-        let mut child = start(gdas(dir.path()).args(first));
-        loop {
-            sleep(stage::part(&mut rng, Duration::from_secs(9)));
-            let over = child.try_wait().expect("a child").is_some();
-            if !over && killed < kills {
-                signal(&child, "-KILL");
-                killed += 1;
-            }
-            let (status, error) = stage::finish(child);
-            if status.success() {
-                break;
-            }
-            assert_eq!(status.code(), None, "{error}");
-            child = if run.join("config.toml").is_file() {
-                start(gdas(dir.path()).args(["resume", &format!("{name}/run"), "--quiet"]))
-            } else {
-                start(gdas(dir.path()).args(first))
-            };
-        }
-        for task in ["search", "train"] {
-            let plan = run.join(task).join("config.toml").display().to_string();
-            let runs = format!("{name}-undisturbed");
-            succeed(gdas(dir.path()).args([task, "--config", &plan, "--name", task, "--quiet", "--runs", &runs]));
-            let found = result(&run.join(task));
-            assert_eq!(found, result(&dir.path().join(runs).join(task)), "{task} after {killed} kills");
-            assert_eq!(result(&run)[task], found);
-        }
-        for file in ["network.onnx", "network.safetensors", "network.py"] {
-            assert!(run.join(file).is_file(), "{file}");
-        }
-        runs += 1;
-    }
-    figure(format_args!("auto: {killed} of {killed} random kills, {runs} runs, all bit-identical"));
-}
-
 /// A table of three cells, so that `reproduce` has something to open.
 pub(crate) fn table(directory: &Path) {
     let cells = [
@@ -167,47 +209,6 @@ pub(crate) fn reproduce_arguments(directory: &Path) -> Vec<String> {
         .map(str::to_owned)
         .chain(["--data".to_owned(), format!("cifar10={images}")])
         .collect()
-}
-
-/// Kills `reproduce` while its searches run; the searches must go with it, and the next call must go on.
-pub(crate) fn reproduce(kills: usize) {
-    let dir = tempfile::tempdir().expect("temporary directory");
-    let arguments = reproduce_arguments(dir.path());
-    let began = Instant::now();
-    let undisturbed = dir.path().join("whole");
-    fs::create_dir(&undisturbed).expect("a folder");
-    fs::copy(dir.path().join("table.csv"), undisturbed.join("table.csv")).expect("copy");
-    finish_reproduce(&undisturbed, &arguments);
-    let whole = began.elapsed();
-    let expected = outcome(&undisturbed);
-    let mut rng = random(13);
-    let (mut killed, mut rounds) = (0, 0);
-    while killed < kills {
-        let folder = dir.path().join(format!("round{rounds}"));
-        fs::create_dir(&folder).expect("a folder");
-        fs::copy(dir.path().join("table.csv"), folder.join("table.csv")).expect("copy");
-        while killed < kills {
-            let mut child = start(gdas(&folder).args(&arguments));
-            sleep(stage::part(&mut rng, whole));
-            if child.try_wait().expect("a child").is_some() {
-                stage::finish(child);
-                break;
-            }
-            signal(&child, "-KILL");
-            killed += 1;
-            stage::finish(child);
-        }
-        finish_reproduce(&folder, &arguments);
-        assert_eq!(outcome(&folder), expected, "after {killed} kills");
-        rounds += 1;
-    }
-    figure(format_args!("reproduce: {killed} of {killed} random kills, all bit-identical"));
-}
-
-fn finish_reproduce(directory: &Path, arguments: &[String]) {
-    let (status, error) = stage::run(gdas(directory).args(arguments));
-    // The table lacks the cell that the search found: the report says so, and that is all that may fail.
-    assert!(status.success() || error.contains("no cell") || error.contains("table"), "{status}: {error}");
 }
 
 /// The digests of the searches of a folder.

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::chart::{Chart, Series};
 use super::csv;
 use crate::budget::{Measure, Standing};
-use crate::run::{AlphaTable, Event, RunError, RunInfo};
+use crate::run::{AlphaTable, Event, RunError, RunInfo, read_config, read_result_text};
 use crate::space::Space;
 
 /// One epoch of a search or a training; what a task does not have is absent.
@@ -67,12 +67,8 @@ impl RunData {
     /// Reads a run directory; the run may be at work.
     pub fn read(path: &Path) -> Result<Self, RunError> {
         let info = RunInfo::read(path)?;
-        let text = |name: &str| {
-            let file = path.join(name);
-            std::fs::read_to_string(&file).map_err(RunError::io("read", &file))
-        };
-        let config = text("config.toml")?;
-        let result = path.join("result.json").exists().then(|| text("result.json")).transpose()?;
+        let config = read_config(path)?;
+        let result = path.join("result.json").exists().then(|| read_result_text(path)).transpose()?;
         Ok(Self::new(info, config, result, RunInfo::events(path)?))
     }
 

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::checkpoint::Position;
 use super::event::whole_lines;
 use super::storage::Storage;
-use super::{Checkpoint, Event, Observer, RunError, control, lock, phase, read_events};
+use super::{Checkpoint, Event, Observer, RunError, control, lock, phase, read_events, seal};
 
 const CONFIG: &str = "config.toml";
 const EVENTS: &str = "events.jsonl";
@@ -102,6 +103,7 @@ impl RunDir {
         // The configuration comes last: with it the directory is a run, without it a name still free.
         let log = storage.append(&path.join(EVENTS))?;
         log.set_len(0).map_err(RunError::io("empty", &path.join(EVENTS)))?;
+        let config = seal::seal_config(config);
         storage.replace(&path.join(CONFIG), &[config.as_bytes()])?;
         let config = blake3::hash(config.as_bytes());
         Ok(Self { path, storage, log, log_length: 0, newest: Newest::Absent, config, _lock: lock })
@@ -156,8 +158,9 @@ impl RunDir {
         }
         // A clock before 1970 is wrong, but no reason to stop a run: the time is for the reader alone.
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| (d.as_secs_f64() * 1e3).round() / 1e3);
-        let mut line = serde_json::to_vec(&Line { time, event })
+        let line = serde_json::to_vec(&Line { time, event })
             .map_err(|e| RunError::Content(format!("cannot write an event: {e}")))?;
+        let mut line = seal::seal_event(line);
         line.push(b'\n');
         let path = self.path.join(EVENTS);
         if let Err(error) = self.storage.write(&mut self.log, &path, &line) {
@@ -245,20 +248,51 @@ impl RunDir {
 
     /// Writes `result.json`, which marks the run as finished.
     pub fn write_result(&self, result: &impl Serialize) -> Result<PathBuf, RunError> {
-        let mut text = serde_json::to_vec_pretty(result)
+        let text = serde_json::to_string_pretty(result)
             .map_err(|e| RunError::Content(format!("the result cannot be written: {e}")))?;
-        text.push(b'\n');
-        self.write_file(RESULT, &text)
+        self.write_file(RESULT, seal::seal_result(&text).as_bytes())
     }
 }
 
 /// The resolved configuration of the run at `path`, as TOML.
+///
+/// # Errors
+/// There is no run, or the file does not match its checksum.
 pub fn read_config(path: &Path) -> Result<String, RunError> {
     let file = path.join(CONFIG);
-    match fs::read_to_string(&file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(RunError::Missing(path.to_path_buf())),
-        read => read.map_err(RunError::io("read", &file)),
-    }
+    let text = match fs::read_to_string(&file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(RunError::Missing(path.to_path_buf())),
+        read => read.map_err(RunError::io("read", &file))?,
+    };
+    seal::open_config(&text).map(str::to_owned).map_err(|_| RunError::Damaged {
+        path: file,
+        reason: "its checksum does not match its content; if somebody changed it on purpose, its first line, which \
+                 holds the checksum, must go"
+            .to_owned(),
+    })
+}
+
+/// The result of the finished run at `path`.
+///
+/// # Errors
+/// There is none, it does not match its checksum, or it is none of this type.
+pub fn read_result<T: DeserializeOwned>(path: &Path) -> Result<T, RunError> {
+    serde_json::from_str(&read_result_text(path)?).map_err(|error| damaged_result(path, error))
+}
+
+/// The result of the finished run at `path`, as JSON.
+///
+/// # Errors
+/// There is none, or it does not match its checksum.
+pub fn read_result_text(path: &Path) -> Result<String, RunError> {
+    let file = path.join(RESULT);
+    let text = fs::read_to_string(&file).map_err(RunError::io("read", &file))?;
+    seal::open_result(&text).map_err(|_| damaged_result(path, "its checksum does not match its content"))
+}
+
+fn damaged_result(path: &Path, what: impl std::fmt::Display) -> RunError {
+    let reason = format!("{what}; take the file away, and `gdas resume` makes it again out of the last checkpoint");
+    RunError::Damaged { path: path.join(RESULT), reason }
 }
 
 /// Reads the newest whole checkpoint of the run at `path`, whoever works in it, and changes nothing.

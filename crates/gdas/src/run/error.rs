@@ -35,10 +35,10 @@ pub enum RunError {
     /// Something was asked of a run that nobody works in.
     #[error("{} is not running; `gdas resume {}` goes on with it", .0.display(), .0.display())]
     Idle(PathBuf),
-    /// Not a whole checkpoint: cut short, changed, or something else altogether.
+    /// Not a whole file: cut short, changed, or something else altogether.
     #[error("{} is damaged: {reason}", path.display())]
     Damaged {
-        /// The checkpoint file.
+        /// The file.
         path: PathBuf,
         /// What was noticed.
         reason: String,

@@ -2,9 +2,10 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::RunError;
+use super::{RunError, seal};
 use crate::budget::Standing;
 
 /// The logits of one alpha table.
@@ -234,12 +235,18 @@ pub fn read_events(path: &Path) -> Result<Vec<Event>, RunError> {
     let lines = whole.split(|&byte| byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
     lines
         .map(|(number, line)| {
-            serde_json::from_slice(line).map_err(|error| {
-                let text = format!("line {} is no event: {error}", number + 1);
+            parse(line).map_err(|what| {
+                let text = format!("line {} {what}; take it out to read the others", number + 1);
                 RunError::io("read", path)(io::Error::new(io::ErrorKind::InvalidData, text))
             })
         })
         .collect()
+}
+
+/// An event, or what else its time is read with; the error says what the line is instead.
+pub(super) fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, String> {
+    seal::check_event(line).map_err(|_| "is damaged: its checksum does not match".to_owned())?;
+    serde_json::from_slice(line).map_err(|error| format!("is no event: {error}"))
 }
 
 /// Length of `bytes` up to the end of its last whole line.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::event::whole_lines;
+use super::event::{parse, whole_lines};
 use super::{Event, RunError};
 
 /// So many bytes before the point reached are compared, to notice a log that was cut back and grew again.
@@ -67,8 +67,8 @@ impl Follower {
                 #[serde(flatten)]
                 event: Event,
             }
-            let Line { time, event } = serde_json::from_slice(line).map_err(|error| {
-                let text = format!("a line is no event: {error}");
+            let Line { time, event } = parse(line).map_err(|what| {
+                let text = format!("a line {what}");
                 RunError::io("read", &self.path)(io::Error::new(io::ErrorKind::InvalidData, text))
             })?;
             events.push((time, event));

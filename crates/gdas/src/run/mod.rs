@@ -2,10 +2,10 @@
 //!
 //! | file | content |
 //! | --- | --- |
-//! | `config.toml` | the resolved configuration, every key |
-//! | `events.jsonl` | one [`Event`] per line, append-only; on resume cut back to the length that the checkpoint recorded |
+//! | `config.toml` | the resolved configuration, every key, below a checksum |
+//! | `events.jsonl` | one [`Event`] per line, each with a checksum, append-only; on resume cut back to the length that the checkpoint recorded |
 //! | `checkpoint.0`, `checkpoint.1` | two generations of [`Checkpoint`], each with its own checksum |
-//! | `result.json`, `cell.svg`, ... | what came out |
+//! | `result.json`, `cell.svg`, ... | what came out; `result.json` with a checksum |
 //! | `control` | one word, `pause` or `stop`, by which another process asks the one at work for that ([`ask`]) |
 //! | `lock` | held (by the operating system) by the process at work, with its id and host as text |
 //!
@@ -23,12 +23,13 @@ mod follow;
 mod interrupt;
 mod lock;
 pub(crate) mod phase;
+mod seal;
 mod storage;
 
 pub(crate) use cadence::Cadence;
 pub use checkpoint::{Array, Checkpoint, Data, FORMAT_VERSION};
 pub use control::{Wish, ask, wished};
-pub use dir::{Loaded, RunDir, RunInfo, Saved, list, read_checkpoint, read_config};
+pub use dir::{Loaded, RunDir, RunInfo, Saved, list, read_checkpoint, read_config, read_result, read_result_text};
 pub use error::RunError;
 pub use event::{AlphaTable, Event, Observer, Silent, read_events};
 pub use follow::{Follower, News};

@@ -158,6 +158,18 @@ pub(crate) fn safetensors() -> Vec<Vec<u8>> {
     vec![to_safetensors(&graph, &weights, &[("genotype", CELL)]).unwrap()]
 }
 
+/// PyTorch's own files, old and new, and a safetensors file.
+pub(crate) fn imports() -> Vec<Vec<u8>> {
+    let names = ["import/legacy.pth", "import/half.pth", "import/views.pth", "import/no-state.pth"];
+    names.iter().map(|name| fixture(name)).chain(safetensors()).collect()
+}
+
+/// The benchmark's own files.
+pub(crate) fn official() -> Vec<Vec<u8>> {
+    let names = ["v1_0-legacy.pth", "v1_1.pth", "nats.pickle.pbz2", "nats-simple/meta.pickle.pbz2"];
+    names.iter().map(|name| fixture(&format!("benchmark/{name}"))).collect()
+}
+
 pub(crate) fn checkpoints() -> Vec<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run");

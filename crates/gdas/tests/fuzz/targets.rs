@@ -8,6 +8,7 @@ use gdas::benchmark::Table;
 use gdas::config::{Layer, SearchConfig, TrainConfig, resolve};
 use gdas::data;
 use gdas::export::from_safetensors;
+use gdas::import::StateDict;
 use gdas::pickle;
 use gdas::reproduce::Plan;
 use gdas::run::{RunDir, RunInfo};
@@ -41,15 +42,25 @@ pub(crate) fn all() -> Vec<Target> {
         Target { name: "npy", seeds: seeds::npy(), words: &["'shape': (", "|u1", "<i8", "True"], run: npy, few: 100 },
         Target { name: "image", seeds: seeds::images(), words: &["IHDR", "IDAT", "VP8L"], run: image, few: 300 },
         Target { name: "safetensors", seeds: seeds::safetensors(), words: &["F32", "F64"], run: safetensors, few: 500 },
+        Target { name: "import", seeds: seeds::imports(), words: TORCH_WORDS, run: import, few: 200 },
         Target { name: "checkpoint", seeds: seeds::checkpoints(), words: &["F32", "[0]"], run: checkpoint, few: 100 },
         Target { name: "log", seeds: seeds::logs(), words: &["\"event\":", "null", "1e999"], run: log, few: 300 },
         Target { name: "csv", seeds: seeds::csvs(), words: &["cifar10_test_200", "nan", "1e39"], run: table, few: 500 },
         Target { name: "compact", seeds: seeds::compacts(), words: &[], run: table, few: 500 },
+        Target { name: "official", seeds: seeds::official(), words: TORCH_WORDS, run: table, few: 20 },
     ]
 }
 
 const CONFIG_WORDS: &[&str] =
     &["epochs", "space", "preset", "\"paper\"", "nan", "inf", "1e400", "[", "task = \"train\"", "auto", "'''"];
+const TORCH_WORDS: &[&str] = &[
+    "ctorch._utils\n_rebuild_tensor_v2\n",
+    "ctorch\nFloatStorage\n",
+    "cos\nsystem\n",
+    "PK\x03\x04",
+    "data.pkl",
+    "data/0",
+];
 const PATHS: &[&str] = &["../", "/etc/passwd", "C:\\", "train/", "test/", ".png", "ustar"];
 
 fn say<T, E: std::fmt::Display>(result: Result<T, E>) -> String {
@@ -142,6 +153,13 @@ fn image(input: &[u8], folder: &Path) -> String {
 
 fn safetensors(input: &[u8], _: &Path) -> String {
     say(from_safetensors(&seeds::graph(), input))
+}
+
+/// Weights from elsewhere.
+fn import(input: &[u8], folder: &Path) -> String {
+    let path = folder.join("weights");
+    fs::write(&path, input).unwrap();
+    say(StateDict::read(&path))
 }
 
 /// As it is, and with a checksum that is right.
