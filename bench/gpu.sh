@@ -10,7 +10,7 @@
 # EPOCHS (default 3) is the length of the search that is timed; its time for 250 epochs is given by proportion and
 # said to be so, unless EPOCHS=250.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 feature="${FEATURE:-$(command -v nvcc >/dev/null && echo cuda || echo vulkan)}"
 epochs="${EPOCHS:-3}"
 data="${DATA:-cifar10}"

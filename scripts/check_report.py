@@ -1,9 +1,9 @@
 """Looks at a report as Chromium renders it, light and dark, wide and narrow.
 
-    python check_report.py report.html
+    python check_report.py report.html [--screenshots]
 
 Fails if a drawing is empty, two texts of a drawing overlap, a text leaves its drawing, the page scrolls sideways,
-or the console shows an error. Leaves a screenshot beside the page. Chromium is named by GDAS_CHROMIUM.
+or the console shows an error. Leaves screenshots beside the page on request. Chromium is named by GDAS_CHROMIUM.
 """
 
 import html
@@ -85,6 +85,7 @@ def main():
             failed |= bool(probe["faults"] or errors) or probe["count"] == 0
             if width == 1280:
                 grounds.add(probe["ground"])
+            if "--screenshots" in sys.argv and width == 1280:
                 shot = page.with_name(f"screenshot-{'dark' if scheme == 0 else 'light'}.png")
                 chromium(page, directory / "profile", f"--window-size={width},3600", flags[1], f"--screenshot={shot}")
         if len(grounds) != 2:

@@ -2,8 +2,9 @@
 
     pip install tensorboard
     gdas search --tensorboard --name board && python scripts/check_tensorboard.py runs/board
+    gdas auto --tensorboard --name photos && python scripts/check_tensorboard.py runs/photos
 
-Fails if a number of an epoch or a logged step is missing, differs, or is there twice.
+Of an automatic run it looks at both stages. Fails if a number of an epoch or a logged step is missing, differs, or is there twice.
 """
 
 import json
@@ -26,6 +27,12 @@ STEP = {
 
 def main():
     run = pathlib.Path(sys.argv[1])
+    stages = [run / stage for stage in ("search", "train") if (run / stage).is_dir()]
+    for path in stages or [run]:
+        check(path)
+
+
+def check(run):
     board = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0}).Reload()
     tags = board.Tags()["scalars"]
     found = {tag: [(point.step, point.value) for point in board.Scalars(tag)] for tag in tags}
@@ -54,8 +61,8 @@ def main():
         if steps != sorted(set(steps)):
             sys.exit(f"{tag}: steps {steps}")
     if not wanted:
-        sys.exit("the log has no numbers")
-    print(f"{len(tags)} tags, {sum(map(len, found.values()))} points, all as in the log")
+        sys.exit(f"the log of {run} has no numbers")
+    print(f"{run}: {len(tags)} tags, {sum(map(len, found.values()))} points, all as in the log")
 
 
 main()

@@ -1,7 +1,7 @@
 //! What a user sees while a run goes on: a bar on a terminal, lines elsewhere, JSON for machines, or nothing.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gdas::budget::Standing;
@@ -17,6 +17,8 @@ use crate::output::{duration, note};
 pub(crate) struct Progress {
     way: Way,
     board: Option<TensorBoard>,
+    /// The automatic run whose stages each get event files of their own.
+    stages: Option<PathBuf>,
 }
 
 enum Way {
@@ -39,12 +41,18 @@ pub(crate) struct Bar {
 
 impl Progress {
     pub(crate) fn new(display: Display) -> Self {
-        Self { way: Way::new(display), board: None }
+        Self { way: Way::new(display), board: None, stages: None }
     }
 
     /// The same, which also writes event files into this run directory.
     pub(crate) fn with_tensorboard(mut self, run: Option<&Path>) -> Self {
         self.board = run.map(TensorBoard::new);
+        self
+    }
+
+    /// The same for an automatic run: event files go into the directory of the stage that is at work.
+    pub(crate) fn with_tensorboard_per_stage(mut self, run: Option<&Path>) -> Self {
+        self.stages = run.map(Path::to_path_buf);
         self
     }
 }
@@ -80,6 +88,9 @@ impl Progress {
 
 impl Observer for Progress {
     fn event(&mut self, event: &Event) {
+        if let (Event::Started { task, .. }, Some(run)) = (event, &self.stages) {
+            self.board = Some(TensorBoard::new(&run.join(task)));
+        }
         if let Some(Err(error)) = self.board.as_mut().map(|board| board.event(event)) {
             // The run itself is not affected.
             self.board = None;

@@ -50,6 +50,9 @@ pub struct AutoConfig {
     /// Where the tensors live and the steps run.
     #[serde(default)]
     pub device: DeviceName,
+    /// Whether the scalars of search and training are also written as event files for TensorBoard.
+    #[serde(default)]
+    pub tensorboard: bool,
 }
 
 /// What an automatic run leaves.
@@ -84,7 +87,7 @@ pub fn auto(
     let interrupt = &interrupt.heeding(run.path())?;
     let search_config: Option<SearchConfig> = stage(run.path(), "search", || {
         let keys = json!({ "data": config.data, "image_size": config.image_size, "space": config.space,
-            "seed": config.seed, "threads": config.threads, "device": config.device });
+            "seed": config.seed, "threads": config.threads, "device": config.device, "tensorboard": config.tensorboard });
         let mut plan: SearchConfig = read(&keys)?;
         let Some(seconds) = search::seconds_per_step(&plan, dataset, interrupt, device)? else { return Ok(None) };
         let images = dataset.train.len() / 2;
@@ -112,7 +115,7 @@ pub fn auto(
 
     let train_config: Option<TrainConfig> = stage(run.path(), "train", || {
         let keys = json!({ "data": config.data, "image_size": config.image_size, "space": config.space,
-            "genotype": found.genotype, "seed": config.seed, "threads": config.threads, "device": config.device });
+            "genotype": found.genotype, "seed": config.seed, "threads": config.threads, "device": config.device, "tensorboard": config.tensorboard });
         let mut plan: TrainConfig = read(&keys)?;
         let Some(seconds) = train::seconds_per_step(&plan, dataset, interrupt, device)? else { return Ok(None) };
         let share = config.budget_seconds * TRAIN_SHARE;

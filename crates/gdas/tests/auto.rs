@@ -20,6 +20,7 @@ fn an_automatic_run_survives_stops_and_exports() {
         budget_seconds: 4.0,
         seed: 1,
         threads: Auto::Auto,
+        tensorboard: false,
         device: gdas::device::DeviceName::Cpu,
     };
     let mut run = RunDir::create(&path, &toml::to_string(&config).unwrap()).unwrap();

@@ -52,6 +52,9 @@ pub(crate) struct AutoCommand {
     /// Where it runs: cpu, auto, vulkan, wgpu, metal or cuda, as far as built in; see gdas devices
     #[arg(long, value_name = "NAME", default_value_t, value_parser = devices::name)]
     device: DeviceName,
+    /// Also write event files for TensorBoard, to `tensorboard` in the directories of search and training
+    #[arg(long)]
+    tensorboard: bool,
     /// Name of the run [default: the data's name and a number]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -95,6 +98,7 @@ pub(crate) fn run(command: &AutoCommand) -> anyhow::Result<()> {
         seed: command.seed,
         threads: command.threads,
         device: command.device,
+        tensorboard: command.tensorboard,
     };
     let mut run = command.runs.create(command.name.as_deref(), &dataset.name, &toml::to_string(&config)?)?;
     carry_out(&config, &dataset, &mut run, command.display, &interrupt)
@@ -109,7 +113,7 @@ pub(crate) fn carry_out(
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
     let device = devices::open(config.device)?;
-    let mut progress = Progress::new(display);
+    let mut progress = Progress::new(display).with_tensorboard_per_stage(config.tensorboard.then(|| run.path()));
     progress.remarks(dataset);
     let outcome = auto(config, dataset, run, &mut progress, interrupt, &device)?;
     drop(progress);

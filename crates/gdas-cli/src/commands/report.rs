@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
@@ -16,6 +16,7 @@ use crate::output;
 #[command(after_help = "Examples:
   gdas report digits-1                                  writes runs/digits-1/report.html
   gdas report digits-1 digits-2 --out comparison
+  gdas report photos                                    search and training of an automatic run
   gdas report cifar10-1 --table nasbench201.csv --files")]
 pub(crate) struct Report {
     /// Names of runs, or paths to their directories
@@ -39,7 +40,9 @@ pub(crate) struct Report {
 
 pub(crate) fn run(command: &Report) -> anyhow::Result<()> {
     let paths: Vec<PathBuf> = command.names.iter().map(|name| command.runs.find(name)).collect();
-    let runs = paths.iter().map(|path| RunData::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let stages: Vec<PathBuf> = paths.iter().flat_map(|path| stages(path)).collect();
+    let mut runs = stages.iter().map(|path| RunData::read(path)).collect::<Result<Vec<_>, _>>()?;
+    tell_apart(&mut runs);
     let table = command.table.as_ref().map(Table::open).transpose()?;
     let out = match (&command.out, paths.as_slice()) {
         (Some(out), _) => out.clone(),
@@ -56,4 +59,21 @@ pub(crate) fn run(command: &Report) -> anyhow::Result<()> {
         output::note(format_args!("and {} figures and tables beside it", written.len() - 1));
     }
     Ok(())
+}
+
+/// The search and the training of an automatic run, as far as they are there; any other run itself.
+fn stages(path: &Path) -> Vec<PathBuf> {
+    let stages = ["search", "train"].map(|stage| path.join(stage));
+    let found: Vec<_> = stages.into_iter().filter(|stage| stage.join("config.toml").is_file()).collect();
+    if found.is_empty() { vec![path.to_path_buf()] } else { found }
+}
+
+/// Runs of the same name, from different directories, are called by their paths.
+fn tell_apart(runs: &mut [RunData]) {
+    let names: Vec<String> = runs.iter().map(|run| run.info.name.clone()).collect();
+    for run in runs {
+        if names.iter().filter(|name| **name == run.info.name).count() > 1 {
+            run.info.name = run.info.path.display().to_string();
+        }
+    }
 }

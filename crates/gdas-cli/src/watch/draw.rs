@@ -20,27 +20,31 @@ const SECOND: Style = Style::new().fg(Color::Yellow);
 /// Characters of a bar.
 const BAR: usize = 20;
 
+/// Fewer lines than this make no curve.
+const CURVES: u16 = 7;
+
 pub(super) fn draw(frame: &mut Frame, view: &View) {
+    let area = frame.area();
     let preferences = view.preferences();
+    let figures = figures(view, area.width.into(), if area.height < 16 { 1 } else { 3 });
+    // Curves first, then alpha and cell as far as there is room, and no more than they need.
+    let (shown, drawn) = (figures.len() as u16, below(view, &preferences, area.width));
+    let room = area.height.saturating_sub(3 + shown + CURVES);
     let [head, gauge, facts, curves, below, keys] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
-        Constraint::Length(2),
-        Constraint::Min(8),
-        if preferences.is_empty() && view.cells(style(view, 0)).is_empty() {
-            Constraint::Length(0)
-        } else {
-            Constraint::Fill(2)
-        },
+        Constraint::Length(shown),
+        Constraint::Fill(1),
+        Constraint::Length(if room < 4 { 0 } else { room.min(drawn.height) }),
         Constraint::Length(1),
     ])
-    .areas(frame.area());
+    .areas(area);
     heading(frame, view, head);
     let standing = &view.standing;
     let share = Gauge::default().gauge_style(FIRST).ratio(standing.share()).use_unicode(view.unicode);
     let label = format!("step {} of {}", standing.step, standing.steps);
     frame.render_widget(share.label(label), gauge);
-    figures(frame, view, facts);
+    frame.render_widget(Paragraph::new(figures), facts);
     let [left, right] = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).areas(curves);
     let other = standing.other();
     let data = view.data.as_ref();
@@ -62,11 +66,11 @@ pub(super) fn draw(frame: &mut Frame, view: &View) {
         right,
     );
     if below.height > 0 {
-        let cells = view.cells(style(view, below.width / 2));
-        let widths: u16 = if preferences.is_empty() { 0 } else { 100 };
-        let [left, right] = Layout::horizontal([Constraint::Percentage(widths / 2), Constraint::Fill(1)]).areas(below);
+        let [left, right] = Layout::horizontal([Constraint::Length(drawn.alphas), Constraint::Fill(1)]).areas(below);
         bars(frame, &preferences, left);
-        frame.render_widget(Paragraph::new(cells).block(Block::bordered().title(" cell ")), right);
+        if right.width > 0 {
+            frame.render_widget(Paragraph::new(drawn.cells).block(Block::bordered().title(" cell ")), right);
+        }
     }
     let mut line = vec![" q ".bold(), Span::raw("quit  ")];
     if matches!(standing.status, "running" | "paused") {
@@ -91,29 +95,58 @@ fn style(view: &View, width: u16) -> TerminalStyle {
     TerminalStyle { ascii: !view.unicode, colour: false, width: width.saturating_sub(2).into() }
 }
 
-fn heading(frame: &mut Frame, view: &View, area: Rect) {
-    let standing = &view.standing;
-    let what = if standing.task.is_empty() {
-        String::new()
-    } else {
-        format!("  {} on {}, {}  ", standing.task, standing.space, standing.data)
-    };
-    let line = Line::from(vec![
-        Span::styled(view.name(), Style::new().add_modifier(Modifier::BOLD)),
-        Span::raw(what),
-        Span::styled(standing.status, SECOND),
-        Span::raw(format!("  epoch {} of {}", standing.epoch, standing.epochs)),
-    ]);
-    frame.render_widget(line, area);
+/// What stands below the curves: how wide alpha is drawn, the cells, and how many lines all of it needs.
+struct Below {
+    alphas: u16,
+    cells: String,
+    height: u16,
 }
 
-fn figures(frame: &mut Frame, view: &View, area: Rect) {
+fn below(view: &View, preferences: &[(String, Vec<Preference>)], width: u16) -> Below {
+    let tables = preferences.len() as u16;
+    // Narrow windows have no room for two tables and a drawing.
+    let alphas = match tables {
+        0 => 0,
+        1 => width / 2,
+        _ if width < 40 * (tables + 1) => width,
+        _ => width / 2,
+    };
+    let cells = if alphas == width { String::new() } else { view.cells(style(view, width - alphas)) };
+    let table = |edges: &Vec<Preference>| edges.len() + legend(edges, usize::from(alphas / tables.max(1))).len();
+    let lines = preferences.iter().map(|(_, edges)| table(edges)).max().unwrap_or(0).max(cells.lines().count());
+    Below { alphas, cells, height: if lines == 0 { 0 } else { lines as u16 + 2 } }
+}
+
+fn heading(frame: &mut Frame, view: &View, area: Rect) {
+    let standing = &view.standing;
+    let mut line = vec![
+        Span::styled(view.name(), Style::new().add_modifier(Modifier::BOLD)),
+        Span::raw("  "),
+        Span::styled(standing.status, SECOND),
+        Span::raw(format!("  epoch {} of {}", standing.epoch, standing.epochs)),
+    ];
+    if !standing.task.is_empty() {
+        line.push(Span::raw(format!("  {} on {}, {}", standing.task, standing.space, standing.data)));
+    }
+    frame.render_widget(Line::from(line), area);
+}
+
+/// The figures in at most so many lines of this width.
+fn figures(view: &View, width: usize, most: usize) -> Vec<Line<'static>> {
+    let mut lines: Vec<String> = Vec::new();
     // State, epoch and step stand above.
-    let fields = view.standing.fields();
-    let texts: Vec<String> = fields.iter().skip(3).map(|(_, name, value)| format!("{name} {value}")).collect();
-    let half = texts.len().min(4);
-    let lines = [&texts[..half], &texts[half..]].map(|part| Line::from(part.join("   ")));
-    frame.render_widget(Paragraph::new(lines.to_vec()), area);
+    for (_, name, value) in view.standing.fields().into_iter().skip(3) {
+        let text = format!("{name} {value}");
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 3 + text.chars().count() <= width => {
+                line.push_str("   ");
+                line.push_str(&text);
+            }
+            _ => lines.push(text),
+        }
+    }
+    lines.truncate(most);
+    lines.into_iter().map(Line::from).collect()
 }
 
 #[derive(Clone, Copy)]
@@ -186,7 +219,8 @@ fn curve(frame: &mut Frame, view: &View, title: &str, lines: &[(&str, Vec<(f64, 
     frame.render_widget(chart, area);
 }
 
-/// One line per edge: how the probability is shared, in colours and letters, and what is likeliest.
+/// One line per edge: how the probability is shared, in colours and letters, and what is likeliest; then what the
+/// letters stand for.
 fn bars(frame: &mut Frame, tables: &[(String, Vec<Preference>)], area: Rect) {
     if tables.is_empty() {
         return;
@@ -196,12 +230,50 @@ fn bars(frame: &mut Frame, tables: &[(String, Vec<Preference>)], area: Rect) {
         let block = Block::bordered().title(format!(" alpha of the {name} "));
         let room = usize::from(block.inner(area).height);
         let mut lines: Vec<Line> = edges.iter().map(|edge| bar(edge, usize::from(area.width))).collect();
+        let legend = legend(edges, usize::from(area.width));
         if lines.len() > room && room > 0 {
             lines.truncate(room - 1);
             lines.push(Line::from(format!("and {} more edges", edges.len() + 1 - room)));
+        } else if lines.len() + legend.len() <= room {
+            lines.extend(legend);
         }
         frame.render_widget(Paragraph::new(lines).block(block), area);
     }
+}
+
+/// A letter for each operation, all different: its first, or a digit or another one of its name.
+fn letters(edge: &Preference) -> Vec<char> {
+    let mut letters: Vec<char> = Vec::new();
+    for (name, _) in &edge.operations {
+        let digits = name.chars().filter(char::is_ascii_digit);
+        let candidates = name.chars().take(1).chain(digits).chain(name.chars().filter(char::is_ascii_alphabetic));
+        let letter = candidates.into_iter().find(|c| !letters.contains(c)).unwrap_or('?');
+        letters.push(letter);
+    }
+    letters
+}
+
+fn colour(operation: usize) -> Style {
+    Style::new().fg(Color::Black).bg(COLOURS[operation % COLOURS.len()])
+}
+
+fn legend(edges: &[Preference], width: usize) -> Vec<Line<'static>> {
+    let Some(edge) = edges.first() else { return vec![] };
+    let width = width.saturating_sub(2);
+    let mut lines: Vec<Vec<Span>> = vec![vec![]];
+    let mut used = 0;
+    for (k, ((name, _), letter)) in edge.operations.iter().zip(letters(edge)).enumerate() {
+        let length = name.chars().count() + 4;
+        if used > 0 && used + length > width {
+            lines.push(vec![]);
+            used = 0;
+        }
+        if let Some(line) = lines.last_mut() {
+            line.extend([Span::styled(letter.to_string(), colour(k)), Span::raw(format!(" {name}  "))]);
+        }
+        used += length;
+    }
+    lines.into_iter().map(Line::from).collect()
 }
 
 fn bar(edge: &Preference, width: usize) -> Line<'static> {
@@ -211,12 +283,11 @@ fn bar(edge: &Preference, width: usize) -> Line<'static> {
     let length = BAR.min(width.saturating_sub(10 + text.len()));
     let mut spans = vec![Span::raw(format!("{:7}", edge.edge))];
     let (mut done, mut sum) = (0, 0.0);
-    for (k, (name, p)) in edge.operations.iter().enumerate() {
+    for (k, ((_, p), letter)) in edge.operations.iter().zip(letters(edge)).enumerate() {
         sum += p;
         let end = ((sum * length as f64).round() as usize).min(length);
-        let letter = name.chars().next().unwrap_or(' ');
         let part: String = std::iter::repeat_n(letter, end - done.min(end)).collect();
-        spans.push(Span::styled(part, Style::new().fg(Color::Black).bg(COLOURS[k % COLOURS.len()])));
+        spans.push(Span::styled(part, colour(k)));
         done = end;
     }
     spans.push(Span::raw(text));

@@ -59,8 +59,12 @@ impl View {
         if stage != self.stage {
             (self.live, self.stage, self.data) = (Live::new(&stage), stage, None);
         }
-        let before = self.standing.revision;
+        let (before, status) = (self.standing.revision, self.standing.status);
         self.standing = self.live.look()?.clone();
+        if self.standing.status != status {
+            // What a key asked for has happened, or never will.
+            self.message.clear();
+        }
         if self.data.is_none() || self.standing.revision != before {
             self.data = Some(RunData::read(&self.stage)?);
         }

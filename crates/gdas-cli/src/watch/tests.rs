@@ -84,6 +84,8 @@ fn a_search_at_work() {
     let path = dir.path().join("digits-1");
     let _run = search(&path, "nas-bench-201");
     insta::assert_snapshot!(screen(&viewed(&path), 100, 34));
+    insta::assert_snapshot!("in_the_usual_window", screen(&viewed(&path), 80, 24));
+    insta::assert_snapshot!("in_a_small_window", screen(&viewed(&path), 40, 12));
 }
 
 #[test]

@@ -255,13 +255,15 @@ pub fn find_known(name: &str) -> Option<&'static Known> {
 /// `$GDAS_DATA`, or `$XDG_DATA_HOME/gdas`, or `~/.local/share/gdas`.
 ///
 /// # Errors
-/// If none of these variables (nor `HOME`) is set.
+/// If neither variable is set and the system knows no home directory.
 pub fn data_directory() -> Result<PathBuf, DataError> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     variable("GDAS_DATA")
         .or_else(|| variable("XDG_DATA_HOME").map(|path| path.join("gdas")))
-        .or_else(|| variable("HOME").map(|path| path.join(".local/share/gdas")))
-        .ok_or_else(|| DataError::Unsuitable("set GDAS_DATA to the folder where data sets lie; HOME is not set".into()))
+        .or_else(|| std::env::home_dir().map(|path| path.join(".local/share/gdas")))
+        .ok_or_else(|| {
+            DataError::Unsuitable("set GDAS_DATA to the folder where data sets lie; there is no home directory".into())
+        })
 }
 
 impl Known {

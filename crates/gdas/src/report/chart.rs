@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use super::svg::escape;
 
 /// Colours of series in order (after Okabe and Ito, adjusted to a contrast of 3:1): light scheme, dark scheme.
-/// Every other series is dashed, too, so that none is known by its colour alone.
+/// Every other series is dashed, too, so that none is known by its colour alone; from the ninth on the colours come
+/// again with other dashes.
 pub const SERIES_COLOURS: [(&str, &str); 8] = [
     ("#0067a5", "#6cbcf0"),
     ("#c45100", "#ff9a56"),
@@ -118,10 +119,10 @@ impl Chart {
         }
         for (index, x, row) in legend {
             let y = scale.bottom + 36.0 + row as f64 * LINE + 8.0;
-            let (line_end, text_x, class) = (x + 22.0, x + 27.0, index % SERIES_COLOURS.len());
+            let (line_end, text_x, class) = (x + 22.0, x + 27.0, class(index));
             let _ = writeln!(
                 out,
-                "<path class=\"s{class}\" d=\"M{x:.1} {y:.1}H{line_end:.1}\"/><text x=\"{text_x:.1}\" y=\"{:.1}\">{}</text>",
+                "<path {class} d=\"M{x:.1} {y:.1}H{line_end:.1}\"/><text x=\"{text_x:.1}\" y=\"{:.1}\">{}</text>",
                 y + 4.0,
                 escape(&self.series[index].name)
             );
@@ -170,7 +171,8 @@ impl Chart {
         }
         let (mut x, mut row) = (10.0, 0);
         let mut entries = Vec::new();
-        for (index, series) in self.series.iter().enumerate() {
+        let visible = self.series.iter().enumerate().filter(|(_, series)| series.points.iter().any(is_finite));
+        for (index, series) in visible {
             let width = 40.0 + series.name.chars().count() as f64 * CHARACTER;
             if x + width > self.size.0 && x > 10.0 {
                 (x, row) = (10.0, row + 1);
@@ -230,7 +232,6 @@ pub fn style() -> String {
 }
 
 fn draw_series(series: &Series, index: usize, scale: &Scale, unit: Unit, width: f64, out: &mut String) {
-    let class = index % SERIES_COLOURS.len();
     let mut path = String::new();
     let mut pen_up = true;
     for &(x, y) in &series.points {
@@ -240,11 +241,12 @@ fn draw_series(series: &Series, index: usize, scale: &Scale, unit: Unit, width: 
         pen_up = !is_finite(&(x, y));
     }
     if path.contains('L') {
-        let _ = writeln!(out, "<path class=\"s{class}\" d=\"{path}\"/>");
+        let _ = writeln!(out, "<path {} d=\"{path}\"/>", class(index));
     }
     let finite: Vec<_> = series.points.iter().filter(|p| is_finite(p)).collect();
     // Markers where there is room for them; a lone point is nothing without.
     if finite.len() as f64 <= width / 25.0 {
+        let class = index % SERIES_COLOURS.len();
         for (x, y) in finite {
             let value = label(*y, y.abs() / 1000.0, unit);
             let _ = writeln!(
@@ -255,6 +257,17 @@ fn draw_series(series: &Series, index: usize, scale: &Scale, unit: Unit, width: 
                 escape(&series.name)
             );
         }
+    }
+}
+
+/// What tells a line from the others.
+fn class(index: usize) -> String {
+    let colours = SERIES_COLOURS.len();
+    let class = format!("class=\"s{}\"", index % colours);
+    match DASHES[(index + index / colours) % DASHES.len()] {
+        _ if index < colours => class,
+        "" => format!("{class} style=\"stroke-dasharray:none\""),
+        dashes => format!("{class} style=\"stroke-dasharray:{dashes}\""),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::cell::genotype_pictures;
-use super::chart::{Chart, Series};
+use super::chart::Chart;
 use super::run_data::RunData;
 use super::svg::escape;
 use super::{chart, svg};
@@ -141,8 +141,20 @@ pub fn comparison_csv(runs: &[RunData]) -> String {
     super::csv::line(COMPARED) + &lines.collect::<String>()
 }
 
-const COMPARED: [&str; 10] =
-    ["run", "state", "task", "space", "data", "epochs", "accuracy", "parameter-free", "parameters", "multiply-adds"];
+const COMPARED: [&str; 12] = [
+    "run",
+    "state",
+    "task",
+    "algorithm",
+    "space",
+    "data",
+    "seed",
+    "epochs",
+    "accuracy",
+    "parameter-free",
+    "parameters",
+    "multiply-adds",
+];
 
 fn comparison_rows(runs: &[RunData]) -> Vec<Vec<String>> {
     let row = |run: &RunData| {
@@ -153,8 +165,10 @@ fn comparison_rows(runs: &[RunData]) -> Vec<Vec<String>> {
             info.name.clone(),
             info.status.to_owned(),
             info.task.clone(),
+            run.setting("algorithm").unwrap_or_else(dash),
             info.space.clone(),
             info.data.clone(),
+            run.setting("seed").unwrap_or_else(dash),
             format!("{}/{}", info.epochs_done, info.epochs),
             info.accuracy.map_or_else(dash, percent),
             genotype(run).map_or_else(dash, |g| percent(g.parameter_free_share())),
@@ -168,9 +182,8 @@ fn comparison_rows(runs: &[RunData]) -> Vec<Vec<String>> {
 /// One line per run.
 fn comparison_charts(runs: &[RunData]) -> Vec<Chart> {
     let over = |title: &str, value: fn(&super::run_data::EpochRow) -> Option<f64>| {
-        let mut series: Vec<Series> = runs.iter().map(|run| run.series(&run.info.name, value)).collect();
-        series.retain(|s| s.points.iter().any(|p| p.1.is_finite()));
-        Chart::new(title, "epoch", series)
+        // Runs without such points stay in their places: a run has the same colour in every chart.
+        Chart::new(title, "epoch", runs.iter().map(|run| run.series(&run.info.name, value)).collect())
     };
     let mut charts = vec![
         over("Held-out or test accuracy", |e| e.other_accuracy).percent().between(Some(0.0), None),
@@ -186,22 +199,31 @@ fn comparison(runs: &[RunData], table: Option<&Table>, out: &mut String) {
     out.push_str("<section>\n");
     rows_table(&COMPARED, &comparison_rows(runs), out);
     if let Some(table) = table {
-        let mut rows = Vec::new();
-        for run in runs {
-            for row in standing(run, table) {
-                rows.push([vec![run.info.name.clone()], row].concat());
-            }
-        }
-        if !rows.is_empty() {
-            out.push_str("<h3>In the NAS-Bench-201 table</h3>\n");
-            rows_table(&["run", "data set", "epochs", "accuracy", "rank"], &rows, out);
-        }
+        ranks(runs, table, out);
     }
     out.push_str("<div class=\"charts\">\n");
     for chart in comparison_charts(runs) {
         figure(&chart.to_svg_fragment(), &format!("comparison-{}", file_name(&chart.title)), out);
     }
     out.push_str("</div>\n</section>\n");
+}
+
+/// One line per run, with its accuracy and rank in each setting of the table.
+fn ranks(runs: &[RunData], table: &Table, out: &mut String) {
+    let standings: Vec<_> = runs.iter().map(|run| standing(run, table)).collect();
+    let Some(known) = standings.iter().find(|rows| !rows.is_empty()) else { return };
+    let settings: Vec<&[String]> = known.iter().map(|row| &row[..2]).collect();
+    let head: Vec<String> = settings.iter().map(|setting| format!("{}, {} epochs", setting[0], setting[1])).collect();
+    let head: Vec<&str> = std::iter::once("run").chain(head.iter().map(String::as_str)).collect();
+    let rows = runs.iter().zip(&standings).filter(|(_, rows)| !rows.is_empty()).map(|(run, rows)| {
+        let cells = settings.iter().map(|setting| {
+            let row = rows.iter().find(|row| row[..2] == **setting);
+            row.map_or_else(|| "\u{2013}".to_owned(), |row| format!("{}, rank {}", row[2], row[3]))
+        });
+        std::iter::once(run.info.name.clone()).chain(cells).collect()
+    });
+    out.push_str("<h3>In the NAS-Bench-201 table</h3>\n");
+    rows_table(&head, &rows.collect::<Vec<_>>(), out);
 }
 
 fn one_run(run: &RunData, table: Option<&Table>, out: &mut String) {
@@ -444,8 +466,8 @@ fn history(run: &RunData, out: &mut String) {
         if saved.0 > 0 {
             let _ = writeln!(
                 out,
-                "<p>{} checkpoints of {} took {} together.</p>",
-                saved.0,
+                "<p>{} of {} took {} together.</p>",
+                if saved.0 == 1 { "1 checkpoint".to_owned() } else { format!("{} checkpoints", saved.0) },
                 readable_bytes(saved.2),
                 seconds_text(saved.1)
             );

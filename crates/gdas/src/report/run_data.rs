@@ -171,7 +171,15 @@ impl RunData {
     pub fn alpha_charts(&self) -> Vec<(String, Vec<Chart>)> {
         let Some(last) = self.epochs.iter().rev().find(|e| !e.alphas.is_empty()) else { return vec![] };
         let tables = last.alphas.iter().enumerate().map(|(t, table)| {
-            let charts = (0..table.alphas.len()).map(|edge| self.alpha_chart(t, edge)).collect();
+            let mut charts: Vec<Chart> = (0..table.alphas.len()).map(|edge| self.alpha_chart(t, edge)).collect();
+            let points = charts.iter().flat_map(|chart| &chart.series).flat_map(|series| &series.points);
+            let highest = points.map(|point| point.1).fold(0.0, f64::max);
+            // An even draw is the usual start, and a scale to 1 would hide what happens there. One scale for all
+            // edges lets them be compared.
+            let top = [0.2, 0.5].into_iter().find(|top| highest <= *top).unwrap_or(1.0);
+            for chart in &mut charts {
+                chart.range = (Some(0.0), Some(top));
+            }
             (table.name.clone(), charts)
         });
         tables.collect()
@@ -190,10 +198,7 @@ impl RunData {
                 series[k].points.push(((row.epoch + 1) as f64, p));
             }
         }
-        let highest = series.iter().flat_map(|s| &s.points).map(|p| p.1).fold(0.0, f64::max);
         let mut chart = Chart::new(&self.edge_name(table, edge), "epoch", series);
-        // The usual start is an even draw; a scale to 1 would hide what happens there.
-        chart.range = (Some(0.0), Some(if highest > 0.5 { 1.0 } else { 0.5 }));
         chart.size = (230.0, 150.0);
         chart.legend = false;
         chart

@@ -73,9 +73,11 @@ impl Picture {
     fn draw(&self, style: Option<&str>) -> String {
         let layout = layout(self);
         let (width, height) = (layout.width.ceil(), layout.height.ceil());
+        // On a narrow page it is scrolled rather than made too small to read.
+        let least = if style.is_none() { format!(" style=\"min-width:{:.0}px\"", 0.7 * width) } else { String::new() };
         let mut out = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"cell\" role=\"img\" viewBox=\"0 0 {width} {height}\" \
-             width=\"{width}\" height=\"{height}\">\n<title>{}</title>\n<desc>{}</desc>\n",
+             width=\"{width}\" height=\"{height}\"{least}>\n<title>{}</title>\n<desc>{}</desc>\n",
             escape(&self.title),
             escape(&self.description())
         );

@@ -1,5 +1,5 @@
 //! The page as a whole, from run directories as a search and a training leave them.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -121,12 +121,15 @@ fn pages(at: &Path) -> Vec<(&'static str, Vec<RunData>)> {
     let training = training_run(&at.join("trained"));
     let short = search_run(&at.join("short"), "nasnet-frc", 1, true);
     let all = vec![benchmark.clone(), nasnet.clone(), training.clone()];
+    let many = ["nas-bench-201", "nasnet", "nasnet-frc"].iter().cycle().take(10).enumerate();
+    let many = many.map(|(i, space)| search_run(&at.join(format!("one-of-many-runs-{i}")), space, 4 + i, i != 3));
     vec![
         ("benchmark", vec![benchmark]),
         ("nasnet", vec![nasnet]),
         ("training", vec![training]),
         ("short", vec![short]),
         ("all", all),
+        ("many", many.collect()),
     ]
 }
 
@@ -198,19 +201,47 @@ fn files_beside_the_page() {
     assert!(alphas.contains("state 0 \u{2192} 1,nor_conv_3x3"));
 }
 
-/// The rendered pages: nothing empty, nothing overlapping, nothing cut off, no console errors, light and dark. Needs
-/// Chromium, named by `GDAS_CHROMIUM` (default `chromium`), and Python 3.
+/// The rendered pages: nothing empty, nothing overlapping, nothing cut off, no console errors, light and dark, wide and
+/// narrow. Skipped where there is no Chromium (`chromium`, or what `GDAS_CHROMIUM` names) or no Python 3. With
+/// `GDAS_KEEP=DIR` pages and screenshots stay there.
 #[test]
-#[ignore = "needs Chromium"]
 fn rendered_pages_are_clean() {
+    let named = std::env::var_os("GDAS_CHROMIUM");
+    let chromium = named.clone().unwrap_or_else(|| "chromium".into());
+    for program in [chromium.as_os_str(), "python3".as_ref()] {
+        if let Err(error) = Command::new(program).arg("--version").output() {
+            assert!(named.is_none(), "{}: {error}", program.display());
+            eprintln!("skipped: no page is looked at without {} ({error})", program.display());
+            return;
+        }
+    }
     let dir = tempfile::tempdir().unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/check_report.py");
     let keep = std::env::var_os("GDAS_KEEP").map(PathBuf::from);
     for (name, runs) in pages(dir.path()) {
         let out = keep.as_deref().unwrap_or(dir.path()).join(format!("page-{name}"));
-        write(&out, &runs, None, true).unwrap();
-        let output = Command::new("python3").arg(&script).arg(out.join("report.html")).output().unwrap();
+        write(&out, &runs, None, false).unwrap();
+        let mut look = Command::new("python3");
+        look.arg(&script).arg(out.join("report.html"));
+        if keep.is_some() {
+            look.arg("--screenshots");
+        }
+        let output = look.output().unwrap();
         println!("{name}: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{name}");
     }
+}
+
+#[test]
+fn a_run_is_told_apart_in_every_chart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, many) = pages(dir.path()).pop().unwrap();
+    let html = html::page(&many, None);
+    let chart = html.split("<figure").find(|part| part.contains("comparison-Training-accuracy")).unwrap();
+    let legend: Vec<&str> =
+        chart.lines().filter(|line| line.contains("one-of-many-runs") && line.contains("<path")).collect();
+    assert_eq!(legend.len(), many.len());
+    let style = |line: &str| line.split("class=").nth(1).unwrap().split(" d=").next().unwrap().to_owned();
+    let styles: std::collections::BTreeSet<String> = legend.iter().map(|line| style(line)).collect();
+    assert_eq!(styles.len(), many.len(), "two runs look the same: {styles:?}");
 }

@@ -391,9 +391,8 @@ impl RunInfo {
         }
         let holder = lock::holder_of(path);
         let status = if holder.is_some() { "running" } else { Self::idle_status(path) };
-        let name = path.canonicalize().ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
         let mut info = Self {
-            name: name.unwrap_or_else(|| path.display().to_string()),
+            name: Self::name_of(path).unwrap_or_else(|| path.display().to_string()),
             path: path.to_path_buf(),
             status,
             holder,
@@ -409,6 +408,14 @@ impl RunInfo {
             info.follow(event);
         }
         Ok(info)
+    }
+
+    /// The name of its directory; of a stage of an automatic run, together with that run's.
+    fn name_of(path: &Path) -> Option<String> {
+        let path = path.canonicalize().ok()?;
+        let name = path.file_name()?.to_string_lossy();
+        let whole = path.parent().filter(|parent| parent.join(CONFIG).is_file()).and_then(Path::file_name);
+        Some(whole.map_or_else(|| name.to_string(), |whole| format!("{}/{name}", whole.to_string_lossy())))
     }
 
     /// "running", "finished" or "stopped".
