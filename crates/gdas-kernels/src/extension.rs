@@ -1,4 +1,4 @@
-//! The seam between Burn and the fused engine: a backend extension with a hand-written backward pass.
+//! The seam between Burn and the fused engines: a backend extension with a hand-written backward pass.
 //!
 //! Burn sees one operation per network: its parents are the images, the gates and the parameters. The
 //! engine asks which of them are tracked and computes no other gradient, so an architecture step, whose
@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "gpu")]
+use burn::backend::Cube;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -16,7 +18,7 @@ use burn::backend::{
     Autodiff, Backend, BackendTensor, Dispatch, DispatchAutodiffContext, DispatchTensor, DispatchTensorKind,
     ExtensionType, Flex, TensorMetadata, backend_extension,
 };
-use burn::tensor::TensorData;
+use burn::tensor::{Shape, TensorData};
 
 use crate::Mode;
 use crate::cpu;
@@ -68,10 +70,11 @@ impl<B: Backend> ExtensionType<B> for TensorList<B> {
 
 /// Runs a whole network as one operation. Returns the classifier outputs `[batch, sum of classes]` and the
 /// statistics that the normalisations used, `[sum over norms of 2 * channels]`, which carry no gradient.
-#[backend_extension(Flex, Autodiff)]
+#[cfg_attr(not(feature = "gpu"), backend_extension(Flex, Autodiff))]
+#[cfg_attr(feature = "gpu", backend_extension(Flex, Cube, Autodiff))]
 pub(crate) trait GraphOps: Backend {
     /// `gates` and `masks` have at least one element each; unused ones are ignored. An untracked
-    /// normalisation has an empty entry in `running`.
+    /// normalisation has an entry of one element in `running`.
     fn run_graph(
         image: FloatTensor<Self>,
         #[extension_type] params: TensorList<Self>,
@@ -82,38 +85,72 @@ pub(crate) trait GraphOps: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 }
 
-fn slice(tensor: &FlexTensor) -> &[f32] {
-    tensor.as_slice().expect("tensors are made contiguous before a call")
+/// The tensors of one call.
+pub(crate) struct Tensors<B: Backend> {
+    pub(crate) image: FloatTensor<B>,
+    pub(crate) params: Vec<FloatTensor<B>>,
+    pub(crate) gates: FloatTensor<B>,
+    pub(crate) masks: FloatTensor<B>,
+    pub(crate) running: Vec<FloatTensor<B>>,
 }
 
-fn contiguous(tensor: FlexTensor) -> FlexTensor {
-    if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() }
+/// Whose gradients are wanted.
+pub(crate) struct Wants {
+    pub(crate) params: Vec<bool>,
+    /// The length of the gates' tensor, where theirs are wanted; it may be longer than the graph needs.
+    pub(crate) gates: Option<usize>,
+    pub(crate) image: bool,
 }
 
-fn tensor<const D: usize>(data: Vec<f32>, shape: [usize; D]) -> FlexTensor {
-    FlexTensor::from_data(TensorData::new(data, shape))
+/// Those gradients.
+pub(crate) struct Wanted<B: Backend> {
+    pub(crate) params: Vec<Option<FloatTensor<B>>>,
+    pub(crate) gates: Option<FloatTensor<B>>,
+    pub(crate) image: Option<FloatTensor<B>>,
 }
 
-/// The tensors of one call on the CPU.
-struct Tensors {
-    image: FlexTensor,
-    params: Vec<FlexTensor>,
-    gates: FlexTensor,
-    masks: FlexTensor,
-    running: Vec<FlexTensor>,
+/// What runs whole networks on one of Burn's backends.
+pub(crate) trait Engine: Backend {
+    /// What a forward pass leaves for the way back.
+    type Tape: std::fmt::Debug + Send + Sync + 'static;
+
+    /// The tensor with its elements in order.
+    fn contiguous(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Outputs `[batch, sum of classes]`, statistics, and a tape where it is asked for.
+    fn forward(
+        call: &Call,
+        tensors: &Tensors<Self>,
+        save: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, Option<Self::Tape>);
+
+    /// Gradients, given the outputs'.
+    fn backward(
+        tape: &Self::Tape,
+        params: &[FloatTensor<Self>],
+        upstream: &FloatTensor<Self>,
+        wants: &Wants,
+    ) -> Wanted<Self>;
 }
 
-impl Tensors {
-    fn forward(&self, call: &Call, save: bool) -> (FlexTensor, FlexTensor, Option<cpu::Tape>) {
-        let batch = self.image.shape()[0];
-        let params: Vec<_> = self.params.iter().map(slice).collect();
-        let running: Vec<_> = self.running.iter().map(slice).collect();
+impl Engine for Flex {
+    type Tape = cpu::Tape;
+
+    fn contiguous(tensor: FlexTensor) -> FlexTensor {
+        if tensor.is_contiguous() { tensor } else { tensor.to_contiguous() }
+    }
+
+    fn forward(call: &Call, tensors: &Tensors<Self>, save: bool) -> (FlexTensor, FlexTensor, Option<cpu::Tape>) {
+        let batch = tensors.image.shape()[0];
+        let params: Vec<_> = tensors.params.iter().map(slice).collect();
+        let running: Vec<_> =
+            tensors.running.iter().map(|running| slice(running)).map(|r| if r.len() > 1 { r } else { &[] }).collect();
         let inputs = cpu::Inputs {
             batch,
-            image: slice(&self.image),
+            image: slice(&tensors.image),
             params: &params,
-            gates: &slice(&self.gates)[..call.graph.gates],
-            masks: &slice(&self.masks)[..call.graph.masks * batch],
+            gates: &slice(&tensors.gates)[..call.graph.gates],
+            masks: &slice(&tensors.masks)[..call.graph.masks * batch],
             running: &running,
         };
         let result = cpu::forward(&call.graph, call.mode, &inputs, save);
@@ -121,25 +158,86 @@ impl Tensors {
         let stats = result.stats.len();
         (tensor(result.outputs, [batch, classes]), tensor(result.stats, [stats]), result.tape)
     }
-}
 
-impl GraphOps for Flex {
-    fn run_graph(
-        image: FlexTensor,
-        params: TensorList<Self>,
-        gates: FlexTensor,
-        masks: FlexTensor,
-        running: TensorList<Self>,
-        call: Call,
-    ) -> (FlexTensor, FlexTensor) {
-        let params = params.0.into_iter().map(contiguous).collect();
-        let tensors = Tensors { image: contiguous(image), params, gates, masks, running: running.0 };
-        let (outputs, stats, _) = tensors.forward(&call, false);
-        (outputs, stats)
+    fn backward(tape: &cpu::Tape, params: &[FlexTensor], upstream: &FlexTensor, wants: &Wants) -> Wanted<Self> {
+        let values: Vec<_> = params.iter().map(slice).collect();
+        let asked = cpu::Wants { params: &wants.params, gates: wants.gates.is_some(), image: wants.image };
+        let mut result = cpu::backward(tape, &values, slice(upstream), &asked);
+        if let (Some(gates), Some(length)) = (&mut result.gates, wants.gates) {
+            gates.resize(length, 0.0);
+        }
+        let flat = |values: Vec<f32>| {
+            let length = values.len();
+            tensor(values, [length])
+        };
+        Wanted {
+            params: result.params.into_iter().map(|gradient| gradient.map(flat)).collect(),
+            gates: result.gates.map(flat),
+            image: result.image.map(flat),
+        }
     }
 }
 
-impl<C: CheckpointStrategy> GraphOps for Autodiff<Flex, C> {
+fn slice(tensor: &FlexTensor) -> &[f32] {
+    tensor.as_slice().expect("tensors are made contiguous before a call")
+}
+
+fn tensor<const D: usize>(data: Vec<f32>, shape: [usize; D]) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(data, shape))
+}
+
+#[cfg(feature = "gpu")]
+impl Engine for Cube {
+    type Tape = crate::gpu::Tape;
+
+    fn contiguous(tensor: FloatTensor<Self>) -> FloatTensor<Self> {
+        burn_cubecl::kernel::into_contiguous(tensor)
+    }
+
+    fn forward(
+        call: &Call,
+        tensors: &Tensors<Self>,
+        save: bool,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, Option<Self::Tape>) {
+        crate::gpu::forward(call, tensors, save)
+    }
+
+    fn backward(
+        tape: &Self::Tape,
+        params: &[FloatTensor<Self>],
+        upstream: &FloatTensor<Self>,
+        wants: &Wants,
+    ) -> Wanted<Self> {
+        crate::gpu::backward(tape, params, upstream, wants)
+    }
+}
+
+macro_rules! without_gradient {
+    ($backend:ty) => {
+        impl GraphOps for $backend {
+            fn run_graph(
+                image: FloatTensor<Self>,
+                params: TensorList<Self>,
+                gates: FloatTensor<Self>,
+                masks: FloatTensor<Self>,
+                running: TensorList<Self>,
+                call: Call,
+            ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+                let list = |list: TensorList<Self>| list.0.into_iter().map(Self::contiguous).collect();
+                let [image, gates, masks] = [image, gates, masks].map(Self::contiguous);
+                let tensors = Tensors { image, params: list(params), gates, masks, running: list(running) };
+                let (outputs, stats, _) = Self::forward(&call, &tensors, false);
+                (outputs, stats)
+            }
+        }
+    };
+}
+
+without_gradient!(Flex);
+#[cfg(feature = "gpu")]
+without_gradient!(Cube);
+
+impl<B: Engine, C: CheckpointStrategy> GraphOps for Autodiff<B, C> {
     fn run_graph(
         image: FloatTensor<Self>,
         params: TensorList<Self>,
@@ -152,91 +250,98 @@ impl<C: CheckpointStrategy> GraphOps for Autodiff<Flex, C> {
         let mut part = |tensor: FloatTensor<Self>| {
             let (primitive, guard) = tensor.into_parts();
             parents.push(guard);
-            contiguous(primitive)
+            B::contiguous(primitive)
         };
+        let constant = |tensor: FloatTensor<Self>| B::contiguous(tensor.into_primitive());
         let tensors = Tensors {
             image: part(image),
             gates: part(gates),
             params: params.0.into_iter().map(part).collect(),
-            masks: masks.into_primitive(),
-            running: running.0.into_iter().map(FloatTensor::<Self>::into_primitive).collect(),
+            masks: constant(masks),
+            running: running.0.into_iter().map(constant).collect(),
         };
         // Burn's backward step has a fixed number of parents: take the next size and fill up.
         match parents.len() {
-            0..=32 => tracked::<32, C>(parents, tensors, &call),
-            33..=128 => tracked::<128, C>(parents, tensors, &call),
-            129..=512 => tracked::<512, C>(parents, tensors, &call),
-            513..=4096 => tracked::<4096, C>(parents, tensors, &call),
+            0..=32 => tracked::<B, 32, C>(parents, tensors, &call),
+            33..=128 => tracked::<B, 128, C>(parents, tensors, &call),
+            129..=512 => tracked::<B, 512, C>(parents, tensors, &call),
+            513..=4096 => tracked::<B, 4096, C>(parents, tensors, &call),
             count => panic!("a network of {count} parameter arrays is beyond the 4,094 that one call takes"),
         }
     }
 }
 
-/// A tensor of the CPU under autodiff; the same type for every checkpointing strategy.
-type Tracked = FloatTensor<Autodiff<Flex>>;
+/// A tensor under autodiff; the same type for every checkpointing strategy.
+type Tracked<B> = FloatTensor<Autodiff<B>>;
 
-fn tracked<const N: usize, C: CheckpointStrategy>(
+fn tracked<B: Engine, const N: usize, C: CheckpointStrategy>(
     mut parents: Vec<NodeGuard>,
-    tensors: Tensors,
+    tensors: Tensors<B>,
     call: &Call,
-) -> (Tracked, Tracked) {
+) -> (Tracked<B>, Tracked<B>) {
     while parents.len() < N {
-        parents.push(Tracked::new(tensor(vec![0.0], [1])).node());
+        parents.push(Tracked::<B>::new(tensors.gates.clone()).node());
     }
     let parents: [NodeGuard; N] = parents.try_into().expect("filled up to N");
     let (outputs, stats) = match Network.prepare::<C>(parents).compute_bound().stateful() {
         OpsKind::Tracked(prep) => {
-            let (outputs, stats, tape) = tensors.forward(call, true);
+            let (outputs, stats, tape) = B::forward(call, &tensors, true);
             let Tensors { image, params, gates, .. } = tensors;
             let tape = Arc::new(tape.expect("a tape was asked for"));
-            let saved = Saved { tape, params, image: image.shape().to_vec(), gates: gates.shape().num_elements() };
+            let saved = Saved { tape, params, image: image.shape(), gates: gates.shape() };
             (prep.finish(saved, outputs), stats)
         }
         OpsKind::UnTracked(prep) => {
-            let (outputs, stats, _) = tensors.forward(call, false);
+            let (outputs, stats, _) = B::forward(call, &tensors, false);
             (prep.finish(outputs), stats)
         }
     };
-    (outputs, Tracked::new(stats))
+    (outputs, Tracked::<B>::new(stats))
 }
 
 /// What the backward pass needs.
-#[derive(Clone, Debug)]
-struct Saved {
-    tape: Arc<cpu::Tape>,
-    params: Vec<FlexTensor>,
-    image: Vec<usize>,
-    gates: usize,
+#[derive(Debug)]
+struct Saved<B: Engine> {
+    tape: Arc<B::Tape>,
+    params: Vec<FloatTensor<B>>,
+    image: Shape,
+    gates: Shape,
+}
+
+impl<B: Engine> Clone for Saved<B> {
+    fn clone(&self) -> Self {
+        let Self { tape, params, image, gates } = self;
+        Self { tape: tape.clone(), params: params.clone(), image: image.clone(), gates: gates.clone() }
+    }
 }
 
 #[derive(Debug)]
 struct Network;
 
-impl<const N: usize> Backward<Flex, N> for Network {
-    type State = Saved;
+impl<B: Engine, const N: usize> Backward<B, N> for Network {
+    type State = Saved<B>;
 
-    fn backward(self, ops: Ops<Saved, N>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let upstream = contiguous(grads.consume::<Flex>(&ops.node));
+    fn backward(self, ops: Ops<Saved<B>, N>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let upstream = B::contiguous(grads.consume::<B>(&ops.node));
         let saved = ops.state;
         let [image, gates] = [&ops.parents[0], &ops.parents[1]];
         let params = &ops.parents[2..2 + saved.params.len()];
-        let wanted: Vec<bool> = params.iter().map(Option::is_some).collect();
-        let values: Vec<_> = saved.params.iter().map(slice).collect();
-        let wants = cpu::Wants { params: &wanted, gates: gates.is_some(), image: image.is_some() };
-        let result = cpu::backward(&saved.tape, &values, slice(&upstream), &wants);
+        let wants = Wants {
+            params: params.iter().map(Option::is_some).collect(),
+            gates: gates.is_some().then(|| saved.gates.num_elements()),
+            image: image.is_some(),
+        };
+        let result = B::backward(&saved.tape, &saved.params, &upstream, &wants);
         for (parent, gradient) in params.iter().zip(result.params) {
             if let (Some(node), Some(gradient)) = (parent, gradient) {
-                let length = gradient.len();
-                grads.register::<Flex>(node.id, tensor(gradient, [length]));
+                grads.register::<B>(node.id, gradient);
             }
         }
-        if let (Some(node), Some(mut gradient)) = (gates, result.gates) {
-            gradient.resize(saved.gates, 0.0);
-            grads.register::<Flex>(node.id, tensor(gradient, [saved.gates]));
+        if let (Some(node), Some(gradient)) = (gates, result.gates) {
+            grads.register::<B>(node.id, B::float_reshape(gradient, saved.gates));
         }
         if let (Some(node), Some(gradient)) = (image, result.image) {
-            let shape: [usize; 4] = saved.image.try_into().expect("images have four axes");
-            grads.register::<Flex>(node.id, tensor(gradient, shape));
+            grads.register::<B>(node.id, B::float_reshape(gradient, saved.image));
         }
     }
 }

@@ -1,13 +1,16 @@
 //! Runs networks described as [`graph::Graph`]s: plain Burn operations as the meaning, fused kernels for speed.
 //!
-//! [`run`] is the one entry point. On the CPU it hands the whole network to the fused engine ([`cpu`]); on
-//! other devices, for other number types, or with `GDAS_ENGINE=reference` in the environment, it goes
-//! through [`reference`](mod@reference), operation by operation.
+//! [`run`] is the one entry point. It hands the whole network to the fused engine of the device: [`cpu`], or `gpu`
+//! where a graphics processor is built in (features `vulkan`, `wgpu`, `metal`, `cuda`). On other devices, for other
+//! number types, or with `GDAS_ENGINE=reference` in the environment, it goes through
+//! [`reference`](mod@reference), operation by operation.
 
 #![deny(missing_docs)]
 
 pub mod cpu;
 mod extension;
+#[cfg(feature = "gpu")]
+pub mod gpu;
 pub mod graph;
 pub mod mapped;
 pub mod reference;
@@ -59,15 +62,29 @@ fn reference_forced() -> bool {
     *FORCED.get_or_init(|| std::env::var("GDAS_ENGINE").is_ok_and(|engine| engine == "reference"))
 }
 
+/// Whether a tensor lies where there is an engine, with or without autodiff around it.
+fn has_engine(kind: &DispatchTensorKind) -> bool {
+    match kind {
+        DispatchTensorKind::Flex(_) => true,
+        #[cfg(feature = "gpu")]
+        DispatchTensorKind::Cube(_) => true,
+        DispatchTensorKind::Autodiff(inner) => has_engine(inner),
+        #[allow(unreachable_patterns, reason = "which kinds are left depends on the features")]
+        _ => false,
+    }
+}
+
 /// Runs the graph, differentiably in the images, the parameters and the gates: only tensors that require
 /// a gradient cost one.
 pub fn run(graph: &Arc<Graph>, mode: Mode, inputs: Inputs) -> Outcome {
-    let on_cpu = matches!(inputs.image.clone().into_dispatch().kind, DispatchTensorKind::Flex(_));
-    if !on_cpu || inputs.image.dtype() != DType::F32 || reference_forced() {
+    let fused = has_engine(&inputs.image.clone().into_dispatch().kind);
+    if !fused || inputs.image.dtype() != DType::F32 || reference_forced() {
         return reference::run(graph, mode, inputs);
     }
     let device = inputs.image.device();
-    let empty = || Tensor::<1>::zeros([0], &device).into_dispatch();
+    // One element where there is nothing to pass: not every device has tensors without any.
+    let nothing = Tensor::<1>::zeros([1], &device).into_dispatch();
+    let empty = || nothing.clone();
     let running = (0..graph.norms.len())
         .map(|i| inputs.running.get(i).cloned().flatten().map_or_else(empty, Tensor::into_dispatch));
     let (outputs, stats) = Dispatch::run_graph(

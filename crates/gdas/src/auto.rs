@@ -89,12 +89,12 @@ pub fn auto(
         let keys = json!({ "data": config.data, "image_size": config.image_size, "space": config.space,
             "seed": config.seed, "threads": config.threads, "device": config.device, "tensorboard": config.tensorboard });
         let mut plan: SearchConfig = read(&keys)?;
-        let Some(seconds) = search::seconds_per_step(&plan, dataset, interrupt, device)? else { return Ok(None) };
+        let Some(cost) = search::step_cost(&plan, dataset, interrupt, device)? else { return Ok(None) };
         let images = dataset.train.len() / 2;
         let share = config.budget_seconds * SEARCH_SHARE;
         fit(
             share,
-            seconds,
+            cost.seconds,
             images.div_ceil(plan.batch_size),
             SEARCH_EPOCHS,
             &mut plan.epochs,

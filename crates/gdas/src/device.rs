@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceName {
-    /// The processor, through the fused kernels of `gdas-kernels`.
+    /// The processor.
     #[default]
     Cpu,
     /// The first graphics card that this build can use, else the processor. Never a software device.
@@ -174,6 +174,29 @@ pub fn matrix_rate(device: &Device) -> Result<f64, String> {
         }
     }
     Ok(2.0 * (SIZE as f64).powi(3) / best)
+}
+
+/// Work handed to a graphics processor by the fused engine; Burn's own kernels are not in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// Kernels launched.
+    pub launches: u64,
+    /// Size of all tensors that they read or wrote.
+    pub bytes: u64,
+}
+
+/// Does something, and counts the engine's work on the graphics processor meanwhile; `None` if there was none.
+pub fn counted<T>(work: impl FnOnce() -> T) -> (T, Option<Work>) {
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    {
+        let before = gdas_kernels::gpu::counters();
+        let result = work();
+        let after = gdas_kernels::gpu::counters();
+        let done = Work { launches: after.launches - before.launches, bytes: after.bytes - before.bytes };
+        (result, Some(done).filter(|done| done.launches > 0))
+    }
+    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+    (work(), None)
 }
 
 #[cfg(feature = "wgpu")]

@@ -23,6 +23,7 @@ use crate::algorithms::{self, Judge, Own};
 use crate::budget::Bound;
 use crate::config::{Algorithm, EdgeOutput, SearchConfig, Undrawn};
 use crate::data::{Batch, BatchSource, Dataset, EvaluationBatches, Position, Prefetch, SearchBatch, Subset};
+use crate::device::{self, Work};
 use crate::loss::{Metrics, cross_entropy};
 use crate::network::{NetworkConfig, Stem};
 use crate::optim::{Adam, AdamConfig, Sgd, SgdConfig, cosine, tau};
@@ -455,20 +456,35 @@ impl<'a> Searcher<'a> {
     }
 }
 
-/// How long a step takes here in seconds, by trying a few; for planning, never for results. `None` if interrupted.
-pub fn seconds_per_step(
+/// What a step costs on a device.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepCost {
+    /// How long it takes.
+    pub seconds: f64,
+    /// The engine's work on a graphics processor; `None` on the processor.
+    pub work: Option<Work>,
+}
+
+/// What a step costs here, by trying a few; for planning, never for results. `None` if interrupted.
+pub fn step_cost(
     config: &SearchConfig,
     dataset: &Dataset,
     interrupt: &Interrupt,
     device: &Device,
-) -> Result<Option<f64>, Error> {
+) -> Result<Option<StepCost>, Error> {
     let mut searcher = Searcher::new(config, dataset, device)?;
     let source = batches::Source::new(config, dataset, &batches::split(config, dataset)?);
     let mut pair = SearchBatch::default();
-    crate::auto::measure(interrupt, |step| {
-        source.fill(&mut pair, 0, step % source.steps());
-        let at = Position { epoch: 0, step: step % source.steps() };
-        let now = Now { at, step, tau: config.tau_max, rate: config.learning_rate };
-        algorithms::step(&mut searcher, &pair, now).map(|_| ())
-    })
+    let mut taken = 0;
+    let (seconds, work) = device::counted(|| {
+        crate::auto::measure(interrupt, |step| {
+            taken += 1;
+            source.fill(&mut pair, 0, step % source.steps());
+            let at = Position { epoch: 0, step: step % source.steps() };
+            let now = Now { at, step, tau: config.tau_max, rate: config.learning_rate };
+            algorithms::step(&mut searcher, &pair, now).map(|_| ())
+        })
+    });
+    let work = work.map(|Work { launches, bytes }| Work { launches: launches / taken, bytes: bytes / taken });
+    Ok(seconds?.map(|seconds| StepCost { seconds, work }))
 }

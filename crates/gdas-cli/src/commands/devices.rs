@@ -13,7 +13,8 @@ use crate::output::{self, table};
 /// List the devices that a search can run on, and how fast they are
 ///
 /// The rate is that of a float32 matrix product of 1024 x 1024, the step one step of a search on the digits (alpha's
-/// half included), both measured now. A device that is not built in says how to build it.
+/// half included), both measured now; on a graphics processor with the kernels that the fused engine launched per step and the
+/// size of all tensors that these were given. A device that is not built in says how to build it.
 #[derive(Args)]
 #[command(after_help = "Examples:
   gdas devices
@@ -81,17 +82,19 @@ fn measure(command: &Devices, name: DeviceName, device: &Device, config: &Search
     // Only the system tells how much memory is free; graphics interfaces do not.
     let memory = if name == DeviceName::Cpu { doctor::available_memory() } else { None };
     let mut rate = None;
-    let mut seconds = None;
+    let mut cost = None;
     if !command.list {
         rate = Some(device::matrix_rate(device).map_err(anyhow::Error::msg)?);
         let options = Options { image_size: Some(command.image_size), ..Options::default() };
         let digits = data::open_with("digits", &options)?;
-        seconds = search::seconds_per_step(config, &digits, &Interrupt::default(), device)?;
+        cost = search::step_cost(config, &digits, &Interrupt::default(), device)?;
     }
     let called = device::describe(device);
+    let work = cost.and_then(|cost| cost.work);
     if command.json {
         output::json(&json!({ "device": name, "name": called, "memory": memory, "matrix_flops": rate,
-            "step_seconds": seconds, "batch_size": config.batch_size }))?;
+            "step_seconds": cost.map(|cost| cost.seconds), "batch_size": config.batch_size,
+            "launches": work.map(|work| work.launches), "bytes": work.map(|work| work.bytes) }))?;
     }
     let unknown = || "-".to_string();
     Ok(vec![
@@ -99,8 +102,12 @@ fn measure(command: &Devices, name: DeviceName, device: &Device, config: &Search
         called,
         memory.map_or_else(unknown, gdas::cost::readable_bytes),
         rate.map_or_else(unknown, |rate| format!("{:.1} GFLOP/s", rate / 1e9)),
-        seconds.map_or_else(unknown, |seconds| {
-            format!("{:.2} ms, {:.0} images/s", seconds * 1e3, 2.0 * config.batch_size as f64 / seconds)
+        cost.map_or_else(unknown, |cost| {
+            let work = work.map_or_else(String::new, |work| {
+                format!(", {} kernels, {}", work.launches, gdas::cost::readable_bytes(work.bytes))
+            });
+            let images = 2.0 * config.batch_size as f64 / cost.seconds;
+            format!("{:.2} ms, {images:.0} images/s{work}", cost.seconds * 1e3)
         }),
     ])
 }

@@ -1,8 +1,9 @@
 //! An independent meaning of every operation: each output element from its definition, in `f64`, one loop nest per
-//! operation, no sharing with the engine. Gradients come from it by finite differences.
+//! operation, no sharing with any engine. Gradients come from it by finite differences.
 
 #![allow(dead_code)]
 
+pub(crate) mod cases;
 pub(crate) mod random;
 
 use gdas_kernels::Mode;

@@ -1,0 +1,203 @@
+//! The way back through a graph. A value's readers come after it, so that its gradient is complete when the walk, from
+//! the last operation to the first, reaches it: the first reader writes it, the others add to it.
+
+use burn::backend::{Cube, TensorMetadata};
+use burn_cubecl::tensor::CubeTensor;
+
+use super::forward::{Tape, channel_parts, fused_rectifiers, source, stat_offsets};
+use super::gates::{GateParts, sum_backward};
+use super::kernels::Geometry;
+use super::place::{Place, launch};
+use crate::extension::{Wanted, Wants};
+use crate::graph::{Graph, Op, ValueId};
+
+/// Which values lie between the outputs and something whose gradient is wanted.
+fn needed(graph: &Graph, wants: &Wants) -> Vec<bool> {
+    let mut needed = vec![false; graph.nodes.len()];
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let wanted = |id: &Option<usize>| id.is_some_and(|id| wants.params[id]);
+        needed[index] = node.inputs.iter().any(|&x| needed[x])
+            || match &node.op {
+                Op::Image => wants.image,
+                Op::Conv { weight, bias, .. } => wants.params[*weight] || wanted(bias),
+                Op::Norm { scale, shift, .. } => wanted(scale) || wanted(shift),
+                Op::Sum(sum) => {
+                    wants.gates.is_some() && (!sum.constant.is_empty() || sum.gates.iter().any(Option::is_some))
+                }
+                _ => false,
+            };
+    }
+    needed
+}
+
+/// Gradients of every value, as they come together.
+pub(super) struct Grads {
+    of: Vec<Option<CubeTensor>>,
+    needed: Vec<bool>,
+    place: Place,
+}
+
+impl Grads {
+    /// Where to put a gradient, and whether to add to what is there. `None`: nobody wants it.
+    pub(super) fn slot(&mut self, graph: &Graph, batch: usize, value: ValueId) -> Option<(CubeTensor, bool)> {
+        if !self.needed[value] {
+            return None;
+        }
+        if let Some(there) = &self.of[value] {
+            return Some((there.clone(), true));
+        }
+        let shape = graph.shape(value);
+        let new = self.place.empty([batch, shape.height, shape.width, shape.channels]);
+        self.of[value] = Some(new.clone());
+        Some((new, false))
+    }
+}
+
+/// Gradients of what is wanted, given the outputs'.
+pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor, wants: &Wants) -> Wanted<Cube> {
+    let graph = &*tape.call.graph;
+    let (batch, place) = (tape.batch, &tape.place);
+    let fused = fused_rectifiers(graph);
+    let (offsets, _) = stat_offsets(graph);
+    let mut grads = Grads { of: vec![None; graph.nodes.len()], needed: needed(graph, wants), place: place.clone() };
+    let mut result = Wanted { params: vec![None; params.len()], gates: None, image: None };
+    let mut gates = GateParts::new(graph, place, wants.gates.is_some());
+    let value = |id: ValueId| tape.values[id].as_ref().expect("a tape holds what was computed");
+
+    let classes: usize = graph.outputs.iter().map(|&value| graph.shape(value).channels).sum();
+    let mut first = 0;
+    for &output in &graph.outputs {
+        let own = graph.shape(output).channels;
+        if let Some((dx, add)) = grads.slot(graph, batch, output) {
+            launch!(place, concat_backward, batch * own, [upstream, dx], first, own, classes, add);
+        }
+        first += own;
+    }
+    for (index, node) in graph.nodes.iter().enumerate().rev() {
+        if matches!(node.op, Op::Image) || fused[index] {
+            continue;
+        }
+        let Some(dy) = grads.of[index].take() else { continue };
+        let shape = node.shape;
+        let from = node.inputs.first().map(|&x| graph.shape(x));
+        let length = from.map_or(0, |from| batch * from.elements());
+        match &node.op {
+            Op::Image => {}
+            Op::Relu => {
+                if let Some((dx, add)) = grads.slot(graph, batch, node.inputs[0]) {
+                    launch!(place, relu_backward, length, [value(node.inputs[0]), dy, dx], add);
+                }
+            }
+            Op::Conv { weight, bias, window, groups } => {
+                let (x, relu) = source(graph, &fused, node.inputs[0]);
+                let g = Geometry::new(graph.shape(x), shape, window, *groups);
+                let pixels = batch * shape.height * shape.width;
+                if wants.params[*weight] {
+                    let parts = (pixels / 256).clamp(1, 64);
+                    let weights = graph.params[*weight].len();
+                    let partial = place.empty([parts, weights]);
+                    let threads = parts * weights;
+                    launch!(place, conv_backward_weight, threads, [value(x), dy, partial], pixels, parts, g, relu);
+                    result.params[*weight] = Some(place.fold(&partial, parts, weights));
+                }
+                if let Some(bias) = bias.filter(|&bias| wants.params[bias]) {
+                    let (parts, c) = (channel_parts(pixels), shape.channels);
+                    let partial = place.empty([parts, c]);
+                    launch!(place, channel_sums, parts * c, [dy, partial], pixels, parts, c);
+                    result.params[bias] = Some(place.fold(&partial, parts, c));
+                }
+                if let Some((dx, add)) = grads.slot(graph, batch, x) {
+                    let x = if relu { value(x) } else { &place.none };
+                    launch!(place, conv_backward_image, length, [dy, params[*weight], x, dx], g, relu, add);
+                }
+            }
+            Op::Norm { scale, shift, norm } => {
+                let (c, offset, x) = (shape.channels, offsets[*norm], value(node.inputs[0]));
+                let pixels = batch * shape.height * shape.width;
+                let of_batch = tape.of_batch[*norm];
+                let wanted = |id: &Option<usize>| id.is_some_and(|id| wants.params[id]);
+                let slot = grads.slot(graph, batch, node.inputs[0]);
+                let mut sums = place.none.clone();
+                if wanted(scale) || wanted(shift) || (of_batch && slot.is_some()) {
+                    let parts = channel_parts(pixels);
+                    let partial = place.empty([parts, 2, c]);
+                    let threads = parts * c;
+                    launch!(place, norm_backward_sums, threads, [x, dy, tape.stats, partial], offset, pixels, parts, c,);
+                    sums = place.fold(&partial, parts, 2 * c);
+                    for (id, start) in [(shift, 0), (scale, c)] {
+                        if let Some(id) = id.filter(|&id| wants.params[id]) {
+                            let own = place.empty([c]);
+                            launch!(place, copy_from, c, [sums, own], start);
+                            result.params[id] = Some(own);
+                        }
+                    }
+                }
+                if let Some((dx, add)) = slot {
+                    let gamma = scale.map_or(&place.none, |id| &params[id]);
+                    launch!(
+                        place,
+                        norm_backward,
+                        length,
+                        [x, dy, tape.stats, gamma, sums, dx],
+                        offset,
+                        pixels as f32,
+                        c,
+                        scale.is_some(),
+                        of_batch,
+                        add,
+                    );
+                }
+            }
+            Op::AvgPool(window) => {
+                let g = Geometry::new(graph.shape(node.inputs[0]), shape, window, 1);
+                if let Some((dx, add)) = grads.slot(graph, batch, node.inputs[0]) {
+                    launch!(place, avg_backward, length, [dy, dx], g, add);
+                }
+            }
+            Op::MaxPool(window) => {
+                let g = Geometry::new(graph.shape(node.inputs[0]), shape, window, 1);
+                let found = tape.places[index].as_ref().expect("a tape holds where maxima were found");
+                if let Some((dx, add)) = grads.slot(graph, batch, node.inputs[0]) {
+                    launch!(place, max_backward, length, [dy, found, dx], g, add);
+                }
+            }
+            Op::Shift => {
+                if let Some((dx, add)) = grads.slot(graph, batch, node.inputs[0]) {
+                    let (h, w, c) = (shape.height, shape.width, shape.channels);
+                    launch!(place, shift_backward, length, [dy, dx], h, w, c, add);
+                }
+            }
+            Op::Sum(sum) => sum_backward(tape, sum, &node.inputs, &dy, &mut grads, &mut gates),
+            Op::ScaleImages { mask } => {
+                if let Some((dx, add)) = grads.slot(graph, batch, node.inputs[0]) {
+                    let (first, each) = (mask * batch, shape.elements());
+                    launch!(place, scale_backward, length, [dy, tape.masks, dx], first, each, add);
+                }
+            }
+            Op::Concat => {
+                let mut first = 0;
+                for &input in &node.inputs {
+                    let from = graph.shape(input);
+                    if let Some((dx, add)) = grads.slot(graph, batch, input) {
+                        let (length, own) = (batch * from.elements(), from.channels);
+                        launch!(place, concat_backward, length, [dy, dx], first, own, shape.channels, add);
+                    }
+                    first += from.channels;
+                }
+            }
+            Op::GlobalAvgPool => {
+                let from = graph.shape(node.inputs[0]);
+                if let Some((dx, add)) = grads.slot(graph, batch, node.inputs[0]) {
+                    launch!(place, mean_backward, length, [dy, dx], from.height * from.width, from.channels, add);
+                }
+            }
+        }
+    }
+    if let Some(length) = wants.gates {
+        result.gates = Some(gates.finish(place, length));
+    }
+    if wants.image {
+        result.image = grads.of[0].take();
+    }
+    result
+}

@@ -1,0 +1,191 @@
+//! The way forward through a graph, one or a few launches per operation.
+
+use burn::backend::{Cube, TensorMetadata};
+use burn::tensor::DType;
+use burn_cubecl::tensor::CubeTensor;
+
+use super::kernels::Geometry;
+use super::place::{Place, launch};
+use crate::Mode;
+use crate::extension::{Call, Tensors};
+use crate::graph::{Graph, Op, ValueId};
+
+/// What the backward pass needs of the forward pass.
+#[derive(Debug)]
+pub(crate) struct Tape {
+    pub(super) call: Call,
+    pub(super) batch: usize,
+    /// Of every value that was computed; a rectifier that its readers apply is not. `[batch, height, width, channels]`.
+    pub(super) values: Vec<Option<CubeTensor>>,
+    /// Of every max pool: where in its image each maximum was found.
+    pub(super) places: Vec<Option<CubeTensor>>,
+    /// Mean and variance of each normalisation, one after the other.
+    pub(super) stats: CubeTensor,
+    /// Which normalisations used the batch's statistics.
+    pub(super) of_batch: Vec<bool>,
+    pub(super) gates: CubeTensor,
+    pub(super) masks: CubeTensor,
+    pub(super) place: Place,
+}
+
+/// Into how many parts a sum over so many pixels is cut: never a matter of the device.
+pub(super) fn channel_parts(pixels: usize) -> usize {
+    (pixels / 64).clamp(1, 512)
+}
+
+/// The rectifiers that their readers, all convolutions, apply as they read.
+pub(super) fn fused_rectifiers(graph: &Graph) -> Vec<bool> {
+    let mut fused: Vec<bool> = graph.nodes.iter().map(|node| matches!(node.op, Op::Relu)).collect();
+    for node in &graph.nodes {
+        if !matches!(node.op, Op::Conv { .. }) {
+            node.inputs.iter().for_each(|&x| fused[x] = false);
+        }
+    }
+    graph.outputs.iter().for_each(|&x| fused[x] = false);
+    fused
+}
+
+/// What a convolution reads: the value before a fused rectifier, and whether there was one.
+pub(super) fn source(graph: &Graph, fused: &[bool], x: ValueId) -> (ValueId, bool) {
+    if fused[x] { (graph.nodes[x].inputs[0], true) } else { (x, false) }
+}
+
+/// First statistic of every normalisation, and their total.
+pub(super) fn stat_offsets(graph: &Graph) -> (Vec<usize>, usize) {
+    let mut total = 0;
+    let offsets = graph.norms.iter().map(|norm| {
+        total += 2 * norm.channels;
+        total - 2 * norm.channels
+    });
+    (offsets.collect(), total)
+}
+
+/// Runs the graph; returns outputs `[batch, sum of classes]`, statistics, and the tape if asked for.
+pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (CubeTensor, CubeTensor, Option<Tape>) {
+    let graph = &*call.graph;
+    let place = Place::of(&tensors.image);
+    let batch = tensors.image.shape()[0];
+    let fused = fused_rectifiers(graph);
+    let (offsets, total) = stat_offsets(graph);
+    let stats = place.empty([total.max(1)]);
+    let mut of_batch = vec![true; graph.norms.len()];
+    let mut values: Vec<Option<CubeTensor>> = Vec::with_capacity(graph.nodes.len());
+    let mut places = vec![None; graph.nodes.len()];
+    let gates = &tensors.gates;
+    let param = |id: Option<usize>| id.map_or(&place.none, |id| &tensors.params[id]);
+    for (index, node) in graph.nodes.iter().enumerate() {
+        if matches!(node.op, Op::Image) {
+            values.push(Some(tensors.image.clone()));
+            continue;
+        }
+        if fused[index] {
+            values.push(None);
+            continue;
+        }
+        let shape = node.shape;
+        let y = place.empty([batch, shape.height, shape.width, shape.channels]);
+        let count = batch * shape.elements();
+        let x = |i: usize| values[node.inputs[i]].as_ref().expect("a value is read only after it was computed");
+        match &node.op {
+            Op::Image => {}
+            Op::Relu => launch!(place, relu_forward, count, [x(0), y]),
+            Op::Conv { weight, bias, window, groups } => {
+                let (from, relu) = source(graph, &fused, node.inputs[0]);
+                let input = values[from].as_ref().expect("a value is read only after it was computed");
+                let g = Geometry::new(graph.shape(from), shape, window, *groups);
+                let w = &tensors.params[*weight];
+                launch!(place, conv_forward, count, [input, w, param(*bias), y], g, relu, bias.is_some());
+            }
+            Op::Norm { scale, shift, norm } => {
+                let (c, offset) = (shape.channels, offsets[*norm]);
+                let pixels = batch * shape.height * shape.width;
+                let running =
+                    tensors.running.get(*norm).filter(|r| call.mode == Mode::Eval && r.shape().num_elements() > 1);
+                if let Some(running) = running {
+                    launch!(place, copy_into, 2 * c, [running, stats], offset);
+                    of_batch[*norm] = false;
+                } else {
+                    let parts = channel_parts(pixels);
+                    let partial = place.empty([parts, 2, c]);
+                    launch!(place, moments, parts * c, [x(0), partial], pixels, parts, c);
+                    launch!(place, moments_finish, c, [x(0), partial, stats], offset, pixels as f32, parts, c);
+                }
+                let (gamma, beta) = (param(*scale), param(*shift));
+                launch!(
+                    place,
+                    norm_forward,
+                    count,
+                    [x(0), stats, gamma, beta, y],
+                    offset,
+                    c,
+                    scale.is_some(),
+                    shift.is_some(),
+                );
+            }
+            Op::AvgPool(window) => {
+                let g = Geometry::new(graph.shape(node.inputs[0]), shape, window, 1);
+                launch!(place, avg_forward, count, [x(0), y], g);
+            }
+            Op::MaxPool(window) => {
+                let g = Geometry::new(graph.shape(node.inputs[0]), shape, window, 1);
+                let found = place.of_type([batch, shape.height, shape.width, shape.channels], DType::U32);
+                launch!(place, max_forward, count, [x(0), y, found], g);
+                places[index] = Some(found);
+            }
+            Op::Shift => {
+                launch!(place, shift_forward, count, [x(0), y], shape.height, shape.width, shape.channels);
+            }
+            Op::Sum(sum) => {
+                for (i, gate) in sum.gates.iter().enumerate() {
+                    let index = gate.unwrap_or(0);
+                    launch!(place, term_forward, count, [x(i), gates, y], index, gate.is_some(), false, i > 0);
+                }
+                for (i, &gate) in sum.constant.iter().enumerate() {
+                    let add = i > 0 || !sum.gates.is_empty();
+                    launch!(place, term_forward, count, [place.none, gates, y], gate, true, true, add);
+                }
+                if sum.gates.is_empty() && sum.constant.is_empty() {
+                    launch!(place, fill_zero, count, [y]);
+                }
+            }
+            Op::ScaleImages { mask } => {
+                launch!(place, scale_forward, count, [x(0), tensors.masks, y], mask * batch, shape.elements());
+            }
+            Op::Concat => {
+                let mut first = 0;
+                for (i, &input) in node.inputs.iter().enumerate() {
+                    let from = graph.shape(input);
+                    let length = batch * from.elements();
+                    launch!(place, concat_forward, length, [x(i), y], first, from.channels, shape.channels);
+                    first += from.channels;
+                }
+            }
+            Op::GlobalAvgPool => {
+                let from = graph.shape(node.inputs[0]);
+                launch!(place, mean_forward, count, [x(0), y], from.height * from.width, from.channels);
+            }
+        }
+        values.push(Some(y));
+    }
+    let classes: usize = graph.outputs.iter().map(|&value| graph.shape(value).channels).sum();
+    let outputs = place.empty([batch, classes]);
+    let mut first = 0;
+    for &value in &graph.outputs {
+        let own = graph.shape(value).channels;
+        let scores = values[value].as_ref().expect("outputs are computed");
+        launch!(place, concat_forward, batch * own, [scores, outputs], first, own, classes);
+        first += own;
+    }
+    let tape = save.then(|| Tape {
+        call: call.clone(),
+        batch,
+        values,
+        places,
+        stats: stats.clone(),
+        of_batch,
+        gates: gates.clone(),
+        masks: tensors.masks.clone(),
+        place: place.clone(),
+    });
+    (outputs, stats, tape)
+}

@@ -1,0 +1,102 @@
+//! Where an engine's tensors are made, how its kernels are launched, and how much of both was done.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::{Cube, TensorMetadata};
+use burn::tensor::{DType, Shape as Dims, TensorData};
+use burn_cubecl::CubeDevice;
+use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
+use burn_cubecl::tensor::CubeTensor;
+use cubecl::client::Client;
+
+static LAUNCHES: AtomicU64 = AtomicU64::new(0);
+static BYTES: AtomicU64 = AtomicU64::new(0);
+
+/// Work that was handed to the device by this engine since the program began. Burn's own operations (loss, optimiser)
+/// are not in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Kernels launched.
+    pub launches: u64,
+    /// Size of all tensors that they were given, read or written: what they move if every element is touched once.
+    pub bytes: u64,
+}
+
+/// The counters now; subtract two to measure what lies between.
+pub fn counters() -> Counters {
+    Counters { launches: LAUNCHES.load(Relaxed), bytes: BYTES.load(Relaxed) }
+}
+
+/// Counts one launch of a kernel with tensors of so many elements of four bytes.
+pub(super) fn record(elements: usize) {
+    LAUNCHES.fetch_add(1, Relaxed);
+    BYTES.fetch_add(4 * elements as u64, Relaxed);
+}
+
+/// Hands a kernel to the device: `launch!(place, kernel, threads, [tensors], scalars and constants...)`.
+macro_rules! launch {
+    ($place:expr, $kernel:ident, $threads:expr, [$($tensor:expr),*] $(, $argument:expr)* $(,)?) => {{
+        let threads: usize = $threads;
+        if threads > 0 {
+            let client = &$place.client;
+            let dim = ::cubecl::prelude::CubeDim::new(client, threads);
+            $crate::gpu::place::record(0 $(+ $tensor.shape().num_elements())*);
+            $crate::gpu::kernels::$kernel::launch(
+                client,
+                ::cubecl::calculate_cube_count_elemwise(client, threads, dim),
+                dim,
+                $($tensor.clone().into_tensor_arg(),)*
+                $($argument),*
+            );
+        }
+    }};
+}
+pub(super) use launch;
+
+/// A device, and how to make tensors on it.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) client: Client,
+    device: CubeDevice,
+    /// Stands in for arguments that a kernel does not look at.
+    pub(super) none: CubeTensor,
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Place({:?})", self.device)
+    }
+}
+
+impl Place {
+    /// Where a tensor is.
+    pub(super) fn of(tensor: &CubeTensor) -> Self {
+        let (client, device) = (tensor.client.clone(), tensor.device.clone());
+        let none = empty_device_contiguous_dtype(client.clone(), device.clone(), Dims::new([1]), DType::F32);
+        Self { client, device, none }
+    }
+
+    /// A float32 tensor whose elements are yet to be written.
+    pub(super) fn empty<const D: usize>(&self, shape: [usize; D]) -> CubeTensor {
+        self.of_type(shape, DType::F32)
+    }
+
+    /// A tensor whose elements are yet to be written.
+    pub(super) fn of_type<const D: usize>(&self, shape: [usize; D], dtype: DType) -> CubeTensor {
+        empty_device_contiguous_dtype(self.client.clone(), self.device.clone(), Dims::new(shape), dtype)
+    }
+
+    /// A vector of numbers of the host.
+    pub(super) fn from_host(&self, values: Vec<f32>) -> CubeTensor {
+        let length = values.len();
+        Cube::float_from_data(TensorData::new(values, [length]), &self.device)
+    }
+
+    /// Sums `[parts, length]` over the parts, in their order.
+    pub(super) fn fold(&self, partial: &CubeTensor, parts: usize, length: usize) -> CubeTensor {
+        let out = self.empty([length]);
+        launch!(self, fold, length, [partial, out], parts, length);
+        out
+    }
+}

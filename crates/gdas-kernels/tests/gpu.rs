@@ -1,0 +1,192 @@
+//! The engine of a graphics device through the same cases as the processor's, and its promises. Built with a device
+//! feature only; without a device in the machine the tests say so and pass, unless `GDAS_GPU_TESTS=required` is set.
+//! Mesa's software Vulkan device will do: `scripts/check_gpu.sh`.
+
+#![cfg(feature = "gpu")]
+#![allow(clippy::unwrap_used)]
+
+mod oracle;
+
+use std::sync::{Arc, OnceLock};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use gdas_kernels::graph::{Graph, Shape, Sum, Window};
+use gdas_kernels::{Inputs, Mode, gpu, run};
+use oracle::Data;
+use oracle::cases::{self, Found, Wants, single};
+use oracle::random::{self, Random};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
+/// The device of these tests, which may be started once per process.
+fn device() -> Option<&'static Device> {
+    static DEVICE: OnceLock<Option<Device>> = OnceLock::new();
+    let device = DEVICE.get_or_init(|| {
+        #[cfg(feature = "wgpu")]
+        let device = Device::wgpu_options().init().map_err(|error| error.to_string());
+        #[cfg(not(feature = "wgpu"))]
+        let device = {
+            let mut found = Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec().into_iter();
+            found.next().ok_or_else(|| "no NVIDIA card".to_owned())
+        };
+        device.map_err(|error| println!("skipped: no graphics device ({error})")).ok()
+    });
+    let required = std::env::var("GDAS_GPU_TESTS").is_ok_and(|value| value == "required");
+    assert!(device.is_some() || !required, "there is no graphics device");
+    device.as_ref()
+}
+
+/// Runs a network through Burn on the device, and is sure that its engine did it.
+fn engine(g: &Graph, mode: Mode, data: &Data, upstream: &[f32], wants: &Wants) -> Found {
+    let device = device().expect("asked for before");
+    let flat = |values: &[f64]| Tensor::<1>::from_data(TensorData::new(single(values), [values.len()]), device);
+    let leaf = |values: &[f64], wanted: bool| {
+        let values = flat(values);
+        if wanted { values.autodiff().require_grad() } else { values }
+    };
+    let shape = g.shape(0);
+    let image = flat(&data.image).reshape([data.batch, shape.height, shape.width, shape.channels]);
+    let image = if wants.image { image.autodiff().require_grad() } else { image };
+    let params: Vec<_> = data.params.iter().zip(&wants.params).map(|(values, &wanted)| leaf(values, wanted)).collect();
+    let gates = (g.gates > 0).then(|| leaf(&data.gates, wants.gates));
+    let running = data.running.iter().map(|r| (!r.is_empty()).then(|| flat(r).reshape([2, r.len() / 2])));
+    let inputs = Inputs {
+        image: image.clone(),
+        params: params.clone(),
+        gates: gates.clone(),
+        masks: (g.masks > 0).then(|| flat(&data.masks).reshape([g.masks, data.batch])),
+        running: running.collect(),
+    };
+    let before = gpu::counters();
+    let outcome = run(&Arc::new(g.clone()), mode, inputs);
+    assert!(gpu::counters().launches > before.launches, "the engine of the device did not run");
+    let host = |values: TensorData| values.iter::<f32>().collect::<Vec<_>>();
+    let stats = outcome.stats.iter().flat_map(|stats| host(stats.clone().into_data())).collect();
+    let outputs = Tensor::cat(outcome.outputs, 1);
+    let scores = host(outputs.clone().into_data());
+    let weights = Tensor::<2>::from_data(TensorData::new(upstream.to_vec(), outputs.dims()), device);
+    // Burn does not track what has no elements: without images there is no way back, and nothing to give.
+    let any = data.batch > 0 && (wants.image || (wants.gates && gates.is_some()) || wants.params.contains(&true));
+    let gradients = any.then(|| (outputs * weights).sum().backward());
+    let zeros = |length: usize| vec![0.0; length];
+    let of = |leaf: &Tensor<1>, length: usize| {
+        let gradient = gradients.as_ref().and_then(|gradients| leaf.grad(gradients));
+        gradient.map_or_else(|| zeros(length), |gradient| host(gradient.into_data()))
+    };
+    let each = params.iter().zip(&wants.params).zip(&g.params);
+    Found {
+        outputs: scores,
+        stats,
+        params: each.map(|((param, &wanted), spec)| wanted.then(|| of(param, spec.len()))).collect(),
+        gates: wants.gates.then(|| gates.map_or_else(Vec::new, |gates| of(&gates, g.gates))),
+        image: wants.image.then(|| {
+            let gradient = gradients.as_ref().and_then(|gradients| image.grad(gradients));
+            gradient.map_or_else(|| zeros(data.image.len()), |gradient| host(gradient.into_data()))
+        }),
+    }
+}
+
+proptest! {
+    // Fewer than on the processor: every new geometry is a kernel to be compiled.
+    #![proptest_config(ProptestConfig { cases: 8, rng_seed: RngSeed::Fixed(7), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn dense_convolution_with_any_window(seed: u64) {
+        if device().is_some() {
+            cases::dense_convolution_with_any_window(&engine, seed);
+        }
+    }
+
+    #[test]
+    fn relu_convolution_norm(seed: u64) {
+        if device().is_some() {
+            cases::relu_convolution_norm(&engine, seed);
+        }
+    }
+
+    #[test]
+    fn depthwise_and_pointwise_convolution(seed: u64) {
+        if device().is_some() {
+            cases::depthwise_and_pointwise_convolution(&engine, seed);
+        }
+    }
+
+    #[test]
+    fn grouped_convolution(seed: u64) {
+        if device().is_some() {
+            cases::grouped_convolution(&engine, seed);
+        }
+    }
+
+    #[test]
+    fn whole_networks(seed: u64) {
+        if device().is_some() {
+            cases::whole_networks(&engine, seed);
+        }
+    }
+
+    #[test]
+    fn only_the_gradients_asked_for_and_the_same_ones(seed: u64) {
+        if device().is_some() {
+            cases::only_the_gradients_asked_for_and_the_same_ones(&engine, seed);
+        }
+    }
+}
+
+#[test]
+fn the_gates_alone_have_the_gradients_that_they_have_among_all() {
+    if device().is_some() {
+        cases::the_gates_alone_have_the_gradients_that_they_have_among_all(&engine);
+    }
+}
+
+#[test]
+fn nan_and_infinity_in_any_input_reach_the_outputs() {
+    if device().is_some() {
+        cases::nan_and_infinity_in_any_input_reach_the_outputs(&engine);
+    }
+}
+
+#[test]
+fn an_empty_batch_gives_empty_outputs_and_zero_gradients() {
+    if device().is_some() {
+        cases::an_empty_batch_gives_empty_outputs_and_zero_gradients(&engine);
+    }
+}
+
+#[test]
+fn the_same_bits_every_time() {
+    if device().is_none() {
+        return;
+    }
+    let r = &mut Random::new(5);
+    let g = random::network(r, Shape::new(9, 8, 3), 12);
+    let data = random::data(&g, 4, r);
+    let upstream = vec![0.3; 4 * g.outputs.iter().map(|&output| g.shape(output).channels).sum::<usize>()];
+    let bits = || engine(&g, Mode::Train, &data, &upstream, &Wants::all(&g)).bits();
+    assert!(bits() == bits());
+}
+
+/// Kernels without a case of their own above.
+#[test]
+fn every_other_operation_alone() {
+    let Some(_) = device() else { return };
+    let cases: [(&str, fn(&mut Graph, usize) -> usize); 6] = [
+        ("average", |g, x| g.avg_pool(x, Window::same(3, 2, 1))),
+        ("maximum", |g, x| g.max_pool(x, Window::same(3, 2, 1))),
+        ("shift", |g, x| g.shift(x)),
+        ("mask", |g, x| g.scale_images(x)),
+        ("concat", |g, x| {
+            let y = g.relu(x);
+            g.concat(vec![x, y, x])
+        }),
+        ("sum", |g, x| {
+            let (y, shape) = (g.relu(x), g.shape(x));
+            g.sum(vec![x, y, x], Sum { gates: vec![Some(0), None, Some(1)], constant: vec![2, 0] }, shape)
+        }),
+    ];
+    for (name, make) in cases {
+        println!("{name}");
+        cases::one_operation(&engine, make);
+    }
+}
