@@ -143,8 +143,7 @@ impl Engine for Flex {
     fn forward(call: &Call, tensors: &Tensors<Self>, save: bool) -> (FlexTensor, FlexTensor, Option<cpu::Tape>) {
         let batch = tensors.image.shape()[0];
         let params: Vec<_> = tensors.params.iter().map(slice).collect();
-        let running: Vec<_> =
-            tensors.running.iter().map(|running| slice(running)).map(|r| if r.len() > 1 { r } else { &[] }).collect();
+        let running: Vec<_> = tensors.running.iter().map(slice).map(|r| if r.len() > 1 { r } else { &[] }).collect();
         let inputs = cpu::Inputs {
             batch,
             image: slice(&tensors.image),
