@@ -16,7 +16,8 @@ run() {
         cat "$log"
         exit 1
     fi
-    grep -hE '^(figure|skipped)|test result' "$log"
+    # The first line that a test prints stands behind its name.
+    grep -hoE '(figure|skipped|test result): .*' "$log"
     printf '# %d s: %s\n' $((SECONDS - from)) "$*"
 }
 only=(--nocapture --test-threads 1)

@@ -10,9 +10,9 @@
 //! | MNIST, Fashion-MNIST | folder or archive of idx files, gzipped or not |
 //! | MedMNIST | `.npz` |
 //!
-//! What a file is, is decided by what it holds, not by its name. Archives are read where they are and
-//! never unpacked to disk; everything a file claims about itself is checked, and memory is bounded by
-//! [`Limits`].
+//! What a file is, is decided by what it holds, not by its name. Archives are never unpacked under
+//! names of theirs: what does not fit into a little memory waits in a temporary file without a name. Everything a file
+//! claims about itself is checked, and [`Limits`] bound what it may take.
 //!
 //! ```
 //! use gdas::data;
@@ -40,6 +40,7 @@ mod loader;
 mod open;
 mod read;
 mod split;
+mod spool;
 mod tree;
 
 pub use augment::Augmentation;

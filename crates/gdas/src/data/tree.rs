@@ -3,15 +3,20 @@
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::error::DataError;
+use super::spool::{Failure, Spool};
 
-/// What a file may grow to in memory before reading stops with an error.
+/// What a file may grow to before reading stops with an error.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes that an archive may unpack to.
+    /// Bytes that an archive may unpack to, on disk for the most part.
     pub unpacked: u64,
+    /// Bytes of one file or entry, which is in memory while it is read.
+    pub file: u64,
     /// Entries of an archive, or files of a folder.
     pub entries: usize,
     /// Pixels of one image file.
@@ -19,9 +24,9 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 6 GiB, four million entries, 64 megapixels.
+    /// 6 GiB, of which 2 GiB in one file, four million entries, 64 megapixels.
     fn default() -> Self {
-        Self { unpacked: 6 << 30, entries: 4_000_000, pixels: 1 << 26 }
+        Self { unpacked: 6 << 30, file: 2 << 30, entries: 4_000_000, pixels: 1 << 26 }
     }
 }
 
@@ -42,15 +47,24 @@ pub(super) struct Entry {
 }
 
 enum Content {
-    Memory(Vec<u8>),
+    /// Unpacked, here.
+    Spooled(Arc<Spool>, Range<u64>),
     File(PathBuf),
+}
+
+/// An archive that is being unpacked: its entries so far, and where they are.
+#[derive(Default)]
+struct Unpacking {
+    spool: Spool,
+    /// Name, message label, place.
+    entries: Vec<(String, String, Range<u64>)>,
 }
 
 /// Deepest folder that is looked into.
 const MAX_DEPTH: usize = 12;
 
 impl Tree {
-    /// Lists a folder, or reads an archive (or a single, perhaps compressed file) into memory.
+    /// Lists a folder, or unpacks an archive (or a single, perhaps compressed file).
     pub(super) fn open(path: &Path, limits: Limits) -> Result<Self, DataError> {
         let origin = path.display().to_string();
         let metadata = std::fs::metadata(path).map_err(|source| DataError::Read { file: origin.clone(), source })?;
@@ -59,7 +73,11 @@ impl Tree {
             tree.walk(path, "", 0)?;
         } else {
             let file = File::open(path).map_err(|source| tree.io(source))?;
-            tree.read_packed(BufReader::with_capacity(1 << 16, file), path)?;
+            let mut into = Unpacking::default();
+            tree.read_packed(BufReader::with_capacity(1 << 16, file), path, &mut into)?;
+            let spool = Arc::new(into.spool);
+            let entry = |(name, label, place)| Entry { name, label, content: Content::Spooled(spool.clone(), place) };
+            tree.entries = into.entries.into_iter().map(entry).collect();
         }
         tree.entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(tree)
@@ -95,53 +113,74 @@ impl Tree {
                 self.walk(&path, &name, depth + 1)?;
             } else if metadata.is_file() {
                 let label = path.display().to_string();
-                self.push(Entry { name, label, content: Content::File(path) })?;
+                self.entries.push(Entry { name, label, content: Content::File(path) });
+                self.not_too_many(self.entries.len())?;
             }
         }
         Ok(())
     }
 
-    fn push(&mut self, entry: Entry) -> Result<(), DataError> {
-        self.entries.push(entry);
-        if self.entries.len() > self.limits.entries {
+    fn not_too_many(&self, files: usize) -> Result<(), DataError> {
+        if files > self.limits.entries {
             let what = format!("more than {} files", self.limits.entries);
             return Err(DataError::Limit { file: self.origin.clone(), what });
         }
         Ok(())
     }
 
-    fn read_packed(&mut self, mut source: BufReader<File>, path: &Path) -> Result<(), DataError> {
+    fn read_packed(&self, mut source: BufReader<File>, path: &Path, into: &mut Unpacking) -> Result<(), DataError> {
         let head = source.fill_buf().map_err(|source| self.io(source))?;
         if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
-            return self.read_zip(source);
+            return self.read_zip(source, into);
         }
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let limit = self.limits.unpacked;
         let packing = Packing::of(head);
         let Some(packing) = packing else {
-            return self.read_plain(Bounded::new(source, limit), &name, "the file");
+            return self.read_plain(Bounded::new(source, limit), &name, "the file", into);
         };
         let unpacked = packing.unpack(source, limit).map_err(|source| self.io(source))?;
         let name = name.rsplit_once('.').map_or(name.clone(), |(stem, _)| stem.into());
-        self.read_plain(BufReader::with_capacity(1 << 16, unpacked), &name, packing.name())
+        self.read_plain(BufReader::with_capacity(1 << 16, unpacked), &name, packing.name(), into)
     }
 
     /// A tar archive, or else one file.
-    fn read_plain(&mut self, mut source: impl BufRead, name: &str, packing: &str) -> Result<(), DataError> {
+    fn read_plain(
+        &self,
+        mut source: impl BufRead,
+        name: &str,
+        packing: &str,
+        into: &mut Unpacking,
+    ) -> Result<(), DataError> {
         let mut head = vec![0; 512];
         let n = read_full(&mut source, &mut head).map_err(|error| self.unpack_error(packing, &error))?;
         head.truncate(n);
         let is_tar = head.len() == 512 && head[257..].starts_with(b"ustar");
         let mut source = std::io::Cursor::new(head).chain(source);
         if is_tar {
-            return self.read_tar(source, packing);
+            return self.read_tar(source, packing, into);
         }
-        let mut data = Vec::new();
-        source.read_to_end(&mut data).map_err(|error| self.unpack_error(packing, &error))?;
-        self.push(Entry { name: name.into(), label: self.origin.clone(), content: Content::Memory(data) })
+        let place = self.unpack(&mut source, packing, into)?;
+        into.entries.push((name.into(), self.origin.clone(), place));
+        Ok(())
     }
 
-    fn read_tar(&mut self, source: impl Read, packing: &str) -> Result<(), DataError> {
+    /// Takes all of `source`, which is what `what` says.
+    fn unpack(&self, source: &mut impl Read, what: &str, into: &mut Unpacking) -> Result<Range<u64>, DataError> {
+        let place = into.spool.append(&mut source.take(self.limits.file + 1)).map_err(|failure| match failure {
+            Failure::Read(error) => self.unpack_error(what, &error),
+            Failure::Write(source) => {
+                DataError::Write { file: format!("a temporary file in {}", std::env::temp_dir().display()), source }
+            }
+        })?;
+        if place.end - place.start > self.limits.file {
+            let what = format!("{what} has more than {} bytes", self.limits.file);
+            return Err(DataError::Limit { file: self.origin.clone(), what });
+        }
+        Ok(place)
+    }
+
+    fn read_tar(&self, source: impl Read, packing: &str, into: &mut Unpacking) -> Result<(), DataError> {
         let mut archive = tar::Archive::new(source);
         archive.set_ignore_zeros(false);
         let entries = archive.entries().map_err(|error| self.unpack_error(packing, &error))?;
@@ -157,16 +196,17 @@ impl Tree {
                 return Err(self.unsafe_entry(&name, "is a link or a device, not a file"));
             }
             let name = self.safe_name(&name)?;
-            let mut data = Vec::with_capacity(entry.size().min(1 << 20) as usize);
-            entry.read_to_end(&mut data).map_err(|error| self.unpack_error(&format!("entry `{name}`"), &error))?;
-            if data.len() as u64 != entry.size() {
+            let size = entry.size();
+            let place = self.unpack(&mut entry, &format!("entry `{name}`"), into)?;
+            let found = place.end - place.start;
+            if found != size {
                 return Err(DataError::damaged(
                     &self.origin,
                     format!("entry `{name}`"),
-                    format!("{} of its {} bytes are there", data.len(), entry.size()),
+                    format!("{found} of its {size} bytes are there"),
                 ));
             }
-            self.push_packed(name, data)?;
+            self.push_packed(name, place, into)?;
         }
         // What follows the archive's end still carries the checksum of the packing.
         std::io::copy(&mut archive.into_inner(), &mut std::io::sink())
@@ -174,7 +214,7 @@ impl Tree {
         Ok(())
     }
 
-    fn read_zip(&mut self, source: BufReader<File>) -> Result<(), DataError> {
+    fn read_zip(&self, source: BufReader<File>, into: &mut Unpacking) -> Result<(), DataError> {
         let broken = |error: zip::result::ZipError| error.to_string();
         let mut archive = zip::ZipArchive::new(source)
             .map_err(|error| DataError::damaged(&self.origin, "the zip directory", broken(error)))?;
@@ -198,22 +238,21 @@ impl Tree {
             if entry.is_dir() {
                 continue;
             }
-            let mut data = Vec::new();
-            let mut bounded = Bounded::new(&mut entry, left);
-            bounded.read_to_end(&mut data).map_err(|error| self.unpack_error(&format!("entry `{name}`"), &error))?;
-            left -= data.len() as u64;
-            self.push_packed(name, data)?;
+            let place = self.unpack(&mut Bounded::new(&mut entry, left), &format!("entry `{name}`"), into)?;
+            left -= place.end - place.start;
+            self.push_packed(name, place, into)?;
         }
         Ok(())
     }
 
-    fn push_packed(&mut self, name: String, data: Vec<u8>) -> Result<(), DataError> {
+    fn push_packed(&self, name: String, place: Range<u64>, into: &mut Unpacking) -> Result<(), DataError> {
         let hidden = name.split('/').any(|part| part.starts_with('.')) || name.starts_with("__MACOSX/");
         if hidden {
             return Ok(());
         }
         let label = format!("{}, entry `{name}`", self.origin);
-        self.push(Entry { name, label, content: Content::Memory(data) })
+        into.entries.push((name, label, place));
+        self.not_too_many(into.entries.len())
     }
 
     /// The entry's name without `./`, if it stays inside the archive.
@@ -254,15 +293,15 @@ impl Entry {
 
     /// The content, unpacked if it is gzipped itself.
     pub(super) fn read(&self, limits: &Limits) -> Result<Cow<'_, [u8]>, DataError> {
+        let io = |source| DataError::Read { file: self.label.clone(), source };
         let data = match &self.content {
-            Content::Memory(data) => Cow::Borrowed(data.as_slice()),
+            Content::Spooled(spool, place) => spool.read(place).map_err(io)?,
             Content::File(path) => {
-                let io = |source| DataError::Read { file: self.label.clone(), source };
                 let file = File::open(path).map_err(io)?;
                 let mut data = Vec::new();
-                let taken = file.take(limits.unpacked + 1).read_to_end(&mut data).map_err(io)?;
-                if taken as u64 > limits.unpacked {
-                    let what = format!("it has more than {} bytes", limits.unpacked);
+                let taken = file.take(limits.file + 1).read_to_end(&mut data).map_err(io)?;
+                if taken as u64 > limits.file {
+                    let what = format!("it has more than {} bytes", limits.file);
                     return Err(DataError::Limit { file: self.label.clone(), what });
                 }
                 Cow::Owned(data)
@@ -273,10 +312,10 @@ impl Entry {
         }
         let mut unpacked = Vec::new();
         let decoder = flate2::bufread::MultiGzDecoder::new(&*data);
-        match Bounded::new(decoder, limits.unpacked).read_to_end(&mut unpacked) {
+        match Bounded::new(decoder, limits.file).read_to_end(&mut unpacked) {
             Ok(_) => Ok(Cow::Owned(unpacked)),
             Err(error) if is_too_large(&error) => {
-                let what = format!("it unpacks to more than {} bytes", limits.unpacked);
+                let what = format!("it unpacks to more than {} bytes", limits.file);
                 Err(DataError::Limit { file: self.label.clone(), what })
             }
             Err(error) => Err(DataError::damaged(&self.label, "gzip data", format!("it cannot be unpacked ({error})"))),
@@ -287,10 +326,11 @@ impl Entry {
     pub(super) fn head(&self) -> Vec<u8> {
         let mut head = vec![0; 16];
         let n = match &self.content {
-            Content::Memory(data) => {
-                let n = data.len().min(16);
-                head[..n].copy_from_slice(&data[..n]);
-                n
+            Content::Spooled(spool, place) => {
+                let start = place.start..place.end.min(place.start + 16);
+                let data = spool.read(&start).unwrap_or_default();
+                head[..data.len()].copy_from_slice(&data);
+                data.len()
             }
             Content::File(path) => {
                 File::open(path).and_then(|mut file| read_full(&mut file, &mut head)).unwrap_or_default()

@@ -63,7 +63,7 @@ fn archives_that_reach_outside_are_refused() {
 #[test]
 fn bombs_stop_at_the_limit() {
     let folder = tempfile::tempdir().unwrap();
-    let limits = Limits { unpacked: 1 << 20, entries: 10, pixels: 1 << 16 };
+    let limits = Limits { unpacked: 1 << 20, file: 1 << 20, entries: 10, pixels: 1 << 16 };
     let refuse = |name: &str, bytes: &[u8]| refusal_with(folder.path(), &write(folder.path(), name, bytes), limits);
     let zeros = vec![0; 50 << 20];
     let bomb = gzip(&zeros);
@@ -76,6 +76,9 @@ fn bombs_stop_at_the_limit() {
     insta::assert_snapshot!(refuse("b", &gzip(&builder.into_inner().unwrap())), @"[folder]/b: it unpacks to more than 1048576 bytes; if the file can be trusted, raise the limit");
     insta::assert_snapshot!(refuse("c", &zip_of("train_images.npy", &zeros)), @"[folder]/c: it unpacks to more than 1048576 bytes; if the file can be trusted, raise the limit");
     insta::assert_snapshot!(refuse("d/train-images-idx3-ubyte", &bomb), @"[folder]/d/train-images-idx3-ubyte: it unpacks to more than 1048576 bytes; if the file can be trusted, raise the limit");
+    let small = Limits { file: 1000, ..limits };
+    let packed = write(folder.path(), "g", &zip_of("train_images.npy", &zeros[..2000]));
+    insta::assert_snapshot!(refusal_with(folder.path(), &packed, small), @"[folder]/g: entry `train_images.npy` has more than 1000 bytes; if the file can be trusted, raise the limit");
     let names: Vec<String> = (0..11).map(|i| format!("train/cat/{i}.png")).collect();
     let mut builder = tar::Builder::new(Vec::new());
     for name in &names {
@@ -271,7 +274,7 @@ fn try_open(files: &[(&str, Vec<u8>)]) {
         write(folder.path(), name, bytes);
     }
     let path = if files[0].0 == "a" { folder.path().join("a") } else { folder.path().into() };
-    let limits = Limits { unpacked: 1 << 24, entries: 100, pixels: 1 << 20 };
+    let limits = Limits { unpacked: 1 << 24, file: 1 << 24, entries: 100, pixels: 1 << 20 };
     let options = Options { limits, ..Options::default() };
     match open_with(&path.display().to_string(), &options) {
         Ok(set) => drop(crate::data::inspect(&set)),
