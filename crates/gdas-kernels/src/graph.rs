@@ -318,6 +318,17 @@ impl Graph {
         self.push(Op::ScaleImages { mask }, vec![x], self.shape(x))
     }
 
+    /// The same graph, in which every operation that is `removed` (and keeps the shape of its one input) is the identity.
+    /// Parameters and normalisations keep their numbers, read or not.
+    #[must_use]
+    pub fn without(&self, removed: impl Fn(&Op) -> bool) -> Self {
+        let mut graph = self.clone();
+        for node in graph.nodes.iter_mut().filter(|node| removed(&node.op)) {
+            node.op = Op::Sum(Sum { gates: vec![None], constant: vec![] });
+        }
+        graph
+    }
+
     /// Appends a concatenation along the channels.
     pub fn concat(&mut self, inputs: Vec<ValueId>) -> ValueId {
         let channels = inputs.iter().map(|&x| self.shape(x).channels).sum();

@@ -12,6 +12,11 @@ use crate::{Inputs, Mode, Outcome};
 
 /// Runs the graph; see [`crate::run`].
 pub fn run(graph: &Graph, mode: Mode, inputs: Inputs) -> Outcome {
+    run_observed(graph, mode, inputs, &mut |_, _| {})
+}
+
+/// As [`run`], which shows every value (activations `[batch, height, width, channels]`) as soon as it is computed.
+pub fn run_observed(graph: &Graph, mode: Mode, inputs: Inputs, observe: &mut dyn FnMut(&Node, &Tensor<4>)) -> Outcome {
     let mut state = State { mode, values: Vec::with_capacity(graph.nodes.len()), stats: Vec::new(), inputs };
     let mut last_use = vec![0; graph.nodes.len()];
     for (i, node) in graph.nodes.iter().enumerate() {
@@ -20,6 +25,7 @@ pub fn run(graph: &Graph, mode: Mode, inputs: Inputs) -> Outcome {
     graph.outputs.iter().for_each(|&x| last_use[x] = graph.nodes.len());
     for (i, node) in graph.nodes.iter().enumerate() {
         let value = state.step(graph, node);
+        observe(node, &value);
         state.values.push(Some(value));
         // Values are dropped after their last reader, as evaluation of a large batch would fill the memory.
         for &x in node.inputs.iter().filter(|&&x| last_use[x] == i) {
