@@ -49,6 +49,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Genotype(commands::genotype::GenotypeCommand),
     Cost(commands::cost::CostCommand),
+    Score(commands::score::Score),
     #[command(subcommand)]
     Bench(commands::bench::Bench),
     Reproduce(Box<commands::reproduce::Reproduce>),

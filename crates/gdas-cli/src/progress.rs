@@ -194,6 +194,46 @@ impl Drop for Bar {
     }
 }
 
+/// How far a list of things has come: a bar on a terminal, a line after every tenth elsewhere.
+pub(crate) struct Count {
+    bar: Option<ProgressBar>,
+    all: usize,
+    what: &'static str,
+    quiet: bool,
+}
+
+impl Count {
+    /// So many of `what`, of which some are done.
+    pub(crate) fn new(what: &'static str, all: usize, done: usize, quiet: bool) -> Self {
+        let bar = (!quiet && io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::new(all as u64).with_position(done as u64);
+            let style = ProgressStyle::with_template("[{bar:20}] {pos}/{len} {msg}, {eta} left");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+            bar.with_message(what)
+        });
+        Self { bar, all, what, quiet }
+    }
+
+    /// So many are done.
+    pub(crate) fn at(&self, done: usize) {
+        match &self.bar {
+            Some(bar) => bar.set_position(done as u64),
+            None if !self.quiet && done.is_multiple_of(self.all.div_ceil(10).max(1)) => {
+                note(format_args!("{done} of {} {}", self.all, self.what));
+            }
+            None => {}
+        }
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 /// What else is to be said of an epoch of a search, each followed by `end`.
 fn remarks(alpha_rests: bool, costs: &[Standing], end: &str) -> String {
     let rests = alpha_rests.then(|| format!("alpha rests{end}"));

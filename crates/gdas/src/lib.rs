@@ -20,6 +20,7 @@ pub mod loss;
 pub mod network;
 pub mod optim;
 pub mod pickle;
+pub mod proxies;
 pub mod report;
 pub mod reproduce;
 pub mod rng;

@@ -12,6 +12,7 @@ mod events;
 mod result;
 mod state;
 
+use std::path::Path;
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
@@ -28,7 +29,7 @@ use crate::loss::{Metrics, cross_entropy};
 use crate::network::{NetworkConfig, Stem};
 use crate::optim::{Adam, AdamConfig, Sgd, SgdConfig, cosine, tau};
 use crate::rng::{Rng, Stream};
-use crate::run::{Cadence, Event, Interrupt, Observer, RunDir, RunError, phase};
+use crate::run::{Cadence, Event, Interrupt, Observer, RunDir, RunError, phase, read_checkpoint};
 use crate::sampler::{self, Draw, DrawError, Table};
 use crate::space::{Genotype, Space};
 use crate::supernet::{SubNetwork, Supernet};
@@ -268,6 +269,21 @@ impl<'a> Searcher<'a> {
         Ok(Self { config, supernet, alpha, sgd, adam, bounds: vec![], own, data_digest: dataset.digest() })
     }
 
+    /// As the newest checkpoint of the run at `path` has it, and the number of that checkpoint. The run, which may be at
+    /// work, is only read.
+    pub fn of_run(
+        config: &'a SearchConfig,
+        path: &Path,
+        dataset: &Dataset,
+        device: &Device,
+    ) -> Result<(Self, u64), Error> {
+        let mut searcher = Self::new(config, dataset, device)?;
+        let loaded = read_checkpoint(path)?;
+        let loaded = loaded.ok_or_else(|| Error::Unsuitable(format!("{} has no checkpoint yet", path.display())))?;
+        searcher.restore(loaded.checkpoint, dataset)?;
+        Ok((searcher, loaded.generation))
+    }
+
     pub(crate) fn draw(&self, stream: Stream, step: u64, tau: f64) -> Result<Vec<Draw>, DrawError> {
         let mut rng = Rng::new(self.config.seed, stream, step);
         self.alpha.iter().map(|table| sampler::draw(table, tau, &mut rng)).collect()
@@ -454,6 +470,11 @@ impl<'a> Searcher<'a> {
         }
         Some(correct / subset.len() as f64)
     }
+}
+
+/// The images that a search holds out: those that alpha learns on.
+pub fn held_out(config: &SearchConfig, dataset: &Dataset) -> Result<Subset, Error> {
+    Ok(batches::split(config, dataset)?.alpha)
 }
 
 /// What a step costs on a device.

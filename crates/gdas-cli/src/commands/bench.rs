@@ -1,3 +1,5 @@
+mod correlate;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -18,7 +20,8 @@ Examples:
   gdas bench convert NAS-Bench-201-v1_1-096897.pth nb201.arrow
   gdas bench query 6111 --table nb201.arrow
   gdas bench best --dataset cifar100 --table nb201.arrow
-  gdas bench simulate --algorithm evolution --seeds 500 --table nb201.arrow"
+  gdas bench simulate --algorithm evolution --seeds 500 --table nb201.arrow
+  gdas bench correlate cifar10-1 --table nb201.arrow"
 )]
 pub(crate) enum Bench {
     Query(Query),
@@ -27,6 +30,7 @@ pub(crate) enum Bench {
     Stats(Stats),
     Convert(Convert),
     Simulate(Simulate),
+    Correlate(correlate::Correlate),
 }
 
 #[derive(Args)]
@@ -207,6 +211,7 @@ pub(crate) fn run(command: Bench) -> anyhow::Result<()> {
             Ok(benchmark::convert(&command.from, &command.to, command.curves.into())?)
         }
         Bench::Simulate(command) => simulate(&command),
+        Bench::Correlate(command) => correlate::run(&command),
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod report;
 pub(crate) mod reproduce;
 pub(crate) mod resume;
 pub(crate) mod runs;
+pub(crate) mod score;
 pub(crate) mod search;
 pub(crate) mod serve;
 pub(crate) mod train;
@@ -42,6 +43,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Export(command) => export::run(&command),
         Command::Import(command) => import::run(&command),
         Command::Cost(command) => cost::run(&command),
+        Command::Score(command) => score::run(&command),
         Command::Devices(command) => devices::run(&command),
         Command::Doctor(command) => doctor::run(&command),
         Command::Serve(command) => serve::run(&command),

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::table::Table;
 use super::{BenchmarkError, Quantity, Setting};
+use crate::rng::{Rng, Stream};
 
 /// Bounds on the cost of a cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -120,6 +121,22 @@ impl Table {
         })
     }
 
+    /// So many different cells that have the quantity, drawn with this seed: index and mean. More cells with the same
+    /// seed begin with those of fewer.
+    pub fn sample(
+        &self,
+        setting: Setting,
+        quantity: Quantity,
+        cells: usize,
+        seed: u64,
+    ) -> Result<Vec<(usize, f64)>, BenchmarkError> {
+        let mut values = self.known(setting, quantity)?;
+        Rng::new(seed, Stream::Architectures, 0).shuffle(&mut values);
+        values.reverse();
+        values.truncate(cells);
+        Ok(values)
+    }
+
     /// Index and mean of all cells that have the quantity as a finite number; an error where none has.
     fn known(&self, setting: Setting, quantity: Quantity) -> Result<Vec<(usize, f64)>, BenchmarkError> {
         let values: Vec<_> = self
@@ -135,38 +152,6 @@ impl Table {
     }
 }
 
-/// Kendall's tau-b of two rankings of the same things: 1 if they agree on every pair, -1 if on none, near 0 if they
-/// have nothing to do with each other; `None` where one of them tells nothing apart. Takes time with the square of the
-/// number of things.
-pub fn kendall_tau(a: &[f64], b: &[f64]) -> Option<f64> {
-    let (mut score, mut told_by_a, mut told_by_b) = (0.0, 0.0, 0.0);
-    for i in 0..a.len().min(b.len()) {
-        for j in 0..i {
-            let sign = |x: f64, y: f64| f64::from(u8::from(x > y)) - f64::from(u8::from(x < y));
-            let (of_a, of_b) = (sign(a[i], a[j]), sign(b[i], b[j]));
-            score += of_a * of_b;
-            told_by_a += of_a * of_a;
-            told_by_b += of_b * of_b;
-        }
-    }
-    (told_by_a > 0.0 && told_by_b > 0.0).then(|| score / f64::sqrt(told_by_a * told_by_b))
-}
-
 fn is_better(quantity: Quantity, a: f64, b: f64) -> bool {
     if quantity.higher_is_better() { a > b } else { a < b }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::kendall_tau;
-
-    #[test]
-    fn kendall_tau_counts_pairs_and_heeds_ties() {
-        assert_eq!(kendall_tau(&[1.0, 2.0, 3.0], &[10.0, 20.0, 30.0]), Some(1.0));
-        assert_eq!(kendall_tau(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]), Some(-1.0));
-        // scipy.stats.kendalltau([12, 2, 1, 12, 2], [1, 4, 7, 1, 0]) = -0.47140452079103173
-        let tau = kendall_tau(&[12.0, 2.0, 1.0, 12.0, 2.0], &[1.0, 4.0, 7.0, 1.0, 0.0]);
-        assert!(tau.is_some_and(|tau| (tau + 0.471_404_520_791_031_73).abs() < 1e-12), "{tau:?}");
-        assert_eq!(kendall_tau(&[1.0, 1.0], &[1.0, 2.0]), None);
-    }
 }

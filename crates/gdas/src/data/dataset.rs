@@ -183,6 +183,12 @@ impl Subset {
         Self { images: self.images.clone(), indices: indices.into() }
     }
 
+    /// Its first images, so many at most.
+    #[must_use]
+    pub fn first(&self, count: usize) -> Self {
+        Self { images: self.images.clone(), indices: self.indices[..count.min(self.indices.len())].into() }
+    }
+
     /// How many images.
     pub fn len(&self) -> usize {
         self.indices.len()

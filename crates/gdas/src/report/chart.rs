@@ -57,19 +57,37 @@ pub struct Chart {
     pub size: (f64, f64),
     /// Whether a legend is drawn (never for a single line without a name).
     pub legend: bool,
+    /// Whether its points are marked instead of joined by lines.
+    pub scattered: bool,
 }
 
 impl Chart {
     /// A chart of the usual size.
     pub fn new(title: &str, x_label: &str, series: Vec<Series>) -> Self {
         let (title, x_label) = (title.to_owned(), x_label.to_owned());
-        Self { title, x_label, series, unit: Unit::Plain, range: (None, None), size: (460.0, 230.0), legend: true }
+        Self {
+            title,
+            x_label,
+            series,
+            unit: Unit::Plain,
+            range: (None, None),
+            size: (460.0, 230.0),
+            legend: true,
+            scattered: false,
+        }
     }
 
     /// The same with percentages on the vertical axis.
     #[must_use]
     pub fn percent(mut self) -> Self {
         self.unit = Unit::Percent;
+        self
+    }
+
+    /// The same with a mark at every point instead of lines.
+    #[must_use]
+    pub fn scattered(mut self) -> Self {
+        self.scattered = true;
         self
     }
 
@@ -115,7 +133,7 @@ impl Chart {
         let _ = writeln!(out, "<text class=\"title\" x=\"6\" y=\"15\">{}</text>", escape(&self.title));
         self.draw_axes(&scale, &mut out);
         for (index, series) in self.series.iter().enumerate() {
-            draw_series(series, index, &scale, self.unit, self.size.0, &mut out);
+            self.draw_series(series, index, &scale, &mut out);
         }
         for (index, x, row) in legend {
             let y = scale.bottom + 36.0 + row as f64 * LINE + 8.0;
@@ -161,6 +179,35 @@ impl Chart {
         let middle = f64::midpoint(scale.left, scale.right);
         let y = scale.bottom + 31.0;
         let _ = writeln!(out, "<text class=\"middle\" x=\"{middle:.1}\" y=\"{y:.1}\">{}</text>", escape(&self.x_label));
+    }
+
+    fn draw_series(&self, series: &Series, index: usize, scale: &Scale, out: &mut String) {
+        let mut path = String::new();
+        let mut pen_up = true;
+        for &(x, y) in &series.points {
+            if is_finite(&(x, y)) {
+                let _ = write!(path, "{}{:.1} {:.1}", if pen_up { 'M' } else { 'L' }, scale.x(x), scale.y(y));
+            }
+            pen_up = !is_finite(&(x, y));
+        }
+        if path.contains('L') && !self.scattered {
+            let _ = writeln!(out, "<path {} d=\"{path}\"/>", class(index));
+        }
+        let finite: Vec<_> = series.points.iter().filter(|p| is_finite(p)).collect();
+        // Markers where there is room for them; a lone point is nothing without.
+        if self.scattered || finite.len() as f64 <= self.size.0 / 25.0 {
+            let class = index % SERIES_COLOURS.len();
+            for (x, y) in finite {
+                let value = label(*y, y.abs() / 1000.0, self.unit);
+                let _ = writeln!(
+                    out,
+                    "<circle class=\"d{class}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"2\"><title>{} {x}: {value}</title></circle>",
+                    scale.x(*x),
+                    scale.y(*y),
+                    escape(&series.name)
+                );
+            }
+        }
     }
 
     /// Number of rows, and per entry its series, left end and row.
@@ -229,35 +276,6 @@ pub fn style() -> String {
          @media (prefers-color-scheme:dark){{.chart .page{{fill:#14171a}}.chart .grid{{stroke:#333a41}}\
          .chart .axis{{stroke:#8b929a}}.chart text{{fill:#eceff2}}{dark}}}"
     )
-}
-
-fn draw_series(series: &Series, index: usize, scale: &Scale, unit: Unit, width: f64, out: &mut String) {
-    let mut path = String::new();
-    let mut pen_up = true;
-    for &(x, y) in &series.points {
-        if is_finite(&(x, y)) {
-            let _ = write!(path, "{}{:.1} {:.1}", if pen_up { 'M' } else { 'L' }, scale.x(x), scale.y(y));
-        }
-        pen_up = !is_finite(&(x, y));
-    }
-    if path.contains('L') {
-        let _ = writeln!(out, "<path {} d=\"{path}\"/>", class(index));
-    }
-    let finite: Vec<_> = series.points.iter().filter(|p| is_finite(p)).collect();
-    // Markers where there is room for them; a lone point is nothing without.
-    if finite.len() as f64 <= width / 25.0 {
-        let class = index % SERIES_COLOURS.len();
-        for (x, y) in finite {
-            let value = label(*y, y.abs() / 1000.0, unit);
-            let _ = writeln!(
-                out,
-                "<circle class=\"d{class}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"2\"><title>{} {x}: {value}</title></circle>",
-                scale.x(*x),
-                scale.y(*y),
-                escape(&series.name)
-            );
-        }
-    }
 }
 
 /// What tells a line from the others.

@@ -126,7 +126,12 @@ impl Searcher<'_> {
         observer: &mut dyn Observer,
         dataset: &Dataset,
     ) -> Result<Option<Progress>, Error> {
-        let Some(mut checkpoint) = run.take_up(observer)? else { return Ok(None) };
+        let Some(checkpoint) = run.take_up(observer)? else { return Ok(None) };
+        self.restore(checkpoint, dataset).map(Some)
+    }
+
+    /// Takes up what [`save`](Self::save) put into a checkpoint.
+    pub(super) fn restore(&mut self, mut checkpoint: Checkpoint, dataset: &Dataset) -> Result<Progress, Error> {
         let saved: Saved = checkpoint.state()?;
         Error::same_data(&saved.data_digest, &self.data_digest, &dataset.name)?;
         self.supernet.weights.load(&mut checkpoint, "weights")?;
@@ -145,7 +150,7 @@ impl Searcher<'_> {
         self.adam.steps = saved.adam_steps;
         self.own.load(&self.supernet.space, &mut checkpoint)?;
         let at = Position { epoch: saved.epoch, step: saved.step };
-        Ok(Some(Progress { at, sums: saved.sums, best: saved.best, watch: saved.watch }))
+        Ok(Progress { at, sums: saved.sums, best: saved.best, watch: saved.watch })
     }
 
     fn tables(&self) -> [(&'static str, &Vec<Table>); 3] {

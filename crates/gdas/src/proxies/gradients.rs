@@ -1,0 +1,44 @@
+//! Two proxies that read the gradient of the cross-entropy on one batch, in training mode, as Abdelfattah et al. (2021)
+//! define them. Only weights of convolutions and classifier count.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor};
+use gdas_kernels::Mode;
+use gdas_kernels::graph::Graph;
+
+use super::{inputs, kernels};
+use crate::data::Batch;
+use crate::loss::cross_entropy;
+use crate::train::image;
+use crate::weights::host;
+
+/// Snip (Lee, Ajanthan and Torr, "SNIP: single-shot network pruning based on connection sensitivity", ICLR 2019): the
+/// sum of `|weight * dL/dweight|`.
+pub fn snip(graph: &Graph, params: &[Tensor<1>], batch: &Batch) -> f64 {
+    layers(graph, params, batch)
+        .map(|(weights, gradient)| {
+            let products = weights.iter().zip(gradient).map(|(&w, g)| (f64::from(w) * f64::from(g)).abs());
+            products.sum::<f64>()
+        })
+        .sum()
+}
+
+/// Grad norm: the sum over the layers of the Euclidean length of `dL/dweight`.
+pub fn grad_norm(graph: &Graph, params: &[Tensor<1>], batch: &Batch) -> f64 {
+    let lengths = layers(graph, params, batch)
+        .map(|(_, gradient)| gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt());
+    lengths.sum()
+}
+
+/// Weights and gradient of each layer that has a gradient.
+fn layers(graph: &Graph, params: &[Tensor<1>], batch: &Batch) -> impl Iterator<Item = (Vec<f32>, Vec<f32>)> {
+    let params: Vec<_> = params.iter().map(|param| param.clone().autodiff().require_grad()).collect();
+    let image = image(batch, &Device::flex());
+    let outcome = gdas_kernels::run(&Arc::new(graph.clone()), Mode::Train, inputs(image, params.clone()));
+    let (loss, _) = cross_entropy(&outcome.outputs[0], &batch.labels, 0.0);
+    let gradients = loss.backward();
+    kernels(graph).filter_map(move |weight| {
+        Some((host(&params[weight].clone().inner()), host(&params[weight].grad(&gradients)?)))
+    })
+}

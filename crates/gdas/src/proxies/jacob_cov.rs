@@ -1,0 +1,60 @@
+//! Jacobian covariance: the score of the first version of "Neural architecture search without training" (Mellor et al.,
+//! arXiv 2006.04647, version 1), in the form of Abdelfattah et al. (2021).
+//!
+//! The gradient of the sum of all outputs in each image is a row; `v` are the eigenvalues of the rows' correlations. The
+//! score is `-sum(log(v + k) + 1 / (v + k))` with `k = 1e-5`: high where no two rows are alike. The sums are taken
+//! without eigenvalues: as the logarithm of the determinant of `C + k`, and as the trace of its inverse.
+//!
+//! Plain Burn operations compute the gradient: the fused engine is not made for tracked images.
+
+use burn::tensor::{Device, Tensor};
+use gdas_kernels::graph::Graph;
+use gdas_kernels::{Mode, reference};
+
+use super::inputs;
+use super::matrix::Cholesky;
+use crate::data::Batch;
+use crate::train::image;
+
+/// Added to every eigenvalue.
+const K: f64 = 1e-5;
+
+/// The score; not a number where an image has no gradient.
+pub fn score(graph: &Graph, params: Vec<Tensor<1>>, batch: &Batch) -> f64 {
+    let image = image(batch, &Device::flex()).autodiff().require_grad();
+    let outcome = reference::run(graph, Mode::Train, inputs(image.clone(), params));
+    // The second term only keeps the images in sight of a network that does not look at them.
+    let gradients = (outcome.outputs[0].clone().sum() + image.clone().sum() * 0.0).backward();
+    let Some(gradient) = image.grad(&gradients) else { return f64::NAN };
+    of_rows(&gradient.to_data().iter::<f64>().collect::<Vec<_>>(), batch.len())
+}
+
+/// The score of a Jacobian `[images, ...]`.
+fn of_rows(values: &[f64], images: usize) -> f64 {
+    let directions: Vec<Vec<f64>> = values.chunks_exact(values.len() / images.max(1)).map(direction).collect();
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let mut matrix: Vec<f64> = directions.iter().flat_map(|a| directions.iter().map(|b| dot(a, b))).collect();
+    (0..images).for_each(|i| matrix[i * images + i] += K);
+    Cholesky::new(&matrix, images).map_or(f64::NAN, |root| -root.log_determinant() - root.trace_of_inverse())
+}
+
+/// The row less its mean, of length one: the product of two of these is their correlation.
+fn direction(row: &[f64]) -> Vec<f64> {
+    let mean = row.iter().sum::<f64>() / row.len() as f64;
+    let length = row.iter().map(|x| (x - mean).powi(2)).sum::<f64>().sqrt();
+    row.iter().map(|x| (x - mean) / length).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_images_by_hand() {
+        // Correlation 0.5: the eigenvalues are 0.5 and 1.5.
+        let rows = [1.0, 0.0, -1.0, 1.0, -1.0, 0.0];
+        let expected = -[0.5 + K, 1.5 + K].iter().map(|v| f64::ln(*v) + 1.0 / v).sum::<f64>();
+        assert!((of_rows(&rows, 2) - expected).abs() < 1e-9);
+        assert!(of_rows(&[1.0, 1.0, 1.0, 1.0, -1.0, 0.0], 2).is_nan(), "an image without a gradient");
+    }
+}

@@ -1,0 +1,121 @@
+//! Zero-cost proxies: what a network with fresh weights and one batch of images tell of how well it would learn.
+//!
+//! One file each, with its source: [`synflow`], [`gradients`] (`snip` and `grad-norm`), [`naswot`], [`jacob_cov`]. They
+//! read nothing but a [`Graph`], so they work on every space. A higher score promises a better network; scores of
+//! different proxies, data or batch sizes have nothing to do with each other. Everything runs on the processor: the
+//! numbers do not depend on the device of a search.
+//!
+//! Batch sizes and forms are those of Abdelfattah, Mehrotra, Dudziak and Lane, "Zero-cost proxies for lightweight NAS"
+//! (ICLR 2021) and of Mellor, Turner, Storkey and Crowley, "Neural architecture search without training" (ICML 2021).
+//! The images are not augmented here; there, they are.
+
+pub mod gradients;
+pub mod jacob_cov;
+mod matrix;
+pub mod naswot;
+pub mod synflow;
+
+use std::fmt;
+use std::str::FromStr;
+
+use burn::tensor::{Device, Tensor};
+use gdas_kernels::Inputs;
+use gdas_kernels::graph::{Graph, Op, ParamId};
+
+use crate::data::{Batch, Dataset, EvaluationBatches, Subset};
+use crate::weights::Weights;
+
+/// A proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proxy {
+    /// The product of weights and their gradients in a network made linear ([`synflow`]).
+    Synflow,
+    /// What the loss would change by without each weight ([`gradients::snip`]).
+    Snip,
+    /// Length of the loss's gradient ([`gradients::grad_norm`]).
+    GradNorm,
+    /// How differently images switch the ReLUs ([`naswot`]).
+    Naswot,
+    /// How little the gradients of different images are alike ([`jacob_cov`]).
+    JacobCov,
+}
+
+impl Proxy {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Synflow, Self::Snip, Self::GradNorm, Self::Naswot, Self::JacobCov];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Synflow => "synflow",
+            Self::Snip => "snip",
+            Self::GradNorm => "grad-norm",
+            Self::Naswot => "naswot",
+            Self::JacobCov => "jacob-cov",
+        }
+    }
+
+    /// The published number of images.
+    pub fn batch_size(self) -> usize {
+        if self == Self::Naswot { 128 } else { 64 }
+    }
+
+    /// The score of a network whose weights start from this seed. A score that is not a number (of a network without
+    /// any gradient, say) comes out as minus infinity: the worst.
+    pub fn score(self, graph: &Graph, batch: &Batch, seed: u64) -> f64 {
+        let params = fresh(graph, seed);
+        let score = match self {
+            Self::Synflow => synflow::score(graph, &params),
+            Self::Snip => gradients::snip(graph, &params, batch),
+            Self::GradNorm => gradients::grad_norm(graph, &params, batch),
+            Self::Naswot => naswot::score(graph, params, batch),
+            Self::JacobCov => jacob_cov::score(graph, params, batch),
+        };
+        if score.is_nan() { f64::NEG_INFINITY } else { score }
+    }
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Proxy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|proxy| proxy.name() == text).ok_or_else(|| {
+            let known: Vec<_> = Self::ALL.iter().map(|proxy| proxy.name()).collect();
+            format!("unknown proxy `{text}`; known are {}", known.join(", "))
+        })
+    }
+}
+
+/// The images that proxies look at: the first of the training partition in a fixed mixed order.
+pub fn images(dataset: &Dataset, batch_size: usize) -> Batch {
+    EvaluationBatches::new(&dataset.statistics, &Subset::all(&dataset.train).mixed(), batch_size).batch(0)
+}
+
+/// Start values of a network's parameters, in its own order.
+fn fresh(graph: &Graph, seed: u64) -> Vec<Tensor<1>> {
+    let mut weights = Weights::new(seed, &Device::flex());
+    weights.declare(graph);
+    weights.locate(graph).into_iter().map(|index| weights.values[index].clone()).collect()
+}
+
+/// What a network reads, with nothing but images and parameters.
+fn inputs(image: Tensor<4>, params: Vec<Tensor<1>>) -> Inputs {
+    Inputs { image, params, gates: None, masks: None, running: vec![] }
+}
+
+/// The weights of convolutions and classifiers: the layers that the published proxies look at.
+fn kernels(graph: &Graph) -> impl Iterator<Item = ParamId> + '_ {
+    graph.nodes.iter().filter_map(|node| match node.op {
+        Op::Conv { weight, .. } => Some(weight),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests;
