@@ -73,3 +73,106 @@ fn a_reproduction_is_planned_shared_and_reported() {
     assert_eq!(other.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&other.stderr).contains("is of another plan"));
 }
+
+/// Rivals with shared weights: every row runs at the shortened preset, says so, and goes on after a stop to the same end.
+#[test]
+fn rivals_that_train_are_labelled_stopped_and_gone_on_with() {
+    const RIVALS: [&str; 6] = ["gdas", "darts-v1", "darts-v2", "setn", "enas", "rsps"];
+    let dir = tempfile::tempdir().expect("temporary directory");
+    write_table(&dir.path().join("table.csv"));
+    let mut arguments =
+        vec!["--table", "table.csv", "--preset", "smoke", "--search-seeds", "1", "--data", "cifar10=digits"];
+    arguments.extend(RIVALS.iter().flat_map(|rival| ["--search", rival]));
+    let whole = succeed(dir.path(), &[&["reproduce", "whole"], &arguments[..]].concat());
+    for rival in RIVALS {
+        assert!(whole.contains(&format!("{rival} (smoke) *: 1 searches on cifar10")), "{rival}: {whole}");
+        let note = format!("* {rival}: shortened: preset smoke; trained on the images of digits.");
+        assert!(whole.contains(&note), "{note}\n{whole}");
+    }
+    assert!(whole.contains("84.07 ± 3.61"), "published figures stand beside: {whole}");
+    // Every one of the searches is stopped on its way, and gone on with by the next call.
+    let parts = [&["reproduce", "parts"], &arguments[..]].concat();
+    let stopped = gdas(dir.path()).args(&parts).env("GDAS_RAISE", "15@disk#8").output().expect("run");
+    assert_eq!(stopped.status.code(), Some(75), "{}", String::from_utf8_lossy(&stopped.stderr));
+    for rival in RIVALS {
+        let run = dir.path().join(format!("parts/runs/{rival}-smoke-cifar10-0000"));
+        let log = fs::read_to_string(run.join("events.jsonl")).expect("a log");
+        assert!(log.contains("\"interrupted\"") && !run.join("result.json").exists(), "{rival}: {log}");
+    }
+    succeed(dir.path(), &parts);
+    for rival in RIVALS {
+        let result = |folder: &str| {
+            let path = dir.path().join(folder).join(format!("results/{rival}-smoke-cifar10-0000.json"));
+            let text = fs::read_to_string(&path).expect("a result");
+            let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+            value["genotype"].as_str().expect("text").to_owned()
+        };
+        let digest = |folder: &str| {
+            let run = dir.path().join(folder).join(format!("runs/{rival}-smoke-cifar10-0000"));
+            command::result(&run)["digest"].as_str().expect("text").to_owned()
+        };
+        assert_eq!((result("whole"), digest("whole")), (result("parts"), digest("parts")), "{rival}");
+    }
+}
+
+/// Every file of a folder with its content.
+fn content(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .map(|path| (path.clone(), fs::read(path).expect("a file")))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_ranking_is_correlated_with_the_table_and_changes_no_run() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    write_table(&dir.path().join("table.csv"));
+    succeed(dir.path(), &["search", "--preset", "smoke", "--name", "run", "--quiet"]);
+    let before = content(&dir.path().join("runs/run"));
+    let of_run = ["bench", "correlate", "run", "--table", "table.csv", "--cells", "12", "--images", "64"];
+    let text = succeed(dir.path(), &[&of_run[..], &["--pairs", "pairs.csv", "--svg", "pairs.svg"]].concat());
+    for part in ["shared-weights; run checkpoint", "12, drawn with seed 0", "Kendall's tau-b", "Spearman's rho"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(content(&dir.path().join("runs/run")), before, "the run is only read");
+    assert!(fs::read_to_string(dir.path().join("pairs.svg")).expect("a file").matches("<circle").count() == 12);
+    // Half of it, gone on with, is the whole; and a repetition says the same.
+    let whole = fs::read_to_string(dir.path().join("pairs.csv")).expect("a file");
+    let lines: Vec<&str> = whole.lines().take(7).collect();
+    let half = lines.join("\n") + "\n";
+    fs::write(dir.path().join("half.csv"), half).expect("write");
+    assert_eq!(succeed(dir.path(), &[&of_run[..], &["--pairs", "half.csv"]].concat()), text);
+    assert_eq!(fs::read_to_string(dir.path().join("half.csv")).expect("a file"), whole);
+    // Another ranking must not be mixed in.
+    let proxy =
+        ["bench", "correlate", "--ranker", "synflow", "--data", "digits", "--table", "table.csv", "--cells", "3"];
+    let mixed = outcome(dir.path(), &[&proxy[..], &["--pairs", "pairs.csv"]].concat());
+    assert!(mixed.contains("exit code 1") && mixed.contains("another ranking"), "{mixed}");
+    for ranker in ["synflow", "snip", "grad-norm", "naswot", "jacob-cov"] {
+        let mut arguments = proxy.to_vec();
+        arguments[3] = ranker;
+        arguments.extend(["--batch-size", "8", "--json"]);
+        let value: serde_json::Value = serde_json::from_str(&succeed(dir.path(), &arguments)).expect("JSON");
+        assert_eq!((value["cells"].as_u64(), value["pairs"].as_array().map(Vec::len)), (Some(3), Some(3)), "{value}");
+    }
+    let missing = outcome(dir.path(), &["bench", "correlate", "--table", "table.csv"]);
+    assert!(missing.contains("exit code 2"), "a run is needed: {missing}");
+}
+
+#[test]
+fn cells_are_scored_and_ranked_without_training() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let good = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|";
+    let poor = "|none~0|+|none~0|none~1|+|avg_pool_3x3~0|none~1|none~2|";
+    let arguments = ["score", poor, good, "--data", "digits", "--channels", "4", "--cells", "1", "--batch-size", "16"];
+    let text = succeed(dir.path(), &arguments);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("cell") && lines[0].ends_with("jacob-cov") && lines.len() == 3, "{text}");
+    assert!(lines[1].starts_with(good) && lines[2].starts_with(poor), "the better one first: {text}");
+    let json = succeed(dir.path(), &[&arguments[..], &["--proxy", "naswot", "--json"]].concat());
+    let first: serde_json::Value = serde_json::from_str(json.lines().next().expect("a line")).expect("JSON");
+    assert!(first["scores"]["naswot"].as_f64().is_some_and(f64::is_finite), "{json}");
+}
