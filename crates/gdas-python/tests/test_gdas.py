@@ -6,11 +6,12 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
 import gdas
 import pytest
 
-SMALL = {"preset": "smoke", "epochs": 2, "max_steps_per_epoch": 4, "seed": 3}
+SMALL: dict[str, Any] = {"preset": "smoke", "epochs": 2, "max_steps_per_epoch": 4, "seed": 3}
 
 
 def test_genotypes_are_read():
@@ -21,13 +22,16 @@ def test_genotypes_are_read():
 
 
 def test_a_search_is_repeatable_and_its_cell_is_trained(tmp_path):
-    events = []
+    events: list[dict[str, Any]] = []
     found = gdas.search(run=tmp_path / "a", on_event=events.append, **SMALL)
     assert gdas.search(run=tmp_path / "b", threads=1, **SMALL)["digest"] == found["digest"]
     assert [event["event"] for event in events].count("epoch") == 2
     assert gdas.resume(tmp_path / "a")["digest"] == found["digest"]
     trained = gdas.train(found, run=tmp_path / "net", preset="smoke", epochs=1, max_steps_per_epoch=4)
-    assert trained["genotype"] == found["genotype"] and 0 <= trained["test_accuracy"] <= 1
+    assert trained["genotype"] == found["genotype"] and 0 <= (trained["test_accuracy"] or 0) <= 1
+    # The types name what is there.
+    for result, known in [(found, gdas.types.SearchResult), (trained, gdas.types.TrainResult)]:
+        assert set(known.__annotations__) <= set(result), set(known.__annotations__) - set(result)
 
 
 def test_mistakes_are_named(tmp_path):
@@ -49,7 +53,8 @@ def test_an_exception_of_the_callback_stops_the_run(tmp_path):
 
 
 def test_other_threads_run_meanwhile(tmp_path):
-    beats, done = [], threading.Event()
+    beats: list[float] = []
+    done = threading.Event()
 
     def beat():
         while not done.wait(0.001):
@@ -57,18 +62,23 @@ def test_other_threads_run_meanwhile(tmp_path):
 
     thread = threading.Thread(target=beat)
     thread.start()
+    before = time.monotonic()
     gdas.search(run=tmp_path / "a", **SMALL)
+    took = time.monotonic() - before
     done.set()
     thread.join()
-    assert len(beats) > 10
+    within = [before] + [at for at in beats if at < before + took] + [before + took]
+    # Held for the whole search, the interpreter's lock would leave one gap as long as that.
+    assert len(within) > 10 and max(b - a for a, b in zip(within, within[1:])) < took / 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT cannot be sent to a process of its own there")
 def test_ctrl_c_leaves_a_checkpoint_that_resumes_to_the_same_bits(tmp_path):
-    keys = {**SMALL, "epochs": 40, "log_interval": 1}
+    keys = {**SMALL, "epochs": 400, "log_interval": 1}
     whole = gdas.search(run=tmp_path / "whole", **keys)
     script = f"import gdas; gdas.search(run={str(tmp_path / 'cut')!r}, on_event=lambda e: print(e['event'], flush=True), **{keys!r})"
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     while process.stdout.readline().strip() != "step":
         pass
     process.send_signal(signal.SIGINT)

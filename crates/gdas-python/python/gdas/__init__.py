@@ -11,10 +11,10 @@ other began. Ctrl-C stops it at the next step with everything saved; `resume` go
 import json as _json
 import os as _os
 
-from . import _gdas
+from . import _gdas, types
 from ._gdas import GdasError, __version__
 
-__all__ = ["GdasError", "__version__", "genotype", "query", "resume", "search", "train"]
+__all__ = ["GdasError", "__version__", "genotype", "query", "resume", "search", "train", "types"]
 
 
 def _run(function, run, keys, on_event):

@@ -1,71 +1,10 @@
-from os import PathLike
-from typing import Any, Callable, Optional, TypedDict, Union
+from typing import Union
 
-__version__: str
+from . import types as types
+from ._gdas import GdasError as GdasError, __version__ as __version__
+from .types import GenotypeInfo, Key, OnEvent, Path, Query, SearchResult, TrainResult
 
-class GdasError(RuntimeError): ...
-
-class Choice(TypedDict):
-    operation: str
-    input: int
-
-class Cell(TypedDict):
-    name: str
-    nodes: list[list[Choice]]
-
-class GenotypeInfo(TypedDict):
-    text: str
-    space: str
-    cells: list[Cell]
-    parameter_free: float
-
-class SearchResult(TypedDict):
-    run: str
-    space: str
-    data: str
-    seed: int
-    epochs: int
-    genotype: str
-    held_out_accuracy: float
-    best_genotype: Optional[str]
-    best_epoch: Optional[int]
-    best_accuracy: Optional[float]
-    params: int
-    multiply_adds: int
-    parameter_free: float
-    alphas: list[list[list[float]]]
-    undrawn: str
-    digest: str
-
-class TrainResult(TypedDict):
-    run: str
-    space: str
-    genotype: str
-    data: str
-    classes: list[str]
-    seed: int
-    epochs: int
-    test_accuracy: Optional[float]
-    test_top5: Optional[float]
-    test_loss: Optional[float]
-    best_accuracy: Optional[float]
-    best_epoch: Optional[int]
-    params: int
-    multiply_adds: int
-    digest: str
-
-class TableResult(TypedDict):
-    dataset: str
-    epochs: int
-    values: dict[str, float]
-
-class Query(TypedDict):
-    index: int
-    results: list[TableResult]
-
-Path = Union[str, PathLike[str]]
-Key = Union[str, int, float, bool, list[float], None]
-OnEvent = Optional[Callable[[dict[str, Any]], object]]
+__all__ = ["GdasError", "__version__", "genotype", "query", "resume", "search", "train", "types"]
 
 def search(data: Path = "digits", *, run: Path, on_event: OnEvent = None, **keys: Key) -> SearchResult: ...
 def train(
