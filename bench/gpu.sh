@@ -63,6 +63,8 @@ for space in nas-bench-201 nasnet; do
         step=$("$gdas" devices --device "$feature" --space "$space" --preset paper --batch-size "$batch" \
             --image-size 32 --json | tee "$logs/step-$space-$batch.json" | field step_seconds)
         row "gdas $space, batch $batch, float32: seconds per step" "${step:-failed}"
+        row "gdas $space, batch $batch: the engine's launches, bytes per step" \
+            "$(field launches <"$logs/step-$space-$batch.json"), $(field bytes <"$logs/step-$space-$batch.json")"
         peer=$("$python" bench/torch_step.py --space "${space//-bench-/bench}" --batch "$batch" --device cuda 2>"$logs/torch.log" |
             grep -o 'mean [0-9.]*' | cut -d' ' -f2)
         row "PyTorch $space, batch $batch, float32: seconds per step" "${peer:-no PyTorch with CUDA}"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds gdas with a graphics device and checks the device's kernels against the processor's. Without a graphics card,
-# Mesa's software Vulkan device does: apt-get install -y mesa-vulkan-drivers libvulkan1
+# Builds gdas with a graphics device and checks what runs there against the processor: the kernels against their meaning,
+# a whole tiny search step by step, a training and a test. Without a graphics card, Mesa's software Vulkan device does:
+# apt-get install -y mesa-vulkan-drivers libvulkan1
 #
 #     scripts/check_gpu.sh            # feature wgpu
 #     FEATURE=vulkan scripts/check_gpu.sh
@@ -10,14 +11,34 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 feature="${FEATURE:-wgpu}"
 export CARGO_TARGET_DIR="${GPU_TARGET_DIR:-$PWD/target/gpu}"
+# Without a device the tests of the kernels would pass without having looked at anything.
+export GDAS_GPU_TESTS=required
 
-cargo test --release --workspace --features "gdas-cli/$feature" --test gpu -- --nocapture
-cargo run --release --features "$feature" -- devices --list
+cargo build --release --workspace --features "gdas-cli/$feature" --bin gdas
+cargo test --release --workspace --features "gdas-cli/$feature" --test gpu
 runs="$(mktemp -d)"
 trap 'rm -r "$runs"' EXIT
 gdas() { "$CARGO_TARGET_DIR/release/gdas" "$@"; }
-# A whole tiny search, stopped once and gone on with, then the training of what it found, all on the device.
-gdas search --preset smoke --device "$feature" --runs "$runs" --name tiny --quiet
-gdas train "$runs/tiny" --preset smoke --device "$feature" --runs "$runs" --name trained --quiet
+
+# The interpreter launches none of the engine's kernels: none means that the wrong one ran.
+step="$(gdas devices --device "$feature" --preset smoke --json)"
+echo "$step"
+echo "$step" | grep -q '"launches":[1-9]' || { echo "the fused kernels did not run on $feature" >&2; exit 1; }
+
+# The same search on both: the same draws, the same cell, and every loss within 0.001 (rounding adds up over the steps).
+for device in cpu "$feature"; do
+    gdas search --preset smoke --device "$device" --log-interval 1 --runs "$runs" --name "search-$device" --quiet
+    for key in train_loss held_out_loss; do
+        grep '"event":"step"' "$runs/search-$device/events.jsonl" | grep -o "\"$key\":[^,]*" | cut -d: -f2
+    done >"$runs/losses-$device"
+    grep -o '"genotype": *"[^"]*"' "$runs/search-$device/result.json" >"$runs/cell-$device"
+done
+cmp "$runs/cell-cpu" "$runs/cell-$feature"
+paste "$runs/losses-cpu" "$runs/losses-$feature" | awk '
+    { apart = $1 - $2; if (apart < 0) apart = -apart; if (apart > most) most = apart }
+    NF != 2 || !(apart < 1e-3) { print "loss " NR ": " $0; wrong = 1 }
+    END { print NR " losses, at most " most " apart"; exit wrong || NR == 0 }'
+
+gdas train "$runs/search-$feature" --preset smoke --device "$feature" --runs "$runs" --name trained --quiet
 gdas evaluate "$runs/trained" --device "$feature"
 gdas evaluate "$runs/trained" --device cpu
