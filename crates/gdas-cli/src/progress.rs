@@ -176,7 +176,12 @@ impl Bar {
                     duration(*eta_seconds)
                 ));
             }
-            Event::Warning { .. } | Event::EarlyStop { .. } | Event::Paused { .. } | Event::Continued { .. } => {
+            Event::Warning { .. }
+            | Event::EarlyStop { .. }
+            | Event::Judging { .. }
+            | Event::Judged { .. }
+            | Event::Paused { .. }
+            | Event::Continued { .. } => {
                 if let Some(text) = describe(event) {
                     self.line.println(text);
                 }
@@ -296,6 +301,10 @@ fn describe(event: &Event) -> Option<String> {
             )
         }
         Event::EarlyStop { epoch, reason, .. } => format!("ended after epoch {}: {reason}", epoch + 1),
+        Event::Judging { candidates, .. } => format!("judging {candidates} cells with the shared weights"),
+        Event::Judged { loss, own_loss, .. } => {
+            format!("the best has a held-out loss of {loss:.3}, alpha's own {own_loss:.3}")
+        }
         Event::Warning { message } => format!("warning: {message}"),
         Event::Paused { step } => format!("paused at step {step}, with everything saved"),
         Event::Continued { step } => format!("going on from step {step}"),

@@ -22,7 +22,7 @@ use gdas_kernels::graph::Shape;
 use crate::Error;
 use crate::algorithms::{self, Judge, Own};
 use crate::budget::Bound;
-use crate::config::{Algorithm, EdgeOutput, SearchConfig, Undrawn};
+use crate::config::{Algorithm, EdgeOutput, SearchConfig, Selection, Undrawn};
 use crate::data::{Batch, BatchSource, Dataset, EvaluationBatches, Position, Prefetch, SearchBatch, Subset};
 use crate::device::{self, Work};
 use crate::loss::{Metrics, cross_entropy};
@@ -138,16 +138,26 @@ pub fn search(
 
     // The reported genotype is the last epoch's; it is judged with the shared weights on the held-out half.
     let judge = Judge::new(config, dataset, &split.alpha);
-    let found = algorithms::conclude(&searcher, &judge, interrupt);
-    let judged = found.and_then(|found| {
+    let step = progress.step(steps);
+    // Whatever ends a search early has also said which cell is its result.
+    let judges = searcher.judges() && progress.watch.stopped.is_none();
+    if judges {
+        tell(run, Event::Judging { step, candidates: config.candidates })?;
+    }
+    let found = algorithms::conclude(&searcher, &judge, judges, interrupt).and_then(|(found, judged)| {
         let found = progress.watch.reported(found);
-        Some((searcher.evaluate(&found, dataset, &split.alpha, interrupt)?, found))
+        Some((searcher.evaluate(&found, dataset, &split.alpha, interrupt)?, found, judged))
     });
-    let Some((accuracy, genotype)) = judged else {
-        let step = progress.step(steps);
+    let Some((accuracy, genotype, judged)) = found else {
         tell(run, Event::Interrupted { step })?;
         return Ok(Outcome::Interrupted { step });
     };
+    if let Some(judged) = judged {
+        tell(
+            run,
+            Event::Judged { step, genotype: genotype.to_string(), loss: judged.loss, own_loss: judged.own_loss },
+        )?;
+    }
     Error::finite(accuracy, "a class score of the cell found", progress.at)?;
     if let Some(warning) = bounds::exceeded(&searcher.standings(&genotype)) {
         tell(run, warning)?;
@@ -155,7 +165,6 @@ pub fn search(
     let result = SearchResult::new(&searcher, &progress, dataset, &genotype, accuracy);
     result.write(run, &genotype)?;
     let seconds = started.elapsed().as_secs_f64();
-    let step = progress.step(steps);
     tell(run, Event::Finished { step, genotype: result.genotype.clone(), accuracy: Some(accuracy), seconds })?;
     Ok(Outcome::Finished(Box::new(result)))
 }
@@ -441,6 +450,24 @@ impl<'a> Searcher<'a> {
         let image = image(batch, self.supernet.weights.device());
         let outcome = self.supernet.run(&net, Mode::Eval, image, self.values(&net), self.supernet.gates());
         cross_entropy(&outcome.outputs[0], &batch.labels, 0.0).1
+    }
+
+    /// Whether alpha alone would decide, but does not.
+    fn judges(&self) -> bool {
+        self.config.selection == Selection::Judged && !self.config.algorithm.samples_whole_cells()
+    }
+
+    /// Mean loss of a genotype with the shared weights over some batches, normalised by each batch's statistics.
+    pub(crate) fn loss(&self, genotype: &Genotype, batches: &[Batch]) -> f64 {
+        phase::enter("judging");
+        let net = self.derived(genotype);
+        let params = self.values(&net);
+        let losses = batches.iter().map(|batch| {
+            let image = image(batch, self.supernet.weights.device());
+            let outcome = self.supernet.run(&net, Mode::Train, image, params.clone(), self.supernet.gates());
+            cross_entropy(&outcome.outputs[0], &batch.labels, 0.0).1.loss
+        });
+        losses.sum::<f64>() / batches.len().max(1) as f64
     }
 
     /// Accuracy of a genotype with the shared weights. Normalisation uses the batch's statistics, since running ones

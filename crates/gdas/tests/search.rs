@@ -51,6 +51,7 @@ fn resume_is_exact_from_every_step() {
             "skip_dropout = 0.5\nmax_skips = 1\nalpha_warmup_epochs = 1\nalpha_learning_rate = 0.1".into(),
             0,
         ),
+        ("judged", "selection = \"judged\"\ncandidates = 5".into(), 0),
         ("bounded", "max_params = 6000\nmax_latency = 50.0\nalpha_learning_rate = 0.1".into(), 0),
         ("darts-v1", format!("{rivals}algorithm = \"darts-v1\""), 0),
         ("darts-v2", format!("{rivals}algorithm = \"darts-v2\""), 0),
@@ -311,6 +312,44 @@ fn an_early_stop_ends_the_search_and_resumes_exactly() {
             run = RunDir::open(&path).unwrap();
         };
         assert_eq!(parts, whole, "{name}");
+    }
+}
+
+/// The chosen cell is one of many and has the smallest loss; more candidates never make it worse, and the weights and
+/// alpha are those of the search without judging.
+#[test]
+fn a_judged_selection_takes_the_candidate_with_the_smallest_loss() {
+    let folder = tempfile::tempdir().unwrap();
+    for space in ["nas-bench-201", "nasnet"] {
+        let of = |name: &str, keys: &str| {
+            let config = config(&format!("space = \"{space}\"\nalpha_learning_rate = 0.1\n{keys}"));
+            let mut run = RunDir::create(folder.path().join(format!("{space}-{name}")), "").unwrap();
+            let result = finish(&config, &mut run);
+            let events = gdas::run::read_events(&run.path().join("events.jsonl")).unwrap();
+            let losses = events.iter().find_map(|e| match e {
+                Event::Judged { loss, own_loss, genotype, .. } => Some((*loss, *own_loss, genotype.clone())),
+                _ => None,
+            });
+            (result, losses)
+        };
+        let (argmax, none) = of("argmax", "selection = \"argmax\"");
+        assert!(none.is_none());
+        let (alone, losses) = of("alone", "selection = \"judged\"\ncandidates = 1");
+        assert_eq!(alone.genotype, argmax.genotype, "the first candidate is alpha's own");
+        assert_eq!(alone.alphas, argmax.alphas);
+        let (own, same, _) = losses.unwrap();
+        assert_eq!(own, same);
+        let mut before = own;
+        for candidates in [4, 40] {
+            let keys = format!("selection = \"judged\"\ncandidates = {candidates}");
+            let (result, losses) = of(&candidates.to_string(), &keys);
+            let (loss, own_loss, genotype) = losses.unwrap();
+            assert!(own_loss == own && loss <= before, "{candidates} candidates: {loss} after {before}");
+            assert_eq!((genotype, result.alphas), (result.genotype.clone(), argmax.alphas.clone()));
+            assert_eq!(result.genotype != argmax.genotype, loss < own);
+            before = loss;
+        }
+        assert!(before < own, "of 40 cells none is better than the one that a few steps made");
     }
 }
 

@@ -130,6 +130,10 @@ pub(crate) struct SearchFlags {
     #[arg(long, value_name = "N|auto", help_heading = "Against collapse")]
     max_skips: Option<Auto<usize>>,
 
+    /// Cell chosen in the end: argmax (of alpha, as published) or judged (of many, the one that does best with the shared weights)
+    #[arg(long, value_name = "HOW", help_heading = "Against collapse")]
+    selection: Option<String>,
+
     /// Most parameters of the network searched with; 0: any
     #[arg(long, value_name = "N", help_heading = "Bounds on cost (penalties on alpha)")]
     max_params: Option<f64>,
@@ -148,10 +152,10 @@ pub(crate) struct SearchFlags {
     /// Cells sampled for one of these steps
     #[arg(long, value_name = "N", help_heading = "Other algorithms")]
     controller_samples: Option<usize>,
-    /// Cells that setn, enas and rsps choose from in the end
+    /// Cells that a judged selection, setn, enas and rsps choose from in the end
     #[arg(long, value_name = "N", help_heading = "Other algorithms")]
     candidates: Option<usize>,
-    /// Held-out images that each of them is judged on
+    /// Held-out images per batch that each of them is judged on (four batches for a judged selection, else one)
     #[arg(long, value_name = "N", help_heading = "Other algorithms")]
     candidate_batch_size: Option<usize>,
 

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+#[cfg(target_arch = "x86_64")]
+use super::bf16;
 use super::depthwise::{depthwise, depthwise_weight};
 use super::direct::{Lines, Tap, convolve, convolve_weight};
 use super::elementwise::{Frame, unpack};
@@ -159,7 +161,7 @@ impl Conv {
                 let at = if exchange { to * b.depth + from } else { from * b.width + to };
                 out[b.start + position * b.depth * b.width + at] = w[i];
             });
-            return out;
+            return self.packed(out, exchange);
         }
         let mut out = Buffer::zeroed(self.positions() * rows * columns);
         if !exchange && self.groups == 1 && self.input.channels == rows && self.output.channels == columns {
@@ -175,7 +177,47 @@ impl Conv {
             winograd::transform_filter(self.level, &mut points, &out, rows * columns);
             return points;
         }
-        out
+        self.packed(out, exchange)
+    }
+
+    /// Numbers per float of a direct convolution's arranged weights: two where they are rounded to bfloat16.
+    fn packing(&self) -> usize {
+        if self.level.rounds_products() { 2 } else { 1 }
+    }
+
+    /// A direct convolution's weights as [`Conv::multiply`] reads them.
+    fn packed(&self, weight: Buffer, exchange: bool) -> Buffer {
+        #[cfg(target_arch = "x86_64")]
+        if self.level.rounds_products() {
+            let mut pairs = Buffer::new(weight.len() / 2);
+            for b in self.blocks() {
+                let (rows, columns) = if exchange { (b.width, b.depth) } else { (b.depth, b.width) };
+                let (rows, len) = (self.positions() * rows, self.positions() * rows * columns);
+                bf16::pair_rows(&weight[b.start..][..len], rows, columns, &mut pairs[b.start / 2..][..len / 2]);
+            }
+            return pairs;
+        }
+        let _ = exchange;
+        weight
+    }
+
+    /// The product behind every direct convolution and its input gradient: see [`convolve`].
+    fn multiply(
+        &self,
+        lines: &Lines,
+        source: &[f32],
+        taps: &[Tap],
+        depth: usize,
+        weight: &[f32],
+        width: usize,
+        result: &mut [f32],
+        add: bool,
+    ) {
+        #[cfg(target_arch = "x86_64")]
+        if self.level.rounds_products() {
+            return bf16::convolve(lines, source, taps, depth, weight, width, result, add);
+        }
+        convolve(self.level, lines, source, taps, depth, weight, width, result, add);
     }
 
     /// Turns a weight gradient in this algorithm's layout into the parameter's.
@@ -268,9 +310,9 @@ impl Conv {
             return;
         }
         for b in self.blocks() {
-            let taps = self.taps(b.depth * b.width);
-            let (lines, weight) = (lines.at_channels(b.from, b.to), &weight[b.start..]);
-            convolve(self.level, &lines, framed, &taps, b.real[0], weight, b.width, out, false);
+            let taps = self.taps(b.depth * b.width / self.packing());
+            let (lines, weight) = (lines.at_channels(b.from, b.to), &weight[b.start / self.packing()..]);
+            self.multiply(&lines, framed, &taps, b.real[0], weight, b.width, out, false);
         }
     }
 
@@ -320,9 +362,9 @@ impl Conv {
                     depthwise(self.level, &lines, framed, &scaled(self.width), self.width, weight, dx, add);
                 } else if !(taps.is_empty() && add) {
                     for b in self.blocks() {
-                        let taps = scaled(b.depth * b.width);
-                        let (lines, weight) = (lines.at_channels(b.to, b.from), &weight[b.start..]);
-                        convolve(self.level, &lines, framed, &taps, b.real[1], weight, b.depth, dx, add);
+                        let taps = scaled(b.depth * b.width / self.packing());
+                        let (lines, weight) = (lines.at_channels(b.to, b.from), &weight[b.start / self.packing()..]);
+                        self.multiply(&lines, framed, &taps, b.real[1], weight, b.depth, dx, add);
                     }
                 }
             }
@@ -362,14 +404,14 @@ impl Conv {
     pub(crate) fn pointwise(&self, out: &mut [f32], input: &[f32], weight: &[f32]) {
         let lines = Self::run_of_pixels(out.len() / self.width, self.depth, self.width);
         let taps = [Tap { source: 0, weight: 0 }];
-        convolve(self.level, &lines, input, &taps, self.input.channels, weight, self.width, out, false);
+        self.multiply(&lines, input, &taps, self.input.channels, weight, self.width, out, false);
     }
 
     /// Pointwise: `dx (+)=` the gradient of some pixels.
     pub(crate) fn pointwise_backward(&self, dx: &mut [f32], gradient: &[f32], weight: &[f32], add: bool) {
         let lines = Self::run_of_pixels(dx.len() / self.depth, self.width, self.depth);
         let taps = [Tap { source: 0, weight: 0 }];
-        convolve(self.level, &lines, gradient, &taps, self.output.channels, weight, self.depth, dx, add);
+        self.multiply(&lines, gradient, &taps, self.output.channels, weight, self.depth, dx, add);
     }
 
     /// Pointwise: adds some pixels' weight gradient.
@@ -422,7 +464,7 @@ impl Conv {
             result: [(frame.top + rows.start) * line + frame.left * self.depth, line, self.depth],
         };
         let taps = [Tap { source: 0, weight: 0 }];
-        convolve(self.level, &lines, gradient, &taps, self.output.channels, weight, self.depth, framed, false);
+        self.multiply(&lines, gradient, &taps, self.output.channels, weight, self.depth, framed, false);
     }
 
     fn tiles(&self, images: usize, image: usize, channels: usize) -> Tiles {

@@ -16,6 +16,8 @@
 )]
 
 mod backward;
+#[cfg(target_arch = "x86_64")]
+mod bf16;
 mod conv;
 mod depthwise;
 mod direct;
@@ -169,7 +171,7 @@ pub fn backward(tape: &Tape, params: &[&[f32]], upstream: &[f32], wants: &Wants)
 }
 
 /// The name of the instruction set in use: `avx512`, `avx2`, `neon` or `portable`. The environment variable `GDAS_SIMD`
-/// forces one that the processor has.
+/// forces one that the processor has; `avx512-bf16`, which rounds the factors of direct convolutions, is only used so.
 pub fn simd_level() -> &'static str {
     Level::get().name()
 }

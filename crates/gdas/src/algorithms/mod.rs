@@ -8,6 +8,7 @@
 pub(crate) mod darts;
 pub(crate) mod enas;
 mod gdas;
+mod judged;
 mod rsps;
 mod setn;
 pub mod table;
@@ -54,10 +55,22 @@ pub(crate) fn further_steps(config: &SearchConfig) -> u64 {
     }
 }
 
-/// The cell that the search comes to. `None` if interrupted.
-pub(crate) fn conclude(searcher: &Searcher, judge: &Judge, interrupt: &Interrupt) -> Option<Genotype> {
+/// The cell that the search comes to, and what judging said if it is to judge where alpha could decide alone. `None` if
+/// interrupted.
+pub(crate) fn conclude(
+    searcher: &Searcher,
+    judge: &Judge,
+    judges: bool,
+    interrupt: &Interrupt,
+) -> Option<(Genotype, Option<judged::Judged>)> {
     let candidates = match searcher.config.algorithm {
-        Algorithm::Gdas | Algorithm::DartsV1 | Algorithm::DartsV2 => return Some(searcher.genotype()),
+        Algorithm::Gdas | Algorithm::DartsV1 | Algorithm::DartsV2 => {
+            if !judges {
+                return Some((searcher.genotype(), None));
+            }
+            let judged = judged::choose(searcher, judge, interrupt)?;
+            return Some((judged.genotype.clone(), Some(judged)));
+        }
         Algorithm::Setn => setn::candidates(searcher),
         Algorithm::Enas => enas::candidates(searcher),
         Algorithm::Rsps => rsps::candidates(searcher),
@@ -70,7 +83,8 @@ pub(crate) fn conclude(searcher: &Searcher, judge: &Judge, interrupt: &Interrupt
         let accuracy = searcher.accuracy(&picks, &judge.batch(i as u64)).accuracy;
         Best::improve(&mut best, accuracy, &picks);
     }
-    Some(best.map_or_else(|| searcher.genotype(), |best| Genotype::from_picks(&searcher.supernet.space, &best.picks)))
+    let space = &searcher.supernet.space;
+    Some((best.map_or_else(|| searcher.genotype(), |best| Genotype::from_picks(space, &best.picks)), None))
 }
 
 /// Held-out images to judge cells with: a fixed set of batches, mixed once for all, without augmentation.

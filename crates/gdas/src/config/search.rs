@@ -86,6 +86,17 @@ pub enum EarlyStop {
     Stable,
 }
 
+/// How the cell is chosen in the end, where alpha is what learned (GDAS, DARTS).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Selection {
+    /// The operations of largest alpha, as published.
+    Argmax,
+    /// Of that cell, others drawn from alpha and others drawn uniformly, `candidates` together, the one with the smallest held-out loss with the
+    /// shared weights. Better where the search was short. After an early stop alpha decides.
+    Judged,
+}
+
 /// Which images the weights learn from and which alpha learns from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -203,9 +214,11 @@ pub struct SearchConfig {
     pub controller_steps: usize,
     /// Cells that it samples for one of them.
     pub controller_samples: usize,
-    /// Cells that SETN, ENAS and RSPS choose from in the end.
+    /// How the cell is chosen in the end.
+    pub selection: Selection,
+    /// Cells that SETN, ENAS, RSPS and a judged selection choose from in the end.
     pub candidates: usize,
-    /// Held-out images that each of them is judged on.
+    /// Held-out images per batch that they are judged on: one batch each, the same four batches for a judged selection.
     pub candidate_batch_size: usize,
 
     /// Where the tensors live and the steps run. Another device rounds differently.

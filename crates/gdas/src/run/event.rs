@@ -154,6 +154,24 @@ pub enum Event {
         /// Which rule held, and which cell is reported.
         reason: String,
     },
+    /// The steps are done; candidates for the cell are judged with the shared weights.
+    Judging {
+        /// Steps done in the whole run.
+        step: u64,
+        /// How many.
+        candidates: usize,
+    },
+    /// A cell is chosen among them.
+    Judged {
+        /// Steps done in the whole run.
+        step: u64,
+        /// The cell.
+        genotype: String,
+        /// Its held-out loss with the shared weights.
+        loss: f64,
+        /// That of the cell that alpha alone stands for.
+        own_loss: f64,
+    },
     /// A checkpoint is durable.
     Checkpoint {
         /// The epoch it was taken in.

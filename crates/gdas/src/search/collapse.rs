@@ -15,7 +15,7 @@ use crate::config::{Auto, EarlyStop};
 use crate::data::Position;
 use crate::rng::{Rng, Stream};
 use crate::run::Event;
-use crate::sampler::argmax;
+use crate::sampler::{Table, argmax};
 use crate::space::{Body, Choice, Genotype};
 use crate::supernet::SubNetwork;
 
@@ -45,9 +45,14 @@ impl Searcher<'_> {
         if let Own::Best(Some(best)) = &self.own {
             return Genotype::from_picks(&self.supernet.space, &best.picks);
         }
+        self.genotype_of(&self.alpha)
+    }
+
+    /// The genotype that some logits stand for, within the limit on skip connections.
+    pub(crate) fn genotype_of(&self, alpha: &[Table]) -> Genotype {
         match self.config.max_skips {
-            Auto::Auto => Genotype::from_alpha(&self.supernet.space, &self.alpha),
-            Auto::Is(most) => Genotype::from_alpha_with_skips(&self.supernet.space, &self.alpha, most),
+            Auto::Auto => Genotype::from_alpha(&self.supernet.space, alpha),
+            Auto::Is(most) => Genotype::from_alpha_with_skips(&self.supernet.space, alpha, most),
         }
     }
 
