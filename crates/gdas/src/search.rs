@@ -136,7 +136,7 @@ pub fn search(
     }
     drop(prefetch);
 
-    // The reported genotype is the last epoch's; it is judged with the shared weights on the held-out half.
+    // The cell, and its accuracy with the shared weights on the held-out half.
     let judge = Judge::new(config, dataset, &split.alpha);
     let step = progress.step(steps);
     // Whatever ends a search early has also said which cell is its result.

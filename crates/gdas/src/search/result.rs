@@ -25,8 +25,8 @@ pub struct SearchResult {
     pub seed: u64,
     /// Epochs.
     pub epochs: usize,
-    /// The genotype of the last epoch, in text form; after an early stop for too many operations without parameters
-    /// that of the last epoch before.
+    /// The cell chosen in the end, in text form: see [`Selection`](crate::config::Selection); after an early stop for
+    /// too many operations without parameters that of the last epoch before.
     pub genotype: String,
     /// The same, structured.
     pub cells: Genotype,
