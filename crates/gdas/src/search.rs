@@ -447,8 +447,13 @@ impl<'a> Searcher<'a> {
     /// where they are kept, the batch's own elsewhere.
     pub(crate) fn accuracy(&self, picks: &[Vec<usize>], batch: &Batch) -> Metrics {
         let net = self.derived(&Genotype::from_picks(&self.supernet.space, picks));
+        self.measure(&net, self.values(&net), Mode::Eval, batch)
+    }
+
+    /// Loss and accuracy of a derived network on a batch, forward only.
+    fn measure(&self, net: &SubNetwork, params: Vec<Tensor<1>>, mode: Mode, batch: &Batch) -> Metrics {
         let image = image(batch, self.supernet.weights.device());
-        let outcome = self.supernet.run(&net, Mode::Eval, image, self.values(&net), self.supernet.gates());
+        let outcome = self.supernet.run(net, mode, image, params, self.supernet.gates());
         cross_entropy(&outcome.outputs[0], &batch.labels, 0.0).1
     }
 
@@ -462,11 +467,7 @@ impl<'a> Searcher<'a> {
         phase::enter("judging");
         let net = self.derived(genotype);
         let params = self.values(&net);
-        let losses = batches.iter().map(|batch| {
-            let image = image(batch, self.supernet.weights.device());
-            let outcome = self.supernet.run(&net, Mode::Train, image, params.clone(), self.supernet.gates());
-            cross_entropy(&outcome.outputs[0], &batch.labels, 0.0).1.loss
-        });
+        let losses = batches.iter().map(|batch| self.measure(&net, params.clone(), Mode::Train, batch).loss);
         losses.sum::<f64>() / batches.len().max(1) as f64
     }
 
@@ -489,9 +490,7 @@ impl<'a> Searcher<'a> {
             }
             phase::enter("evaluation");
             let batch = batches.batch(step);
-            let image = image(&batch, self.supernet.weights.device());
-            let outcome = self.supernet.run(&net, Mode::Train, image, params.clone(), self.supernet.gates());
-            let (_, metrics) = cross_entropy(&outcome.outputs[0], &batch.labels, 0.0);
+            let metrics = self.measure(&net, params.clone(), Mode::Train, &batch);
             let accuracy = if metrics.loss.is_finite() { metrics.accuracy } else { f64::NAN };
             correct += accuracy * batch.len() as f64;
         }

@@ -2,8 +2,8 @@
 //!
 //! Alpha's own choice, cells drawn from alpha and cells drawn uniformly are judged on the same held-out images; the one
 //! with the smallest loss is the result. Short searches need this: alpha moves toward operations without parameters
-//! before the others have learned enough to be worth their place, while the order in which the shared weights put whole
-//! cells is sensible early on. Testing candidates with the shared weights is what SETN (Dong and Yang, ICCV 2019) does;
+//! before the others have learned enough to be worth their place, and ends in cells that hardly learn. The shared weights
+//! of a short search order cells badly, too, but they do tell such a cell from others. Testing candidates with the shared weights is what SETN (Dong and Yang, ICCV 2019) does;
 //! here the loss decides rather than the accuracy, and normalisations use the batch's statistics, since running ones mix
 //! those of all cells. Half of the candidates ignore alpha, which may have gone astray: `docs/results.md` has numbers.
 
