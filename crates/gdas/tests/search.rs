@@ -315,8 +315,8 @@ fn an_early_stop_ends_the_search_and_resumes_exactly() {
     }
 }
 
-/// The chosen cell is one of many and has the smallest loss; more candidates never make it worse, and the weights and
-/// alpha are those of the search without judging.
+/// By the loss alone, the chosen cell is one of many and has the smallest one; more candidates never make it worse, and
+/// the weights and alpha are those of the search without judging.
 #[test]
 fn a_judged_selection_takes_the_candidate_with_the_smallest_loss() {
     let folder = tempfile::tempdir().unwrap();
@@ -334,14 +334,14 @@ fn a_judged_selection_takes_the_candidate_with_the_smallest_loss() {
         };
         let (argmax, none) = of("argmax", "selection = \"argmax\"");
         assert!(none.is_none());
-        let (alone, losses) = of("alone", "selection = \"judged\"\ncandidates = 1");
+        let (alone, losses) = of("alone", "selection = \"judged\"\njudges = [\"loss\"]\ncandidates = 1");
         assert_eq!(alone.genotype, argmax.genotype, "the first candidate is alpha's own");
         assert_eq!(alone.alphas, argmax.alphas);
         let (own, same, _) = losses.unwrap();
         assert_eq!(own, same);
         let mut before = own;
         for candidates in [4, 40] {
-            let keys = format!("selection = \"judged\"\ncandidates = {candidates}");
+            let keys = format!("selection = \"judged\"\njudges = [\"loss\"]\ncandidates = {candidates}");
             let (result, losses) = of(&candidates.to_string(), &keys);
             let (loss, own_loss, genotype) = losses.unwrap();
             assert!(own_loss == own && loss <= before, "{candidates} candidates: {loss} after {before}");

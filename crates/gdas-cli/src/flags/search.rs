@@ -130,9 +130,12 @@ pub(crate) struct SearchFlags {
     #[arg(long, value_name = "N|auto", help_heading = "Against collapse")]
     max_skips: Option<Auto<usize>>,
 
-    /// Cell chosen in the end: argmax (of alpha, as published) or judged (of many, the one that does best with the shared weights)
+    /// Cell chosen in the end: argmax (of alpha, as published) or judged (of many, the one that its judges put first)
     #[arg(long, value_name = "HOW", help_heading = "Against collapse")]
     selection: Option<String>,
+    /// What a judged selection ranks cells by: loss (with the shared weights), synflow, snip, grad-norm, naswot, jacob-cov
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', help_heading = "Against collapse")]
+    judges: Option<Vec<String>>,
 
     /// Most parameters of the network searched with; 0: any
     #[arg(long, value_name = "N", help_heading = "Bounds on cost (penalties on alpha)")]

@@ -17,6 +17,7 @@ use crate::Error;
 use crate::config::{Algorithm, SearchConfig};
 use crate::data::{Batch, Dataset, EvaluationBatches, SearchBatch, Subset};
 use crate::loss::Metrics;
+use crate::proxies;
 use crate::rng::Rng;
 use crate::run::{Array, Checkpoint, Interrupt, RunError};
 use crate::search::{Now, Searcher};
@@ -87,16 +88,21 @@ pub(crate) fn conclude(
     Some((best.map_or_else(|| searcher.genotype(), |best| Genotype::from_picks(space, &best.picks)), None))
 }
 
-/// Held-out images to judge cells with: a fixed set of batches, mixed once for all, without augmentation.
+/// Images to judge cells with: fixed batches of held-out images, mixed once for all, without augmentation, and what
+/// zero-cost proxies look at.
 #[derive(Debug)]
 pub struct Judge {
     batches: EvaluationBatches,
+    shown: Batch,
 }
 
 impl Judge {
     /// Batches of `candidate_batch_size` images.
     pub fn new(config: &SearchConfig, dataset: &Dataset, held_out: &Subset) -> Self {
-        Self { batches: EvaluationBatches::new(&dataset.statistics, &held_out.mixed(), config.candidate_batch_size) }
+        Self {
+            batches: EvaluationBatches::new(&dataset.statistics, &held_out.mixed(), config.candidate_batch_size),
+            shown: proxies::images(dataset, judged::SHOWN),
+        }
     }
 
     /// Number of batches.

@@ -31,7 +31,7 @@ use serde::de::DeserializeOwned;
 pub use auto::Auto;
 pub use error::ConfigError;
 pub use layer::{Layer, Origin};
-pub use search::{Algorithm, EarlyStop, EdgeOutput, SearchConfig, Selection, Split, Undrawn};
+pub use search::{Algorithm, Criterion, EarlyStop, EdgeOutput, SearchConfig, Selection, Split, Undrawn};
 pub use train::{StemRule, TrainConfig};
 
 /// A named set of values.

@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Auto, Config, Invalid, Preset};
 use crate::device::DeviceName;
+use crate::proxies::Proxy;
 use crate::space::{Derivation, Space};
 
 /// Which algorithm searches.
@@ -92,9 +93,41 @@ pub enum EarlyStop {
 pub enum Selection {
     /// The operations of largest alpha, as published.
     Argmax,
-    /// Of that cell, others drawn from alpha and others drawn uniformly, `candidates` together, the one with the smallest held-out loss with the
-    /// shared weights. Better where the search was short. After an early stop alpha decides.
+    /// Of that cell, others drawn from alpha and others drawn uniformly, `candidates` together, the one that the `judges`
+    /// together put first. Better where the search was short. After an early stop alpha decides.
     Judged,
+}
+
+/// What a judged selection ranks cells by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Criterion {
+    /// The held-out loss with the shared weights.
+    Loss,
+    /// The zero-cost proxy of this name, with weights of the cell's own, as they start.
+    Synflow,
+    /// Likewise.
+    Snip,
+    /// Likewise.
+    GradNorm,
+    /// Likewise.
+    Naswot,
+    /// Likewise.
+    JacobCov,
+}
+
+impl Criterion {
+    /// The proxy, if it is one.
+    pub fn proxy(self) -> Option<Proxy> {
+        match self {
+            Self::Loss => None,
+            Self::Synflow => Some(Proxy::Synflow),
+            Self::Snip => Some(Proxy::Snip),
+            Self::GradNorm => Some(Proxy::GradNorm),
+            Self::Naswot => Some(Proxy::Naswot),
+            Self::JacobCov => Some(Proxy::JacobCov),
+        }
+    }
 }
 
 /// Which images the weights learn from and which alpha learns from.
@@ -216,6 +249,8 @@ pub struct SearchConfig {
     pub controller_samples: usize,
     /// How the cell is chosen in the end.
     pub selection: Selection,
+    /// What a judged selection goes by: the cell with the best sum of ranks is the result.
+    pub judges: Vec<Criterion>,
     /// Cells that SETN, ENAS, RSPS and a judged selection choose from in the end.
     pub candidates: usize,
     /// Held-out images per batch that they are judged on: one batch each, the same four batches for a judged selection.
@@ -363,6 +398,9 @@ impl Config for SearchConfig {
         positive("cost_weight", self.cost_weight, 1e6)?;
         count("controller_steps", self.controller_steps, 1, 1_000_000)?;
         count("controller_samples", self.controller_samples, 1, 1_000_000)?;
+        if self.judges.is_empty() {
+            return wrong("judges", "at least one of loss, synflow, snip, grad-norm, naswot and jacob-cov".to_string());
+        }
         count("candidates", self.candidates, 1, 1_000_000)?;
         count("candidate_batch_size", self.candidate_batch_size, 1, 65_536)?;
         let whole = Space::find(&self.space)

@@ -154,7 +154,7 @@ pub enum Event {
         /// Which rule held, and which cell is reported.
         reason: String,
     },
-    /// The steps are done; candidates for the cell are judged with the shared weights.
+    /// The steps are done; candidates for the cell are judged.
     Judging {
         /// Steps done in the whole run.
         step: u64,

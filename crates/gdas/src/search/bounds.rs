@@ -84,6 +84,11 @@ impl Searcher<'_> {
         }
     }
 
+    /// Whether a genotype costs no more than any bound allows.
+    pub(crate) fn affords(&self, genotype: &Genotype) -> bool {
+        self.standings(genotype).iter().all(|standing| standing.genotype <= standing.limit)
+    }
+
     /// How the bounds stand.
     pub(super) fn standings(&self, genotype: &Genotype) -> Vec<Standing> {
         let of = |b: &Bound| b.standing(self.config.cost_weight, &self.supernet.space, &self.alpha, genotype);
