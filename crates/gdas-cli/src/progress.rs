@@ -303,7 +303,9 @@ fn describe(event: &Event) -> Option<String> {
         Event::EarlyStop { epoch, reason, .. } => format!("ended after epoch {}: {reason}", epoch + 1),
         Event::Judging { candidates, .. } => format!("judging {candidates} cells"),
         Event::Judged { loss, own_loss, .. } => {
-            format!("the one chosen has a held-out loss of {loss:.3} with the shared weights, alpha's own {own_loss:.3}")
+            format!(
+                "the one chosen has a held-out loss of {loss:.3} with the shared weights, alpha's own {own_loss:.3}"
+            )
         }
         Event::Warning { message } => format!("warning: {message}"),
         Event::Paused { step } => format!("paused at step {step}, with everything saved"),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::Error;
-use crate::config::{Auto, Config, Layer, SearchConfig, TrainConfig, resolve, to_toml};
+use crate::config::{Auto, Config, Layer, SearchConfig, Selection, TrainConfig, resolve, to_toml};
 use crate::data::Dataset;
 use crate::device::DeviceName;
 use crate::export::{to_onnx, to_pytorch, to_safetensors};
@@ -23,6 +23,8 @@ use crate::train::{self, TrainResult, TrainedModel};
 /// Share of the budget that the search gets; most of the rest is training. What is left covers tests and files.
 const SEARCH_SHARE: f64 = 0.35;
 const TRAIN_SHARE: f64 = 0.6;
+/// Share of the search that may go into judging candidates.
+const JUDGING_SHARE: f64 = 0.25;
 /// More epochs than these gain little.
 const SEARCH_EPOCHS: usize = 50;
 const TRAIN_EPOCHS: usize = 200;
@@ -91,7 +93,12 @@ pub fn auto(
         let mut plan: SearchConfig = read(&keys)?;
         let Some(cost) = search::step_cost(&plan, dataset, interrupt, device)? else { return Ok(None) };
         let images = dataset.train.len() / 2;
-        let share = config.budget_seconds * SEARCH_SHARE;
+        let mut share = config.budget_seconds * SEARCH_SHARE;
+        if config.budget_seconds > 0.0 && plan.selection == Selection::Judged {
+            let seconds = search::seconds_per_candidate(&plan, dataset, device)?.max(1e-9);
+            plan.candidates = ((share * JUDGING_SHARE / seconds) as usize).clamp(1, plan.candidates);
+            share -= plan.candidates as f64 * seconds;
+        }
         fit(
             share,
             cost.seconds,

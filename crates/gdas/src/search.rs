@@ -535,3 +535,10 @@ pub fn step_cost(
     let work = work.map(|Work { launches, bytes }| Work { launches: launches / taken, bytes: bytes / taken });
     Ok(seconds?.map(|seconds| StepCost { seconds, work }))
 }
+
+/// How long judging one candidate takes on a device, in seconds, by trying a few; for planning, never for results.
+pub fn seconds_per_candidate(config: &SearchConfig, dataset: &Dataset, device: &Device) -> Result<f64, Error> {
+    let searcher = Searcher::new(config, dataset, device)?;
+    let judge = Judge::new(config, dataset, &held_out(config, dataset)?);
+    Ok(algorithms::judged::seconds_per_candidate(&searcher, &judge))
+}

@@ -12,8 +12,14 @@
 //! by several proxies together are of Abdelfattah et al. (ICLR 2021, section 3.2), where they vote pair by pair. Half of
 //! the candidates ignore alpha, which may have gone astray: `docs/results.md` has numbers.
 
+use std::time::Instant;
+
+use gdas_kernels::graph::Graph;
+
 use super::Judge;
 use crate::benchmark::ranks;
+use crate::config::Criterion;
+use crate::data::Batch;
 use crate::network::{NetworkConfig, derive};
 use crate::rng::{Rng, Stream};
 use crate::run::Interrupt;
@@ -28,31 +34,62 @@ const BATCHES: u64 = 4;
 /// Images that proxies are shown: fewer than published, to spend no more time on them than on the losses.
 pub(super) const SHOWN: usize = 32;
 
+/// Candidates that planning times.
+const TIMED: usize = 3;
+
 /// The best candidate. `None` if interrupted.
 pub(super) fn choose(searcher: &Searcher, judge: &Judge, interrupt: &Interrupt) -> Option<Judged> {
-    let batches: Vec<_> = (0..judge.steps().min(BATCHES)).map(|i| judge.batch(i)).collect();
+    let batches = batches(judge);
     let candidates = candidates(searcher);
-    let judges = &searcher.config.judges;
-    let mut losses = Vec::with_capacity(candidates.len());
-    let mut scores = vec![Vec::with_capacity(candidates.len()); judges.len()];
+    let mut trials = Vec::with_capacity(candidates.len());
     for genotype in &candidates {
         if interrupt.is_requested() {
             return None;
         }
-        let loss = searcher.loss(genotype, &batches);
-        // A loss that is no number is the worst.
-        let loss = if loss.is_nan() { f64::INFINITY } else { loss };
-        losses.push(loss);
-        let graph = as_trained(&searcher.supernet, genotype);
-        for (scores, criterion) in scores.iter_mut().zip(judges) {
-            let of_proxy = criterion.proxy().map(|proxy| proxy.score(&graph, &judge.shown, searcher.config.seed));
-            scores.push(of_proxy.unwrap_or(-loss));
-        }
+        trials.push(Trial::of(searcher, judge, &batches, genotype));
     }
     // Alpha may stand for a cell that costs too much, while all the others are affordable.
     let first = usize::from(candidates.len() > 1 && !searcher.affords(&candidates[0]));
-    let best = first_of(&scores, &losses, first);
-    Some(Judged { genotype: candidates[best].clone(), loss: losses[best], own_loss: losses[0] })
+    let best = first_of(&trials, first);
+    Some(Judged { genotype: candidates[best].clone(), loss: trials[best].loss, own_loss: trials[0].loss })
+}
+
+/// How long one candidate takes here, in seconds, by trying a few; for planning, never for results.
+pub(crate) fn seconds_per_candidate(searcher: &Searcher, judge: &Judge) -> f64 {
+    let batches = batches(judge);
+    let candidates = candidates(searcher);
+    let tried = &candidates[..candidates.len().min(TIMED)];
+    let started = Instant::now();
+    for genotype in tried {
+        Trial::of(searcher, judge, &batches, genotype);
+    }
+    started.elapsed().as_secs_f64() / tried.len() as f64
+}
+
+/// What all candidates' losses are taken on.
+fn batches(judge: &Judge) -> Vec<Batch> {
+    (0..judge.steps().min(BATCHES)).map(|i| judge.batch(i)).collect()
+}
+
+/// What the judges say of a candidate.
+#[derive(Clone, Debug)]
+struct Trial {
+    /// Held-out loss with the shared weights; infinite if it is no number.
+    loss: f64,
+    /// Per judge; higher is better.
+    scores: Vec<f64>,
+}
+
+impl Trial {
+    fn of(searcher: &Searcher, judge: &Judge, batches: &[Batch], genotype: &Genotype) -> Self {
+        let loss = searcher.loss(genotype, batches);
+        let loss = if loss.is_nan() { f64::INFINITY } else { loss };
+        let graph = as_trained(&searcher.supernet, genotype);
+        let seed = searcher.config.seed;
+        let score =
+            |criterion: &Criterion| criterion.proxy().map_or(-loss, |proxy| proxy.score(&graph, &judge.shown, seed));
+        Self { loss, scores: searcher.config.judges.iter().map(score).collect() }
+    }
 }
 
 /// What judging came to.
@@ -66,18 +103,18 @@ pub(crate) struct Judged {
     pub(crate) own_loss: f64,
 }
 
-/// Which candidate from `first` on has the largest sum of ranks by these scores, `[judge][candidate]`; of equals that
-/// with the smallest loss, then the first.
-fn first_of(scores: &[Vec<f64>], losses: &[f64], first: usize) -> usize {
-    let mut sums = vec![0.0; losses.len()];
-    for scores in scores {
-        for (sum, rank) in sums.iter_mut().zip(ranks(scores)) {
+/// Which candidate from `first` on has the largest sum of ranks; of equals that with the smallest loss, then the first.
+fn first_of(trials: &[Trial], first: usize) -> usize {
+    let mut sums = vec![0.0; trials.len()];
+    for judge in 0..trials[0].scores.len() {
+        let scores: Vec<f64> = trials.iter().map(|trial| trial.scores[judge]).collect();
+        for (sum, rank) in sums.iter_mut().zip(ranks(&scores)) {
             *sum += rank;
         }
     }
     let mut best = first;
-    for i in first + 1..losses.len() {
-        if sums[i] > sums[best] || (sums[i] == sums[best] && losses[i] < losses[best]) {
+    for i in first + 1..trials.len() {
+        if sums[i] > sums[best] || (sums[i] == sums[best] && trials[i].loss < trials[best].loss) {
             best = i;
         }
     }
@@ -85,7 +122,7 @@ fn first_of(scores: &[Vec<f64>], losses: &[f64], first: usize) -> usize {
 }
 
 /// A cell's network in the supernet's size, built as it would be trained: with scale and shift after every convolution.
-fn as_trained(supernet: &Supernet, genotype: &Genotype) -> gdas_kernels::graph::Graph {
+fn as_trained(supernet: &Supernet, genotype: &Genotype) -> Graph {
     let config = NetworkConfig { affine: true, ..supernet.config.clone() };
     derive(&supernet.space, &supernet.blocks, &config, genotype)
 }
@@ -116,21 +153,27 @@ fn candidates(searcher: &Searcher) -> Vec<Genotype> {
 
 #[cfg(test)]
 mod tests {
-    use super::first_of;
+    use super::{Trial, first_of};
+
+    /// Trials of these losses, judged by them and by other scores.
+    fn trials(losses: &[f64], others: &[&[f64]]) -> Vec<Trial> {
+        let scores = |i: usize| std::iter::once(-losses[i]).chain(others.iter().map(|other| other[i])).collect();
+        (0..losses.len()).map(|i| Trial { loss: losses[i], scores: scores(i) }).collect()
+    }
 
     /// Judges of quite different scales weigh the same; equals go by the loss, then by their place.
     #[test]
     fn the_best_sum_of_ranks_is_first() {
         let losses = [0.5, 0.1, 0.4, 0.9];
-        let by_loss: Vec<f64> = losses.iter().map(|loss: &f64| -loss).collect();
-        let of = |scores: &[&[f64]]| first_of(&scores.iter().map(|s| s.to_vec()).collect::<Vec<_>>(), &losses, 0);
-        assert_eq!(of(&[&by_loss]), 1);
-        assert_eq!(of(&[&[1.0, 1e-9, 2.0, 1e40]]), 3);
+        let of = |others: &[&[f64]]| first_of(&trials(&losses, others), 0);
+        assert_eq!(of(&[]), 1);
         // Ranks by loss 2 4 3 1, by the other 3 1 4 2: sums 5 5 7 3.
-        assert_eq!(of(&[&by_loss, &[1e30, 1e-30, 1e40, 1.0]]), 2);
+        assert_eq!(of(&[&[1e30, 1e-30, 1e40, 1.0]]), 2);
         // 2 4 3 1 and 3 1 2 4: all 5; the smallest loss.
-        assert_eq!(of(&[&by_loss, &[3.0, f64::NEG_INFINITY, 2.0, 4.0]]), 1);
-        assert_eq!(first_of(&[vec![1.0, 1.0]], &[f64::INFINITY, f64::INFINITY], 0), 0);
-        assert_eq!(first_of(&[vec![2.0, 1.0]], &[0.1, 0.2], 1), 1);
+        assert_eq!(of(&[&[3.0, f64::NEG_INFINITY, 2.0, 4.0]]), 1);
+        // Two that agree outvote the loss.
+        assert_eq!(of(&[&[0.0, 1.0, 2.0, 3.0], &[0.0, 1.0, 2.0, 1e40]]), 2);
+        assert_eq!(first_of(&trials(&[f64::INFINITY, f64::INFINITY], &[&[1.0, 1.0]]), 0), 0);
+        assert_eq!(first_of(&trials(&[0.1, 0.2], &[]), 1), 1);
     }
 }

@@ -8,7 +8,7 @@
 pub(crate) mod darts;
 pub(crate) mod enas;
 mod gdas;
-mod judged;
+pub(crate) mod judged;
 mod rsps;
 mod setn;
 pub mod table;
