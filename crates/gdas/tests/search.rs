@@ -260,8 +260,9 @@ fn the_order_of_the_images_does_not_spoil_the_judgement() {
     dataset.train = std::sync::Arc::new(images);
     let folder = tempfile::tempdir().unwrap();
     let mut run = RunDir::create(folder.path().join("run"), "").unwrap();
-    let config =
-        config("epochs = 10\nmax_steps_per_epoch = \"auto\"\nbatch_size = 32\nchannels = 8\nlog_interval = 0\n");
+    let config = config(
+        "epochs = 10\nmax_steps_per_epoch = \"auto\"\nbatch_size = 32\nchannels = 8\nlog_interval = 0\njudges = [\"loss\"]\n",
+    );
     let outcome = search(&config, &dataset, &mut run, &mut Silent, &Interrupt::default(), &Device::flex()).unwrap();
     let Outcome::Finished(result) = outcome else { panic!("nobody interrupted") };
     assert!(result.held_out_accuracy > 0.5, "{}", result.held_out_accuracy);
