@@ -1,9 +1,9 @@
 //! Runs networks described as [`graph::Graph`]s: plain Burn operations as the meaning, fused kernels for speed.
 //!
-//! [`run`] is the one entry point. It hands the whole network to the fused engine of the device: [`cpu`], or `gpu`
+//! [`run`] hands the whole network to the fused engine of the device: [`cpu`], or `gpu`
 //! where a graphics processor is built in (features `vulkan`, `wgpu`, `metal`, `cuda`). On other devices, for other
 //! number types, or with `GDAS_ENGINE=reference` in the environment, it goes through
-//! [`reference`](mod@reference), operation by operation.
+//! [`reference`](mod@reference), operation by operation. [`sgd`] moves the parameters, with the same choice.
 
 #![deny(missing_docs)]
 
@@ -14,6 +14,7 @@ pub mod gpu;
 pub mod graph;
 pub mod mapped;
 pub mod reference;
+pub mod sgd;
 
 use std::sync::{Arc, OnceLock};
 

@@ -1,6 +1,7 @@
 //! The two optimisers of the search: SGD with momentum for weights, Adam for alpha. As PyTorch defines them.
 
 use burn::tensor::Tensor;
+use gdas_kernels::sgd;
 
 use crate::run::{Array, Checkpoint, RunError};
 use crate::sampler::Table;
@@ -32,37 +33,6 @@ impl Sgd {
         Self { config, momentum: vec![None; arrays] }
     }
 
-    /// Moves one array. `gradient` is taken times `scale` (the clipping factor); `None` stands for a
-    /// gradient of zeros, so that only decay and momentum act.
-    pub fn step(
-        &mut self,
-        index: usize,
-        weight: Tensor<1>,
-        gradient: Option<Tensor<1>>,
-        scale: f64,
-        rate: f64,
-    ) -> Tensor<1> {
-        let SgdConfig { momentum, nesterov, weight_decay } = self.config;
-        let decay = weight.clone() * weight_decay;
-        let gradient = match gradient {
-            Some(gradient) if scale < 1.0 => gradient * scale + decay,
-            Some(gradient) => gradient + decay,
-            None => decay,
-        };
-        if momentum == 0.0 {
-            return weight - gradient * rate;
-        }
-        let buffer = match self.momentum[index].take() {
-            Some(buffer) => buffer * momentum + gradient.clone(),
-            None => gradient.clone(),
-        };
-        self.momentum[index] = Some(buffer.clone());
-        let direction = if nesterov { gradient + buffer * momentum } else { buffer };
-        weight - direction * rate
-    }
-}
-
-impl Sgd {
     /// Moves the arrays at `indices` along their gradients, clipped to a global norm of `clip_norm` (0: any). Returns
     /// the norm before clipping; where it is not finite nothing moves.
     pub fn apply(
@@ -75,11 +45,38 @@ impl Sgd {
     ) -> f64 {
         let (factor, norm) = clip_factor(gradients.iter().flatten(), clip_norm);
         if norm.is_finite() {
-            for (&index, gradient) in indices.iter().zip(gradients) {
-                weights.values[index] = self.step(index, weights.values[index].clone(), gradient, factor, rate);
-            }
+            self.step(weights, indices, gradients, factor, rate);
         }
         norm
+    }
+
+    /// Moves the arrays at `indices` as gradients of zeros would: only decay and momentum act.
+    pub fn coast(&mut self, weights: &mut Weights, indices: &[usize], rate: f64) {
+        self.step(weights, indices, vec![None; indices.len()], 1.0, rate);
+    }
+
+    fn step(
+        &mut self,
+        weights: &mut Weights,
+        indices: &[usize],
+        gradients: Vec<Option<Tensor<1>>>,
+        scale: f64,
+        rate: f64,
+    ) {
+        let SgdConfig { momentum, nesterov, weight_decay } = self.config;
+        let rule = sgd::Rule { rate, scale, momentum, nesterov, weight_decay };
+        // Taken out, so that they can be moved in place.
+        let mut values: Vec<_> = std::mem::take(&mut weights.values).into_iter().map(Some).collect();
+        let arrays = indices.iter().zip(gradients).map(|(&index, gradient)| {
+            let weight = values[index].take().expect("each array is moved once");
+            sgd::Array { weight, gradient, momentum: self.momentum[index].take() }
+        });
+        let moved = sgd::step(&rule, arrays.collect());
+        for (&index, (weight, momentum)) in indices.iter().zip(moved) {
+            values[index] = Some(weight);
+            self.momentum[index] = momentum;
+        }
+        weights.values = values.into_iter().flatten().collect();
     }
 
     /// Writes the momentum of every array that has one.
@@ -107,12 +104,7 @@ impl Sgd {
 
 /// The factor that brings gradients to a global norm of at most `max_norm` (0: no limit), and the norm.
 pub fn clip_factor<'a>(gradients: impl Iterator<Item = &'a Tensor<1>>, max_norm: f64) -> (f64, f64) {
-    let squares: Vec<Tensor<1>> = gradients.map(|g| g.clone().powi_scalar(2).sum()).collect();
-    if squares.is_empty() {
-        return (1.0, 0.0);
-    }
-    let squares = Tensor::cat(squares, 0).into_data().convert::<f64>();
-    let norm = squares.iter::<f64>().sum::<f64>().sqrt();
+    let norm = sgd::squared_sums(gradients.cloned().collect()).iter().sum::<f64>().sqrt();
     let factor = if max_norm > 0.0 { (max_norm / (norm + 1e-6)).min(1.0) } else { 1.0 };
     (factor, norm)
 }
@@ -189,29 +181,6 @@ mod tests {
         assert_eq!(cosine(0.025, 0.001, 0.0, 100.0), 0.025);
         assert!((cosine(0.025, 0.001, 50.0, 100.0) - 0.013).abs() < 1e-12);
         assert!((cosine(0.025, 0.001, 100.0, 100.0) - 0.001).abs() < 1e-12);
-    }
-
-    /// Three steps of `torch.optim.SGD(lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01)` on `w = [1, -2]`
-    /// with gradients `[0.5, 1]`, `[-1, 0.25]` and `[2, -0.5]`.
-    #[test]
-    fn sgd_is_pytorchs() {
-        let device = Device::flex();
-        let config = SgdConfig { momentum: 0.9, nesterov: true, weight_decay: 0.01 };
-        let mut sgd = Sgd::new(config, 1);
-        let mut w = Tensor::<1>::from_floats([1.0, -2.0], &device);
-        let (mut exact, mut buffer) = ([1.0f64, -2.0], [0.0f64; 2]);
-        for gradient in [[0.5f32, 1.0], [-1.0, 0.25], [2.0, -0.5]] {
-            w = sgd.step(0, w, Some(Tensor::from_floats(gradient, &device)), 1.0, 0.1);
-            for i in 0..2 {
-                let g = f64::from(gradient[i]) + 0.01 * exact[i];
-                buffer[i] = 0.9 * buffer[i] + g;
-                exact[i] -= 0.1 * (g + 0.9 * buffer[i]);
-            }
-        }
-        let w: Vec<f32> = w.into_data().iter::<f32>().collect();
-        assert!((f64::from(w[0]) - exact[0]).abs() < 1e-6 && (f64::from(w[1]) - exact[1]).abs() < 1e-6);
-        // Computed by PyTorch 2.
-        assert!((w[0] - 0.7112).abs() < 1e-4 && (w[1] + 2.2995).abs() < 1e-4, "{w:?}");
     }
 
     /// Two steps of `torch.optim.Adam`; the numbers are PyTorch's.

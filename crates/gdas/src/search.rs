@@ -338,12 +338,10 @@ impl<'a> Searcher<'a> {
         Error::finite(norm, "the gradient of the weights", at)?;
         if self.config.undrawn == Undrawn::Decay {
             let drawn: std::collections::BTreeSet<_> = net.params.iter().copied().collect();
-            for index in (0..weights.values.len()).filter(|i| !drawn.contains(i)) {
-                // Before its first gradient, a weight had none to be zeroed: PyTorch passed it over.
-                if self.sgd.momentum[index].is_some() {
-                    weights.values[index] = self.sgd.step(index, weights.values[index].clone(), None, 1.0, rate);
-                }
-            }
+            // Before its first gradient, a weight had none to be zeroed: PyTorch passed it over.
+            let undrawn = |i: &usize| !drawn.contains(i) && self.sgd.momentum[*i].is_some();
+            let undrawn: Vec<usize> = (0..weights.values.len()).filter(undrawn).collect();
+            self.sgd.coast(weights, &undrawn, rate);
         }
         weights.update_running(&net.graph, &pass.stats, batch.len());
         Ok(pass.metrics)

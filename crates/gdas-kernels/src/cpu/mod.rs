@@ -26,6 +26,7 @@ mod forward;
 mod plan;
 mod pool;
 mod pooling;
+pub(crate) mod sgd;
 mod simd;
 mod winograd;
 

@@ -1,0 +1,225 @@
+//! Stochastic gradient descent on many arrays in one call.
+//!
+//! A network has hundreds of small arrays. Moved by Burn's operations one after another, each costs several allocations
+//! and passes. [`step`] and [`squared_sums`] hand all of them to the device's engine at once; where there is none (and
+//! with `GDAS_ENGINE=reference`) they go through plain Burn operations, which also say what the engine has to compute:
+//! the same operations on `f32` in the same order, hence the same bits.
+
+use burn::backend::flex::FlexTensor;
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, Dispatch, DispatchTensorKind, Flex, TensorMetadata, backend_extension};
+use burn::tensor::{DType, Tensor};
+use rayon::prelude::*;
+
+use crate::cpu::sgd as kernels;
+use crate::extension::{Engine, TensorList, slice, tensor};
+use crate::reference_forced;
+
+/// How arrays move: `v = momentum * v + d` and `w -= rate * v`, or with Nesterov's look ahead
+/// `w -= rate * (d + momentum * v)`, where `d = scale * gradient + weight_decay * w`. As PyTorch's `SGD`: the first
+/// momentum is `d` itself, and without momentum `w -= rate * d`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rule {
+    /// Learning rate.
+    pub rate: f64,
+    /// Factor of the gradients (that of clipping), applied if it is less than one.
+    pub scale: f64,
+    /// Decay rate of the momentum; 0 keeps none.
+    pub momentum: f64,
+    /// Whether the momentum looks ahead (Nesterov).
+    pub nesterov: bool,
+    /// Added to the gradient, times the weight.
+    pub weight_decay: f64,
+}
+
+/// One array to be moved.
+#[derive(Clone, Debug)]
+pub struct Array {
+    /// Its values. Moved in place if this is the only handle to them.
+    pub weight: Tensor<1>,
+    /// Their gradient; `None` stands for zeros, so that only decay and momentum act.
+    pub gradient: Option<Tensor<1>>,
+    /// The momentum, once there is one. In place likewise.
+    pub momentum: Option<Tensor<1>>,
+}
+
+/// Moves every array once. Returns the new weights and momenta; there is no momentum where the rule keeps none.
+///
+/// # Panics
+/// If the tensors of an array differ in length.
+pub fn step(rule: &Rule, arrays: Vec<Array>) -> Vec<(Tensor<1>, Option<Tensor<1>>)> {
+    if arrays.is_empty() {
+        return vec![];
+    }
+    let all = arrays.iter().flat_map(|array| [Some(&array.weight), array.gradient.as_ref(), array.momentum.as_ref()]);
+    if !has_engine(all.flatten()) {
+        return arrays.into_iter().map(|array| step_by_operations(rule, array)).collect();
+    }
+    let list = |tensors: Vec<Tensor<1>>| TensorList(tensors.into_iter().map(Tensor::into_dispatch).collect());
+    let (mut weights, mut gradients, mut momenta) = (vec![], vec![], vec![]);
+    let mut parts = vec![];
+    for Array { weight, gradient, momentum } in arrays {
+        let momentum = momentum.filter(|_| rule.momentum != 0.0);
+        parts.push(Parts { gradient: gradient.is_some(), momentum: momentum.is_some() });
+        weights.push(weight);
+        gradients.extend(gradient);
+        momenta.extend(momentum);
+    }
+    let (weights, momenta) =
+        Dispatch::sgd_step(list(weights), list(gradients), list(momenta), Call { rule: *rule, parts });
+    let mut momenta = momenta.0.into_iter().map(Tensor::from_dispatch);
+    weights.0.into_iter().map(|weight| (Tensor::from_dispatch(weight), momenta.next())).collect()
+}
+
+/// The sum of squares of each tensor, in `f32` arithmetic. The order of summation does not depend on the threads.
+pub fn squared_sums(tensors: Vec<Tensor<1>>) -> Vec<f64> {
+    if tensors.is_empty() {
+        return vec![];
+    }
+    let sums = if has_engine(tensors.iter()) {
+        let tensors = tensors.into_iter().map(Tensor::into_dispatch).collect();
+        Tensor::from_dispatch(Dispatch::squared_sums(TensorList(tensors)))
+    } else {
+        squared_sums_by_operations(tensors)
+    };
+    sums.into_data().convert::<f64>().iter::<f64>().collect()
+}
+
+/// Whether all of them lie where [`SgdOps`] is implemented.
+fn has_engine<'a>(mut tensors: impl Iterator<Item = &'a Tensor<1>>) -> bool {
+    let fits = |tensor: &Tensor<1>| {
+        tensor.dtype() == DType::F32 && matches!(tensor.clone().into_dispatch().kind, DispatchTensorKind::Flex(_))
+    };
+    !reference_forced() && tensors.all(fits)
+}
+
+/// The meaning of [`step`], for one array.
+fn step_by_operations(rule: &Rule, array: Array) -> (Tensor<1>, Option<Tensor<1>>) {
+    let Rule { rate, scale, momentum, nesterov, weight_decay } = *rule;
+    let Array { weight, gradient, momentum: buffer } = array;
+    let decay = weight.clone() * weight_decay;
+    let gradient = match gradient {
+        Some(gradient) if scale < 1.0 => gradient * scale + decay,
+        Some(gradient) => gradient + decay,
+        None => decay,
+    };
+    if momentum == 0.0 {
+        return (weight - gradient * rate, None);
+    }
+    let buffer = match buffer {
+        Some(buffer) => buffer * momentum + gradient.clone(),
+        None => gradient.clone(),
+    };
+    let direction = if nesterov { gradient + buffer.clone() * momentum } else { buffer.clone() };
+    (weight - direction * rate, Some(buffer))
+}
+
+/// The meaning of [`squared_sums`]: one number per tensor.
+fn squared_sums_by_operations(tensors: Vec<Tensor<1>>) -> Tensor<1> {
+    Tensor::cat(tensors.into_iter().map(|tensor| tensor.powi_scalar(2).sum()).collect(), 0)
+}
+
+/// What a step does, beside its tensors.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) rule: Rule,
+    /// One entry per weight.
+    pub(crate) parts: Vec<Parts>,
+}
+
+/// Which tensors an array comes with; those that are there follow each other in the lists.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parts {
+    pub(crate) gradient: bool,
+    pub(crate) momentum: bool,
+}
+
+/// The operations of an engine.
+#[backend_extension(Flex)]
+pub(crate) trait SgdOps: Backend {
+    /// See [`step`]. Returns a weight per weight, and a momentum per weight unless the rule keeps none.
+    fn sgd_step(
+        #[extension_type] weights: TensorList<Self>,
+        #[extension_type] gradients: TensorList<Self>,
+        #[extension_type] momenta: TensorList<Self>,
+        call: Call,
+    ) -> (TensorList<Self>, TensorList<Self>);
+
+    /// See [`squared_sums`]: one number per tensor.
+    fn squared_sums(#[extension_type] tensors: TensorList<Self>) -> FloatTensor<Self>;
+}
+
+impl SgdOps for Flex {
+    fn sgd_step(
+        weights: TensorList<Self>,
+        gradients: TensorList<Self>,
+        momenta: TensorList<Self>,
+        call: Call,
+    ) -> (TensorList<Self>, TensorList<Self>) {
+        let Call { rule, parts } = call;
+        let keeps = rule.momentum != 0.0;
+        let mut gradients = gradients.0.into_iter().map(Self::contiguous);
+        let mut momenta = momenta.0.into_iter();
+        let arrays = weights.0.into_iter().zip(parts).map(|(weight, parts)| {
+            let gradient = parts.gradient.then(|| gradients.next().expect("a gradient per array that has one"));
+            let momentum = parts.momentum.then(|| momenta.next().expect("a momentum per array that has one"));
+            (weight, gradient, momentum)
+        });
+        let arrays: Vec<_> = arrays.collect();
+        let moved = arrays.into_par_iter().map(|(weight, gradient, momentum)| {
+            let mut weight = owned(weight);
+            let fresh = momentum.is_none();
+            let mut momentum = match momentum {
+                Some(momentum) => Some(owned(momentum)),
+                None => keeps.then(|| FlexTensor::zeros(weight.shape(), DType::F32)),
+            };
+            kernels::step(
+                &rule,
+                slice_mut(&mut weight),
+                gradient.as_ref().map(slice),
+                momentum.as_mut().map(slice_mut),
+                fresh,
+            );
+            (weight, momentum)
+        });
+        let (weights, momenta): (Vec<_>, Vec<_>) = moved.unzip();
+        (TensorList(weights), TensorList(momenta.into_iter().flatten().collect()))
+    }
+
+    fn squared_sums(tensors: TensorList<Self>) -> FlexTensor {
+        let sum = |values: FlexTensor| squared_sum(slice(&Self::contiguous(values)));
+        let sums: Vec<f32> = tensors.0.into_par_iter().map(sum).collect();
+        let count = sums.len();
+        tensor(sums, [count])
+    }
+}
+
+fn squared_sum(values: &[f32]) -> f32 {
+    // In pieces, because from 4 Mi numbers on the order of Burn's sum would depend on the threads.
+    let sum = |piece: &[f32]| {
+        let squares: Vec<f32> = piece.iter().map(|v| v * v).collect();
+        let count = squares.len();
+        slice(&Flex::float_sum(tensor(squares, [count])))[0]
+    };
+    values.chunks(1 << 20).map(sum).sum()
+}
+
+/// The tensor itself if its elements are in order and nobody else refers to them, otherwise a copy.
+fn owned(values: FlexTensor) -> FlexTensor {
+    if values.is_unique() && values.is_contiguous() {
+        return values;
+    }
+    let values = slice(&Flex::contiguous(values)).to_vec();
+    let length = values.len();
+    tensor(values, [length])
+}
+
+/// The elements of an [`owned`] tensor.
+fn slice_mut(tensor: &mut FlexTensor) -> &mut [f32] {
+    let (start, end) = tensor.layout().contiguous_offsets().expect("made contiguous");
+    &mut tensor.storage_mut()[start..end]
+}
+
+#[cfg(test)]
+mod tests;
