@@ -12,14 +12,18 @@ mod extension;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 pub mod graph;
+pub mod loss;
 pub mod mapped;
 pub mod reference;
+pub mod resident;
 pub mod sgd;
 
 use std::sync::{Arc, OnceLock};
 
 use burn::backend::{Dispatch, DispatchTensorKind};
-use burn::tensor::{DType, Tensor};
+#[cfg(feature = "gpu")]
+use burn::tensor::Transaction;
+use burn::tensor::{DType, Tensor, TensorData};
 
 use extension::{Call, GraphOps, TensorList};
 use graph::Graph;
@@ -75,6 +79,35 @@ fn has_engine(kind: &DispatchTensorKind) -> bool {
     }
 }
 
+/// Whether a tensor lies where the engine of graphics processors works on it, with or without autodiff around it.
+fn on_graphics_device<const D: usize>(tensor: &Tensor<D>) -> bool {
+    fn is_one(kind: &DispatchTensorKind) -> bool {
+        match kind {
+            #[cfg(feature = "gpu")]
+            DispatchTensorKind::Cube(_) => true,
+            DispatchTensorKind::Autodiff(inner) => is_one(inner),
+            _ => false,
+        }
+    }
+    tensor.dtype() == DType::F32 && !reference_forced() && is_one(&tensor.clone().into_dispatch().kind)
+}
+
+/// Fetches the numbers of some tensors, all at once: on a graphics processor, each call makes the host wait until all that
+/// was queued before is done, and is counted (`gpu::counters`).
+pub fn read(tensors: Vec<Tensor<1>>) -> Vec<Vec<f32>> {
+    #[cfg(feature = "gpu")]
+    if tensors.iter().any(on_graphics_device) {
+        gpu::record_read();
+        let all = tensors.into_iter().fold(Transaction::default(), Transaction::register);
+        return all.execute().into_iter().map(numbers).collect();
+    }
+    tensors.iter().map(|tensor| numbers(tensor.to_data())).collect()
+}
+
+fn numbers(data: TensorData) -> Vec<f32> {
+    data.convert::<f32>().iter::<f32>().collect()
+}
+
 /// Runs the graph, differentiably in the images, the parameters and the gates: only tensors that require
 /// a gradient cost one.
 pub fn run(graph: &Arc<Graph>, mode: Mode, inputs: Inputs) -> Outcome {
@@ -101,7 +134,8 @@ pub fn run(graph: &Arc<Graph>, mode: Mode, inputs: Inputs) -> Outcome {
     let outputs = graph.outputs.iter().map(|&value| {
         let classes = graph.shape(value).channels;
         at += classes;
-        outputs.clone().narrow(1, at - classes, classes)
+        // A part of the scores costs operations, also on the way back; the only output is all of them.
+        if graph.outputs.len() == 1 { outputs.clone() } else { outputs.clone().narrow(1, at - classes, classes) }
     });
     let outputs = outputs.collect();
     let mut at = 0;

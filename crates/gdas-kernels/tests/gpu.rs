@@ -190,3 +190,55 @@ fn every_other_operation_alone() {
         cases::one_operation(&engine, make);
     }
 }
+
+/// Loss, sums and gradient from their definitions in `f64`, with ties and smoothing.
+#[test]
+fn cross_entropy_is_what_it_says() {
+    let Some(device) = device() else { return };
+    let r = &mut Random::new(11);
+    for (images, classes) in [(1, 2), (7, 10), (64, 10), (33, 120)] {
+        for smoothing in [0.0, 0.1] {
+            // Rounded, so that some scores are equal.
+            let scores: Vec<f64> = (0..images * classes).map(|_| (r.normal() * 4.0).round() / 2.0).collect();
+            let labels: Vec<u32> = (0..images).map(|_| r.range(0, classes - 1) as u32).collect();
+            let values = Tensor::<2>::from_data(TensorData::new(single(&scores), [images, classes]), device);
+            let values = values.autodiff().require_grad();
+            let loss = gdas_kernels::loss::cross_entropy(&values, &labels, smoothing).unwrap();
+            let gradients = (loss.mean.clone() * 2.0).backward();
+            let gradient: Vec<f32> = values.grad(&gradients).unwrap().into_data().iter::<f32>().collect();
+            let (mut sums, mut expected) = ([0.0f64; 3], vec![]);
+            for (row, &label) in scores.chunks_exact(classes).zip(&labels) {
+                let label = label as usize;
+                let total: f64 = row.iter().map(|x| x.exp()).sum();
+                let target = |k: usize| smoothing / classes as f64 + if k == label { 1.0 - smoothing } else { 0.0 };
+                sums[0] -= (0..classes).map(|k| target(k) * (row[k] - total.ln())).sum::<f64>();
+                let ahead = |k: usize| row[k] > row[label] || (row[k] == row[label] && k < label);
+                let better = (0..classes).filter(|&k| ahead(k)).count();
+                sums[1] += f64::from(u8::from(better == 0));
+                sums[2] += f64::from(u8::from(better < 5));
+                expected.extend((0..classes).map(|k| 2.0 * (row[k].exp() / total - target(k)) / images as f64));
+            }
+            let found = gdas_kernels::read(vec![loss.sums, loss.mean.inner()]);
+            let close = |a: f32, b: f64, what: &str| assert!((f64::from(a) - b).abs() < 1e-5 * b.abs().max(1.0), "{what}: {a} {b}");
+            close(found[0][0], sums[0], "loss");
+            close(found[1][0], sums[0] / images as f64, "mean");
+            assert_eq!((f64::from(found[0][1]), f64::from(found[0][2])), (sums[1], sums[2]));
+            for (a, b) in gradient.iter().zip(&expected) {
+                close(*a, *b, "gradient");
+            }
+        }
+    }
+}
+
+/// A score that is no number makes the loss none and no image right.
+#[test]
+fn cross_entropy_of_nan_and_infinity() {
+    let Some(device) = device() else { return };
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let values = Tensor::<2>::from_floats([[bad, 0.0, 1.0], [0.5, 0.0, 0.0]], device);
+        let loss = gdas_kernels::loss::cross_entropy(&values, &[0, 0], 0.0).unwrap();
+        let sums = gdas_kernels::read(vec![loss.sums]).remove(0);
+        assert!(!sums[0].is_finite(), "{bad}: {sums:?}");
+        assert_eq!(sums[1..], [1.0, 1.0], "{bad}");
+    }
+}

@@ -39,6 +39,7 @@ mod known;
 mod loader;
 mod open;
 mod read;
+mod resident;
 mod split;
 mod spool;
 mod tree;
@@ -51,6 +52,7 @@ pub use inspect::{ClassCount, Summary, inspect};
 pub use known::{Known, KnownFile, Listing, Status, data_directory, find_known, known, list};
 pub use loader::{BatchSource, Position, Prefetch};
 pub use open::{Options, open, open_with, read_images};
+pub use resident::OnDevice;
 pub use split::{SPLIT_SEED, SearchSplit, SplitRule};
 pub use tree::Limits;
 

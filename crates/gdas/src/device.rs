@@ -183,6 +183,8 @@ pub struct Work {
     pub launches: u64,
     /// Size of all tensors that they read or wrote.
     pub bytes: u64,
+    /// Times that the host waited for numbers from it.
+    pub reads: u64,
 }
 
 /// Does something, and counts the engine's work on the graphics processor meanwhile; `None` if there was none.
@@ -192,7 +194,11 @@ pub fn counted<T>(work: impl FnOnce() -> T) -> (T, Option<Work>) {
         let before = gdas_kernels::gpu::counters();
         let result = work();
         let after = gdas_kernels::gpu::counters();
-        let done = Work { launches: after.launches - before.launches, bytes: after.bytes - before.bytes };
+        let done = Work {
+            launches: after.launches - before.launches,
+            bytes: after.bytes - before.bytes,
+            reads: after.reads - before.reads,
+        };
         (result, Some(done).filter(|done| done.launches > 0))
     }
     #[cfg(not(any(feature = "wgpu", feature = "cuda")))]

@@ -30,6 +30,7 @@ pub mod search;
 pub mod space;
 pub mod supernet;
 pub mod train;
+mod unread;
 pub mod weights;
 
 pub use burn::tensor::Device;

@@ -5,6 +5,7 @@ use gdas_kernels::sgd;
 
 use crate::run::{Array, Checkpoint, RunError};
 use crate::sampler::Table;
+use crate::unread::{self, Unread};
 use crate::weights::{Weights, flat, host};
 
 /// Constants of [`Sgd`].
@@ -42,12 +43,12 @@ impl Sgd {
         gradients: Vec<Option<Tensor<1>>>,
         clip_norm: f64,
         rate: f64,
-    ) -> f64 {
+    ) -> Norm {
         let (factor, norm) = clip_factor(gradients.iter().flatten(), clip_norm);
         if norm.is_finite() {
             self.step(weights, indices, gradients, factor, rate);
         }
-        norm
+        Norm::Known(norm)
     }
 
     /// Moves the arrays at `indices` as gradients of zeros would: only decay and momentum act.
@@ -99,6 +100,44 @@ impl Sgd {
             };
         }
         Ok(())
+    }
+}
+
+/// The length of all gradients together: known, or still on the device.
+#[derive(Clone, Debug)]
+pub enum Norm {
+    /// Here.
+    Known(f64),
+    /// One number on a device.
+    Unread(Tensor<1>),
+}
+
+impl Norm {
+    /// The number, if it is known.
+    pub(crate) fn known(&self) -> Option<f64> {
+        match self {
+            Self::Known(norm) => Some(*norm),
+            Self::Unread(_) => None,
+        }
+    }
+
+    /// The number; read now, if it was not before.
+    pub fn get(mut self) -> f64 {
+        unread::read(&mut [&mut self]);
+        self.known().unwrap_or(f64::NAN)
+    }
+}
+
+impl Unread for Norm {
+    fn unread(&self) -> Option<Tensor<1>> {
+        match self {
+            Self::Known(_) => None,
+            Self::Unread(norm) => Some(norm.clone()),
+        }
+    }
+
+    fn fill(&mut self, numbers: Vec<f32>) {
+        *self = Self::Known(numbers.first().map_or(f64::NAN, |&norm| f64::from(norm)));
     }
 }
 

@@ -23,17 +23,18 @@ use crate::Error;
 use crate::algorithms::{self, Judge, Own};
 use crate::budget::Bound;
 use crate::config::{Algorithm, EdgeOutput, SearchConfig, Selection, Undrawn};
-use crate::data::{Batch, BatchSource, Dataset, EvaluationBatches, Position, Prefetch, SearchBatch, Subset};
+use crate::data::{Batch, BatchSource, Dataset, EvaluationBatches, OnDevice, Position, Prefetch, SearchBatch, Subset};
 use crate::device::{self, Work};
-use crate::loss::{Metrics, cross_entropy};
+use crate::loss::{Measured, Metrics, cross_entropy, measure};
 use crate::network::{NetworkConfig, Stem};
-use crate::optim::{Adam, AdamConfig, Sgd, SgdConfig, cosine, tau};
+use crate::optim::{Adam, AdamConfig, Norm, Sgd, SgdConfig, cosine, tau};
 use crate::rng::{Rng, Stream};
 use crate::run::{Cadence, Event, Interrupt, Observer, RunDir, RunError, phase, read_checkpoint};
 use crate::sampler::{self, Draw, DrawError, Table};
 use crate::space::{Genotype, Space};
 use crate::supernet::{SubNetwork, Supernet};
 use crate::train::image;
+use crate::unread::{self, Numbers, Unread};
 
 use events::{per_second, step_event};
 pub use result::SearchResult;
@@ -62,12 +63,12 @@ pub fn search(
     device: &Device,
 ) -> Result<Outcome, Error> {
     let split = batches::split(config, dataset)?;
-    let source = batches::Source::new(config, dataset, &split);
+    let mut searcher = Searcher::new(config, dataset, device)?;
+    let source = batches::Source::new(config, dataset, &split, &searcher.on_device);
     let steps = source.steps();
     let weight_steps = source.weight_steps();
     let epochs = config.epochs as u64;
 
-    let mut searcher = Searcher::new(config, dataset, device)?;
     let timed_now = searcher.set_bounds(run)?;
     let resumed = searcher.resume(run, observer, dataset)?;
     if timed_now && resumed.is_some() {
@@ -137,7 +138,7 @@ pub fn search(
     drop(prefetch);
 
     // The cell, and its accuracy with the shared weights on the held-out half.
-    let judge = Judge::new(config, dataset, &split.alpha);
+    let judge = Judge::new(config, dataset, &split.alpha).on_device(&searcher.on_device);
     let step = progress.step(steps);
     // Whatever ends a search early has also said which cell is its result.
     let judges = searcher.judges() && progress.watch.stopped.is_none();
@@ -211,13 +212,38 @@ pub(crate) enum Of {
 #[derive(Debug)]
 pub(crate) struct Pass {
     /// Loss and accuracy.
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Measured,
     /// What the normalisations used.
     pub(crate) stats: Vec<Tensor<2>>,
     /// Gradients of the weights, in the network's order, if asked for.
     pub(crate) weights: Vec<Option<Tensor<1>>>,
     /// Gradient of the gates; zeros if not asked for.
-    pub(crate) gates: Tensor<1>,
+    pub(crate) gates: Numbers,
+}
+
+/// What it came to that weights have learned. On the processor it is known to be finite; on a graphics processor that is
+/// seen when it is read.
+#[derive(Debug)]
+pub(crate) struct Learned {
+    metrics: Measured,
+    /// Of the gradient, before clipping.
+    norm: Norm,
+}
+
+impl Learned {
+    /// Loss and accuracy on the training batch of the step at this place; read now, if they were not before.
+    pub(crate) fn metrics(mut self, at: Position) -> Result<Metrics, Error> {
+        unread::read(&mut self.unread());
+        let metrics = self.metrics.get();
+        Error::finite(metrics.loss, "the training loss", at)?;
+        Error::finite(self.norm.get(), "the gradient of the weights", at)?;
+        Ok(metrics)
+    }
+
+    /// What may have to be read.
+    fn unread(&mut self) -> [&mut dyn Unread; 2] {
+        [&mut self.metrics, &mut self.norm]
+    }
 }
 
 /// Everything that learns.
@@ -237,6 +263,8 @@ pub struct Searcher<'a> {
     pub(crate) own: Own,
     /// Of the images, so that a resumed search is sure to go on with the same.
     data_digest: String,
+    /// Images that the device makes batches of.
+    on_device: OnDevice,
 }
 
 impl<'a> Searcher<'a> {
@@ -275,7 +303,8 @@ impl<'a> Searcher<'a> {
         };
         let adam = Adam::new(adam, &alpha);
         let own = Own::new(config, &supernet.space);
-        Ok(Self { config, supernet, alpha, sgd, adam, bounds: vec![], own, data_digest: dataset.digest() })
+        let on_device = batches::on_device(config, dataset, device);
+        Ok(Self { config, supernet, alpha, sgd, adam, bounds: vec![], own, data_digest: dataset.digest(), on_device })
     }
 
     /// As the newest checkpoint of the run at `path` has it, and the number of that checkpoint. The run, which may be at
@@ -307,14 +336,20 @@ impl<'a> Searcher<'a> {
         tau: f64,
         rate: f64,
     ) -> Result<(Metrics, Vec<Draw>), Error> {
+        let (learned, draws) = self.begin_step(batch, Now { at, step, tau, rate })?;
+        Ok((learned.metrics(at)?, draws))
+    }
+
+    /// As [`weight_step`](Self::weight_step), but nothing is read yet.
+    pub(crate) fn begin_step(&mut self, batch: &Batch, now: Now) -> Result<(Learned, Vec<Draw>), Error> {
         phase::enter("weight step");
-        let draws = self.draw(Stream::DrawWeights, step, tau)?;
+        let draws = self.draw(Stream::DrawWeights, now.step, now.tau)?;
         let picks: Vec<_> = draws.iter().map(|draw| draw.picks.clone()).collect();
-        Ok((self.learn_drawn(&picks, batch, Now { at, step, tau, rate })?, draws))
+        Ok((self.learn_drawn(&picks, batch, now)?, draws))
     }
 
     /// The weights of one drawn sub-network learn from a training batch.
-    pub(crate) fn learn_drawn(&mut self, picks: &[Vec<usize>], batch: &Batch, now: Now) -> Result<Metrics, Error> {
+    pub(crate) fn learn_drawn(&mut self, picks: &[Vec<usize>], batch: &Batch, now: Now) -> Result<Learned, Error> {
         // The gates are constants here, so both published forms give the same weights.
         let net = self.supernet.sub_network(picks, EdgeOutput::PickedGate);
         self.learn(&net, self.supernet.gates(), batch, now)
@@ -327,15 +362,19 @@ impl<'a> Searcher<'a> {
         gates: Tensor<1>,
         batch: &Batch,
         now: Now,
-    ) -> Result<Metrics, Error> {
+    ) -> Result<Learned, Error> {
         let Now { at, step, rate, .. } = now;
         let masks = self.skip_masks(net, at, step, 0, batch.len());
         let pass = self.differentiate(net, self.values(net), gates, masks, batch, Of::Weights);
-        Error::finite(pass.metrics.loss, "the training loss", at)?;
+        if let Some(metrics) = pass.metrics.known() {
+            Error::finite(metrics.loss, "the training loss", at)?;
+        }
         // The reference's norm also counts alpha's gradient, stale from the step before; ours is of the weights alone.
         let weights = &mut self.supernet.weights;
         let norm = self.sgd.apply(weights, &net.params, pass.weights, self.config.clip_norm, rate);
-        Error::finite(norm, "the gradient of the weights", at)?;
+        if let Some(norm) = norm.known() {
+            Error::finite(norm, "the gradient of the weights", at)?;
+        }
         if self.config.undrawn == Undrawn::Decay {
             let drawn: std::collections::BTreeSet<_> = net.params.iter().copied().collect();
             // Before its first gradient, a weight had none to be zeroed: PyTorch passed it over.
@@ -344,44 +383,65 @@ impl<'a> Searcher<'a> {
             self.sgd.coast(weights, &undrawn, rate);
         }
         weights.update_running(&net.graph, &pass.stats, batch.len());
-        Ok(pass.metrics)
+        Ok(Learned { metrics: pass.metrics, norm })
     }
 
     /// Alpha learns from a held-out batch through a fresh draw. The weights are constants: no gradient of theirs is
     /// computed. Returns the metrics and the number of repeated draws.
     pub fn alpha_step(&mut self, batch: &Batch, at: Position, step: u64, tau: f64) -> Result<(Metrics, u64), Error> {
+        // The learning rate is the weights' own.
+        let (_, metrics, redraws) = self.end_step(None, batch, Now { at, step, tau, rate: 0.0 })?;
+        Ok((metrics, redraws))
+    }
+
+    /// As [`alpha_step`](Self::alpha_step); what the weight step before it has left is read with its own numbers, and
+    /// comes first.
+    pub(crate) fn end_step(
+        &mut self,
+        learned: Option<Learned>,
+        batch: &Batch,
+        now: Now,
+    ) -> Result<(Option<Metrics>, Metrics, u64), Error> {
         phase::enter("alpha step");
-        let draws = self.draw(Stream::DrawAlpha, step, tau)?;
+        let draws = self.draw(Stream::DrawAlpha, now.step, now.tau)?;
         let picks: Vec<_> = draws.iter().map(|draw| draw.picks.clone()).collect();
         let net = self.supernet.sub_network(&picks, self.config.edge_output);
-        let gradient = |supernet: &Supernet, gates: &Tensor<1>| -> Vec<Table> {
+        let gradient = |supernet: &Supernet, gates: &[f32]| -> Vec<Table> {
             let gates = supernet.gate_gradients(&draws, gates);
             draws.iter().zip(&gates).map(|(d, g)| sampler::alpha_gradient(d, g)).collect()
         };
-        let metrics = self.move_alpha(&net, self.supernet.gates(), batch, at, step, gradient)?;
-        Ok((metrics, draws.iter().map(|draw| draw.redraws).sum()))
+        let (train, held_out) = self.move_alpha(&net, self.supernet.gates(), batch, now, learned, gradient)?;
+        Ok((train, held_out, draws.iter().map(|draw| draw.redraws).sum()))
     }
 
-    /// Alpha learns from a held-out batch; `gradient` takes the gradient of the network's gates to alpha.
+    /// Alpha learns from a held-out batch; `gradient` takes the gradient of the network's gates to alpha. Whatever the
+    /// step has left on the device is read here, with the one thing that has to be: the host needs that gradient for the
+    /// next draw.
     pub(crate) fn move_alpha(
         &mut self,
         net: &SubNetwork,
         gates: Tensor<1>,
         batch: &Batch,
-        at: Position,
-        step: u64,
-        gradient: impl Fn(&Supernet, &Tensor<1>) -> Vec<Table>,
-    ) -> Result<Metrics, Error> {
+        now: Now,
+        mut learned: Option<Learned>,
+        gradient: impl Fn(&Supernet, &[f32]) -> Vec<Table>,
+    ) -> Result<(Option<Metrics>, Metrics), Error> {
+        let Now { at, step, .. } = now;
         let resting = self.alpha_rests(at);
         let of = if resting { Of::Nothing } else { Of::Gates };
         let masks = self.skip_masks(net, at, step, 1, batch.len());
-        let pass = self.differentiate(net, self.values(net), gates, masks, batch, of);
-        Error::finite(pass.metrics.loss, "the held-out loss", at)?;
+        let mut pass = self.differentiate(net, self.values(net), gates, masks, batch, of);
+        let mut left: Vec<&mut dyn Unread> = vec![&mut pass.metrics, &mut pass.gates];
+        left.extend(learned.iter_mut().flat_map(Learned::unread));
+        unread::read(&mut left);
+        let train = learned.map(|learned| learned.metrics(at)).transpose()?;
+        let metrics = pass.metrics.get();
+        Error::finite(metrics.loss, "the held-out loss", at)?;
         if !resting {
-            self.descend(&gradient(&self.supernet, &pass.gates), at)?;
+            self.descend(&gradient(&self.supernet, &pass.gates.get()), at)?;
             self.supernet.weights.update_running(&net.graph, &pass.stats, batch.len());
         }
-        Ok(pass.metrics)
+        Ok((train, metrics))
     }
 
     /// Whether it is too early for alpha to learn.
@@ -423,19 +483,20 @@ impl<'a> Searcher<'a> {
         let of_gates = matches!(of, Of::Gates | Of::Both);
         let lift = |x: Tensor<1>, wanted: bool| if wanted { x.autodiff().require_grad() } else { x };
         let params: Vec<_> = params.into_iter().map(|param| lift(param, of_weights)).collect();
-        let zeros = gates.clone() * 0.0;
+        let zeros = vec![0.0; gates.dims()[0]];
         let gates = lift(gates, of_gates);
         let image = image(batch, self.supernet.weights.device());
         let outcome = self.supernet.run_masked(net, Mode::Train, image, params.clone(), gates.clone(), masks);
-        let (loss, metrics) = cross_entropy(&outcome.outputs[0], &batch.labels, 0.0);
-        let mut pass = Pass { metrics, stats: outcome.stats, weights: vec![], gates: zeros };
-        if metrics.loss.is_finite() && (of_weights || of_gates) {
+        let (loss, metrics) = measure(&outcome.outputs[0], &batch.labels, 0.0);
+        let worth_it = metrics.known().is_none_or(|metrics| metrics.loss.is_finite());
+        let mut pass = Pass { metrics, stats: outcome.stats, weights: vec![], gates: Numbers::Known(zeros) };
+        if worth_it && (of_weights || of_gates) {
             let gradients = loss.backward();
             if of_weights {
                 pass.weights = params.iter().map(|param| param.grad(&gradients)).collect();
             }
             if let Some(gradient) = gates.grad(&gradients).filter(|_| of_gates) {
-                pass.gates = gradient;
+                pass.gates = Numbers::Unread(gradient);
             }
         }
         pass
@@ -481,6 +542,7 @@ impl<'a> Searcher<'a> {
         let net = self.derived(genotype);
         let params = self.values(&net);
         let batches = EvaluationBatches::new(&dataset.statistics, &subset.mixed(), self.config.batch_size.max(100));
+        let batches = batches.on_device(&self.on_device);
         let mut correct = 0.0;
         for step in 0..batches.steps() {
             if interrupt.is_requested() {
@@ -518,7 +580,7 @@ pub fn step_cost(
     device: &Device,
 ) -> Result<Option<StepCost>, Error> {
     let mut searcher = Searcher::new(config, dataset, device)?;
-    let source = batches::Source::new(config, dataset, &batches::split(config, dataset)?);
+    let source = batches::Source::new(config, dataset, &batches::split(config, dataset)?, &searcher.on_device);
     let mut pair = SearchBatch::default();
     let mut taken = 0;
     let (seconds, work) = device::counted(|| {
@@ -530,7 +592,11 @@ pub fn step_cost(
             algorithms::step(&mut searcher, &pair, now).map(|_| ())
         })
     });
-    let work = work.map(|Work { launches, bytes }| Work { launches: launches / taken, bytes: bytes / taken });
+    let work = work.map(|Work { launches, bytes, reads }| Work {
+        launches: launches / taken,
+        bytes: bytes / taken,
+        reads: reads / taken,
+    });
     Ok(seconds?.map(|seconds| StepCost { seconds, work }))
 }
 

@@ -10,7 +10,7 @@ use crate::config::EdgeOutput;
 use crate::network::{self, CellPlan, NetworkConfig, NodePlan, Term};
 use crate::sampler::{Draw, Table};
 use crate::space::{Block, CellSpace, Space};
-use crate::weights::{Weights, flat, host};
+use crate::weights::{Weights, flat};
 
 /// Shared weights, and how they are wired.
 #[derive(Clone, Debug)]
@@ -103,9 +103,8 @@ impl Supernet {
     }
 
     /// The gradient of [`Supernet::mixture_gates`] as tables.
-    pub fn mixture_gradients(&self, gradient: &Tensor<1>) -> Vec<Table> {
-        let gradient = host(gradient);
-        let mut rest = gradient.as_slice();
+    pub fn mixture_gradients(&self, gradient: &[f32]) -> Vec<Table> {
+        let mut rest = gradient;
         let tables = self.space.cells.iter().map(|cell| {
             let (own, after) = rest.split_at(cell.edges().len() * cell.width());
             rest = after;
@@ -121,8 +120,7 @@ impl Supernet {
     }
 
     /// Spreads the gradient of [`Supernet::gates`] over the operations: `dL/dh`, per table `[edges][operations]`.
-    pub fn gate_gradients(&self, draws: &[Draw], gradient: &Tensor<1>) -> Vec<Table> {
-        let gradient = host(gradient);
+    pub fn gate_gradients(&self, draws: &[Draw], gradient: &[f32]) -> Vec<Table> {
         let mut pairs = gradient.chunks_exact(2);
         let spread = draws.iter().zip(&self.space.cells).map(|(draw, cell)| {
             let rows = draw.picks.iter().zip(pairs.by_ref()).map(|(&pick, pair)| {

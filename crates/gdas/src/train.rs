@@ -15,13 +15,16 @@ use gdas_kernels::{Inputs, Mode};
 
 use crate::Error;
 use crate::config::TrainConfig;
-use crate::data::{Augmentation, Batch, BatchOptions, BatchSource, Dataset, Position, Prefetch, Subset, TrainBatches};
-use crate::loss::{Metrics, cross_entropy};
+use crate::data::{
+    Augmentation, Batch, BatchOptions, BatchSource, Dataset, OnDevice, Position, Prefetch, Subset, TrainBatches,
+};
+use crate::loss::{Metrics, measure};
 use crate::network::{self, NetworkConfig};
 use crate::optim::{Sgd, SgdConfig, cosine};
 use crate::rng::{Rng, Stream};
 use crate::run::{Cadence, Event, Interrupt, Observer, RunDir, RunError, phase};
 use crate::space::{Genotype, Space};
+use crate::unread;
 use crate::weights::Weights;
 
 pub use model::{TrainedModel, score};
@@ -53,7 +56,7 @@ pub fn train(
     device: &Device,
 ) -> Result<Outcome, Error> {
     let mut trainer = Trainer::new(config, dataset, device)?;
-    let source = Source::new(config, dataset);
+    let source = Source::new(config, dataset, device);
     let steps = source.steps();
     let epochs = config.epochs as u64;
 
@@ -129,7 +132,7 @@ pub(crate) fn seconds_per_step(
     device: &Device,
 ) -> Result<Option<f64>, Error> {
     let mut trainer = Trainer::new(config, dataset, device)?;
-    let source = Source::new(config, dataset);
+    let source = Source::new(config, dataset, device);
     let mut batch = Batch::default();
     crate::auto::measure(interrupt, |step| {
         source.fill(&mut batch, 0, step % source.steps());
@@ -218,22 +221,31 @@ impl<'a> Trainer<'a> {
             running: vec![],
         };
         let outcome = gdas_kernels::run(&self.graph, Mode::Train, inputs);
-        let (mut loss, metrics) = cross_entropy(&outcome.outputs[0], &batch.labels, config.label_smoothing);
+        let (mut loss, mut metrics) = measure(&outcome.outputs[0], &batch.labels, config.label_smoothing);
         if let Some(auxiliary) = outcome.outputs.get(1) {
-            loss = loss + cross_entropy(auxiliary, &batch.labels, config.label_smoothing).0 * config.auxiliary_weight;
+            loss = loss + measure(auxiliary, &batch.labels, config.label_smoothing).0 * config.auxiliary_weight;
         }
-        Error::finite(metrics.loss, "the training loss", at)?;
+        if let Some(metrics) = metrics.known() {
+            Error::finite(metrics.loss, "the training loss", at)?;
+        }
         let gradients = loss.backward();
         let gradients = leaves.iter().map(|leaf| leaf.grad(&gradients)).collect();
         drop(leaves);
-        let norm = self.sgd.apply(&mut self.weights, &self.params, gradients, config.clip_norm, rate);
-        Error::finite(norm, "the gradient of the weights", at)?;
+        let mut norm = self.sgd.apply(&mut self.weights, &self.params, gradients, config.clip_norm, rate);
+        if let Some(norm) = norm.known() {
+            Error::finite(norm, "the gradient of the weights", at)?;
+        }
         self.weights.update_running(&self.graph, &outcome.stats, batch.len());
         if let Some(average) = &mut self.average {
             // Early on, an average that remembers the random start would be useless: let it remember less.
             let decay = config.ema_decay.min((1.0 + step as f64) / (10.0 + step as f64));
             average.approach(&self.weights, 1.0 - decay);
         }
+        // On a graphics processor, everything is read now, after all of the step's work was handed over.
+        unread::read(&mut [&mut metrics, &mut norm]);
+        let metrics = metrics.get();
+        Error::finite(metrics.loss, "the training loss", at)?;
+        Error::finite(norm.get(), "the gradient of the weights", at)?;
         Ok(metrics)
     }
 
@@ -319,7 +331,7 @@ fn network_config(config: &TrainConfig, dataset: &Dataset) -> NetworkConfig {
 
 /// The images of a batch on the device, without gradient.
 pub(crate) fn image(batch: &Batch, device: &Device) -> Tensor<4> {
-    Tensor::from_data(TensorData::new(batch.images.clone(), batch.shape()), device)
+    batch.tensor(device)
 }
 
 /// The training batches, so many steps per epoch as the configuration allows.
@@ -329,7 +341,7 @@ struct Source {
 }
 
 impl Source {
-    fn new(config: &TrainConfig, dataset: &Dataset) -> Self {
+    fn new(config: &TrainConfig, dataset: &Dataset, device: &Device) -> Self {
         let standard = Augmentation::standard(dataset.train.height.min(dataset.train.width), dataset.flip);
         let augmentation = Augmentation {
             flip: config.flip.or(dataset.flip),
@@ -337,7 +349,9 @@ impl Source {
             cutout: config.cutout,
         };
         let options = BatchOptions { batch_size: config.batch_size, drop_last: false, augmentation };
+        let on_device = OnDevice::new(&[&dataset.train], &dataset.statistics, device);
         let batches = TrainBatches::new(dataset, &Subset::all(&dataset.train), &options, config.seed);
+        let batches = batches.on_device(&on_device);
         let steps = (config.max_steps_per_epoch.or(usize::MAX) as u64).min(batches.steps());
         Self { batches, steps }
     }

@@ -13,8 +13,8 @@ use crate::output::{self, table};
 /// List the devices that a search can run on, and how fast they are
 ///
 /// The rate is that of a float32 matrix product of 1024 x 1024, the step one step of a search on the digits (alpha's
-/// half included), both measured now; on a graphics processor with the kernels that the fused engine launched per step and the
-/// size of all tensors that these were given. A device that is not built in says how to build it.
+/// half included), both measured now; on a graphics processor with the kernels that the fused engine launched per step, the
+/// size of all tensors that these were given, and how often the host waited for numbers. A device that is not built in says how to build it.
 #[derive(Args)]
 #[command(after_help = "Examples:
   gdas devices
@@ -94,7 +94,8 @@ fn measure(command: &Devices, name: DeviceName, device: &Device, config: &Search
     if command.json {
         output::json(&json!({ "device": name, "name": called, "memory": memory, "matrix_flops": rate,
             "step_seconds": cost.map(|cost| cost.seconds), "batch_size": config.batch_size,
-            "launches": work.map(|work| work.launches), "bytes": work.map(|work| work.bytes) }))?;
+            "launches": work.map(|work| work.launches), "bytes": work.map(|work| work.bytes),
+            "reads": work.map(|work| work.reads) }))?;
     }
     let unknown = || "-".to_string();
     Ok(vec![
@@ -104,7 +105,8 @@ fn measure(command: &Devices, name: DeviceName, device: &Device, config: &Search
         rate.map_or_else(unknown, |rate| format!("{:.1} GFLOP/s", rate / 1e9)),
         cost.map_or_else(unknown, |cost| {
             let work = work.map_or_else(String::new, |work| {
-                format!(", {} kernels, {}", work.launches, gdas::cost::readable_bytes(work.bytes))
+                let bytes = gdas::cost::readable_bytes(work.bytes);
+                format!(", {} kernels, {bytes}, {} read-backs", work.launches, work.reads)
             });
             let images = 2.0 * config.batch_size as f64 / cost.seconds;
             format!("{:.2} ms, {images:.0} images/s{work}", cost.seconds * 1e3)

@@ -9,8 +9,13 @@ mod backward;
 mod forward;
 mod gates;
 mod kernels;
+mod loss;
 mod place;
+mod resident;
 
 pub(crate) use backward::backward;
 pub(crate) use forward::{Tape, forward};
+pub(crate) use loss::{cross_entropy, scaled};
+pub(crate) use place::record_read;
 pub use place::{Counters, counters};
+pub use resident::ResidentImages;

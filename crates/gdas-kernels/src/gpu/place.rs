@@ -9,9 +9,11 @@ use burn_cubecl::CubeDevice;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::client::Client;
+use cubecl::prelude::{CubeCount, CubeDim};
 
 static LAUNCHES: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
+static READS: AtomicU64 = AtomicU64::new(0);
 
 /// Work that was handed to the device by this engine since the program began. Burn's own operations (loss, optimiser)
 /// are not in it.
@@ -21,11 +23,13 @@ pub struct Counters {
     pub launches: u64,
     /// Size of all tensors that they were given, read or written: what they move if every element is touched once.
     pub bytes: u64,
+    /// Times that the host waited for numbers, whatever their number ([`crate::read`]).
+    pub reads: u64,
 }
 
 /// The counters now; subtract two to measure what lies between.
 pub fn counters() -> Counters {
-    Counters { launches: LAUNCHES.load(Relaxed), bytes: BYTES.load(Relaxed) }
+    Counters { launches: LAUNCHES.load(Relaxed), bytes: BYTES.load(Relaxed), reads: READS.load(Relaxed) }
 }
 
 /// Counts one launch of a kernel with tensors of so many elements of four bytes.
@@ -34,17 +38,21 @@ pub(super) fn record(elements: usize) {
     BYTES.fetch_add(4 * elements as u64, Relaxed);
 }
 
+/// Counts one read-back.
+pub(crate) fn record_read() {
+    READS.fetch_add(1, Relaxed);
+}
+
 /// Hands a kernel to the device: `launch!(place, kernel, threads, [tensors], scalars and constants...)`.
 macro_rules! launch {
     ($place:expr, $kernel:ident, $threads:expr, [$($tensor:expr),*] $(, $argument:expr)* $(,)?) => {{
         let threads: usize = $threads;
         if threads > 0 {
-            let client = &$place.client;
-            let dim = ::cubecl::prelude::CubeDim::new(client, threads);
+            let (count, dim) = $place.grid(threads);
             $crate::gpu::place::record(0 $(+ $tensor.shape().num_elements())*);
             $crate::gpu::kernels::$kernel::launch(
-                client,
-                ::cubecl::calculate_cube_count_elemwise(client, threads, dim),
+                &$place.client,
+                count,
                 dim,
                 $($tensor.clone().into_tensor_arg(),)*
                 $($argument),*
@@ -58,7 +66,7 @@ pub(super) use launch;
 #[derive(Clone)]
 pub(super) struct Place {
     pub(super) client: Client,
-    device: CubeDevice,
+    pub(super) device: CubeDevice,
     /// Stands in for arguments that a kernel does not look at.
     pub(super) none: CubeTensor,
 }
@@ -91,6 +99,28 @@ impl Place {
     pub(super) fn from_host(&self, values: Vec<f32>) -> CubeTensor {
         let length = values.len();
         Cube::float_from_data(TensorData::new(values, [length]), &self.device)
+    }
+
+    /// Zeros in the shape of another tensor.
+    pub(super) fn zeros_like(&self, tensor: &CubeTensor) -> CubeTensor {
+        let length = tensor.shape().num_elements();
+        let zeros = self.empty([length]);
+        launch!(self, fill_zero, length, [zeros]);
+        zeros
+    }
+
+    /// Enough threads, in cubes.
+    pub(super) fn grid(&self, threads: usize) -> (CubeCount, CubeDim) {
+        let dim = CubeDim::new(&self.client, threads);
+        (cubecl::calculate_cube_count_elemwise(&self.client, threads, dim), dim)
+    }
+
+    /// A vector of whole numbers of the host; one element if there are none.
+    pub(super) fn words(&self, values: &[u32]) -> CubeTensor {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_ne_bytes()).collect();
+        let handle = self.client.create_from_slice(if bytes.is_empty() { &[0; 4] } else { &bytes });
+        let shape = Dims::new([values.len().max(1)]);
+        CubeTensor::new_contiguous(self.client.clone(), self.device.clone(), shape, handle, DType::U32)
     }
 
     /// Sums `[parts, length]` over the parts, in their order.

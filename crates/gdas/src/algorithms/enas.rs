@@ -46,7 +46,7 @@ fn weight_step(searcher: &mut Searcher, pair: &SearchBatch, now: Now) -> Result<
     let Own::Controller(controller) = &searcher.own else { return Err(no_controller()) };
     let sample = controller.sample(&mut Rng::new(seed, Stream::DrawWeights, now.step));
     let picked = controller.tables(&sample);
-    let train = searcher.learn_drawn(&picked, &pair.weights, now)?;
+    let train = searcher.learn_drawn(&picked, &pair.weights, now)?.metrics(now.at)?;
     Ok(Taken { train: Some(train), picked, ..Taken::default() })
 }
 

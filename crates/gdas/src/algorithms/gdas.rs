@@ -7,11 +7,10 @@ use crate::data::SearchBatch;
 use crate::search::{Now, Searcher};
 
 pub(super) fn step(searcher: &mut Searcher, pair: &SearchBatch, now: Now) -> Result<Taken, Error> {
-    let Now { at, step, tau, rate } = now;
-    let (train, draws) = searcher.weight_step(&pair.weights, at, step, tau, rate)?;
-    let (held_out, redraws) = searcher.alpha_step(&pair.alpha, at, step, tau)?;
+    let (learned, draws) = searcher.begin_step(&pair.weights, now)?;
+    let (train, held_out, redraws) = searcher.end_step(Some(learned), &pair.alpha, now)?;
     Ok(Taken {
-        train: Some(train),
+        train,
         held_out: Some(held_out),
         redraws: redraws + draws.iter().map(|draw| draw.redraws).sum::<u64>(),
         picked: draws.into_iter().map(|draw| draw.picks).collect(),

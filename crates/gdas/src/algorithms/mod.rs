@@ -15,7 +15,7 @@ pub mod table;
 
 use crate::Error;
 use crate::config::{Algorithm, SearchConfig};
-use crate::data::{Batch, Dataset, EvaluationBatches, SearchBatch, Subset};
+use crate::data::{Batch, Dataset, EvaluationBatches, OnDevice, SearchBatch, Subset};
 use crate::loss::Metrics;
 use crate::proxies;
 use crate::rng::Rng;
@@ -103,6 +103,12 @@ impl Judge {
             batches: EvaluationBatches::new(&dataset.statistics, &held_out.mixed(), config.candidate_batch_size),
             shown: proxies::images(dataset, judged::SHOWN),
         }
+    }
+
+    /// Lets the device make the batches whose images lie there.
+    #[must_use]
+    pub fn on_device(self, images: &OnDevice) -> Self {
+        Self { batches: self.batches.on_device(images) }
     }
 
     /// Number of batches.

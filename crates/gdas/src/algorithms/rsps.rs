@@ -18,7 +18,7 @@ use crate::search::{Now, Searcher};
 pub(super) fn step(searcher: &mut Searcher, pair: &SearchBatch, now: Now) -> Result<Taken, Error> {
     let draw = |stream| uniform(&searcher.supernet.space, &mut Rng::new(searcher.config.seed, stream, now.step));
     let (picked, tried) = (draw(Stream::DrawWeights), draw(Stream::DrawAlpha));
-    let train = searcher.learn_drawn(&picked, &pair.weights, now)?;
+    let train = searcher.learn_drawn(&picked, &pair.weights, now)?.metrics(now.at)?;
     let held_out = searcher.accuracy(&tried, &pair.alpha);
     Error::finite(held_out.loss, "the held-out loss", now.at)?;
     if let Own::Best(best) = &mut searcher.own {

@@ -21,10 +21,10 @@ use crate::search::{Now, Searcher};
 pub(super) fn step(searcher: &mut Searcher, pair: &SearchBatch, now: Now) -> Result<Taken, Error> {
     let mut rng = Rng::new(searcher.config.seed, Stream::DrawWeights, now.step);
     let picked = uniform(&searcher.supernet.space, &mut rng);
-    let train = searcher.learn_drawn(&picked, &pair.weights, now)?;
+    let learned = searcher.learn_drawn(&picked, &pair.weights, now)?;
     let net = searcher.supernet.mixture();
-    let held_out = darts::move_alpha(searcher, &net, &pair.alpha, now)?;
-    Ok(Taken { train: Some(train), held_out: Some(held_out), picked, redraws: 0 })
+    let (train, held_out) = darts::move_alpha(searcher, &net, &pair.alpha, now, learned)?;
+    Ok(Taken { train, held_out: Some(held_out), picked, redraws: 0 })
 }
 
 /// The most probable cells under `softmax(alpha)`, the most probable first.

@@ -1,5 +1,7 @@
 //! Random changes to training images, and normalisation.
 
+use gdas_kernels::resident::{Change, Frame};
+
 use super::dataset::{Images, Statistics};
 use crate::rng::Rng;
 
@@ -33,6 +35,20 @@ impl Augmentation {
     pub fn with_cutout(self, size: usize) -> Self {
         Self { cutout: size / 2, ..self }
     }
+
+    /// What happens to the next image of this size.
+    pub(super) fn draw(&self, height: usize, width: usize, rng: &mut Rng) -> Change {
+        let mirror = self.flip && rng.below(2) == 1;
+        let places = 2 * self.crop_padding + 1;
+        let [top, left] = if self.crop_padding > 0 { [rng.below(places), rng.below(places)] } else { [0, 0] };
+        let cutout = if self.cutout > 0 { [rng.below(height), rng.below(width)] } else { [0, 0] };
+        Change { mirror, top, left, cutout }
+    }
+
+    /// What all images have in common.
+    pub(super) fn frame(&self) -> Frame {
+        Frame { padding: self.crop_padding, cutout: self.cutout }
+    }
 }
 
 /// The normalised value of every byte of every channel.
@@ -54,20 +70,17 @@ impl Normalise {
         Self { table: table.collect() }
     }
 
-    /// Appends image `index` to `out` as `[height, width, channels]`, changed as drawn from `rng`.
-    pub(super) fn push(
-        &self,
-        images: &Images,
-        index: usize,
-        augmentation: &Augmentation,
-        rng: &mut Rng,
-        out: &mut Vec<f32>,
-    ) {
+    /// The table in one row, `[channels, 256]`.
+    pub(super) fn values(&self) -> Vec<f32> {
+        self.table.concat()
+    }
+
+    /// Appends image `index` to `out` as `[height, width, channels]`, changed.
+    pub(super) fn push(&self, images: &Images, index: usize, frame: Frame, change: &Change, out: &mut Vec<f32>) {
         let Images { height, width, channels, .. } = *images;
         let pixels = images.image(index);
-        let flip = augmentation.flip && rng.below(2) == 1;
-        let padding = augmentation.crop_padding;
-        let (top, left) = if padding > 0 { (rng.below(2 * padding + 1), rng.below(2 * padding + 1)) } else { (0, 0) };
+        let padding = frame.padding;
+        let Change { mirror, top, left, cutout: [y, x] } = *change;
         let start = out.len();
         let black: Vec<f32> = self.table.iter().map(|values| values[0]).collect();
         // Columns of the result that come from the image; the others are padding.
@@ -82,7 +95,7 @@ impl Normalise {
             let first = from + left - padding;
             let columns = first..first + to - from;
             push_pixels(out, &black, from);
-            if flip {
+            if mirror {
                 let columns = width - columns.end..width - columns.start;
                 let source = line[columns.start * channels..columns.end * channels].chunks_exact(channels);
                 self.push_line(out, source.rev());
@@ -91,11 +104,10 @@ impl Normalise {
             }
             push_pixels(out, &black, width - to);
         }
-        if augmentation.cutout > 0 {
-            let half = augmentation.cutout / 2;
-            let (y, x) = (rng.below(height), rng.below(width));
-            let columns = x.saturating_sub(half)..(x + augmentation.cutout - half).min(width);
-            for row in y.saturating_sub(half)..(y + augmentation.cutout - half).min(height) {
+        if frame.cutout > 0 {
+            let half = frame.cutout / 2;
+            let columns = x.saturating_sub(half)..(x + frame.cutout - half).min(width);
+            for row in y.saturating_sub(half)..(y + frame.cutout - half).min(height) {
                 let line = start + row * width * channels;
                 out[line + columns.start * channels..line + columns.end * channels].fill(0.0);
             }

@@ -2,15 +2,18 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use burn::tensor::{Device, Tensor, TensorData};
+
 use super::augment::{Augmentation, Normalise};
 use super::dataset::{Dataset, Images, Statistics, Subset};
+use super::resident::{OnDevice, Recipe};
 use super::split::SearchSplit;
 use crate::rng::{Rng, Stream};
 
 /// Images ready for a network.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
-    /// Normalised pixels, `[n, height, width, channels]`.
+    /// Normalised pixels, `[n, height, width, channels]`; none where a device makes them.
     pub images: Vec<f32>,
     /// Classes, `[n]`.
     pub labels: Vec<u32>,
@@ -20,6 +23,8 @@ pub struct Batch {
     pub width: usize,
     /// 1 or 3.
     pub channels: usize,
+    /// How the device makes the images, if they lie there.
+    pub(crate) recipe: Option<Recipe>,
 }
 
 impl Batch {
@@ -38,10 +43,18 @@ impl Batch {
         [self.len(), self.height, self.width, self.channels]
     }
 
-    fn clear_for(&mut self, images: &Images, n: usize) {
+    /// The images as a tensor `[n, height, width, channels]` on a device; made by it, if they lie there.
+    pub fn tensor(&self, device: &Device) -> Tensor<4> {
+        match &self.recipe {
+            Some(recipe) => recipe.make(),
+            None => Tensor::from_data(TensorData::new(self.images.clone(), self.shape()), device),
+        }
+    }
+
+    fn clear_for(&mut self, images: &Images) {
         self.images.clear();
         self.labels.clear();
-        self.images.reserve(n * images.image_len());
+        self.recipe = None;
         (self.height, self.width, self.channels) = (images.height, images.width, images.channels);
     }
 }
@@ -119,18 +132,42 @@ fn counter(epoch: u64, step: u64) -> u64 {
     epoch << 32 | step
 }
 
-fn fill(
-    batch: &mut Batch,
-    images: &Images,
-    members: &[u32],
-    normalise: &Normalise,
-    augmentation: &Augmentation,
-    mut rng: Rng,
-) {
-    batch.clear_for(images, members.len());
-    for &index in members {
-        normalise.push(images, index as usize, augmentation, &mut rng, &mut batch.images);
-        batch.labels.push(images.labels[index as usize]);
+/// What makes the images of batches.
+#[derive(Debug)]
+struct Maker {
+    normalise: Normalise,
+    on_device: OnDevice,
+}
+
+impl Maker {
+    fn new(statistics: &Statistics) -> Self {
+        Self { normalise: Normalise::new(statistics), on_device: OnDevice::default() }
+    }
+
+    /// Images with these numbers, each changed at random; by the device, if they lie there.
+    fn fill(
+        &self,
+        batch: &mut Batch,
+        images: &Arc<Images>,
+        members: &[u32],
+        augmentation: &Augmentation,
+        mut rng: Rng,
+    ) {
+        batch.clear_for(images);
+        let frame = augmentation.frame();
+        let mut recipe = self.on_device.find(images).map(|resident| Recipe::new(resident, frame));
+        if recipe.is_none() {
+            batch.images.reserve(members.len() * images.image_len());
+        }
+        for &index in members {
+            let change = augmentation.draw(images.height, images.width, &mut rng);
+            match &mut recipe {
+                Some(recipe) => recipe.push(index, change),
+                None => self.normalise.push(images, index as usize, frame, &change, &mut batch.images),
+            }
+            batch.labels.push(images.labels[index as usize]);
+        }
+        batch.recipe = recipe;
     }
 }
 
@@ -140,7 +177,7 @@ pub struct SearchBatches {
     training: Shuffled,
     held_out: Subset,
     options: BatchOptions,
-    normalise: Normalise,
+    maker: Maker,
 }
 
 impl SearchBatches {
@@ -151,8 +188,15 @@ impl SearchBatches {
             training: Shuffled { subset: split.weights.clone(), seed, order: Mutex::new(None) },
             held_out: split.alpha.clone(),
             options: options.clone(),
-            normalise: Normalise::new(&dataset.statistics),
+            maker: Maker::new(&dataset.statistics),
         }
+    }
+
+    /// Lets the device make the images of the batches that lie there. They are the same, bit for bit.
+    #[must_use]
+    pub fn on_device(mut self, images: &OnDevice) -> Self {
+        self.maker.on_device = images.clone();
+        self
     }
 
     /// Steps per epoch.
@@ -169,27 +213,27 @@ impl SearchBatches {
 
     /// As [`Self::batch`], into the memory of an old one.
     pub fn fill(&self, batch: &mut SearchBatch, epoch: u64, step: u64) {
-        let Self { training, options, normalise, .. } = self;
+        let Self { training, options, maker, .. } = self;
         let members = training.members(epoch, step, options.batch_size);
         let rng = Rng::new(training.seed, Stream::Augment, counter(epoch, step));
-        fill(&mut batch.weights, &training.subset.images, &members, normalise, &options.augmentation, rng);
+        maker.fill(&mut batch.weights, &training.subset.images, &members, &options.augmentation, rng);
         self.fill_alpha(batch, epoch, step, members.len());
     }
 
     /// A full held-out batch and no training batch, for a step in which the weights do not learn.
     pub fn fill_held_out(&self, batch: &mut SearchBatch, epoch: u64, step: u64) {
-        batch.weights.clear_for(&self.training.subset.images, 0);
+        batch.weights.clear_for(&self.training.subset.images);
         self.fill_alpha(batch, epoch, step, self.options.batch_size);
     }
 
     fn fill_alpha(&self, batch: &mut SearchBatch, epoch: u64, step: u64, images: usize) {
-        let Self { training, held_out, options, normalise } = self;
+        let Self { training, held_out, options, maker } = self;
         let count = counter(epoch, step);
         let mut rng = Rng::new(training.seed, Stream::HeldOut, count);
         let drawn: Vec<u32> = (0..images).map(|_| held_out.indices[rng.below(held_out.len())]).collect();
         (batch.epoch, batch.step) = (epoch, step);
         let rng = Rng::new(training.seed, Stream::AugmentHeldOut, count);
-        fill(&mut batch.alpha, &held_out.images, &drawn, normalise, &options.augmentation, rng);
+        maker.fill(&mut batch.alpha, &held_out.images, &drawn, &options.augmentation, rng);
     }
 }
 
@@ -198,7 +242,7 @@ impl SearchBatches {
 pub struct TrainBatches {
     training: Shuffled,
     options: BatchOptions,
-    normalise: Normalise,
+    maker: Maker,
 }
 
 impl TrainBatches {
@@ -207,8 +251,15 @@ impl TrainBatches {
         Self {
             training: Shuffled { subset: subset.clone(), seed, order: Mutex::new(None) },
             options: options.clone(),
-            normalise: Normalise::new(&dataset.statistics),
+            maker: Maker::new(&dataset.statistics),
         }
+    }
+
+    /// Lets the device make the images of the batches that lie there. They are the same, bit for bit.
+    #[must_use]
+    pub fn on_device(mut self, images: &OnDevice) -> Self {
+        self.maker.on_device = images.clone();
+        self
     }
 
     /// Steps per epoch.
@@ -225,10 +276,10 @@ impl TrainBatches {
 
     /// As [`Self::batch`], into the memory of an old one.
     pub fn fill(&self, batch: &mut Batch, epoch: u64, step: u64) {
-        let Self { training, options, normalise } = self;
+        let Self { training, options, maker } = self;
         let members = training.members(epoch, step, options.batch_size);
         let rng = Rng::new(training.seed, Stream::Augment, counter(epoch, step));
-        fill(batch, &training.subset.images, &members, normalise, &options.augmentation, rng);
+        maker.fill(batch, &training.subset.images, &members, &options.augmentation, rng);
     }
 }
 
@@ -237,13 +288,20 @@ impl TrainBatches {
 pub struct EvaluationBatches {
     subset: Subset,
     batch_size: usize,
-    normalise: Normalise,
+    maker: Maker,
 }
 
 impl EvaluationBatches {
     /// Normalised with the statistics of the training partition, like everything else.
     pub fn new(statistics: &Statistics, subset: &Subset, batch_size: usize) -> Self {
-        Self { subset: subset.clone(), batch_size: batch_size.max(1), normalise: Normalise::new(statistics) }
+        Self { subset: subset.clone(), batch_size: batch_size.max(1), maker: Maker::new(statistics) }
+    }
+
+    /// Lets the device make the images of the batches that lie there. They are the same, bit for bit.
+    #[must_use]
+    pub fn on_device(mut self, images: &OnDevice) -> Self {
+        self.maker.on_device = images.clone();
+        self
     }
 
     /// Number of batches.
@@ -263,6 +321,6 @@ impl EvaluationBatches {
         let start = (step as usize).saturating_mul(self.batch_size).min(self.subset.len());
         let members = &self.subset.indices[start..(start + self.batch_size).min(self.subset.len())];
         let unused = Rng::new(0, Stream::Augment, 0);
-        fill(batch, &self.subset.images, members, &self.normalise, &Augmentation::none(), unused);
+        self.maker.fill(batch, &self.subset.images, members, &Augmentation::none(), unused);
     }
 }

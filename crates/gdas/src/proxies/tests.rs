@@ -33,7 +33,7 @@ fn digits(images: usize) -> Batch {
 
 /// Images of one pixel and one channel.
 fn pixels(values: &[f32], labels: &[u32]) -> Batch {
-    Batch { images: values.to_vec(), labels: labels.to_vec(), height: 1, width: 1, channels: 1 }
+    Batch { images: values.to_vec(), labels: labels.to_vec(), height: 1, width: 1, channels: 1, recipe: None }
 }
 
 fn given(values: &[&[f32]]) -> Vec<Tensor<1>> {

@@ -1,9 +1,11 @@
 //! Which images a search reads, and in which batches.
 
+use burn::tensor::Device;
+
 use crate::algorithms;
 use crate::config::{SearchConfig, Split};
 use crate::data::{
-    Augmentation, BatchOptions, BatchSource, DataError, Dataset, SPLIT_SEED, SearchBatch, SearchBatches, SearchSplit,
+    Augmentation, BatchOptions, BatchSource, DataError, Dataset, OnDevice, SPLIT_SEED, SearchBatch, SearchBatches, SearchSplit,
     SplitRule,
 };
 
@@ -16,8 +18,9 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(config: &SearchConfig, dataset: &Dataset, split: &SearchSplit) -> Self {
+    pub(super) fn new(config: &SearchConfig, dataset: &Dataset, split: &SearchSplit, on_device: &OnDevice) -> Self {
         let batches = SearchBatches::new(dataset, split, &batch_options(config, dataset), config.seed);
+        let batches = batches.on_device(on_device);
         let steps = (config.max_steps_per_epoch.or(usize::MAX) as u64).min(batches.steps());
         Self { batches, weight_steps: steps, further_steps: algorithms::further_steps(config) }
     }
@@ -45,13 +48,23 @@ impl BatchSource for Source {
 }
 
 pub(super) fn split(config: &SearchConfig, dataset: &Dataset) -> Result<SearchSplit, DataError> {
+    SearchSplit::new(dataset, rule(config, dataset), SPLIT_SEED)
+}
+
+/// The partitions that a search reads, on the device if that is one that makes batches.
+pub(super) fn on_device(config: &SearchConfig, dataset: &Dataset, device: &Device) -> OnDevice {
+    let test = dataset.test.as_ref().filter(|_| rule(config, dataset) == SplitRule::TestHalf);
+    let partitions: Vec<_> = std::iter::once(&dataset.train).chain(test).collect();
+    OnDevice::new(&partitions, &dataset.statistics, device)
+}
+
+fn rule(config: &SearchConfig, dataset: &Dataset) -> SplitRule {
     let published = ["cifar100", "imagenet16-120"].contains(&dataset.name.as_str());
-    let rule = match config.split {
+    match config.split {
         Split::TrainAndHalfTest => SplitRule::TestHalf,
         Split::Auto if published && dataset.test.is_some() && !dataset.held_out => SplitRule::TestHalf,
         Split::Auto | Split::Halves => SplitRule::Halves,
-    };
-    SearchSplit::new(dataset, rule, SPLIT_SEED)
+    }
 }
 
 fn batch_options(config: &SearchConfig, dataset: &Dataset) -> BatchOptions {

@@ -1,16 +1,20 @@
 //! The kernels, in CubeCL: one thread per element unless said otherwise, channels innermost so that neighbouring
 //! threads touch neighbouring memory. Geometry is known when a kernel is compiled; only the batch size is not.
 
+mod batch;
 mod conv;
 mod elementwise;
+mod loss;
 mod norm;
 mod pool;
 
+pub(super) use batch::{CHANGE_FIELDS, make_batch};
 pub(super) use conv::{conv_backward_image, conv_backward_weight, conv_forward};
 pub(super) use elementwise::{
     concat_backward, concat_forward, copy_from, copy_into, fill_zero, mean_backward, mean_forward, relu_backward,
     relu_forward, scale_backward, scale_forward, shift_backward, shift_forward, term_backward, term_forward,
 };
+pub(super) use loss::{cross_entropy, cross_entropy_sums, scale};
 pub(super) use norm::{
     channel_sums, fold, moments, moments_finish, norm_backward, norm_backward_sums, norm_forward, spread_gates,
 };

@@ -112,7 +112,8 @@ fn augmented(images: &Images, augmentation: Augmentation, count: u64) -> Vec<Vec
     (0..count)
         .map(|i| {
             let mut out = Vec::new();
-            normalise.push(images, 0, &augmentation, &mut Rng::new(1, Stream::Augment, i), &mut out);
+            let change = augmentation.draw(images.height, images.width, &mut Rng::new(1, Stream::Augment, i));
+            normalise.push(images, 0, augmentation.frame(), &change, &mut out);
             out
         })
         .collect()
@@ -163,7 +164,8 @@ fn padding_is_black_before_normalisation_and_cutout_is_the_mean_after_it() {
     let mut values = std::collections::BTreeSet::new();
     for i in 0..50 {
         let mut out = Vec::new();
-        normalise.push(&images, 0, &both, &mut Rng::new(1, Stream::Augment, i), &mut out);
+        let change = both.draw(8, 8, &mut Rng::new(1, Stream::Augment, i));
+        normalise.push(&images, 0, both.frame(), &change, &mut out);
         let zeros = out.iter().filter(|v| **v == 0.0).count();
         assert!((4..=16).contains(&zeros), "a square of 4, or what the edges leave of it: {zeros}");
         values.extend(out.iter().map(|v| v.to_bits()));

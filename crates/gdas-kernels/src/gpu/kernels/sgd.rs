@@ -1,0 +1,118 @@
+//! Stochastic gradient descent on many arrays in one launch. A kernel is compiled for so many places; `filled` of them hold
+//! arrays, of any length.
+
+use cubecl::prelude::*;
+
+use super::loss::is_finite;
+
+/// Threads of [`norm_finish`], which are one cube.
+pub(in crate::gpu) const NORM_THREADS: usize = 256;
+
+/// Sums of squares of all elements of the arrays in parts: thread `t` takes every `threads`-th element of each array from `t`
+/// on, and writes `partial[first + t]`.
+#[cube(launch)]
+pub(in crate::gpu) fn squares(
+    arrays: &Sequence<OwnedTensor<f32>>,
+    partial: &mut Tensor<f32>,
+    filled: usize,
+    first: usize,
+    threads: usize,
+) {
+    if ABSOLUTE_POS >= threads {
+        terminate!();
+    }
+    let mut sum = f32::new(0.0);
+    let count = comptime!(arrays.len());
+    #[unroll]
+    for i in 0..count {
+        if i < filled {
+            let array = arrays.index(i);
+            let mut at = ABSOLUTE_POS;
+            while at < array.len() {
+                let value = array[at];
+                sum += value * value;
+                at += threads;
+            }
+        }
+    }
+    partial[first + ABSOLUTE_POS] = sum;
+}
+
+/// The square root of the sum of `partial`, by one cube of [`NORM_THREADS`].
+#[cube(launch)]
+pub(in crate::gpu) fn norm_finish(partial: &Tensor<f32>, norm: &mut Tensor<f32>) {
+    let mut sums = Shared::<[f32]>::new_slice(NORM_THREADS);
+    let mut sum = f32::new(0.0);
+    let mut at = UNIT_POS as usize;
+    while at < partial.len() {
+        sum += partial[at];
+        at += NORM_THREADS;
+    }
+    sums[UNIT_POS as usize] = sum;
+    sync_cube();
+    if UNIT_POS == 0 {
+        let mut total = f32::new(0.0);
+        for i in 0..NORM_THREADS {
+            total += sums[i];
+        }
+        norm[0] = total.sqrt();
+    }
+}
+
+/// Moves every array by one step: see [`crate::sgd::Rule`]. The gradients are taken times `max_norm / (norm + 1e-6)` if that
+/// is less than one (and `max_norm` is not zero); where the norm is not finite, nothing moves. Without `has_gradient` the
+/// gradients are zeros. Thread `t` moves every `threads`-th element of each array from `t` on.
+#[cube(launch)]
+pub(in crate::gpu) fn sgd(
+    weights: &mut Sequence<OwnedTensor<f32>>,
+    gradients: &Sequence<OwnedTensor<f32>>,
+    momenta: &mut Sequence<OwnedTensor<f32>>,
+    norm: &Tensor<f32>,
+    filled: usize,
+    max_norm: f32,
+    rate: f32,
+    momentum: f32,
+    weight_decay: f32,
+    threads: usize,
+    #[comptime] has_gradient: bool,
+    #[comptime] keeps_momentum: bool,
+    #[comptime] nesterov: bool,
+) {
+    if ABSOLUTE_POS >= threads || !is_finite(norm[0]) {
+        terminate!();
+    }
+    let mut factor = f32::new(1.0);
+    if max_norm > 0.0 {
+        let wanted = max_norm / (norm[0] + 1e-6f32);
+        if wanted < 1.0 {
+            factor = wanted;
+        }
+    }
+    let count = comptime!(weights.len());
+    #[unroll]
+    for i in 0..count {
+        if i < filled {
+            let weight = weights.index_mut(i);
+            let mut at = ABSOLUTE_POS;
+            while at < weight.len() {
+                let value = weight[at];
+                let mut direction = value * weight_decay;
+                if comptime!(has_gradient) {
+                    direction += gradients.index(i)[at] * factor;
+                }
+                if comptime!(keeps_momentum) {
+                    let buffer = momenta.index_mut(i);
+                    let moved = buffer[at] * momentum + direction;
+                    buffer[at] = moved;
+                    if comptime!(nesterov) {
+                        direction += moved * momentum;
+                    } else {
+                        direction = moved;
+                    }
+                }
+                weight[at] = value - direction * rate;
+                at += threads;
+            }
+        }
+    }
+}

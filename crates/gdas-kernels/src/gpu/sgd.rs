@@ -1,0 +1,116 @@
+//! Stochastic gradient descent on many arrays; see [`crate::sgd`]. A launch takes as many arrays as the device can bind.
+
+use burn::backend::TensorMetadata;
+use burn_cubecl::kernel::into_contiguous;
+use burn_cubecl::tensor::CubeTensor;
+use cubecl::prelude::{CubeCount, CubeDim, OwnedTensor, SequenceArg};
+
+use super::kernels::{self, NORM_THREADS};
+use super::place::{Place, launch, record};
+use crate::sgd::Rule;
+
+/// Threads per launch; each takes several elements of every array.
+const THREADS: usize = 1 << 15;
+/// Parts of the sum of squares per launch.
+const PARTS: usize = 2048;
+
+/// An array to be moved.
+pub(crate) struct Array {
+    pub(crate) weight: CubeTensor,
+    pub(crate) gradient: Option<CubeTensor>,
+    pub(crate) momentum: Option<CubeTensor>,
+}
+
+/// What becomes of an array.
+pub(crate) type Moved = (CubeTensor, Option<CubeTensor>);
+
+/// Arrays per launch when each needs so many bindings: a power of two, so that few kernels have to be compiled.
+fn per_launch(place: &Place, bindings: usize) -> usize {
+    let free = (place.client.properties().hardware.max_bindings as usize).saturating_sub(3);
+    let most = (free / bindings).clamp(1, 32);
+    1 << most.ilog2()
+}
+
+/// The arrays as arguments, filled up to a power of two by tensors that nobody reads.
+fn arguments(place: &Place, arrays: &[&CubeTensor]) -> SequenceArg<OwnedTensor<f32>> {
+    let mut list = SequenceArg::new();
+    let filled = if arrays.is_empty() { 0 } else { arrays.len().next_power_of_two() };
+    for i in 0..filled {
+        list.push(arrays.get(i).map_or(&place.none, |array| *array).clone().into_tensor_arg());
+    }
+    list
+}
+
+fn elements(arrays: &[&CubeTensor]) -> usize {
+    arrays.iter().map(|array| array.shape().num_elements()).sum()
+}
+
+/// The length of all gradients together, `[1]`.
+pub(crate) fn norm(place: &Place, gradients: &[&CubeTensor]) -> CubeTensor {
+    let norm = place.empty([1]);
+    let chunks: Vec<_> = gradients.chunks(per_launch(place, 1)).collect();
+    if chunks.is_empty() {
+        launch!(place, fill_zero, 1, [norm]);
+        return norm;
+    }
+    let partial = place.empty([chunks.len() * PARTS]);
+    for (i, chunk) in chunks.iter().enumerate() {
+        record(elements(chunk) + PARTS);
+        let (count, dim) = place.grid(PARTS);
+        let (list, partial) = (arguments(place, chunk), partial.clone().into_tensor_arg());
+        kernels::squares::launch(&place.client, count, dim, list, partial, chunk.len(), i * PARTS, PARTS);
+    }
+    record(chunks.len() * PARTS + 1);
+    let (one, dim) = (CubeCount::Static(1, 1, 1), CubeDim::new_1d(NORM_THREADS as u32));
+    kernels::norm_finish::launch(&place.client, one, dim, partial.into_tensor_arg(), norm.clone().into_tensor_arg());
+    norm
+}
+
+/// Moves every array once, its gradient clipped to `max_norm` (0: any) given the `norm` of all of them; where that is not
+/// finite nothing moves.
+pub(crate) fn step(place: &Place, rule: &Rule, max_norm: f64, norm: &CubeTensor, arrays: Vec<Array>) -> Vec<Moved> {
+    let keeps = rule.momentum != 0.0;
+    let arrays = arrays.into_iter().map(|Array { weight, gradient, momentum }| Array {
+        momentum: keeps.then(|| momentum.map_or_else(|| place.zeros_like(&weight), owned)),
+        weight: owned(weight),
+        gradient: gradient.map(into_contiguous),
+    });
+    let arrays: Vec<Array> = arrays.collect();
+    for has_gradient in [true, false] {
+        let group: Vec<&Array> = arrays.iter().filter(|array| array.gradient.is_some() == has_gradient).collect();
+        for chunk in group.chunks(per_launch(place, 1 + usize::from(has_gradient) + usize::from(keeps))) {
+            let weights: Vec<_> = chunk.iter().map(|array| &array.weight).collect();
+            let gradients: Vec<_> = chunk.iter().filter_map(|array| array.gradient.as_ref()).collect();
+            let momenta: Vec<_> = chunk.iter().filter_map(|array| array.momentum.as_ref()).collect();
+            record(elements(&weights) + elements(&gradients) + elements(&momenta) + 1);
+            let longest = weights.iter().map(|weight| weight.shape().num_elements()).max().unwrap_or(1);
+            let threads = longest.clamp(1, THREADS);
+            let (count, dim) = place.grid(threads);
+            kernels::sgd::launch(
+                &place.client,
+                count,
+                dim,
+                arguments(place, &weights),
+                arguments(place, &gradients),
+                arguments(place, &momenta),
+                norm.clone().into_tensor_arg(),
+                chunk.len(),
+                max_norm as f32,
+                rule.rate as f32,
+                rule.momentum as f32,
+                rule.weight_decay as f32,
+                threads,
+                has_gradient,
+                keeps,
+                rule.nesterov,
+            );
+        }
+    }
+    arrays.into_iter().map(|array| (array.weight, array.momentum)).collect()
+}
+
+/// The tensor itself if its elements are in order and nobody else refers to them, otherwise a copy.
+fn owned(tensor: CubeTensor) -> CubeTensor {
+    let tensor = into_contiguous(tensor);
+    if tensor.can_mut() { tensor } else { tensor.copy() }
+}
