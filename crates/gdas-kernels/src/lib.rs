@@ -80,10 +80,10 @@ fn has_engine(kind: &DispatchTensorKind) -> bool {
 }
 
 /// Whether a tensor lies where the engine of graphics processors works on it, with or without autodiff around it.
+#[cfg(feature = "gpu")]
 fn on_graphics_device<const D: usize>(tensor: &Tensor<D>) -> bool {
     fn is_one(kind: &DispatchTensorKind) -> bool {
         match kind {
-            #[cfg(feature = "gpu")]
             DispatchTensorKind::Cube(_) => true,
             DispatchTensorKind::Autodiff(inner) => is_one(inner),
             _ => false,

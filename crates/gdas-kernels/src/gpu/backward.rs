@@ -7,7 +7,7 @@ use burn_cubecl::tensor::CubeTensor;
 use super::forward::{Tape, channel_parts, fused_rectifiers, source, stat_offsets};
 use super::gates::{GateParts, sum_backward};
 use super::kernels::Geometry;
-use super::place::{Place, launch};
+use super::place::{Fold, Place, launch};
 use crate::extension::{Wanted, Wants};
 use crate::graph::{Graph, Op, ValueId};
 
@@ -62,6 +62,8 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
     let mut grads = Grads { of: vec![None; graph.nodes.len()], needed: needed(graph, wants), place: place.clone() };
     let mut result = Wanted { params: vec![None; params.len()], gates: None, image: None };
     let mut gates = GateParts::new(graph, place, wants.gates.is_some());
+    // Sums of parameters' gradients over their parts, all made at the end.
+    let mut folds = Vec::new();
     let value = |id: ValueId| tape.values[id].as_ref().expect("a tape holds what was computed");
 
     let classes: usize = graph.outputs.iter().map(|&value| graph.shape(value).channels).sum();
@@ -92,19 +94,37 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
                 let (x, relu) = source(graph, &fused, node.inputs[0]);
                 let g = Geometry::new(graph.shape(x), shape, window, *groups);
                 let pixels = batch * shape.height * shape.width;
+                let (weights, c) = (graph.params[*weight].len(), shape.channels);
+                let wanted_bias = bias.filter(|&bias| wants.params[bias]);
                 if wants.params[*weight] {
                     let parts = (pixels / 256).clamp(1, 64);
-                    let weights = graph.params[*weight].len();
-                    let partial = place.empty([parts, weights]);
-                    let threads = parts * weights;
-                    launch!(place, conv_backward_weight, threads, [value(x), dy, partial], pixels, parts, g, relu);
-                    result.params[*weight] = Some(place.fold(&partial, parts, weights));
-                }
-                if let Some(bias) = bias.filter(|&bias| wants.params[bias]) {
-                    let (parts, c) = (channel_parts(pixels), shape.channels);
-                    let partial = place.empty([parts, c]);
+                    let with_bias = wanted_bias.is_some();
+                    let stride = weights + if with_bias { c } else { 0 };
+                    let partial = place.empty([parts, stride]);
+                    let threads = parts * stride;
+                    launch!(
+                        place,
+                        conv_backward_weight,
+                        threads,
+                        [value(x), dy, partial],
+                        pixels,
+                        parts,
+                        g,
+                        relu,
+                        with_bias,
+                    );
+                    for (id, start, length) in [(Some(*weight), 0, weights), (wanted_bias, weights, c)] {
+                        let Some(id) = id else { continue };
+                        let out = place.empty([length]);
+                        result.params[id] = Some(out.clone());
+                        folds.push(Fold { partial: partial.clone(), out, parts, stride, start });
+                    }
+                } else if let Some(bias) = wanted_bias {
+                    let parts = channel_parts(pixels);
+                    let (partial, out) = (place.empty([parts, c]), place.empty([c]));
                     launch!(place, channel_sums, parts * c, [dy, partial], pixels, parts, c);
-                    result.params[bias] = Some(place.fold(&partial, parts, c));
+                    result.params[bias] = Some(out.clone());
+                    folds.push(Fold { partial, out, parts, stride: c, start: 0 });
                 }
                 if let Some((dx, add)) = grads.slot(graph, batch, x) {
                     let x = if relu { value(x) } else { &place.none };
@@ -123,12 +143,14 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
                     let partial = place.empty([parts, 2, c]);
                     let threads = parts * c;
                     launch!(place, norm_backward_sums, threads, [x, dy, tape.stats, partial], offset, pixels, parts, c,);
-                    sums = place.fold(&partial, parts, 2 * c);
+                    if of_batch && slot.is_some() {
+                        sums = place.fold(&partial, parts, 2 * c);
+                    }
                     for (id, start) in [(shift, 0), (scale, c)] {
                         if let Some(id) = id.filter(|&id| wants.params[id]) {
-                            let own = place.empty([c]);
-                            launch!(place, copy_from, c, [sums, own], start);
-                            result.params[id] = Some(own);
+                            let out = place.empty([c]);
+                            result.params[id] = Some(out.clone());
+                            folds.push(Fold { partial: partial.clone(), out, parts, stride: 2 * c, start });
                         }
                     }
                 }
@@ -193,6 +215,7 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
             }
         }
     }
+    place.fold_many(&folds);
     if let Some(length) = wants.gates {
         result.gates = Some(gates.finish(place, length));
     }

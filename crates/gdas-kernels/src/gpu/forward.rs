@@ -4,6 +4,7 @@ use burn::backend::{Cube, TensorMetadata};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 
+use super::gates::sum_forward;
 use super::kernels::Geometry;
 use super::place::{Place, launch};
 use crate::Mode;
@@ -136,17 +137,8 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
                 launch!(place, shift_forward, count, [x(0), y], shape.height, shape.width, shape.channels);
             }
             Op::Sum(sum) => {
-                for (i, gate) in sum.gates.iter().enumerate() {
-                    let index = gate.unwrap_or(0);
-                    launch!(place, term_forward, count, [x(i), gates, y], index, gate.is_some(), false, i > 0);
-                }
-                for (i, &gate) in sum.constant.iter().enumerate() {
-                    let add = i > 0 || !sum.gates.is_empty();
-                    launch!(place, term_forward, count, [place.none, gates, y], gate, true, true, add);
-                }
-                if sum.gates.is_empty() && sum.constant.is_empty() {
-                    launch!(place, fill_zero, count, [y]);
-                }
+                let terms: Vec<_> = (0..node.inputs.len()).map(|i| x(i)).collect();
+                sum_forward(&place, sum, &terms, gates, &y);
             }
             Op::ScaleImages { mask } => {
                 launch!(place, scale_forward, count, [x(0), tensors.masks, y], mask * batch, shape.elements());

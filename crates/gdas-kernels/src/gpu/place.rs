@@ -9,7 +9,9 @@ use burn_cubecl::CubeDevice;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::client::Client;
-use cubecl::prelude::{CubeCount, CubeDim};
+use cubecl::prelude::{CubeCount, CubeDim, OwnedTensor, SequenceArg};
+
+use super::kernels::fold_many;
 
 static LAUNCHES: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
@@ -61,6 +63,16 @@ macro_rules! launch {
     }};
 }
 pub(super) use launch;
+
+/// A sum over parts that is yet to be made: `out` from elements `start..` of each row of `partial`.
+pub(super) struct Fold {
+    pub(super) partial: CubeTensor,
+    pub(super) out: CubeTensor,
+    pub(super) parts: usize,
+    /// Elements from one part to the next.
+    pub(super) stride: usize,
+    pub(super) start: usize,
+}
 
 /// A device, and how to make tensors on it.
 #[derive(Clone)]
@@ -121,6 +133,35 @@ impl Place {
         let handle = self.client.create_from_slice(if bytes.is_empty() { &[0; 4] } else { &bytes });
         let shape = Dims::new([values.len().max(1)]);
         CubeTensor::new_contiguous(self.client.clone(), self.device.clone(), shape, handle, DType::U32)
+    }
+
+    /// Arrays per launch where each needs so many bindings: a power of two, so that few kernels have to be compiled.
+    pub(super) fn per_launch(&self, bindings: usize) -> usize {
+        // Some are left for what all arrays share.
+        let free = (self.client.properties().hardware.max_bindings as usize).saturating_sub(4);
+        1 << (free / bindings).clamp(1, 32).ilog2()
+    }
+
+    /// Sums many arrays over their parts, each in their order: few launches for all.
+    pub(super) fn fold_many(&self, folds: &[Fold]) {
+        for chunk in folds.chunks(self.per_launch(2)) {
+            let (mut partials, mut outs) = (SequenceArg::<OwnedTensor<f32>>::new(), SequenceArg::<OwnedTensor<f32>>::new());
+            let (mut parts, mut strides, mut starts) = (SequenceArg::new(), SequenceArg::new(), SequenceArg::new());
+            for i in 0..chunk.len().next_power_of_two() {
+                let fold = chunk.get(i);
+                partials.push(fold.map_or(&self.none, |fold| &fold.partial).clone().into_tensor_arg());
+                outs.push(fold.map_or(&self.none, |fold| &fold.out).clone().into_tensor_arg());
+                parts.push(fold.map_or(0, |fold| fold.parts));
+                strides.push(fold.map_or(0, |fold| fold.stride));
+                starts.push(fold.map_or(0, |fold| fold.start));
+            }
+            let lengths = || chunk.iter().map(|fold| fold.out.shape().num_elements());
+            record(chunk.iter().map(|fold| (fold.parts + 1) * fold.out.shape().num_elements()).sum());
+            let threads = lengths().max().unwrap_or(1).clamp(1, 1 << 15);
+            let (count, dim) = self.grid(threads);
+            let filled = chunk.len();
+            fold_many::launch(&self.client, count, dim, partials, outs, parts, strides, starts, filled, threads);
+        }
     }
 
     /// Sums `[parts, length]` over the parts, in their order.

@@ -86,7 +86,7 @@ pub(crate) fn step(place: &Place, rule: &Rule, max_norm: f64, norm: &CubeTensor,
             let longest = weights.iter().map(|weight| weight.shape().num_elements()).max().unwrap_or(1);
             let threads = longest.clamp(1, THREADS);
             let (count, dim) = place.grid(threads);
-            kernels::sgd::launch(
+            kernels::descend::launch(
                 &place.client,
                 count,
                 dim,

@@ -111,7 +111,8 @@ pub(in crate::gpu) fn conv_backward_image(
     dx[ABSOLUTE_POS] = sum;
 }
 
-/// Gradient of the weight in `parts` partial sums, `[parts, weights]`; each thread takes every `parts`-th output pixel.
+/// Gradient of the weight in `parts` partial sums, `[parts, weights]`, with `bias` followed by the bias's in each part; each
+/// thread takes every `parts`-th output pixel.
 #[cube(launch)]
 pub(in crate::gpu) fn conv_backward_weight(
     x: &Tensor<f32>,
@@ -121,39 +122,48 @@ pub(in crate::gpu) fn conv_backward_weight(
     parts: usize,
     #[comptime] g: Geometry,
     #[comptime] relu: bool,
+    #[comptime] bias: bool,
 ) {
     if ABSOLUTE_POS >= partial.len() {
         terminate!();
     }
     let per_group = comptime!(g.in_c / g.groups);
     let weights = comptime!(g.kernel_h * g.kernel_w * (g.in_c / g.groups) * g.out_c);
-    let index = ABSOLUTE_POS % weights;
-    let part = ABSOLUTE_POS / weights;
-    let o = index % comptime!(g.out_c);
-    let i = (index / comptime!(g.out_c)) % per_group;
-    let tap = index / comptime!((g.in_c / g.groups) * g.out_c);
-    let kx = tap % comptime!(g.kernel_w);
-    let ky = tap / comptime!(g.kernel_w);
-    let c = (o / comptime!(g.out_c / g.groups)) * per_group + i;
+    let row = comptime!(weights + if bias { g.out_c } else { 0 });
+    let index = ABSOLUTE_POS % row;
+    let part = ABSOLUTE_POS / row;
     let mut sum = f32::new(0.0);
     let mut pixel = part;
-    while pixel < pixels {
-        let ox = pixel % comptime!(g.out_w);
-        let oy = (pixel / comptime!(g.out_w)) % comptime!(g.out_h);
-        let n = pixel / comptime!(g.out_w * g.out_h);
-        let iy = oy * comptime!(g.stride_h) + ky * comptime!(g.dilation_h);
-        let ix = ox * comptime!(g.stride_w) + kx * comptime!(g.dilation_w);
-        let rows = iy >= comptime!(g.pad_h) && iy < comptime!(g.in_h + g.pad_h);
-        let columns = ix >= comptime!(g.pad_w) && ix < comptime!(g.in_w + g.pad_w);
-        if rows && columns {
-            let row = n * comptime!(g.in_h) + iy - comptime!(g.pad_h);
-            let mut value = x[(row * comptime!(g.in_w) + ix - comptime!(g.pad_w)) * comptime!(g.in_c) + c];
-            if comptime!(relu) && value < 0.0 {
-                value = f32::new(0.0);
-            }
-            sum += value * dy[pixel * comptime!(g.out_c) + o];
+    if comptime!(bias) && index >= weights {
+        while pixel < pixels {
+            sum += dy[pixel * comptime!(g.out_c) + index - weights];
+            pixel += parts;
         }
-        pixel += parts;
+    } else {
+        let o = index % comptime!(g.out_c);
+        let i = (index / comptime!(g.out_c)) % per_group;
+        let tap = index / comptime!((g.in_c / g.groups) * g.out_c);
+        let kx = tap % comptime!(g.kernel_w);
+        let ky = tap / comptime!(g.kernel_w);
+        let c = (o / comptime!(g.out_c / g.groups)) * per_group + i;
+        while pixel < pixels {
+            let ox = pixel % comptime!(g.out_w);
+            let oy = (pixel / comptime!(g.out_w)) % comptime!(g.out_h);
+            let n = pixel / comptime!(g.out_w * g.out_h);
+            let iy = oy * comptime!(g.stride_h) + ky * comptime!(g.dilation_h);
+            let ix = ox * comptime!(g.stride_w) + kx * comptime!(g.dilation_w);
+            let rows = iy >= comptime!(g.pad_h) && iy < comptime!(g.in_h + g.pad_h);
+            let columns = ix >= comptime!(g.pad_w) && ix < comptime!(g.in_w + g.pad_w);
+            if rows && columns {
+                let row = n * comptime!(g.in_h) + iy - comptime!(g.pad_h);
+                let mut value = x[(row * comptime!(g.in_w) + ix - comptime!(g.pad_w)) * comptime!(g.in_c) + c];
+                if comptime!(relu) && value < 0.0 {
+                    value = f32::new(0.0);
+                }
+                sum += value * dy[pixel * comptime!(g.out_c) + o];
+            }
+            pixel += parts;
+        }
     }
     partial[ABSOLUTE_POS] = sum;
 }

@@ -31,83 +31,6 @@ pub(in crate::gpu) fn relu_backward(x: &Tensor<f32>, dy: &Tensor<f32>, dx: &mut 
     dx[ABSOLUTE_POS] = value;
 }
 
-/// One input of a gated sum: `y = gate * x`, or added to `y` with `add`.
-#[cube(launch)]
-pub(in crate::gpu) fn term_forward(
-    x: &Tensor<f32>,
-    gates: &Tensor<f32>,
-    y: &mut Tensor<f32>,
-    gate: usize,
-    #[comptime] gated: bool,
-    #[comptime] constant: bool,
-    #[comptime] add: bool,
-) {
-    if ABSOLUTE_POS >= y.len() {
-        terminate!();
-    }
-    let mut value = f32::new(1.0);
-    if comptime!(!constant) {
-        value = x[ABSOLUTE_POS];
-    }
-    if comptime!(gated) {
-        value *= gates[gate];
-    }
-    if comptime!(add) {
-        value += y[ABSOLUTE_POS];
-    }
-    y[ABSOLUTE_POS] = value;
-}
-
-/// The way back through a term of a gated sum, in one pass: `dx += gate * dy`, and column `row` of `partial` becomes the
-/// gate's gradient in parts, `<dy, x>` (or the sum of `dy` for a constant gate). `partial` is `[parts, rows]`.
-#[cube(launch)]
-pub(in crate::gpu) fn term_backward(
-    x: &Tensor<f32>,
-    dy: &Tensor<f32>,
-    gates: &Tensor<f32>,
-    dx: &mut Tensor<f32>,
-    partial: &mut Tensor<f32>,
-    gate: usize,
-    row: usize,
-    rows: usize,
-    parts: usize,
-    #[comptime] gated: bool,
-    #[comptime] constant: bool,
-    #[comptime] wants_gate: bool,
-    #[comptime] wants_x: bool,
-    #[comptime] add: bool,
-) {
-    if ABSOLUTE_POS >= parts {
-        terminate!();
-    }
-    let mut sum = f32::new(0.0);
-    let mut at = ABSOLUTE_POS;
-    while at < dy.len() {
-        let upstream = dy[at];
-        if comptime!(wants_x) {
-            let mut value = upstream;
-            if comptime!(gated) {
-                value *= gates[gate];
-            }
-            if comptime!(add) {
-                value += dx[at];
-            }
-            dx[at] = value;
-        }
-        if comptime!(wants_gate) {
-            if comptime!(constant) {
-                sum += upstream;
-            } else {
-                sum += upstream * x[at];
-            }
-        }
-        at += parts;
-    }
-    if comptime!(wants_gate) {
-        partial[ABSOLUTE_POS * rows + row] = sum;
-    }
-}
-
 /// `y[n, ...] = masks[mask, n] * x[n, ...]`; `per_image` elements each.
 #[cube(launch)]
 pub(in crate::gpu) fn scale_forward(
@@ -274,15 +197,6 @@ pub(in crate::gpu) fn copy_into(x: &Tensor<f32>, y: &mut Tensor<f32>, offset: us
         terminate!();
     }
     y[offset + ABSOLUTE_POS] = x[ABSOLUTE_POS];
-}
-
-/// Copies `x[offset..]` to `y`.
-#[cube(launch)]
-pub(in crate::gpu) fn copy_from(x: &Tensor<f32>, y: &mut Tensor<f32>, offset: usize) {
-    if ABSOLUTE_POS >= y.len() {
-        terminate!();
-    }
-    y[ABSOLUTE_POS] = x[offset + ABSOLUTE_POS];
 }
 
 /// Zeros.

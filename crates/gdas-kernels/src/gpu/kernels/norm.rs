@@ -175,22 +175,6 @@ pub(in crate::gpu) fn fold(partial: &Tensor<f32>, out: &mut Tensor<f32>, per: us
     out[ABSOLUTE_POS] = sum;
 }
 
-/// Gradients of the gates: element `r` of `sums` belongs to gate `gate_of[r]`.
-#[cube(launch)]
-pub(in crate::gpu) fn spread_gates(sums: &Tensor<f32>, gate_of: &Tensor<f32>, out: &mut Tensor<f32>, rows: usize) {
-    if ABSOLUTE_POS >= out.len() {
-        terminate!();
-    }
-    let gate = ABSOLUTE_POS as f32;
-    let mut sum = f32::new(0.0);
-    for row in 0..rows {
-        if gate_of[row] == gate {
-            sum += sums[row];
-        }
-    }
-    out[ABSOLUTE_POS] = sum;
-}
-
 /// Sums per channel in parts, `[parts, channels]`.
 #[cube(launch)]
 pub(in crate::gpu) fn channel_sums(
@@ -211,4 +195,37 @@ pub(in crate::gpu) fn channel_sums(
         pixel += parts;
     }
     partial[ABSOLUTE_POS] = sum;
+}
+
+/// [`fold`] of many at once, all parts of each: `out[i] = sum over k < parts of partial[k * stride + start + i]`. The first
+/// `filled` places hold something.
+#[cube(launch)]
+pub(in crate::gpu) fn fold_many(
+    partials: &Sequence<OwnedTensor<f32>>,
+    outs: &mut Sequence<OwnedTensor<f32>>,
+    parts: Sequence<usize>,
+    strides: Sequence<usize>,
+    starts: Sequence<usize>,
+    filled: usize,
+    threads: usize,
+) {
+    if ABSOLUTE_POS >= threads {
+        terminate!();
+    }
+    let count = comptime!(partials.len());
+    #[unroll]
+    for i in 0..count {
+        if i < filled {
+            let own = parts[i];
+            let mut at = ABSOLUTE_POS;
+            while at < outs[i].len() {
+                let mut sum = f32::new(0.0);
+                for k in 0..own {
+                    sum += partials[i][k * strides[i] + starts[i] + at];
+                }
+                outs.index_mut(i).as_mut_slice()[at] = sum;
+                at += threads;
+            }
+        }
+    }
 }

@@ -26,10 +26,9 @@ pub(in crate::gpu) fn squares(
     #[unroll]
     for i in 0..count {
         if i < filled {
-            let array = arrays.index(i);
             let mut at = ABSOLUTE_POS;
-            while at < array.len() {
-                let value = array[at];
+            while at < arrays[i].len() {
+                let value = arrays[i][at];
                 sum += value * value;
                 at += threads;
             }
@@ -63,7 +62,7 @@ pub(in crate::gpu) fn norm_finish(partial: &Tensor<f32>, norm: &mut Tensor<f32>)
 /// is less than one (and `max_norm` is not zero); where the norm is not finite, nothing moves. Without `has_gradient` the
 /// gradients are zeros. Thread `t` moves every `threads`-th element of each array from `t` on.
 #[cube(launch)]
-pub(in crate::gpu) fn sgd(
+pub(in crate::gpu) fn descend(
     weights: &mut Sequence<OwnedTensor<f32>>,
     gradients: &Sequence<OwnedTensor<f32>>,
     momenta: &mut Sequence<OwnedTensor<f32>>,
@@ -92,25 +91,23 @@ pub(in crate::gpu) fn sgd(
     #[unroll]
     for i in 0..count {
         if i < filled {
-            let weight = weights.index_mut(i);
             let mut at = ABSOLUTE_POS;
-            while at < weight.len() {
-                let value = weight[at];
+            while at < weights[i].len() {
+                let value = weights[i][at];
                 let mut direction = value * weight_decay;
                 if comptime!(has_gradient) {
-                    direction += gradients.index(i)[at] * factor;
+                    direction += gradients[i][at] * factor;
                 }
                 if comptime!(keeps_momentum) {
-                    let buffer = momenta.index_mut(i);
-                    let moved = buffer[at] * momentum + direction;
-                    buffer[at] = moved;
+                    let moved = momenta[i][at] * momentum + direction;
+                    momenta.index_mut(i).as_mut_slice()[at] = moved;
                     if comptime!(nesterov) {
                         direction += moved * momentum;
                     } else {
                         direction = moved;
                     }
                 }
-                weight[at] = value - direction * rate;
+                weights.index_mut(i).as_mut_slice()[at] = value - direction * rate;
                 at += threads;
             }
         }

@@ -1,0 +1,131 @@
+//! Gated sums: all terms in one launch, forward and back. A kernel is compiled for so many terms; which gates they have is
+//! not known then.
+
+use cubecl::prelude::*;
+
+/// `y = sum of gate * x` over the terms, plus the gates of `constants`; added to what is there with `add`. Without `gated`
+/// (bit `i` for term `i`) a term has no gate.
+#[cube(launch)]
+pub(in crate::gpu) fn sum_forward(
+    terms: &Sequence<OwnedTensor<f32>>,
+    gates: &Tensor<f32>,
+    y: &mut Tensor<f32>,
+    gate_of: Sequence<usize>,
+    constants: Sequence<usize>,
+    #[comptime] gated: u32,
+    #[comptime] add: bool,
+) {
+    if ABSOLUTE_POS >= y.len() {
+        terminate!();
+    }
+    let mut sum = f32::new(0.0);
+    if comptime!(add) {
+        sum = y[ABSOLUTE_POS];
+    }
+    let count = comptime!(terms.len());
+    #[unroll]
+    for i in 0..count {
+        let mut value = terms[i][ABSOLUTE_POS];
+        if comptime!((gated >> i) & 1 == 1) {
+            value *= gates[gate_of[i]];
+        }
+        sum += value;
+    }
+    let others = comptime!(constants.len());
+    #[unroll]
+    for i in 0..others {
+        sum += gates[constants[i]];
+    }
+    y[ABSOLUTE_POS] = sum;
+}
+
+/// The way back through the terms of a sum: `dx += gate * dy` for each of `wants_x`, written instead of added without its
+/// bit in `adds`; and where gates are wanted, columns of `partial` (`[parts, rows]`) from `first_row` on become their
+/// gradients in parts: `<dy, x>` per gated term, then the sum of `dy` if there are constants.
+#[cube(launch)]
+pub(in crate::gpu) fn sum_backward(
+    terms: &Sequence<OwnedTensor<f32>>,
+    dy: &Tensor<f32>,
+    gates: &Tensor<f32>,
+    dx: &mut Sequence<OwnedTensor<f32>>,
+    partial: &mut Tensor<f32>,
+    gate_of: Sequence<usize>,
+    adds: u32,
+    first_row: usize,
+    rows: usize,
+    parts: usize,
+    #[comptime] gated: u32,
+    #[comptime] wants_x: u32,
+    #[comptime] wants_gates: bool,
+    #[comptime] has_constants: bool,
+) {
+    if ABSOLUTE_POS >= parts {
+        terminate!();
+    }
+    let count = comptime!(terms.len());
+    #[unroll]
+    for i in 0..count {
+        let has_gate = comptime!((gated >> i) & 1 == 1);
+        let wanted = comptime!((wants_x >> i) & 1 == 1);
+        let wants_gate = comptime!(wants_gates && has_gate);
+        if comptime!(wanted || wants_gate) {
+            let mut factor = f32::new(1.0);
+            if comptime!(has_gate) {
+                factor = gates[gate_of[i]];
+            }
+            let add = (adds >> comptime!(i as u32)) & 1u32 == 1u32;
+            let mut sum = f32::new(0.0);
+            let mut at = ABSOLUTE_POS;
+            while at < dy.len() {
+                let upstream = dy[at];
+                if comptime!(wanted) {
+                    let mut value = upstream * factor;
+                    if add {
+                        value += dx[i][at];
+                    }
+                    dx.index_mut(i).as_mut_slice()[at] = value;
+                }
+                if comptime!(wants_gate) {
+                    sum += upstream * terms[i][at];
+                }
+                at += parts;
+            }
+            if comptime!(wants_gate) {
+                let row = comptime!((gated & ((1u32 << i) - 1)).count_ones() as usize);
+                partial[ABSOLUTE_POS * rows + first_row + row] = sum;
+            }
+        }
+    }
+    if comptime!(wants_gates && has_constants) {
+        let mut sum = f32::new(0.0);
+        let mut at = ABSOLUTE_POS;
+        while at < dy.len() {
+            sum += dy[at];
+            at += parts;
+        }
+        let row = comptime!(gated.count_ones() as usize);
+        partial[ABSOLUTE_POS * rows + first_row + row] = sum;
+    }
+}
+
+/// Gradients of the gates: `row_of[p]` of `sums` belongs to gate `gate_of[p]`, for `pairs` of them.
+#[cube(launch)]
+pub(in crate::gpu) fn spread_gates(
+    sums: &Tensor<f32>,
+    row_of: &Tensor<u32>,
+    gate_of: &Tensor<u32>,
+    out: &mut Tensor<f32>,
+    pairs: usize,
+) {
+    if ABSOLUTE_POS >= out.len() {
+        terminate!();
+    }
+    let gate = ABSOLUTE_POS as u32;
+    let mut sum = f32::new(0.0);
+    for pair in 0..pairs {
+        if gate_of[pair] == gate {
+            sum += sums[row_of[pair] as usize];
+        }
+    }
+    out[ABSOLUTE_POS] = sum;
+}
