@@ -52,6 +52,10 @@ pub fn step(rule: &Rule, arrays: Vec<Array>) -> Vec<(Tensor<1>, Option<Tensor<1>
     if arrays.is_empty() {
         return vec![];
     }
+    #[cfg(feature = "gpu")]
+    if arrays.iter().all(|array| crate::on_graphics_device(&array.weight)) {
+        return crate::gpu::step(rule, arrays);
+    }
     let all = arrays.iter().flat_map(|array| [Some(&array.weight), array.gradient.as_ref(), array.momentum.as_ref()]);
     if !has_engine(all.flatten()) {
         return arrays.into_iter().map(|array| step_by_operations(rule, array)).collect();
@@ -84,6 +88,26 @@ pub fn squared_sums(tensors: Vec<Tensor<1>>) -> Vec<f64> {
         squared_sums_by_operations(tensors)
     };
     sums.into_data().convert::<f64>().iter::<f64>().collect()
+}
+
+/// What [`clipped_step`] comes to.
+#[derive(Debug)]
+pub struct Clipped {
+    /// New weights and momenta, as of [`step`].
+    pub moved: Vec<(Tensor<1>, Option<Tensor<1>>)>,
+    /// The length of all gradients together before clipping, `[1]`, on the device. Where it is not finite nothing has moved.
+    pub norm: Tensor<1>,
+}
+
+/// As [`step`], with gradients clipped to a global norm of `max_norm` (0: any) that never leaves the device: nothing has
+/// to be read before the next pass can begin. For graphics processors; elsewhere the arrays come back as they were.
+#[cfg_attr(not(feature = "gpu"), allow(clippy::missing_errors_doc, unused_variables))]
+pub fn clipped_step(rule: &Rule, max_norm: f64, arrays: Vec<Array>) -> Result<Clipped, Vec<Array>> {
+    #[cfg(feature = "gpu")]
+    if !arrays.is_empty() && arrays.iter().all(|array| crate::on_graphics_device(&array.weight)) {
+        return Ok(crate::gpu::clipped_step(rule, max_norm, arrays));
+    }
+    Err(arrays)
 }
 
 /// Whether all of them lie where [`SgdOps`] is implemented.

@@ -44,35 +44,49 @@ impl Sgd {
         clip_norm: f64,
         rate: f64,
     ) -> Norm {
-        let (factor, norm) = clip_factor(gradients.iter().flatten(), clip_norm);
-        if norm.is_finite() {
-            self.step(weights, indices, gradients, factor, rate);
-        }
-        Norm::Known(norm)
+        let mut norm_of_all = Norm::Known(0.0);
+        self.move_arrays(weights, indices, gradients, rate, |rule, arrays| {
+            let arrays = match sgd::clipped_step(rule, clip_norm, arrays) {
+                Ok(clipped) => {
+                    norm_of_all = Norm::Unread(clipped.norm);
+                    return clipped.moved;
+                }
+                Err(arrays) => arrays,
+            };
+            let gradients = arrays.iter().filter_map(|array| array.gradient.as_ref());
+            let (scale, norm) = clip_factor(gradients, clip_norm);
+            norm_of_all = Norm::Known(norm);
+            if norm.is_finite() {
+                return sgd::step(&sgd::Rule { scale, ..*rule }, arrays);
+            }
+            arrays.into_iter().map(|array| (array.weight, array.momentum)).collect()
+        });
+        norm_of_all
     }
 
     /// Moves the arrays at `indices` as gradients of zeros would: only decay and momentum act.
     pub fn coast(&mut self, weights: &mut Weights, indices: &[usize], rate: f64) {
-        self.step(weights, indices, vec![None; indices.len()], 1.0, rate);
+        self.move_arrays(weights, indices, vec![None; indices.len()], rate, sgd::step);
     }
 
-    fn step(
+    /// Hands the arrays at `indices` to `step`, and takes what becomes of them.
+    fn move_arrays(
         &mut self,
         weights: &mut Weights,
         indices: &[usize],
         gradients: Vec<Option<Tensor<1>>>,
-        scale: f64,
         rate: f64,
+        step: impl FnOnce(&sgd::Rule, Vec<sgd::Array>) -> Vec<(Tensor<1>, Option<Tensor<1>>)>,
     ) {
         let SgdConfig { momentum, nesterov, weight_decay } = self.config;
-        let rule = sgd::Rule { rate, scale, momentum, nesterov, weight_decay };
+        let rule = sgd::Rule { rate, scale: 1.0, momentum, nesterov, weight_decay };
         // Taken out, so that they can be moved in place.
         let mut values: Vec<_> = std::mem::take(&mut weights.values).into_iter().map(Some).collect();
         let arrays = indices.iter().zip(gradients).map(|(&index, gradient)| {
             let weight = values[index].take().expect("each array is moved once");
             sgd::Array { weight, gradient, momentum: self.momentum[index].take() }
         });
-        let moved = sgd::step(&rule, arrays.collect());
+        let moved = step(&rule, arrays.collect());
         for (&index, (weight, momentum)) in indices.iter().zip(moved) {
             values[index] = Some(weight);
             self.momentum[index] = momentum;

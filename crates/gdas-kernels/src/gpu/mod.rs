@@ -12,6 +12,7 @@ mod kernels;
 mod loss;
 mod place;
 mod resident;
+mod sgd;
 
 pub(crate) use backward::backward;
 pub(crate) use forward::{Tape, forward};
@@ -19,3 +20,4 @@ pub(crate) use loss::{cross_entropy, scaled};
 pub(crate) use place::record_read;
 pub use place::{Counters, counters};
 pub use resident::ResidentImages;
+pub(crate) use sgd::{clipped_step, step};

@@ -1,13 +1,14 @@
 //! Stochastic gradient descent on many arrays; see [`crate::sgd`]. A launch takes as many arrays as the device can bind.
 
-use burn::backend::TensorMetadata;
+use burn::backend::{Cube, TensorMetadata};
+use burn::tensor::Tensor;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::{CubeCount, CubeDim, OwnedTensor, SequenceArg};
 
 use super::kernels::{self, NORM_THREADS};
 use super::place::{Place, launch, record};
-use crate::sgd::Rule;
+use crate::sgd::{Array, Clipped, Rule};
 
 /// Threads per launch; each takes several elements of every array.
 const THREADS: usize = 1 << 15;
@@ -15,20 +16,49 @@ const THREADS: usize = 1 << 15;
 const PARTS: usize = 2048;
 
 /// An array to be moved.
-pub(crate) struct Array {
-    pub(crate) weight: CubeTensor,
-    pub(crate) gradient: Option<CubeTensor>,
-    pub(crate) momentum: Option<CubeTensor>,
+struct Moving {
+    weight: CubeTensor,
+    gradient: Option<CubeTensor>,
+    momentum: Option<CubeTensor>,
 }
 
-/// What becomes of an array.
-pub(crate) type Moved = (CubeTensor, Option<CubeTensor>);
+/// See [`crate::sgd::clipped_step`].
+pub(crate) fn clipped_step(rule: &Rule, max_norm: f64, arrays: Vec<Array>) -> Clipped {
+    let (place, arrays) = taken(rule, arrays);
+    let gradients: Vec<_> = arrays.iter().filter_map(|array| array.gradient.as_ref()).collect();
+    let norm = norm(&place, &gradients);
+    descend(&place, rule, max_norm, &norm, &arrays);
+    Clipped { moved: given(arrays), norm: Tensor::from_primitive::<Cube>(norm) }
+}
 
-/// Arrays per launch when each needs so many bindings: a power of two, so that few kernels have to be compiled.
-fn per_launch(place: &Place, bindings: usize) -> usize {
-    let free = (place.client.properties().hardware.max_bindings as usize).saturating_sub(3);
-    let most = (free / bindings).clamp(1, 32);
-    1 << most.ilog2()
+/// See [`crate::sgd::step`].
+pub(crate) fn step(rule: &Rule, arrays: Vec<Array>) -> Vec<(Tensor<1>, Option<Tensor<1>>)> {
+    let (place, arrays) = taken(rule, arrays);
+    // Without a limit, any finite norm will do.
+    let norm = place.empty([1]);
+    launch!(place, fill_zero, 1, [norm]);
+    descend(&place, rule, 0.0, &norm, &arrays);
+    given(arrays)
+}
+
+/// The arrays of this device, each the only handle to its elements.
+fn taken(rule: &Rule, arrays: Vec<Array>) -> (Place, Vec<Moving>) {
+    let own = |tensor: Tensor<1>| tensor.try_into_primitive::<Cube>().expect("all of an array's tensors are on one device");
+    let keeps = rule.momentum != 0.0;
+    let mut place = None;
+    let arrays = arrays.into_iter().map(|Array { weight, gradient, momentum }| {
+        let weight = owned(own(weight));
+        let place = place.get_or_insert_with(|| Place::of(&weight));
+        let momentum = keeps.then(|| momentum.map_or_else(|| place.zeros_like(&weight), |momentum| owned(own(momentum))));
+        Moving { weight, gradient: gradient.map(|gradient| into_contiguous(own(gradient))), momentum }
+    });
+    let arrays = arrays.collect();
+    (place.expect("there are arrays"), arrays)
+}
+
+fn given(arrays: Vec<Moving>) -> Vec<(Tensor<1>, Option<Tensor<1>>)> {
+    let tensor = Tensor::from_primitive::<Cube>;
+    arrays.into_iter().map(|array| (tensor(array.weight), array.momentum.map(tensor))).collect()
 }
 
 /// The arrays as arguments, filled up to a power of two by tensors that nobody reads.
@@ -46,9 +76,9 @@ fn elements(arrays: &[&CubeTensor]) -> usize {
 }
 
 /// The length of all gradients together, `[1]`.
-pub(crate) fn norm(place: &Place, gradients: &[&CubeTensor]) -> CubeTensor {
+fn norm(place: &Place, gradients: &[&CubeTensor]) -> CubeTensor {
     let norm = place.empty([1]);
-    let chunks: Vec<_> = gradients.chunks(per_launch(place, 1)).collect();
+    let chunks: Vec<_> = gradients.chunks(place.per_launch(1)).collect();
     if chunks.is_empty() {
         launch!(place, fill_zero, 1, [norm]);
         return norm;
@@ -68,17 +98,11 @@ pub(crate) fn norm(place: &Place, gradients: &[&CubeTensor]) -> CubeTensor {
 
 /// Moves every array once, its gradient clipped to `max_norm` (0: any) given the `norm` of all of them; where that is not
 /// finite nothing moves.
-pub(crate) fn step(place: &Place, rule: &Rule, max_norm: f64, norm: &CubeTensor, arrays: Vec<Array>) -> Vec<Moved> {
+fn descend(place: &Place, rule: &Rule, max_norm: f64, norm: &CubeTensor, arrays: &[Moving]) {
     let keeps = rule.momentum != 0.0;
-    let arrays = arrays.into_iter().map(|Array { weight, gradient, momentum }| Array {
-        momentum: keeps.then(|| momentum.map_or_else(|| place.zeros_like(&weight), owned)),
-        weight: owned(weight),
-        gradient: gradient.map(into_contiguous),
-    });
-    let arrays: Vec<Array> = arrays.collect();
     for has_gradient in [true, false] {
-        let group: Vec<&Array> = arrays.iter().filter(|array| array.gradient.is_some() == has_gradient).collect();
-        for chunk in group.chunks(per_launch(place, 1 + usize::from(has_gradient) + usize::from(keeps))) {
+        let group: Vec<&Moving> = arrays.iter().filter(|array| array.gradient.is_some() == has_gradient).collect();
+        for chunk in group.chunks(place.per_launch(1 + usize::from(has_gradient) + usize::from(keeps))) {
             let weights: Vec<_> = chunk.iter().map(|array| &array.weight).collect();
             let gradients: Vec<_> = chunk.iter().filter_map(|array| array.gradient.as_ref()).collect();
             let momenta: Vec<_> = chunk.iter().filter_map(|array| array.momentum.as_ref()).collect();
@@ -96,6 +120,7 @@ pub(crate) fn step(place: &Place, rule: &Rule, max_norm: f64, norm: &CubeTensor,
                 norm.clone().into_tensor_arg(),
                 chunk.len(),
                 max_norm as f32,
+                rule.scale.min(1.0) as f32,
                 rule.rate as f32,
                 rule.momentum as f32,
                 rule.weight_decay as f32,
@@ -106,7 +131,6 @@ pub(crate) fn step(place: &Place, rule: &Rule, max_norm: f64, norm: &CubeTensor,
             );
         }
     }
-    arrays.into_iter().map(|array| (array.weight, array.momentum)).collect()
 }
 
 /// The tensor itself if its elements are in order and nobody else refers to them, otherwise a copy.

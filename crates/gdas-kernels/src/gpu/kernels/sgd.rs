@@ -58,8 +58,8 @@ pub(in crate::gpu) fn norm_finish(partial: &Tensor<f32>, norm: &mut Tensor<f32>)
     }
 }
 
-/// Moves every array by one step: see [`crate::sgd::Rule`]. The gradients are taken times `max_norm / (norm + 1e-6)` if that
-/// is less than one (and `max_norm` is not zero); where the norm is not finite, nothing moves. Without `has_gradient` the
+/// Moves every array by one step: see [`crate::sgd::Rule`]. The gradients are taken times `scale`, and times
+/// `max_norm / (norm + 1e-6)` if that is less than one (and `max_norm` is not zero); where the norm is not finite, nothing moves. Without `has_gradient` the
 /// gradients are zeros. Thread `t` moves every `threads`-th element of each array from `t` on.
 #[cube(launch)]
 pub(in crate::gpu) fn descend(
@@ -69,6 +69,7 @@ pub(in crate::gpu) fn descend(
     norm: &Tensor<f32>,
     filled: usize,
     max_norm: f32,
+    scale: f32,
     rate: f32,
     momentum: f32,
     weight_decay: f32,
@@ -80,11 +81,11 @@ pub(in crate::gpu) fn descend(
     if ABSOLUTE_POS >= threads || !is_finite(norm[0]) {
         terminate!();
     }
-    let mut factor = f32::new(1.0);
+    let mut factor = scale;
     if max_norm > 0.0 {
         let wanted = max_norm / (norm[0] + 1e-6f32);
         if wanted < 1.0 {
-            factor = wanted;
+            factor *= wanted;
         }
     }
     let count = comptime!(weights.len());
