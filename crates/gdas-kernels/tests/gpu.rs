@@ -219,7 +219,9 @@ fn cross_entropy_is_what_it_says() {
                 expected.extend((0..classes).map(|k| 2.0 * (row[k].exp() / total - target(k)) / images as f64));
             }
             let found = gdas_kernels::read(vec![loss.sums, loss.mean.inner()]);
-            let close = |a: f32, b: f64, what: &str| assert!((f64::from(a) - b).abs() < 1e-5 * b.abs().max(1.0), "{what}: {a} {b}");
+            let close = |a: f32, b: f64, what: &str| {
+                assert!((f64::from(a) - b).abs() < 1e-5 * b.abs().max(1.0), "{what}: {a} {b}")
+            };
             close(found[0][0], sums[0], "loss");
             close(found[1][0], sums[0] / images as f64, "mean");
             assert_eq!((f64::from(found[0][1]), f64::from(found[0][2])), (sums[1], sums[2]));

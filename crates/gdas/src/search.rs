@@ -603,6 +603,6 @@ pub fn step_cost(
 /// How long judging one candidate takes on a device, in seconds, by trying a few; for planning, never for results.
 pub fn seconds_per_candidate(config: &SearchConfig, dataset: &Dataset, device: &Device) -> Result<f64, Error> {
     let searcher = Searcher::new(config, dataset, device)?;
-    let judge = Judge::new(config, dataset, &held_out(config, dataset)?);
+    let judge = Judge::new(config, dataset, &held_out(config, dataset)?).on_device(&searcher.on_device);
     Ok(algorithms::judged::seconds_per_candidate(&searcher, &judge))
 }

@@ -145,7 +145,8 @@ impl Place {
     /// Sums many arrays over their parts, each in their order: few launches for all.
     pub(super) fn fold_many(&self, folds: &[Fold]) {
         for chunk in folds.chunks(self.per_launch(2)) {
-            let (mut partials, mut outs) = (SequenceArg::<OwnedTensor<f32>>::new(), SequenceArg::<OwnedTensor<f32>>::new());
+            let (mut partials, mut outs) =
+                (SequenceArg::<OwnedTensor<f32>>::new(), SequenceArg::<OwnedTensor<f32>>::new());
             let (mut parts, mut strides, mut starts) = (SequenceArg::new(), SequenceArg::new(), SequenceArg::new());
             for i in 0..chunk.len().next_power_of_two() {
                 let fold = chunk.get(i);

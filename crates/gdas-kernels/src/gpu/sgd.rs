@@ -43,13 +43,15 @@ pub(crate) fn step(rule: &Rule, arrays: Vec<Array>) -> Vec<(Tensor<1>, Option<Te
 
 /// The arrays of this device, each the only handle to its elements.
 fn taken(rule: &Rule, arrays: Vec<Array>) -> (Place, Vec<Moving>) {
-    let own = |tensor: Tensor<1>| tensor.try_into_primitive::<Cube>().expect("all of an array's tensors are on one device");
+    let own =
+        |tensor: Tensor<1>| tensor.try_into_primitive::<Cube>().expect("all of an array's tensors are on one device");
     let keeps = rule.momentum != 0.0;
     let mut place = None;
     let arrays = arrays.into_iter().map(|Array { weight, gradient, momentum }| {
         let weight = owned(own(weight));
         let place = place.get_or_insert_with(|| Place::of(&weight));
-        let momentum = keeps.then(|| momentum.map_or_else(|| place.zeros_like(&weight), |momentum| owned(own(momentum))));
+        let momentum =
+            keeps.then(|| momentum.map_or_else(|| place.zeros_like(&weight), |momentum| owned(own(momentum))));
         Moving { weight, gradient: gradient.map(|gradient| into_contiguous(own(gradient))), momentum }
     });
     let arrays = arrays.collect();

@@ -35,7 +35,10 @@ pub(super) fn second_order_step(searcher: &mut Searcher, pair: &SearchBatch, now
     let net = searcher.supernet.mixture();
     let (held_out, gradients) = if searcher.alpha_rests(now.at) {
         let (gates, masks) = (gates(searcher), masks(searcher, &net, now, 1, &pair.alpha));
-        (searcher.differentiate(&net, searcher.values(&net), gates, masks, &pair.alpha, Of::Nothing).metrics.get(), None)
+        (
+            searcher.differentiate(&net, searcher.values(&net), gates, masks, &pair.alpha, Of::Nothing).metrics.get(),
+            None,
+        )
     } else {
         let (metrics, gradients) = unrolled_gradient(searcher, &net, &pair.weights, &pair.alpha, now);
         (metrics, Some(gradients))

@@ -108,7 +108,7 @@ impl Judge {
     /// Lets the device make the batches whose images lie there.
     #[must_use]
     pub fn on_device(self, images: &OnDevice) -> Self {
-        Self { batches: self.batches.on_device(images) }
+        Self { batches: self.batches.on_device(images), ..self }
     }
 
     /// Number of batches.

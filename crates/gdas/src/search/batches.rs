@@ -5,8 +5,8 @@ use burn::tensor::Device;
 use crate::algorithms;
 use crate::config::{SearchConfig, Split};
 use crate::data::{
-    Augmentation, BatchOptions, BatchSource, DataError, Dataset, OnDevice, SPLIT_SEED, SearchBatch, SearchBatches, SearchSplit,
-    SplitRule,
+    Augmentation, BatchOptions, BatchSource, DataError, Dataset, OnDevice, SPLIT_SEED, SearchBatch, SearchBatches,
+    SearchSplit, SplitRule,
 };
 
 /// The pairs of batches of a search, so many steps per epoch as the configuration allows. Steps that the algorithm
