@@ -98,7 +98,8 @@ pub fn read(tensors: Vec<Tensor<1>>) -> Vec<Vec<f32>> {
     #[cfg(feature = "gpu")]
     if tensors.iter().any(on_graphics_device) {
         gpu::record_read();
-        let all = tensors.into_iter().fold(Transaction::default(), Transaction::register);
+        // One read-back takes only tensors of one kind: all of them without autodiff.
+        let all = tensors.into_iter().map(Tensor::inner).fold(Transaction::default(), Transaction::register);
         return all.execute().into_iter().map(numbers).collect();
     }
     tensors.iter().map(|tensor| numbers(tensor.to_data())).collect()

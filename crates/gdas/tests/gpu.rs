@@ -5,7 +5,7 @@
 #![cfg(any(feature = "wgpu", feature = "cuda"))]
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use gdas::config::{Layer, SearchConfig, resolve};
 use gdas::data::{
@@ -18,15 +18,16 @@ use gdas::run::Interrupt;
 use gdas::search::{Searcher, step_cost};
 use gdas::{Device, Error};
 
-fn device() -> Option<&'static Device> {
-    static DEVICE: OnceLock<Option<Device>> = OnceLock::new();
+/// The device, for one test at a time: what is counted on it is counted for all.
+fn device() -> Option<MutexGuard<'static, Device>> {
+    static DEVICE: OnceLock<Option<Mutex<Device>>> = OnceLock::new();
     let device = DEVICE.get_or_init(|| {
         let name = if cfg!(feature = "wgpu") { DeviceName::Wgpu } else { DeviceName::Cuda };
-        name.open().map_err(|error| println!("skipped: {error}")).ok()
+        name.open().map_err(|error| println!("skipped: {error}")).ok().map(Mutex::new)
     });
     let required = std::env::var("GDAS_GPU_TESTS").is_ok_and(|value| value == "required");
     assert!(device.is_some() || !required, "there is no graphics device");
-    device.as_ref()
+    device.as_ref().map(|device| device.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 fn images(rng: &mut Rng, count: usize, [height, width, channels]: [usize; 3]) -> Arc<Images> {
@@ -56,7 +57,8 @@ fn bits(batch: &data::Batch, device: &Device) -> Vec<u32> {
 /// Grey and colour, sizes that fill no whole numbers of four bytes, with and without mirror, cut and square; both splits.
 #[test]
 fn batches_made_on_the_device_are_those_of_the_host_bit_for_bit() {
-    let Some(device) = device() else { return };
+    let Some(held) = device() else { return };
+    let device = &*held;
     for case in 0..24 {
         let rng = &mut Rng::new(case, Stream::Augment, 0);
         let shape = [8 + rng.below(9), 8 + rng.below(9), [1, 3][rng.below(2)]];
@@ -105,7 +107,8 @@ fn config(algorithm: &str) -> SearchConfig {
 
 #[test]
 fn a_step_waits_for_the_device_once() {
-    let Some(device) = device() else { return };
+    let Some(held) = device() else { return };
+    let device = &*held;
     let digits = data::open("digits").unwrap();
     for algorithm in ["gdas", "darts-v1", "setn"] {
         let cost = step_cost(&config(algorithm), &digits, &Interrupt::default(), device).unwrap().unwrap();
@@ -117,7 +120,8 @@ fn a_step_waits_for_the_device_once() {
 /// The number is noticed when the step's numbers are read, and weights whose gradient is not finite have not moved.
 #[test]
 fn a_number_that_is_not_finite_is_noticed_in_its_step() {
-    let Some(device) = device() else { return };
+    let Some(held) = device() else { return };
+    let device = &*held;
     let (config, digits) = (config("gdas"), data::open("digits").unwrap());
     let split = SearchSplit::new(&digits, SplitRule::Halves, 0).unwrap();
     let pair = SearchBatches::new(&digits, &split, &BatchOptions::for_dataset(&digits, 16), 0).batch(0, 0);
