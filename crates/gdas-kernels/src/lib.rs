@@ -94,12 +94,12 @@ fn on_graphics_device<const D: usize>(tensor: &Tensor<D>) -> bool {
 
 /// Fetches the numbers of some tensors, all at once: on a graphics processor, each call makes the host wait until all that
 /// was queued before is done, and is counted (`gpu::counters`).
-pub fn read(tensors: Vec<Tensor<1>>) -> Vec<Vec<f32>> {
+pub fn read(tensors: &[Tensor<1>]) -> Vec<Vec<f32>> {
     #[cfg(feature = "gpu")]
     if tensors.iter().any(on_graphics_device) {
         gpu::record_read();
         // One read-back takes only tensors of one kind: all of them without autodiff.
-        let all = tensors.into_iter().map(Tensor::inner).fold(Transaction::default(), Transaction::register);
+        let all = tensors.iter().cloned().map(Tensor::inner).fold(Transaction::default(), Transaction::register);
         return all.execute().into_iter().map(numbers).collect();
     }
     tensors.iter().map(|tensor| numbers(tensor.to_data())).collect()

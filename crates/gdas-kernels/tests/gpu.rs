@@ -218,7 +218,7 @@ fn cross_entropy_is_what_it_says() {
                 sums[2] += f64::from(u8::from(better < 5));
                 expected.extend((0..classes).map(|k| 2.0 * (row[k].exp() / total - target(k)) / images as f64));
             }
-            let found = gdas_kernels::read(vec![loss.sums, loss.mean.inner()]);
+            let found = gdas_kernels::read(&[loss.sums, loss.mean.inner()]);
             let close = |a: f32, b: f64, what: &str| {
                 assert!((f64::from(a) - b).abs() < 1e-5 * b.abs().max(1.0), "{what}: {a} {b}")
             };
@@ -239,7 +239,7 @@ fn cross_entropy_of_nan_and_infinity() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let values = Tensor::<2>::from_floats([[bad, 0.0, 1.0], [0.5, 0.0, 0.0]], device);
         let loss = gdas_kernels::loss::cross_entropy(&values, &[0, 0], 0.0).unwrap();
-        let sums = gdas_kernels::read(vec![loss.sums]).remove(0);
+        let sums = gdas_kernels::read(&[loss.sums]).remove(0);
         assert!(!sums[0].is_finite(), "{bad}: {sums:?}");
         assert_eq!(sums[1..], [1.0, 1.0], "{bad}");
     }

@@ -21,7 +21,8 @@ pub(crate) fn read(parts: &mut [&mut dyn Unread]) {
     if asked.is_empty() {
         return;
     }
-    let numbers = gdas_kernels::read(asked.iter().filter_map(|part| part.unread()).collect());
+    let tensors: Vec<_> = asked.iter().filter_map(|part| part.unread()).collect();
+    let numbers = gdas_kernels::read(&tensors);
     for (part, numbers) in asked.iter_mut().zip(numbers) {
         part.fill(numbers);
     }

@@ -150,7 +150,7 @@ pub(crate) fn flat(values: Vec<f32>, device: &Device) -> Tensor<1> {
 
 /// A tensor as a host array.
 pub(crate) fn host(tensor: &Tensor<1>) -> Vec<f32> {
-    gdas_kernels::read(vec![tensor.clone()]).pop().unwrap_or_default()
+    gdas_kernels::read(std::slice::from_ref(tensor)).pop().unwrap_or_default()
 }
 
 fn fresh_statistics(norm: &NormSpec, device: &Device) -> Tensor<2> {
