@@ -20,6 +20,7 @@ pub struct Metrics {
 
 /// [`Metrics`] of a pass: known, or sums over its images that are still on the device.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a few at a time, never stored")]
 pub(crate) enum Measured {
     /// Here.
     Known(Metrics),

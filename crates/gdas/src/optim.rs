@@ -119,6 +119,7 @@ impl Sgd {
 
 /// The length of all gradients together: known, or still on the device.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a few at a time, never stored")]
 pub enum Norm {
     /// Here.
     Known(f64),

@@ -30,6 +30,7 @@ pub(crate) fn read(parts: &mut [&mut dyn Unread]) {
 
 /// Some numbers.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a few at a time, never stored")]
 pub(crate) enum Numbers {
     /// On a device.
     Unread(Tensor<1>),
