@@ -48,7 +48,7 @@ fn wrong_usage_ends_with_code_2() {
     fs::write(dir.path().join("my.toml"), "seed = 1\nepoch = 3\n").expect("write");
     fs::write(dir.path().join("bad.toml"), "seed = \n").expect("write");
     fs::write(dir.path().join("range.toml"), "\n\ntau_min = 20\n").expect("write");
-    let cases: [&[&str]; 16] = [
+    let cases: [&[&str]; 19] = [
         &["serch"],
         &["train"],
         &["train", "GDAS_V1", "--preset", "slow"],
@@ -64,6 +64,9 @@ fn wrong_usage_ends_with_code_2() {
         &["search", "--config", "range.toml"],
         &["search", "--config", "absent.toml"],
         &["search", "--name", "a/b"],
+        &["search", "--devices", "0"],
+        &["search", "--devices", "9", "--batch-size", "8"],
+        &["search", "--devices", "64", "--device", "auto"],
         &["genotype", "validate", CELL, "--space", "darts"],
     ];
     let text: Vec<String> = cases.iter().map(|arguments| outcome(dir.path(), arguments)).collect();

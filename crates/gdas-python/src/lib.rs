@@ -141,7 +141,8 @@ fn lasting(data: &str) -> String {
 fn search_work(config: SearchConfig, dataset: Dataset) -> Work<'static> {
     Box::new(move |run, observer, interrupt| {
         let mut observer = |event: &Event| observer(event);
-        match gdas::search::search(&config, &dataset, run, &mut observer, interrupt, &Device::flex()) {
+        let devices = vec![Device::flex(); config.devices];
+        match gdas::search::search_on(&config, &dataset, run, &mut observer, interrupt, &devices) {
             Ok(gdas::search::Outcome::Finished(result)) => Ok(Some(json!(result))),
             Ok(gdas::search::Outcome::Interrupted { .. }) => Ok(None),
             Err(error) => Err(error.to_string()),

@@ -7,6 +7,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "wgpu")]
+use burn::tensor::DeviceKind;
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +56,16 @@ pub enum DeviceError {
         /// What the driver said.
         reason: String,
     },
+    /// The machine has some of them, but not so many.
+    #[error("the machine has {found} of the device `{device}`, and {asked} are asked for (`devices`)")]
+    TooFew {
+        /// Which device.
+        device: DeviceName,
+        /// How many were asked for.
+        asked: usize,
+        /// How many there are.
+        found: usize,
+    },
 }
 
 impl DeviceName {
@@ -90,23 +102,63 @@ impl DeviceName {
             Self::Cpu => Ok(Device::flex()),
             Self::Auto => Ok(Self::first_card().unwrap_or_else(Device::flex)),
             _ if !self.is_built() => Err(DeviceError::NotBuilt(self)),
-            #[cfg(feature = "vulkan")]
-            Self::Vulkan => wgpu::open(self, burn::tensor::wgpu::WgpuBackend::Vulkan),
-            #[cfg(feature = "metal")]
-            Self::Metal => wgpu::open(self, burn::tensor::wgpu::WgpuBackend::Metal),
             #[cfg(feature = "wgpu")]
-            Self::Wgpu => wgpu::open(self, burn::tensor::wgpu::WgpuBackend::Auto),
+            Self::Vulkan | Self::Wgpu | Self::Metal => wgpu::open(self, DeviceKind::DefaultDevice),
             #[cfg(feature = "cuda")]
-            Self::Cuda => cuda(),
+            Self::Cuda => cuda_cards()?.into_iter().next().ok_or_else(|| missing_cuda("there is no NVIDIA card")),
             #[allow(unreachable_patterns, reason = "which names are left depends on the features")]
             _ => Err(DeviceError::NotBuilt(self)),
         }
     }
 
+    /// Starts the first `count` cards, in the driver's order (of `vulkan`, `wgpu` and `metal`: the discrete ones). One is
+    /// what [`open`](Self::open) starts. Of the processor, which is one, it is the same device so many times; `auto` is not
+    /// the processor here, but the first kind of device with so many cards.
+    ///
+    /// ```
+    /// use gdas::device::{DeviceError, DeviceName};
+    ///
+    /// assert_eq!(DeviceName::Cpu.open_several(3)?.len(), 3);
+    /// # Ok::<(), DeviceError>(())
+    /// ```
+    pub fn open_several(self, count: usize) -> Result<Vec<Device>, DeviceError> {
+        match self {
+            _ if count == 1 => Ok(vec![self.open()?]),
+            Self::Cpu => Ok(vec![Device::flex(); count]),
+            Self::Auto => {
+                let mut most = 0;
+                for name in Self::card_kinds() {
+                    match name.open_several(count) {
+                        Ok(cards) => return Ok(cards),
+                        Err(DeviceError::TooFew { found, .. }) => most = most.max(found),
+                        Err(_) => {}
+                    }
+                }
+                Err(DeviceError::TooFew { device: self, asked: count, found: most })
+            }
+            _ if !self.is_built() => Err(DeviceError::NotBuilt(self)),
+            #[cfg(feature = "wgpu")]
+            Self::Vulkan | Self::Wgpu | Self::Metal => wgpu::open_cards(self, count),
+            #[cfg(feature = "cuda")]
+            Self::Cuda => {
+                let mut cards = cuda_cards()?;
+                let found = cards.len();
+                cards.truncate(count);
+                if found < count { Err(DeviceError::TooFew { device: self, asked: count, found }) } else { Ok(cards) }
+            }
+            #[allow(unreachable_patterns, reason = "which names are left depends on the features")]
+            _ => Err(DeviceError::NotBuilt(self)),
+        }
+    }
+
+    /// Kinds of graphics cards that this build can use, best first.
+    fn card_kinds() -> impl Iterator<Item = Self> {
+        [Self::Cuda, Self::Metal, Self::Vulkan, Self::Wgpu].into_iter().filter(|name| name.is_built())
+    }
+
     /// The first graphics card, in the order CUDA, Metal, Vulkan, wgpu.
     fn first_card() -> Option<Device> {
-        let names = [Self::Cuda, Self::Metal, Self::Vulkan, Self::Wgpu];
-        names.into_iter().filter(|name| name.is_built()).find_map(|name| name.open().ok().filter(is_card))
+        Self::card_kinds().find_map(|name| name.open().ok().filter(is_card))
     }
 }
 
@@ -209,37 +261,58 @@ pub fn counted<T>(work: impl FnOnce() -> T) -> (T, Option<Work>) {
 mod wgpu {
     use std::sync::Mutex;
 
-    use burn::tensor::Device;
     use burn::tensor::wgpu::WgpuBackend;
+    use burn::tensor::{Device, DeviceKind};
 
     use super::{DeviceError, DeviceName};
 
-    /// A device may be started only once in a process; what came of it is kept.
-    static STARTED: Mutex<Vec<(DeviceName, Result<Device, DeviceError>)>> = Mutex::new(Vec::new());
+    type Started = ((DeviceName, DeviceKind), Result<Device, DeviceError>);
 
-    pub(super) fn open(device: DeviceName, api: WgpuBackend) -> Result<Device, DeviceError> {
+    /// A device may be started only once in a process; what came of it is kept.
+    static STARTED: Mutex<Vec<Started>> = Mutex::new(Vec::new());
+
+    pub(super) fn open(device: DeviceName, kind: DeviceKind) -> Result<Device, DeviceError> {
         let mut started = STARTED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some((_, outcome)) = started.iter().find(|(name, _)| *name == device) {
+        let key = (device, kind.clone());
+        if let Some((_, outcome)) = started.iter().find(|(known, _)| *known == key) {
             return outcome.clone();
         }
+        let api = match device {
+            DeviceName::Vulkan => WgpuBackend::Vulkan,
+            DeviceName::Metal => WgpuBackend::Metal,
+            _ => WgpuBackend::Auto,
+        };
         let outcome = Device::wgpu_options()
+            .device_kind(kind)
             .graphics_api(api)
             .init()
             .map_err(|error| DeviceError::NotFound { device, reason: error.to_string() });
-        started.push((device, outcome.clone()));
+        started.push((key, outcome.clone()));
         outcome
+    }
+
+    /// The first discrete cards.
+    pub(super) fn open_cards(device: DeviceName, count: usize) -> Result<Vec<Device>, DeviceError> {
+        let mut cards = Vec::new();
+        while cards.len() < count {
+            let found = cards.len();
+            let card = open(device, DeviceKind::DiscreteGpu(found));
+            cards.push(card.map_err(|_| DeviceError::TooFew { device, asked: count, found })?);
+        }
+        Ok(cards)
     }
 }
 
-/// The first CUDA device. The driver's library is loaded at run time, and where it is missing the binding panics.
+/// The CUDA devices. The driver's library is loaded at run time, and where it is missing the binding panics.
 #[cfg(feature = "cuda")]
-fn cuda() -> Result<Device, DeviceError> {
-    use burn::tensor::DeviceType;
+fn cuda_cards() -> Result<Vec<Device>, DeviceError> {
+    std::panic::catch_unwind(|| Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec())
+        .map_err(|_| missing_cuda("the CUDA driver cannot be loaded"))
+}
 
-    let missing = |reason: &str| DeviceError::NotFound { device: DeviceName::Cuda, reason: reason.to_string() };
-    let found = std::panic::catch_unwind(|| Device::enumerate(DeviceType::Cuda).into_vec())
-        .map_err(|_| missing("the CUDA driver cannot be loaded"))?;
-    found.into_iter().next().ok_or_else(|| missing("there is no NVIDIA card"))
+#[cfg(feature = "cuda")]
+fn missing_cuda(reason: &str) -> DeviceError {
+    DeviceError::NotFound { device: DeviceName::Cuda, reason: reason.to_string() }
 }
 
 #[cfg(test)]
@@ -261,6 +334,18 @@ mod tests {
             let error = name.open().unwrap_err();
             assert_eq!(error, DeviceError::NotBuilt(name));
             assert!(error.to_string().contains(&format!("--features {name}")), "{error}");
+        }
+    }
+
+    /// `auto` wants cards where several devices are asked for: replicas on the processor are only what was named.
+    #[test]
+    fn several_devices_are_so_many_or_an_error() {
+        assert_eq!(DeviceName::Cpu.open_several(3), Ok(vec![Device::flex(); 3]));
+        assert_eq!(DeviceName::Cpu.open_several(1), Ok(vec![Device::flex()]));
+        let error = DeviceName::Auto.open_several(1000).unwrap_err();
+        assert!(matches!(error, DeviceError::TooFew { device: DeviceName::Auto, asked: 1000, .. }), "{error}");
+        for name in DeviceName::ALL.into_iter().filter(|name| !name.is_built()) {
+            assert_eq!(name.open_several(2), Err(DeviceError::NotBuilt(name)));
         }
     }
 

@@ -9,6 +9,7 @@ mod batches;
 mod bounds;
 mod collapse;
 mod events;
+mod parallel;
 mod result;
 mod state;
 
@@ -62,8 +63,25 @@ pub fn search(
     interrupt: &Interrupt,
     device: &Device,
 ) -> Result<Outcome, Error> {
+    search_on(config, dataset, run, observer, interrupt, std::slice::from_ref(device))
+}
+
+/// As [`search()`], on several devices that share every batch (experimental): as many as the configuration says. The
+/// first holds the weights.
+pub fn search_on(
+    config: &SearchConfig,
+    dataset: &Dataset,
+    run: &mut RunDir,
+    observer: &mut dyn Observer,
+    interrupt: &Interrupt,
+    devices: &[Device],
+) -> Result<Outcome, Error> {
+    let (asked, given) = (config.devices, devices.len());
+    let first = devices.first().filter(|_| given == asked).ok_or_else(|| {
+        Error::Unsuitable(format!("the configuration says `devices = {asked}`, and the search was given {given}"))
+    })?;
     let split = batches::split(config, dataset)?;
-    let mut searcher = Searcher::new(config, dataset, device)?;
+    let mut searcher = Searcher::new(config, dataset, first)?.on_devices(devices);
     let source = batches::Source::new(config, dataset, &split, &searcher.on_device);
     let steps = source.steps();
     let weight_steps = source.weight_steps();
@@ -208,6 +226,20 @@ pub(crate) enum Of {
     Both,
 }
 
+/// What a pass through a network reads, all on one device.
+#[derive(Clone, Debug)]
+pub(crate) struct Given<'a> {
+    /// `[n, height, width, channels]`.
+    image: Tensor<4>,
+    /// Classes, `[n]`.
+    labels: &'a [u32],
+    /// Weights in the network's order.
+    params: Vec<Tensor<1>>,
+    gates: Tensor<1>,
+    /// Factors of skip connections, `[skips, n]`.
+    masks: Option<Tensor<2>>,
+}
+
 /// What a pass through a network gave.
 #[derive(Debug)]
 pub(crate) struct Pass {
@@ -265,6 +297,8 @@ pub struct Searcher<'a> {
     data_digest: String,
     /// Images that the device makes batches of.
     on_device: OnDevice,
+    /// Devices that share every batch that is learned from. The first holds all the rest.
+    devices: Vec<Device>,
 }
 
 impl<'a> Searcher<'a> {
@@ -304,7 +338,14 @@ impl<'a> Searcher<'a> {
         let adam = Adam::new(adam, &alpha);
         let own = Own::new(config, &supernet.space);
         let on_device = batches::on_device(config, dataset, device);
-        Ok(Self { config, supernet, alpha, sgd, adam, bounds: vec![], own, data_digest: dataset.digest(), on_device })
+        let (bounds, data_digest, devices) = (vec![], dataset.digest(), vec![device.clone()]);
+        Ok(Self { config, supernet, alpha, sgd, adam, bounds, own, data_digest, on_device, devices })
+    }
+
+    /// Lets several devices share every batch. The first must be the one that the searcher was made on.
+    #[must_use]
+    pub fn on_devices(self, devices: &[Device]) -> Self {
+        Self { devices: devices.to_vec(), ..self }
     }
 
     /// As the newest checkpoint of the run at `path` has it, and the number of that checkpoint. The run, which may be at
@@ -469,7 +510,8 @@ impl<'a> Searcher<'a> {
         self.supernet.locate(crate::network::derive(space, blocks, config, genotype))
     }
 
-    /// One pass through a network in training mode, and back as far as gradients are asked for.
+    /// One pass through a network in training mode, and back as far as gradients are asked for; the devices share the
+    /// batch.
     pub(crate) fn differentiate(
         &self,
         net: &SubNetwork,
@@ -479,15 +521,22 @@ impl<'a> Searcher<'a> {
         batch: &Batch,
         of: Of,
     ) -> Pass {
+        let image = image(batch, self.supernet.weights.device());
+        let given = Given { image, labels: &batch.labels, params, gates, masks };
+        parallel::shared(&self.devices, given, |given| self.pass(net, given, of))
+    }
+
+    /// As [`differentiate`](Self::differentiate), on the one device that holds what is given.
+    fn pass(&self, net: &SubNetwork, given: Given, of: Of) -> Pass {
+        let Given { image, labels, params, gates, masks } = given;
         let of_weights = matches!(of, Of::Weights | Of::Both);
         let of_gates = matches!(of, Of::Gates | Of::Both);
         let lift = |x: Tensor<1>, wanted: bool| if wanted { x.autodiff().require_grad() } else { x };
         let params: Vec<_> = params.into_iter().map(|param| lift(param, of_weights)).collect();
         let zeros = vec![0.0; gates.dims()[0]];
         let gates = lift(gates, of_gates);
-        let image = image(batch, self.supernet.weights.device());
         let outcome = self.supernet.run_masked(net, Mode::Train, image, params.clone(), gates.clone(), masks);
-        let (loss, metrics) = measure(&outcome.outputs[0], &batch.labels, 0.0);
+        let (loss, metrics) = measure(&outcome.outputs[0], labels, 0.0);
         let worth_it = metrics.known().is_none_or(|metrics| metrics.loss.is_finite());
         let mut pass = Pass { metrics, stats: outcome.stats, weights: vec![], gates: Numbers::Known(zeros) };
         if worth_it && (of_weights || of_gates) {

@@ -6,7 +6,7 @@ use gdas::config::{EdgeOutput, Layer, SearchConfig, Undrawn, resolve};
 use gdas::data::{self, Dataset, Position, SearchBatches, SearchSplit};
 use gdas::network::derive;
 use gdas::run::{Event, Interrupt, RunDir, Silent};
-use gdas::search::{Outcome, SearchResult, Searcher, search};
+use gdas::search::{Outcome, SearchResult, Searcher, search, search_on};
 use gdas::space::Genotype;
 use gdas_kernels::{Inputs, Mode};
 
@@ -22,7 +22,8 @@ fn config(extra: &str) -> SearchConfig {
 }
 
 fn finish(config: &SearchConfig, run: &mut RunDir) -> SearchResult {
-    match search(config, &digits(), run, &mut Silent, &Interrupt::default(), &Device::flex()).unwrap() {
+    let devices = vec![Device::flex(); config.devices];
+    match search_on(config, &digits(), run, &mut Silent, &Interrupt::default(), &devices).unwrap() {
         Outcome::Finished(result) => *result,
         Outcome::Interrupted { step } => panic!("interrupted at step {step}"),
     }
@@ -58,6 +59,8 @@ fn resume_is_exact_from_every_step() {
         ("setn", format!("{rivals}algorithm = \"setn\""), 0),
         ("enas", format!("{rivals}algorithm = \"enas\""), 6),
         ("rsps", format!("{rivals}algorithm = \"rsps\""), 0),
+        ("devices", "devices = 2\nskip_dropout = 0.5\nundrawn = \"decay\"\ntrack_running_stats = true".into(), 0),
+        ("devices-darts-v2", format!("{rivals}algorithm = \"darts-v2\"\ndevices = 3"), 0),
     ] {
         let config = config(&extra);
         let mut run = RunDir::create(folder.path().join(format!("whole-{name}")), "").unwrap();
@@ -79,7 +82,8 @@ fn resume_is_exact_from_every_step() {
                     wish.request();
                 }
             };
-            match search(&config, &digits(), &mut run, &mut observer, &interrupt, &Device::flex()).unwrap() {
+            let devices = vec![Device::flex(); config.devices];
+            match search_on(&config, &digits(), &mut run, &mut observer, &interrupt, &devices).unwrap() {
                 Outcome::Finished(result) => {
                     assert_eq!(*result, whole, "{name}");
                     break;
@@ -104,14 +108,32 @@ fn resume_is_exact_from_every_step() {
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     let folder = tempfile::tempdir().unwrap();
-    let digest = |threads: usize| {
+    let digest = |devices: usize, threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let mut run = RunDir::create(folder.path().join(threads.to_string()), "").unwrap();
-        pool.install(|| finish(&config(""), &mut run)).digest
+        let mut run = RunDir::create(folder.path().join(format!("{devices}-{threads}")), "").unwrap();
+        pool.install(|| finish(&config(&format!("devices = {devices}")), &mut run)).digest
     };
-    let one = digest(1);
-    assert_eq!(one, digest(2));
-    assert_eq!(one, digest(5));
+    let one = digest(1, 1);
+    assert_eq!(one, digest(1, 2));
+    assert_eq!(one, digest(1, 5));
+    // Devices, unlike threads, each normalise by images of their own.
+    let two = digest(2, 1);
+    assert_eq!(two, digest(2, 3));
+    assert_ne!(two, one);
+    assert_ne!(two, digest(3, 1));
+}
+
+/// A search that was configured for several devices is not quietly done on another number of them.
+#[test]
+fn the_number_of_devices_is_that_of_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = RunDir::create(folder.path().join("run"), "").unwrap();
+    for (devices, given) in [(2, 1), (1, 2), (1, 0)] {
+        let config = config(&format!("devices = {devices}"));
+        let given = vec![Device::flex(); given];
+        let error = search_on(&config, &digits(), &mut run, &mut Silent, &Interrupt::default(), &given).unwrap_err();
+        assert!(error.to_string().contains(&format!("devices = {devices}")), "{error}");
+    }
 }
 
 #[test]

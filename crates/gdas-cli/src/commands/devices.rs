@@ -68,7 +68,7 @@ pub(crate) fn run(command: &Devices) -> anyhow::Result<()> {
                 }
                 let what = match error {
                     DeviceError::NotBuilt(name) => format!("not in this build (--features {name})"),
-                    DeviceError::NotFound { .. } => "not found".to_string(),
+                    DeviceError::NotFound { .. } | DeviceError::TooFew { .. } => "not found".to_string(),
                 };
                 vec![name.to_string(), what]
             }
@@ -122,6 +122,15 @@ pub(crate) fn name(text: &str) -> Result<DeviceName, String> {
 /// Refuses a device that is not in this build, before anything is begun.
 pub(crate) fn check(name: DeviceName) -> Result<(), Usage> {
     if name.is_built() { Ok(()) } else { Err(Usage(DeviceError::NotBuilt(name).to_string())) }
+}
+
+/// Starts so many devices of a name; refuses a number that the machine does not have.
+pub(crate) fn open_several(name: DeviceName, count: usize) -> anyhow::Result<Vec<Device>> {
+    check(name)?;
+    match name.open_several(count) {
+        Err(error @ DeviceError::TooFew { .. }) => Err(Usage(error.to_string()).into()),
+        opened => Ok(opened?),
+    }
 }
 
 /// Starts a device.

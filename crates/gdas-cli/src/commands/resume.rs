@@ -5,7 +5,7 @@ use gdas::run::{RunDir, read_result};
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
-use crate::commands::{auto, search, train};
+use crate::commands::{auto, devices, search, train};
 use crate::flags;
 use crate::output::note;
 use crate::signals;
@@ -49,8 +49,9 @@ pub(crate) fn run(command: &Resume) -> anyhow::Result<()> {
         Some("train") if finished => train::present(&read_result(run.path())?, run.path(), command.display),
         Some("search") => {
             let config: SearchConfig = resolve(&layers)?;
+            let devices = devices::open_several(config.device, config.devices)?;
             let dataset = search::open(&config.data, config.image_size, config.threads)?;
-            search::carry_out(&config, &dataset, &mut run, command.display, &interrupt)
+            search::carry_out(&config, &dataset, &mut run, &devices, command.display, &interrupt)
         }
         Some("train") => {
             let config: TrainConfig = resolve(&layers)?;

@@ -5,8 +5,9 @@ use clap::Args;
 use gdas::config::{Auto, Layer, SearchConfig, resolve, to_toml};
 use gdas::cost;
 use gdas::data::{self, Dataset};
+use gdas::Device;
 use gdas::run::{Interrupt, RunDir};
-use gdas::search::{Outcome, SearchResult, search};
+use gdas::search::{Outcome, SearchResult, search_on};
 use gdas::space::{Genotype, Space};
 use serde_json::json;
 
@@ -53,12 +54,12 @@ pub(crate) fn run(command: &Search) -> anyhow::Result<()> {
     if command.print_config {
         return Ok(output::line(to_toml(&config)?.trim_end())?);
     }
-    devices::check(config.device)?;
+    let devices = devices::open_several(config.device, config.devices)?;
     let interrupt = signals::install()?;
     let dataset = open(&config.data, config.image_size, config.threads)?;
     config.data = flags::lasting(&config.data);
     let mut run = command.runs.create(command.name.as_deref(), &dataset.name, &to_toml(&config)?)?;
-    carry_out(&config, &dataset, &mut run, command.display, &interrupt)
+    carry_out(&config, &dataset, &mut run, &devices, command.display, &interrupt)
 }
 
 fn config(command: &Search) -> anyhow::Result<SearchConfig> {
@@ -85,13 +86,13 @@ pub(crate) fn carry_out(
     config: &SearchConfig,
     dataset: &Dataset,
     run: &mut RunDir,
+    devices: &[Device],
     display: Display,
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
-    let device = devices::open(config.device)?;
     let mut progress = Progress::new(display).with_tensorboard(config.tensorboard.then(|| run.path()));
     progress.remarks(dataset);
-    let outcome = search(config, dataset, run, &mut progress, interrupt, &device)?;
+    let outcome = search_on(config, dataset, run, &mut progress, interrupt, devices)?;
     drop(progress);
     match outcome {
         Outcome::Finished(result) => present(&result, run.path(), display),

@@ -165,6 +165,9 @@ pub(crate) struct SearchFlags {
     /// Where it runs: cpu, auto, vulkan, wgpu, metal or cuda, as far as built in; see gdas devices
     #[arg(long, value_name = "NAME", help_heading = "Machine", value_parser = crate::commands::devices::name)]
     device: Option<DeviceName>,
+    /// So many devices share every batch (experimental; no faster on the processor); another number is another search
+    #[arg(long, value_name = "N", help_heading = "Machine")]
+    devices: Option<usize>,
     /// Threads; the result does not depend on it
     #[arg(long, value_name = "N|auto", help_heading = "Machine")]
     threads: Option<Auto<usize>>,

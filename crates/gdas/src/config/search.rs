@@ -258,6 +258,9 @@ pub struct SearchConfig {
 
     /// Where the tensors live and the steps run. Another device rounds differently.
     pub device: DeviceName,
+    /// So many devices share every batch (experimental): each normalises its part by itself, so the result depends on
+    /// their number.
+    pub devices: usize,
     /// Threads; `auto`: one per core. Results do not depend on it.
     pub threads: Auto<usize>,
     /// Seconds between checkpoints. Results do not depend on it.
@@ -410,6 +413,10 @@ impl Config for SearchConfig {
         }
         if self.algorithm.samples_whole_cells() && !whole {
             return wrong("algorithm", format!("gdas, darts-v1 or darts-v2 in space {}", self.space));
+        }
+        count("devices", self.devices, 1, 64)?;
+        if self.devices > self.batch_size {
+            return wrong("devices", format!("at most the batch's {} images", self.batch_size));
         }
         auto("threads", self.threads, 1, 1024)?;
         within("checkpoint_seconds", self.checkpoint_seconds, 0.0, 1e9)?;
