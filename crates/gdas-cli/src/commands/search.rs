@@ -2,10 +2,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
+use gdas::Device;
 use gdas::config::{Auto, Layer, SearchConfig, resolve, to_toml};
 use gdas::cost;
 use gdas::data::{self, Dataset};
-use gdas::Device;
 use gdas::run::{Interrupt, RunDir};
 use gdas::search::{Outcome, SearchResult, search_on};
 use gdas::space::{Genotype, Space};

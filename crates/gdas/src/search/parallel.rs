@@ -132,7 +132,12 @@ impl Replicas<'_> {
         let mean = |of: fn(&Metrics) -> f64| {
             parts.iter().zip(&self.sizes).map(|(part, &size)| of(part) * size as f64).sum::<f64>() / images as f64
         };
-        Measured::Known(Metrics { loss: mean(|m| m.loss), accuracy: mean(|m| m.accuracy), top5: mean(|m| m.top5), images })
+        Measured::Known(Metrics {
+            loss: mean(|m| m.loss),
+            accuracy: mean(|m| m.accuracy),
+            top5: mean(|m| m.top5),
+            images,
+        })
     }
 
     /// Mean and variance, `[2, channels]` per normalisation, of the values of all replicas, from each one's own.
