@@ -176,9 +176,14 @@ impl Bar {
                     duration(*eta_seconds)
                 ));
             }
+            Event::Judging { candidates, done, .. } => {
+                self.line.set_prefix("judging");
+                self.line.set_length(*candidates as u64);
+                self.line.set_position(*done as u64);
+                self.line.set_message(format!("{done} of {candidates} cells"));
+            }
             Event::Warning { .. }
             | Event::EarlyStop { .. }
-            | Event::Judging { .. }
             | Event::Judged { .. }
             | Event::Paused { .. }
             | Event::Continued { .. } => {
@@ -301,7 +306,7 @@ fn describe(event: &Event) -> Option<String> {
             )
         }
         Event::EarlyStop { epoch, reason, .. } => format!("ended after epoch {}: {reason}", epoch + 1),
-        Event::Judging { candidates, .. } => format!("judging {candidates} cells"),
+        Event::Judging { candidates, done: 0, .. } => format!("judging {candidates} cells"),
         Event::Judged { loss, own_loss, .. } => {
             format!(
                 "the one chosen has a held-out loss of {loss:.3} with the shared weights, alpha's own {own_loss:.3}"

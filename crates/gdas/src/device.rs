@@ -189,6 +189,23 @@ pub fn describe(device: &Device) -> String {
     if *device == Device::flex() { "processor".to_string() } else { format!("{device:?}") }
 }
 
+/// What computes on a device: the processor's instruction set, or the name of the card. Its results have the same bits
+/// wherever this is the same, as far as the device promises that at all.
+pub(crate) fn arithmetic(device: &Device) -> String {
+    if *device == Device::flex() { gdas_kernels::cpu::simd_level().to_string() } else { describe(device) }
+}
+
+/// A warning, if a checkpoint was saved on something else that computes; nothing if it does not say (empty).
+pub(crate) fn other_arithmetic(saved: &str, device: &Device) -> Option<String> {
+    let here = arithmetic(device);
+    (!saved.is_empty() && saved != here).then(|| {
+        format!(
+            "the checkpoint was saved by a run on {saved}, and this is {here}, which rounds differently: the run goes on, \
+             but does not end bit for bit as it would have there"
+        )
+    })
+}
+
 /// True for a graphics card, false for the processor and for software that plays one.
 fn is_card(device: &Device) -> bool {
     #[cfg(any(feature = "wgpu", feature = "cuda"))]

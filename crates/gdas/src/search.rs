@@ -160,10 +160,8 @@ pub fn search_on(
     let step = progress.step(steps);
     // Whatever ends a search early has also said which cell is its result.
     let judges = searcher.judges() && progress.watch.stopped.is_none();
-    if judges {
-        tell(run, Event::Judging { step, candidates: config.candidates })?;
-    }
-    let found = algorithms::conclude(&searcher, &judge, judges, interrupt).and_then(|(found, judged)| {
+    let mut told = |done, candidates| tell(run, Event::Judging { step, candidates, done });
+    let found = algorithms::conclude(&searcher, &judge, judges, interrupt, &mut told)?.and_then(|(found, judged)| {
         let found = progress.watch.reported(found);
         Some((searcher.evaluate(&found, dataset, &split.alpha, interrupt)?, found, judged))
     });

@@ -29,6 +29,32 @@ fn finish(config: &SearchConfig, run: &mut RunDir) -> SearchResult {
     }
 }
 
+/// The same seed rounds otherwise on another processor: going on there is allowed, and said. Judging is told cell by cell.
+#[test]
+fn another_processor_is_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config("selection = \"judged\"\ncandidates = 3");
+    let mut run = RunDir::create(folder.path().join("run"), "").unwrap();
+    let interrupt = Interrupt::default();
+    interrupt.request();
+    search(&config, &digits(), &mut run, &mut Silent, &interrupt, &Device::flex()).unwrap();
+    let mut checkpoint = run.load().unwrap().unwrap().checkpoint;
+    let (here, elsewhere) = (gdas_kernels::cpu::simd_level(), "abacus");
+    assert_eq!(checkpoint.state["arithmetic"], here);
+    checkpoint.state["arithmetic"] = elsewhere.into();
+    run.save(&checkpoint).unwrap();
+    let (mut warnings, mut judged) = (Vec::new(), Vec::new());
+    let mut observer = |event: &Event| match event {
+        Event::Warning { message } => warnings.push(message.clone()),
+        Event::Judging { candidates, done, .. } => judged.push((*done, *candidates)),
+        _ => {}
+    };
+    search(&config, &digits(), &mut run, &mut observer, &Interrupt::default(), &Device::flex()).unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains(here) && warnings[0].contains(elsewhere), "{warnings:?}");
+    assert_eq!(judged, [(0, 3), (1, 3), (2, 3)]);
+}
+
 #[test]
 fn a_search_finishes_and_leaves_its_files() {
     let folder = tempfile::tempdir().unwrap();

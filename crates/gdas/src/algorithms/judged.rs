@@ -22,7 +22,7 @@ use crate::config::Criterion;
 use crate::data::Batch;
 use crate::network::{NetworkConfig, derive};
 use crate::rng::{Rng, Stream};
-use crate::run::Interrupt;
+use crate::run::{Interrupt, RunError};
 use crate::sampler::Table;
 use crate::search::Searcher;
 use crate::space::Genotype;
@@ -37,21 +37,27 @@ pub(super) const SHOWN: usize = 32;
 /// Candidates that planning times.
 const TIMED: usize = 3;
 
-/// The best candidate. `None` if interrupted.
-pub(super) fn choose(searcher: &Searcher, judge: &Judge, interrupt: &Interrupt) -> Option<Judged> {
+/// The best candidate. `told` hears before each how many are judged, of how many. `None` if interrupted.
+pub(super) fn choose(
+    searcher: &Searcher,
+    judge: &Judge,
+    interrupt: &Interrupt,
+    told: &mut dyn FnMut(usize, usize) -> Result<(), RunError>,
+) -> Result<Option<Judged>, RunError> {
     let batches = batches(judge);
     let candidates = candidates(searcher);
     let mut trials = Vec::with_capacity(candidates.len());
     for genotype in &candidates {
         if interrupt.is_requested() {
-            return None;
+            return Ok(None);
         }
+        told(trials.len(), candidates.len())?;
         trials.push(Trial::of(searcher, judge, &batches, genotype));
     }
     // Alpha may stand for a cell that costs too much, while all the others are affordable.
     let first = usize::from(candidates.len() > 1 && !searcher.affords(&candidates[0]));
     let best = first_of(&trials, first);
-    Some(Judged { genotype: candidates[best].clone(), loss: trials[best].loss, own_loss: trials[0].loss })
+    Ok(Some(Judged { genotype: candidates[best].clone(), loss: trials[best].loss, own_loss: trials[0].loss }))
 }
 
 /// How long one candidate takes here, in seconds, by trying a few; for planning, never for results.

@@ -56,36 +56,39 @@ pub(crate) fn further_steps(config: &SearchConfig) -> u64 {
     }
 }
 
-/// The cell that the search comes to, and what judging said if it is to judge where alpha could decide alone. `None` if
-/// interrupted.
+/// The cell that the search comes to, and what judging said if it is to judge where alpha could decide alone. `told` hears
+/// before each candidate how many are judged, of how many. `None` if interrupted.
 pub(crate) fn conclude(
     searcher: &Searcher,
     judge: &Judge,
     judges: bool,
     interrupt: &Interrupt,
-) -> Option<(Genotype, Option<judged::Judged>)> {
+    told: &mut dyn FnMut(usize, usize) -> Result<(), RunError>,
+) -> Result<Option<(Genotype, Option<judged::Judged>)>, RunError> {
     let candidates = match searcher.config.algorithm {
         Algorithm::Gdas | Algorithm::DartsV1 | Algorithm::DartsV2 => {
             if !judges {
-                return Some((searcher.genotype(), None));
+                return Ok(Some((searcher.genotype(), None)));
             }
-            let judged = judged::choose(searcher, judge, interrupt)?;
-            return Some((judged.genotype.clone(), Some(judged)));
+            let judged = judged::choose(searcher, judge, interrupt, told)?;
+            return Ok(judged.map(|judged| (judged.genotype.clone(), Some(judged))));
         }
         Algorithm::Setn => setn::candidates(searcher),
         Algorithm::Enas => enas::candidates(searcher),
         Algorithm::Rsps => rsps::candidates(searcher),
     };
     let mut best: Option<Best> = None;
+    let count = candidates.len();
     for (i, picks) in candidates.into_iter().enumerate() {
         if interrupt.is_requested() {
-            return None;
+            return Ok(None);
         }
+        told(i, count)?;
         let accuracy = searcher.accuracy(&picks, &judge.batch(i as u64)).accuracy;
         Best::improve(&mut best, accuracy, &picks);
     }
     let space = &searcher.supernet.space;
-    Some((best.map_or_else(|| searcher.genotype(), |best| Genotype::from_picks(space, &best.picks)), None))
+    Ok(Some((best.map_or_else(|| searcher.genotype(), |best| Genotype::from_picks(space, &best.picks)), None)))
 }
 
 /// Images to judge cells with: fixed batches of held-out images, mixed once for all, without augmentation, and what

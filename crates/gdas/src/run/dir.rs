@@ -218,11 +218,16 @@ impl RunDir {
     pub fn take_up(&mut self, observer: &mut dyn Observer) -> Result<Option<Checkpoint>, RunError> {
         let Some(loaded) = self.load()? else { return Ok(None) };
         for message in loaded.warnings {
-            let warning = Event::Warning { message };
-            observer.event(&warning);
-            self.log(&warning)?;
+            self.warn(observer, message)?;
         }
         Ok(Some(loaded.checkpoint))
+    }
+
+    /// Tells the observer and the log what the user should know.
+    pub fn warn(&mut self, observer: &mut dyn Observer, message: String) -> Result<(), RunError> {
+        let warning = Event::Warning { message };
+        observer.event(&warning);
+        self.log(&warning)
     }
 
     fn cut_log(&mut self, length: u64) -> Result<Option<String>, RunError> {

@@ -154,12 +154,15 @@ pub enum Event {
         /// Which rule held, and which cell is reported.
         reason: String,
     },
-    /// The steps are done; candidates for the cell are judged.
+    /// The steps are done; candidates for the cell are judged, one event before each.
     Judging {
         /// Steps done in the whole run.
         step: u64,
         /// How many.
         candidates: usize,
+        /// Judged so far.
+        #[serde(default)]
+        done: usize,
     },
     /// A cell is chosen among them.
     Judged {

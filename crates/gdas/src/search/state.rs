@@ -7,6 +7,7 @@ use super::collapse::Watch;
 use crate::Error;
 use crate::algorithms::Taken;
 use crate::data::{Dataset, Position};
+use crate::device;
 use crate::run::{Array, Checkpoint, Event, Observer, RunDir};
 use crate::sampler::Table;
 
@@ -91,6 +92,9 @@ struct Saved {
     watch: Watch,
     adam_steps: u64,
     data_digest: String,
+    /// What computed it; empty in checkpoints of early builds.
+    #[serde(default)]
+    arithmetic: String,
 }
 
 impl Searcher<'_> {
@@ -104,6 +108,7 @@ impl Searcher<'_> {
             watch: progress.watch.clone(),
             adam_steps: self.adam.steps,
             data_digest: self.data_digest.clone(),
+            arithmetic: device::arithmetic(self.supernet.weights.device()),
         };
         let mut checkpoint = Checkpoint::new(&saved)?;
         self.supernet.weights.save(&mut checkpoint, "weights");
@@ -127,6 +132,10 @@ impl Searcher<'_> {
         dataset: &Dataset,
     ) -> Result<Option<Progress>, Error> {
         let Some(checkpoint) = run.take_up(observer)? else { return Ok(None) };
+        let saved: Saved = checkpoint.state()?;
+        if let Some(message) = device::other_arithmetic(&saved.arithmetic, self.supernet.weights.device()) {
+            run.warn(observer, message)?;
+        }
         self.restore(checkpoint, dataset).map(Some)
     }
 

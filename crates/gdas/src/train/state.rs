@@ -9,6 +9,7 @@ use crate::Error;
 use crate::config::TrainConfig;
 use crate::cost;
 use crate::data::{Dataset, Position, Statistics};
+use crate::device;
 use crate::export;
 use crate::loss::Metrics;
 use crate::run::{Checkpoint, Event, Observer, RunDir};
@@ -92,6 +93,9 @@ struct Saved {
     std: Vec<f32>,
     /// Height, width and channels.
     image: [usize; 3],
+    /// What computed it; empty in checkpoints of early builds.
+    #[serde(default)]
+    arithmetic: String,
 }
 
 /// What [`super::TrainedModel`] needs beside the weights.
@@ -140,6 +144,7 @@ impl Trainer<'_> {
             mean: dataset.statistics.mean.clone(),
             std: dataset.statistics.std.clone(),
             image: [images.height, images.width, images.channels],
+            arithmetic: device::arithmetic(self.weights.device()),
         })?;
         self.weights.save(&mut checkpoint, "weights");
         self.sgd.save(&self.weights, &mut checkpoint);
@@ -162,6 +167,9 @@ impl Trainer<'_> {
         let Some(mut checkpoint) = run.take_up(observer)? else { return Ok(None) };
         let saved: Saved = checkpoint.state()?;
         Error::same_data(&saved.data_digest, &self.data_digest, &dataset.name)?;
+        if let Some(message) = device::other_arithmetic(&saved.arithmetic, self.weights.device()) {
+            run.warn(observer, message)?;
+        }
         self.weights.load(&mut checkpoint, "weights")?;
         self.sgd.load(&self.weights, &mut checkpoint)?;
         if let Some(average) = &mut self.average {
@@ -214,6 +222,7 @@ pub(crate) fn adopt(
         mean: statistics.mean.clone(),
         std: statistics.std.clone(),
         image: [image.height, image.width, image.channels],
+        arithmetic: String::new(),
     })?;
     weights.save(&mut checkpoint, "weights");
     let cost = cost::network(graph);
