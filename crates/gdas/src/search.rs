@@ -34,7 +34,6 @@ use crate::run::{Cadence, Event, Interrupt, Observer, RunDir, RunError, phase, r
 use crate::sampler::{self, Draw, DrawError, Table};
 use crate::space::{Genotype, Space};
 use crate::supernet::{SubNetwork, Supernet};
-use crate::train::image;
 use crate::unread::{self, Numbers, Unread};
 
 use events::{per_second, step_event};
@@ -519,7 +518,7 @@ impl<'a> Searcher<'a> {
         batch: &Batch,
         of: Of,
     ) -> Pass {
-        let image = image(batch, self.supernet.weights.device());
+        let image = batch.tensor(self.supernet.weights.device());
         let given = Given { image, labels: &batch.labels, params, gates, masks };
         parallel::shared(&self.devices, given, |given| self.pass(net, given, of))
     }
@@ -558,7 +557,7 @@ impl<'a> Searcher<'a> {
 
     /// Loss and accuracy of a derived network on a batch, forward only.
     fn measure(&self, net: &SubNetwork, params: Vec<Tensor<1>>, mode: Mode, batch: &Batch) -> Metrics {
-        let image = image(batch, self.supernet.weights.device());
+        let image = batch.tensor(self.supernet.weights.device());
         let outcome = self.supernet.run(net, mode, image, params, self.supernet.gates());
         cross_entropy(&outcome.outputs[0], &batch.labels, 0.0).1
     }

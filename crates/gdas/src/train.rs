@@ -214,7 +214,7 @@ impl<'a> Trainer<'a> {
             self.params.iter().map(|&i| self.weights.values[i].clone().autodiff().require_grad()).collect();
         let dropped = config.drop_path * step as f64 / (config.epochs as u64 * steps_per_epoch) as f64;
         let inputs = Inputs {
-            image: image(batch, &device),
+            image: batch.tensor(&device),
             params: leaves.clone(),
             gates: None,
             masks: self.masks(step, batch.len(), dropped, &device),
@@ -327,11 +327,6 @@ fn network_config(config: &TrainConfig, dataset: &Dataset) -> NetworkConfig {
         auxiliary: config.auxiliary_weight > 0.0,
         drop_path: config.drop_path > 0.0,
     }
-}
-
-/// The images of a batch on the device, without gradient.
-pub(crate) fn image(batch: &Batch, device: &Device) -> Tensor<4> {
-    batch.tensor(device)
 }
 
 /// The training batches, so many steps per epoch as the configuration allows.

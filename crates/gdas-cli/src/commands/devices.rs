@@ -124,17 +124,20 @@ pub(crate) fn check(name: DeviceName) -> Result<(), Usage> {
     if name.is_built() { Ok(()) } else { Err(Usage(DeviceError::NotBuilt(name).to_string())) }
 }
 
-/// Starts so many devices of a name; refuses a number that the machine does not have.
+/// Starts so many devices of a name.
 pub(crate) fn open_several(name: DeviceName, count: usize) -> anyhow::Result<Vec<Device>> {
-    check(name)?;
-    match name.open_several(count) {
-        Err(error @ DeviceError::TooFew { .. }) => Err(Usage(error.to_string()).into()),
-        opened => Ok(opened?),
-    }
+    usable(name.open_several(count))
 }
 
 /// Starts a device.
 pub(crate) fn open(name: DeviceName) -> anyhow::Result<Device> {
-    check(name)?;
-    Ok(name.open()?)
+    usable(name.open())
+}
+
+/// What is not in this build, and a number that the machine does not have, are wrong usage.
+fn usable<T>(opened: Result<T, DeviceError>) -> anyhow::Result<T> {
+    opened.map_err(|error| match error {
+        DeviceError::NotBuilt(_) | DeviceError::TooFew { .. } => Usage(error.to_string()).into(),
+        DeviceError::NotFound { .. } => error.into(),
+    })
 }

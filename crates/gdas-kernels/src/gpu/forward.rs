@@ -18,7 +18,7 @@ pub(crate) struct Tape {
     pub(super) batch: usize,
     /// Of every value that was computed; a rectifier that its readers apply is not. `[batch, height, width, channels]`.
     pub(super) values: Vec<Option<CubeTensor>>,
-    /// Of every max pool: where in its image each maximum was found.
+    /// Of every max pool: the pixel where each maximum was found.
     pub(super) places: Vec<Option<CubeTensor>>,
     /// Mean and variance of each normalisation, one after the other.
     pub(super) stats: CubeTensor,

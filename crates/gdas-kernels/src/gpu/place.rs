@@ -64,6 +64,11 @@ macro_rules! launch {
 }
 pub(super) use launch;
 
+/// The places of a launch that holds so many arrays: a power of two, so that few kernels have to be compiled; none for none.
+fn filled_up(arrays: usize) -> usize {
+    if arrays == 0 { 0 } else { arrays.next_power_of_two() }
+}
+
 /// A sum over parts that is yet to be made: `out` from elements `start..` of each row of `partial`.
 pub(super) struct Fold {
     pub(super) partial: CubeTensor,
@@ -142,20 +147,22 @@ impl Place {
         1 << (free / bindings).clamp(1, 32).ilog2()
     }
 
+    /// Arrays as arguments, [filled up](filled_up) by tensors that nobody reads.
+    pub(super) fn arguments(&self, arrays: &[&CubeTensor]) -> SequenceArg<OwnedTensor<f32>> {
+        let at = |i: usize| arrays.get(i).map_or(&self.none, |array| *array).clone().into_tensor_arg();
+        (0..filled_up(arrays.len())).map(at).collect()
+    }
+
     /// Sums many arrays over their parts, each in their order: few launches for all.
     pub(super) fn fold_many(&self, folds: &[Fold]) {
         for chunk in folds.chunks(self.per_launch(2)) {
-            let (mut partials, mut outs) =
-                (SequenceArg::<OwnedTensor<f32>>::new(), SequenceArg::<OwnedTensor<f32>>::new());
-            let (mut parts, mut strides, mut starts) = (SequenceArg::new(), SequenceArg::new(), SequenceArg::new());
-            for i in 0..chunk.len().next_power_of_two() {
-                let fold = chunk.get(i);
-                partials.push(fold.map_or(&self.none, |fold| &fold.partial).clone().into_tensor_arg());
-                outs.push(fold.map_or(&self.none, |fold| &fold.out).clone().into_tensor_arg());
-                parts.push(fold.map_or(0, |fold| fold.parts));
-                strides.push(fold.map_or(0, |fold| fold.stride));
-                starts.push(fold.map_or(0, |fold| fold.start));
-            }
+            let tensors = |of: fn(&Fold) -> &CubeTensor| self.arguments(&chunk.iter().map(of).collect::<Vec<_>>());
+            let numbers = |of: fn(&Fold) -> usize| -> SequenceArg<usize> {
+                (0..filled_up(chunk.len())).map(|i| chunk.get(i).map_or(0, of)).collect()
+            };
+            let (partials, outs) = (tensors(|fold| &fold.partial), tensors(|fold| &fold.out));
+            let (parts, strides, starts) =
+                (numbers(|fold| fold.parts), numbers(|fold| fold.stride), numbers(|fold| fold.start));
             let lengths = || chunk.iter().map(|fold| fold.out.shape().num_elements());
             record(chunk.iter().map(|fold| (fold.parts + 1) * fold.out.shape().num_elements()).sum());
             let threads = lengths().max().unwrap_or(1).clamp(1, 1 << 15);

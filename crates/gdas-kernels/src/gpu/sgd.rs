@@ -4,7 +4,7 @@ use burn::backend::{Cube, TensorMetadata};
 use burn::tensor::Tensor;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
-use cubecl::prelude::{CubeCount, CubeDim, OwnedTensor, SequenceArg};
+use cubecl::prelude::{CubeCount, CubeDim};
 
 use super::kernels::{self, NORM_THREADS};
 use super::place::{Place, launch, record};
@@ -63,16 +63,6 @@ fn given(arrays: Vec<Moving>) -> Vec<(Tensor<1>, Option<Tensor<1>>)> {
     arrays.into_iter().map(|array| (tensor(array.weight), array.momentum.map(tensor))).collect()
 }
 
-/// The arrays as arguments, filled up to a power of two by tensors that nobody reads.
-fn arguments(place: &Place, arrays: &[&CubeTensor]) -> SequenceArg<OwnedTensor<f32>> {
-    let mut list = SequenceArg::new();
-    let filled = if arrays.is_empty() { 0 } else { arrays.len().next_power_of_two() };
-    for i in 0..filled {
-        list.push(arrays.get(i).map_or(&place.none, |array| *array).clone().into_tensor_arg());
-    }
-    list
-}
-
 fn elements(arrays: &[&CubeTensor]) -> usize {
     arrays.iter().map(|array| array.shape().num_elements()).sum()
 }
@@ -89,7 +79,7 @@ fn norm(place: &Place, gradients: &[&CubeTensor]) -> CubeTensor {
     for (i, chunk) in chunks.iter().enumerate() {
         record(elements(chunk) + PARTS);
         let (count, dim) = place.grid(PARTS);
-        let (list, partial) = (arguments(place, chunk), partial.clone().into_tensor_arg());
+        let (list, partial) = (place.arguments(chunk), partial.clone().into_tensor_arg());
         kernels::squares::launch(&place.client, count, dim, list, partial, chunk.len(), i * PARTS, PARTS);
     }
     record(chunks.len() * PARTS + 1);
@@ -116,9 +106,9 @@ fn descend(place: &Place, rule: &Rule, max_norm: f64, norm: &CubeTensor, arrays:
                 &place.client,
                 count,
                 dim,
-                arguments(place, &weights),
-                arguments(place, &gradients),
-                arguments(place, &momenta),
+                place.arguments(&weights),
+                place.arguments(&gradients),
+                place.arguments(&momenta),
                 norm.clone().into_tensor_arg(),
                 chunk.len(),
                 max_norm as f32,

@@ -170,7 +170,6 @@ mod tests {
     use crate::config::{Layer, SearchConfig, resolve};
     use crate::data::{self, BatchOptions, Dataset, SPLIT_SEED, SearchBatches, SearchSplit, SplitRule};
     use crate::loss::cross_entropy;
-    use crate::train::image;
 
     fn config() -> SearchConfig {
         let text = "preset = \"smoke\"\nalgorithm = \"darts-v2\"\nchannels = 2\nalpha_init_std = 1.0\nseed = 5\n\
@@ -206,7 +205,7 @@ mod tests {
         let count = gates.len();
         let params: Vec<_> = weights.iter().map(|w| w.clone().autodiff().require_grad()).collect();
         let inputs = Inputs {
-            image: image(batch, device).cast(DType::F64),
+            image: batch.tensor(device).cast(DType::F64),
             params: params.clone(),
             gates: Some(Tensor::from_data(TensorData::new(gates, [count]), (device, DType::F64))),
             masks: None,
@@ -381,7 +380,7 @@ mod tests {
             let params: Vec<_> = searcher.values(&net).into_iter().map(|p| p.autodiff().require_grad()).collect();
             let gates = gates(&searcher).autodiff().require_grad();
             let inputs = Inputs {
-                image: image(&pair.alpha, searcher.supernet.weights.device()),
+                image: pair.alpha.tensor(searcher.supernet.weights.device()),
                 params: params.clone(),
                 gates: Some(gates.clone()),
                 masks: None,

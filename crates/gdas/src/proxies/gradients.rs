@@ -10,7 +10,6 @@ use gdas_kernels::graph::Graph;
 use super::{inputs, kernels};
 use crate::data::Batch;
 use crate::loss::cross_entropy;
-use crate::train::image;
 use crate::weights::host;
 
 /// Snip (Lee, Ajanthan and Torr, "SNIP: single-shot network pruning based on connection sensitivity", ICLR 2019): the
@@ -34,7 +33,7 @@ pub fn grad_norm(graph: &Graph, params: &[Tensor<1>], batch: &Batch) -> f64 {
 /// Weights and gradient of each layer that has a gradient.
 fn layers(graph: &Graph, params: &[Tensor<1>], batch: &Batch) -> impl Iterator<Item = (Vec<f32>, Vec<f32>)> {
     let params: Vec<_> = params.iter().map(|param| param.clone().autodiff().require_grad()).collect();
-    let image = image(batch, &Device::flex());
+    let image = batch.tensor(&Device::flex());
     let outcome = gdas_kernels::run(&Arc::new(graph.clone()), Mode::Train, inputs(image, params.clone()));
     let (loss, _) = cross_entropy(&outcome.outputs[0], &batch.labels, 0.0);
     let gradients = loss.backward();

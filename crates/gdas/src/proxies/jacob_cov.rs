@@ -14,14 +14,13 @@ use gdas_kernels::{Mode, reference};
 use super::inputs;
 use super::matrix::Cholesky;
 use crate::data::Batch;
-use crate::train::image;
 
 /// Added to every eigenvalue.
 const K: f64 = 1e-5;
 
 /// The score; not a number where an image has no gradient.
 pub fn score(graph: &Graph, params: Vec<Tensor<1>>, batch: &Batch) -> f64 {
-    let image = image(batch, &Device::flex()).autodiff().require_grad();
+    let image = batch.tensor(&Device::flex()).autodiff().require_grad();
     let outcome = reference::run(graph, Mode::Train, inputs(image.clone(), params));
     // The second term only keeps the images in sight of a network that does not look at them.
     let gradients = (outcome.outputs[0].clone().sum() + image.clone().sum() * 0.0).backward();

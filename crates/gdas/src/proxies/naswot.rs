@@ -13,12 +13,11 @@ use gdas_kernels::{Mode, reference};
 use super::inputs;
 use super::matrix::Cholesky;
 use crate::data::Batch;
-use crate::train::image;
 
 /// The score; minus infinity where two images switch the same units.
 pub fn score(graph: &Graph, params: Vec<Tensor<1>>, batch: &Batch) -> f64 {
     let mut codes = Codes::new(batch.len());
-    reference::run_observed(graph, Mode::Train, inputs(image(batch, &Device::flex()), params), &mut |node, value| {
+    reference::run_observed(graph, Mode::Train, inputs(batch.tensor(&Device::flex()), params), &mut |node, value| {
         if node.op == Op::Relu {
             codes.add(value);
         }

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 use gdas_kernels::graph::{Graph, Shape};
 use gdas_kernels::{Inputs, Mode};
 
-use super::{image, state};
+use super::state;
 use crate::Error;
 use crate::config::{Layer, TrainConfig, resolve};
 use crate::data::{Batch, EvaluationBatches, Images, Statistics, Subset};
@@ -117,7 +117,7 @@ fn scores(graph: &Arc<Graph>, weights: &Weights, batch: &Batch, flip: bool) -> T
         let inputs = Inputs { image, params: params.clone(), gates: None, masks: None, running };
         gdas_kernels::run(graph, Mode::Eval, inputs).outputs.swap_remove(0)
     };
-    let image = image(batch, weights.device());
+    let image = batch.tensor(weights.device());
     if flip { (run(image.clone()) + run(image.flip([2]))) * 0.5 } else { run(image) }
 }
 

@@ -2,6 +2,7 @@
 
 use cubecl::prelude::*;
 
+use super::window::pixel_of;
 use crate::graph::Shape;
 
 /// Numbers per image of a batch: its own, whether it is mirrored, first row and column of the cut, row and column of the
@@ -24,13 +25,11 @@ pub(in crate::gpu) fn make_batch(
         terminate!();
     }
     let c = ABSOLUTE_POS % comptime!(shape.channels);
-    let pixel = ABSOLUTE_POS / comptime!(shape.channels);
-    let column = pixel % comptime!(shape.width);
-    let row = (pixel / comptime!(shape.width)) % comptime!(shape.height);
-    let fields = (pixel / comptime!(shape.width * shape.height)) * comptime!(CHANGE_FIELDS);
+    let to = pixel_of(ABSOLUTE_POS / comptime!(shape.channels), comptime!(shape.height), comptime!(shape.width));
+    let fields = to.image * comptime!(CHANGE_FIELDS);
     // Counted from the frame's corner.
-    let from_row = row + changes[fields + 2] as usize;
-    let from_column = column + changes[fields + 3] as usize;
+    let from_row = to.row + changes[fields + 2] as usize;
+    let from_column = to.column + changes[fields + 3] as usize;
     let rows = from_row >= padding && from_row < comptime!(shape.height + padding);
     let columns = from_column >= padding && from_column < comptime!(shape.width + padding);
     let mut byte = 0u32;
@@ -48,8 +47,8 @@ pub(in crate::gpu) fn make_batch(
         let half = comptime!(cutout / 2);
         let middle_row = changes[fields + 4] as usize;
         let middle_column = changes[fields + 5] as usize;
-        let in_rows = row + half >= middle_row && row + half < middle_row + cutout;
-        let in_columns = column + half >= middle_column && column + half < middle_column + cutout;
+        let in_rows = to.row + half >= middle_row && to.row + half < middle_row + cutout;
+        let in_columns = to.column + half >= middle_column && to.column + half < middle_column + cutout;
         if in_rows && in_columns {
             value = f32::new(0.0);
         }

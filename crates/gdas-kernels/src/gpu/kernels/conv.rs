@@ -4,6 +4,7 @@
 use cubecl::prelude::*;
 
 use super::Geometry;
+use super::window::{over, pixel_of, under};
 
 /// `y[n, oy, ox, o] = bias[o] + sum of w * x` over the window and the group's inputs.
 #[cube(launch)]
@@ -21,31 +22,24 @@ pub(in crate::gpu) fn conv_forward(
     }
     let per_group = comptime!(g.in_c / g.groups);
     let o = ABSOLUTE_POS % comptime!(g.out_c);
-    let pixel = ABSOLUTE_POS / comptime!(g.out_c);
-    let ox = pixel % comptime!(g.out_w);
-    let oy = (pixel / comptime!(g.out_w)) % comptime!(g.out_h);
-    let n = pixel / comptime!(g.out_w * g.out_h);
+    let out = pixel_of(ABSOLUTE_POS / comptime!(g.out_c), comptime!(g.out_h), comptime!(g.out_w));
     let first = (o / comptime!(g.out_c / g.groups)) * per_group;
     let mut sum = f32::new(0.0);
     if comptime!(has_bias) {
         sum = bias[o];
     }
     for ky in 0..comptime!(g.kernel_h) {
-        let iy = oy * comptime!(g.stride_h) + ky * comptime!(g.dilation_h);
-        if iy >= comptime!(g.pad_h) && iy < comptime!(g.in_h + g.pad_h) {
-            for kx in 0..comptime!(g.kernel_w) {
-                let ix = ox * comptime!(g.stride_w) + kx * comptime!(g.dilation_w);
-                if ix >= comptime!(g.pad_w) && ix < comptime!(g.in_w + g.pad_w) {
-                    let row = n * comptime!(g.in_h) + iy - comptime!(g.pad_h);
-                    let from = (row * comptime!(g.in_w) + ix - comptime!(g.pad_w)) * comptime!(g.in_c) + first;
-                    let weight = (ky * comptime!(g.kernel_w) + kx) * per_group * comptime!(g.out_c) + o;
-                    for i in 0..per_group {
-                        let mut value = x[from + i];
-                        if comptime!(relu) && value < 0.0 {
-                            value = f32::new(0.0);
-                        }
-                        sum += value * w[weight + i * comptime!(g.out_c)];
+        for kx in 0..comptime!(g.kernel_w) {
+            let x_pixel = under(&out, ky, kx, g);
+            if x_pixel.exists {
+                let from = x_pixel.number * comptime!(g.in_c) + first;
+                let weight = (ky * comptime!(g.kernel_w) + kx) * per_group * comptime!(g.out_c) + o;
+                for i in 0..per_group {
+                    let mut value = x[from + i];
+                    if comptime!(relu) && value < 0.0 {
+                        value = f32::new(0.0);
                     }
+                    sum += value * w[weight + i * comptime!(g.out_c)];
                 }
             }
         }
@@ -70,34 +64,19 @@ pub(in crate::gpu) fn conv_backward_image(
     let per_group = comptime!(g.in_c / g.groups);
     let outs = comptime!(g.out_c / g.groups);
     let c = ABSOLUTE_POS % comptime!(g.in_c);
-    let pixel = ABSOLUTE_POS / comptime!(g.in_c);
-    let ix = pixel % comptime!(g.in_w);
-    let iy = (pixel / comptime!(g.in_w)) % comptime!(g.in_h);
-    let n = pixel / comptime!(g.in_w * g.in_h);
+    let input = pixel_of(ABSOLUTE_POS / comptime!(g.in_c), comptime!(g.in_h), comptime!(g.in_w));
     let first = (c / per_group) * outs;
     let within = c % per_group;
     let mut sum = f32::new(0.0);
     for ky in 0..comptime!(g.kernel_h) {
-        let ty = iy + comptime!(g.pad_h);
-        let offset_y = ky * comptime!(g.dilation_h);
-        if ty >= offset_y && (ty - offset_y) % comptime!(g.stride_h) == 0 {
-            let oy = (ty - offset_y) / comptime!(g.stride_h);
-            if oy < comptime!(g.out_h) {
-                for kx in 0..comptime!(g.kernel_w) {
-                    let tx = ix + comptime!(g.pad_w);
-                    let offset_x = kx * comptime!(g.dilation_w);
-                    if tx >= offset_x && (tx - offset_x) % comptime!(g.stride_w) == 0 {
-                        let ox = (tx - offset_x) / comptime!(g.stride_w);
-                        if ox < comptime!(g.out_w) {
-                            let row = n * comptime!(g.out_h) + oy;
-                            let from = (row * comptime!(g.out_w) + ox) * comptime!(g.out_c) + first;
-                            let tap = (ky * comptime!(g.kernel_w) + kx) * per_group + within;
-                            let weight = tap * comptime!(g.out_c) + first;
-                            for o in 0..outs {
-                                sum += dy[from + o] * w[weight + o];
-                            }
-                        }
-                    }
+        for kx in 0..comptime!(g.kernel_w) {
+            let y_pixel = over(&input, ky, kx, g);
+            if y_pixel.exists {
+                let from = y_pixel.number * comptime!(g.out_c) + first;
+                let tap = (ky * comptime!(g.kernel_w) + kx) * per_group + within;
+                let weight = tap * comptime!(g.out_c) + first;
+                for o in 0..outs {
+                    sum += dy[from + o] * w[weight + o];
                 }
             }
         }
@@ -147,16 +126,10 @@ pub(in crate::gpu) fn conv_backward_weight(
         let ky = tap / comptime!(g.kernel_w);
         let c = (o / comptime!(g.out_c / g.groups)) * per_group + i;
         while pixel < pixels {
-            let ox = pixel % comptime!(g.out_w);
-            let oy = (pixel / comptime!(g.out_w)) % comptime!(g.out_h);
-            let n = pixel / comptime!(g.out_w * g.out_h);
-            let iy = oy * comptime!(g.stride_h) + ky * comptime!(g.dilation_h);
-            let ix = ox * comptime!(g.stride_w) + kx * comptime!(g.dilation_w);
-            let rows = iy >= comptime!(g.pad_h) && iy < comptime!(g.in_h + g.pad_h);
-            let columns = ix >= comptime!(g.pad_w) && ix < comptime!(g.in_w + g.pad_w);
-            if rows && columns {
-                let row = n * comptime!(g.in_h) + iy - comptime!(g.pad_h);
-                let mut value = x[(row * comptime!(g.in_w) + ix - comptime!(g.pad_w)) * comptime!(g.in_c) + c];
+            let out = pixel_of(pixel, comptime!(g.out_h), comptime!(g.out_w));
+            let x_pixel = under(&out, ky, kx, g);
+            if x_pixel.exists {
+                let mut value = x[x_pixel.number * comptime!(g.in_c) + c];
                 if comptime!(relu) && value < 0.0 {
                     value = f32::new(0.0);
                 }

@@ -9,6 +9,7 @@ mod norm;
 mod pool;
 mod sgd;
 mod sum;
+mod window;
 
 pub(super) use batch::{CHANGE_FIELDS, make_batch};
 pub(super) use conv::{conv_backward_image, conv_backward_weight, conv_forward};

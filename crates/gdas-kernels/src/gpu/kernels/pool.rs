@@ -3,6 +3,7 @@
 use cubecl::prelude::*;
 
 use super::Geometry;
+use super::window::{over, pixel_of, under};
 
 /// How many positions of a window at `o` lie within `size`.
 #[cube]
@@ -31,21 +32,14 @@ pub(in crate::gpu) fn avg_forward(x: &Tensor<f32>, y: &mut Tensor<f32>, #[compti
         terminate!();
     }
     let c = ABSOLUTE_POS % comptime!(g.out_c);
-    let pixel = ABSOLUTE_POS / comptime!(g.out_c);
-    let ox = pixel % comptime!(g.out_w);
-    let oy = (pixel / comptime!(g.out_w)) % comptime!(g.out_h);
-    let n = pixel / comptime!(g.out_w * g.out_h);
+    let out = pixel_of(ABSOLUTE_POS / comptime!(g.out_c), comptime!(g.out_h), comptime!(g.out_w));
     let mut sum = f32::new(0.0);
     let mut count = f32::new(0.0);
     for ky in 0..comptime!(g.kernel_h) {
         for kx in 0..comptime!(g.kernel_w) {
-            let iy = oy * comptime!(g.stride_h) + ky * comptime!(g.dilation_h);
-            let ix = ox * comptime!(g.stride_w) + kx * comptime!(g.dilation_w);
-            let rows = iy >= comptime!(g.pad_h) && iy < comptime!(g.in_h + g.pad_h);
-            let columns = ix >= comptime!(g.pad_w) && ix < comptime!(g.in_w + g.pad_w);
-            if rows && columns {
-                let row = n * comptime!(g.in_h) + iy - comptime!(g.pad_h);
-                sum += x[(row * comptime!(g.in_w) + ix - comptime!(g.pad_w)) * comptime!(g.in_c) + c];
+            let x_pixel = under(&out, ky, kx, g);
+            if x_pixel.exists {
+                sum += x[x_pixel.number * comptime!(g.in_c) + c];
                 count += 1.0f32;
             }
         }
@@ -65,44 +59,29 @@ pub(in crate::gpu) fn avg_backward(
         terminate!();
     }
     let c = ABSOLUTE_POS % comptime!(g.in_c);
-    let pixel = ABSOLUTE_POS / comptime!(g.in_c);
-    let ix = pixel % comptime!(g.in_w);
-    let iy = (pixel / comptime!(g.in_w)) % comptime!(g.in_h);
-    let n = pixel / comptime!(g.in_w * g.in_h);
+    let input = pixel_of(ABSOLUTE_POS / comptime!(g.in_c), comptime!(g.in_h), comptime!(g.in_w));
     let mut sum = f32::new(0.0);
     for ky in 0..comptime!(g.kernel_h) {
         for kx in 0..comptime!(g.kernel_w) {
-            let ty = iy + comptime!(g.pad_h);
-            let tx = ix + comptime!(g.pad_w);
-            let offset_y = ky * comptime!(g.dilation_h);
-            let offset_x = kx * comptime!(g.dilation_w);
-            if ty >= offset_y && tx >= offset_x {
-                let sy = ty - offset_y;
-                let sx = tx - offset_x;
-                if sy % comptime!(g.stride_h) == 0 && sx % comptime!(g.stride_w) == 0 {
-                    let oy = sy / comptime!(g.stride_h);
-                    let ox = sx / comptime!(g.stride_w);
-                    if oy < comptime!(g.out_h) && ox < comptime!(g.out_w) {
-                        let rows = inside(
-                            oy,
-                            comptime!(g.kernel_h),
-                            comptime!(g.stride_h),
-                            comptime!(g.dilation_h),
-                            comptime!(g.pad_h),
-                            comptime!(g.in_h),
-                        );
-                        let columns = inside(
-                            ox,
-                            comptime!(g.kernel_w),
-                            comptime!(g.stride_w),
-                            comptime!(g.dilation_w),
-                            comptime!(g.pad_w),
-                            comptime!(g.in_w),
-                        );
-                        let row = n * comptime!(g.out_h) + oy;
-                        sum += dy[(row * comptime!(g.out_w) + ox) * comptime!(g.out_c) + c] / (rows * columns);
-                    }
-                }
+            let y_pixel = over(&input, ky, kx, g);
+            if y_pixel.exists {
+                let rows = inside(
+                    y_pixel.row,
+                    comptime!(g.kernel_h),
+                    comptime!(g.stride_h),
+                    comptime!(g.dilation_h),
+                    comptime!(g.pad_h),
+                    comptime!(g.in_h),
+                );
+                let columns = inside(
+                    y_pixel.column,
+                    comptime!(g.kernel_w),
+                    comptime!(g.stride_w),
+                    comptime!(g.dilation_w),
+                    comptime!(g.pad_w),
+                    comptime!(g.in_w),
+                );
+                sum += dy[y_pixel.number * comptime!(g.out_c) + c] / (rows * columns);
             }
         }
     }
@@ -112,7 +91,7 @@ pub(in crate::gpu) fn avg_backward(
     dx[ABSOLUTE_POS] = sum;
 }
 
-/// Largest element of the window, and where in its image it was found; the first of equal ones.
+/// Largest element of the window, and the pixel where it was found; the first of equal ones.
 #[cube(launch)]
 pub(in crate::gpu) fn max_forward(
     x: &Tensor<f32>,
@@ -124,25 +103,18 @@ pub(in crate::gpu) fn max_forward(
         terminate!();
     }
     let c = ABSOLUTE_POS % comptime!(g.out_c);
-    let pixel = ABSOLUTE_POS / comptime!(g.out_c);
-    let ox = pixel % comptime!(g.out_w);
-    let oy = (pixel / comptime!(g.out_w)) % comptime!(g.out_h);
-    let n = pixel / comptime!(g.out_w * g.out_h);
+    let out = pixel_of(ABSOLUTE_POS / comptime!(g.out_c), comptime!(g.out_h), comptime!(g.out_w));
     let mut best = f32::new(0.0);
     let mut at = 0usize;
     let mut found = false;
     for ky in 0..comptime!(g.kernel_h) {
         for kx in 0..comptime!(g.kernel_w) {
-            let iy = oy * comptime!(g.stride_h) + ky * comptime!(g.dilation_h);
-            let ix = ox * comptime!(g.stride_w) + kx * comptime!(g.dilation_w);
-            let rows = iy >= comptime!(g.pad_h) && iy < comptime!(g.in_h + g.pad_h);
-            let columns = ix >= comptime!(g.pad_w) && ix < comptime!(g.in_w + g.pad_w);
-            if rows && columns {
-                let here = (iy - comptime!(g.pad_h)) * comptime!(g.in_w) + ix - comptime!(g.pad_w);
-                let value = x[(n * comptime!(g.in_h * g.in_w) + here) * comptime!(g.in_c) + c];
+            let x_pixel = under(&out, ky, kx, g);
+            if x_pixel.exists {
+                let value = x[x_pixel.number * comptime!(g.in_c) + c];
                 if !found || value > best {
                     best = value;
-                    at = here;
+                    at = x_pixel.number;
                     found = true;
                 }
             }
@@ -165,31 +137,16 @@ pub(in crate::gpu) fn max_backward(
         terminate!();
     }
     let c = ABSOLUTE_POS % comptime!(g.in_c);
-    let pixel = ABSOLUTE_POS / comptime!(g.in_c);
-    let here = pixel % comptime!(g.in_w * g.in_h);
-    let ix = pixel % comptime!(g.in_w);
-    let iy = (pixel / comptime!(g.in_w)) % comptime!(g.in_h);
-    let n = pixel / comptime!(g.in_w * g.in_h);
+    let here = ABSOLUTE_POS / comptime!(g.in_c);
+    let input = pixel_of(here, comptime!(g.in_h), comptime!(g.in_w));
     let mut sum = f32::new(0.0);
     for ky in 0..comptime!(g.kernel_h) {
         for kx in 0..comptime!(g.kernel_w) {
-            let ty = iy + comptime!(g.pad_h);
-            let tx = ix + comptime!(g.pad_w);
-            let offset_y = ky * comptime!(g.dilation_h);
-            let offset_x = kx * comptime!(g.dilation_w);
-            if ty >= offset_y && tx >= offset_x {
-                let sy = ty - offset_y;
-                let sx = tx - offset_x;
-                if sy % comptime!(g.stride_h) == 0 && sx % comptime!(g.stride_w) == 0 {
-                    let oy = sy / comptime!(g.stride_h);
-                    let ox = sx / comptime!(g.stride_w);
-                    if oy < comptime!(g.out_h) && ox < comptime!(g.out_w) {
-                        let row = n * comptime!(g.out_h) + oy;
-                        let out = (row * comptime!(g.out_w) + ox) * comptime!(g.out_c) + c;
-                        if place[out] as usize == here {
-                            sum += dy[out];
-                        }
-                    }
+            let y_pixel = over(&input, ky, kx, g);
+            if y_pixel.exists {
+                let at = y_pixel.number * comptime!(g.out_c) + c;
+                if place[at] as usize == here {
+                    sum += dy[at];
                 }
             }
         }
