@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds gdas with a graphics device and checks what runs there against the processor: the kernels against their meaning,
+# Lints gdas built with a graphics device, and checks what runs there against the processor: the kernels against their meaning,
 # a whole tiny search step by step, a training and a test. Without a graphics card, Mesa's software Vulkan device does:
 # apt-get install -y mesa-vulkan-drivers libvulkan1
 #
@@ -14,6 +14,7 @@ export CARGO_TARGET_DIR="${GPU_TARGET_DIR:-$PWD/target/gpu}"
 # Without a device the tests of the kernels would pass without having looked at anything.
 export GDAS_GPU_TESTS=required
 
+cargo clippy --release --workspace --all-targets --features "gdas-cli/$feature" -- -D warnings
 cargo build --release --workspace --features "gdas-cli/$feature" --bin gdas
 cargo test --release --workspace --features "gdas-cli/$feature" --test gpu
 runs="$(mktemp -d)"

@@ -83,11 +83,10 @@ fn has_engine(kind: &DispatchTensorKind) -> bool {
 #[cfg(feature = "gpu")]
 fn on_graphics_device<const D: usize>(tensor: &Tensor<D>) -> bool {
     fn is_one(kind: &DispatchTensorKind) -> bool {
-        match kind {
-            DispatchTensorKind::Cube(_) => true,
-            DispatchTensorKind::Autodiff(inner) => is_one(inner),
-            _ => false,
+        if let DispatchTensorKind::Autodiff(inner) = kind {
+            return is_one(inner);
         }
+        matches!(kind, DispatchTensorKind::Cube(_))
     }
     tensor.dtype() == DType::F32 && !reference_forced() && is_one(&tensor.clone().into_dispatch().kind)
 }

@@ -3,7 +3,7 @@
 //! Mesa's software Vulkan device will do: `scripts/check_gpu.sh`.
 
 #![cfg(feature = "gpu")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod oracle;
 
@@ -167,11 +167,14 @@ fn the_same_bits_every_time() {
     assert!(bits() == bits());
 }
 
+/// Appends an operation to a graph, and says which value it gives.
+type Append = fn(&mut Graph, usize) -> usize;
+
 /// Kernels without a case of their own above.
 #[test]
 fn every_other_operation_alone() {
     let Some(_) = device() else { return };
-    let cases: [(&str, fn(&mut Graph, usize) -> usize); 6] = [
+    let cases: [(&str, Append); 6] = [
         ("average", |g, x| g.avg_pool(x, Window::same(3, 2, 1))),
         ("maximum", |g, x| g.max_pool(x, Window::same(3, 2, 1))),
         ("shift", |g, x| g.shift(x)),
@@ -220,7 +223,7 @@ fn cross_entropy_is_what_it_says() {
             }
             let found = gdas_kernels::read(&[loss.sums, loss.mean.inner()]);
             let close = |a: f32, b: f64, what: &str| {
-                assert!((f64::from(a) - b).abs() < 1e-5 * b.abs().max(1.0), "{what}: {a} {b}")
+                assert!((f64::from(a) - b).abs() < 1e-5 * b.abs().max(1.0), "{what}: {a} {b}");
             };
             close(found[0][0], sums[0], "loss");
             close(found[1][0], sums[0] / images as f64, "mean");

@@ -3,7 +3,7 @@
 //! `GDAS_GPU_TESTS=required` is set. Mesa's software Vulkan device will do: `scripts/check_gpu.sh`.
 
 #![cfg(any(feature = "wgpu", feature = "cuda"))]
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 

@@ -137,7 +137,7 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
                 launch!(place, shift_forward, count, [x(0), y], shape.height, shape.width, shape.channels);
             }
             Op::Sum(sum) => {
-                let terms: Vec<_> = (0..node.inputs.len()).map(|i| x(i)).collect();
+                let terms: Vec<_> = (0..node.inputs.len()).map(x).collect();
                 sum_forward(&place, sum, &terms, gates, &y);
             }
             Op::ScaleImages { mask } => {

@@ -113,7 +113,7 @@ impl Place {
     }
 
     /// A vector of numbers of the host.
-    pub(super) fn from_host(&self, values: Vec<f32>) -> CubeTensor {
+    pub(super) fn floats(&self, values: Vec<f32>) -> CubeTensor {
         let length = values.len();
         Cube::float_from_data(TensorData::new(values, [length]), &self.device)
     }

@@ -44,7 +44,7 @@ impl ResidentImages {
         let handle = place.client.create_from_slice(&bytes);
         let (client, device) = (place.client.clone(), place.device.clone());
         let pixels = CubeTensor::new_contiguous(client, device, words, handle, DType::U32);
-        Some(Self { shape, pixels, values: place.from_host(values.to_vec()) })
+        Some(Self { shape, pixels, values: place.floats(values.to_vec()) })
     }
 
     /// The batch `[n, height, width, channels]` of images with these numbers, each with its change. One launch.

@@ -1,6 +1,9 @@
 //! The kernels, in CubeCL: one thread per element unless said otherwise, channels innermost so that neighbouring
 //! threads touch neighbouring memory. Geometry is known when a kernel is compiled; only the batch size is not.
 
+#![allow(clippy::needless_pass_by_value, reason = "kernels take sequences of numbers by value")]
+#![allow(clippy::manual_is_multiple_of, reason = "kernels know only the operator")]
+
 mod batch;
 mod conv;
 mod elementwise;
