@@ -20,9 +20,9 @@ use burn::backend::{
 };
 use burn::tensor::{Shape, TensorData};
 
-use crate::Mode;
 use crate::cpu;
 use crate::graph::Graph;
+use crate::{Mode, Precision};
 
 /// What a call runs, beside its tensors.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub(crate) struct Call {
     pub(crate) graph: Arc<Graph>,
     /// Batch or running statistics.
     pub(crate) mode: Mode,
+    /// How values between operations are stored, where the engine leaves a choice.
+    pub(crate) precision: Precision,
 }
 
 /// Any number of float tensors as one argument, which Burn's macro does not offer of itself.

@@ -14,6 +14,7 @@ pub mod gpu;
 pub mod graph;
 pub mod loss;
 pub mod mapped;
+mod precision;
 pub mod reference;
 pub mod resident;
 pub mod sgd;
@@ -27,6 +28,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 
 use extension::{Call, GraphOps, TensorList};
 use graph::Graph;
+pub use precision::Precision;
 
 /// Whether batch normalisation uses the batch's statistics or the running ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +53,8 @@ pub struct Inputs {
     /// Running mean and variance, `[2, channels]`, of each normalisation that keeps them (evaluation
     /// only; may be empty in training).
     pub running: Vec<Option<Tensor<2>>>,
+    /// How a graphics device stores the values between operations.
+    pub precision: Precision,
 }
 
 /// What a network gives.
@@ -127,7 +131,7 @@ pub fn run(graph: &Arc<Graph>, mode: Mode, inputs: Inputs) -> Outcome {
         inputs.gates.map_or_else(empty, Tensor::into_dispatch),
         inputs.masks.map_or_else(empty, Tensor::into_dispatch),
         TensorList(running.collect()),
-        Call { graph: graph.clone(), mode },
+        Call { graph: graph.clone(), mode, precision: inputs.precision },
     );
     let (outputs, stats) = (Tensor::<2>::from_dispatch(outputs), Tensor::<1>::from_dispatch(stats));
     let mut at = 0;

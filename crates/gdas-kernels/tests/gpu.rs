@@ -7,11 +7,11 @@
 
 mod oracle;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use gdas_kernels::graph::{Graph, Shape, Sum, Window};
-use gdas_kernels::{Inputs, Mode, gpu, run};
+use gdas_kernels::{Inputs, Mode, Precision, gpu, run};
 use oracle::Data;
 use oracle::cases::{self, Found, Wants, single};
 use oracle::random::{self, Random};
@@ -36,8 +36,23 @@ fn device() -> Option<&'static Device> {
     device.as_ref()
 }
 
-/// Runs a network through Burn on the device, and is sure that its engine did it.
+/// Runs a network in float32.
 fn engine(g: &Graph, mode: Mode, data: &Data, upstream: &[f32], wants: &Wants) -> Found {
+    engine_in(Precision::Float32, g, mode, data, upstream, wants).0
+}
+
+/// Runs a network through Burn on the device, and is sure that its engine did it. Also says how many bytes it was given.
+fn engine_in(
+    precision: Precision,
+    g: &Graph,
+    mode: Mode,
+    data: &Data,
+    upstream: &[f32],
+    wants: &Wants,
+) -> (Found, u64) {
+    // What is counted is counted for the whole process.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let device = device().expect("asked for before");
     let flat = |values: &[f64]| Tensor::<1>::from_data(TensorData::new(single(values), [values.len()]), device);
     let leaf = |values: &[f64], wanted: bool| {
@@ -56,6 +71,7 @@ fn engine(g: &Graph, mode: Mode, data: &Data, upstream: &[f32], wants: &Wants) -
         gates: gates.clone(),
         masks: (g.masks > 0).then(|| flat(&data.masks).reshape([g.masks, data.batch])),
         running: running.collect(),
+        precision,
     };
     let before = gpu::counters();
     let outcome = run(&Arc::new(g.clone()), mode, inputs);
@@ -74,7 +90,7 @@ fn engine(g: &Graph, mode: Mode, data: &Data, upstream: &[f32], wants: &Wants) -
         gradient.map_or_else(|| zeros(length), |gradient| host(gradient.into_data()))
     };
     let each = params.iter().zip(&wants.params).zip(&g.params);
-    Found {
+    let found = Found {
         outputs: scores,
         stats,
         params: each.map(|((param, &wanted), spec)| wanted.then(|| of(param, spec.len()))).collect(),
@@ -83,7 +99,8 @@ fn engine(g: &Graph, mode: Mode, data: &Data, upstream: &[f32], wants: &Wants) -
             let gradient = gradients.as_ref().and_then(|gradients| image.grad(gradients));
             gradient.map_or_else(|| zeros(data.image.len()), |gradient| host(gradient.into_data()))
         }),
-    }
+    };
+    (found, gpu::counters().bytes - before.bytes)
 }
 
 proptest! {
@@ -191,6 +208,85 @@ fn every_other_operation_alone() {
     for (name, make) in cases {
         println!("{name}");
         cases::one_operation(&engine, make);
+    }
+}
+
+/// The precisions of 16 bits that the device can store, with the size of one rounding step.
+fn narrow() -> Vec<(Precision, f64)> {
+    let Some(device) = device() else { return vec![] };
+    let all = [(Precision::Float16, 2.0f64.powi(-11)), (Precision::BFloat16, 2.0f64.powi(-8))];
+    let (can, cannot): (Vec<_>, Vec<_>) = all.into_iter().partition(|(precision, _)| precision.is_supported(device));
+    cannot.iter().for_each(|(precision, _)| println!("skipped: the device does not store {precision}"));
+    can
+}
+
+/// A network with every block, data, and a gradient of its outputs.
+fn usual() -> (Graph, Data, Vec<f32>) {
+    let (g, r) = (cases::every_block(), &mut Random::new(6));
+    let data = random::data(&g, 8, r);
+    let upstream = (0..8 * g.shape(g.outputs[0]).channels).map(|_| r.normal() as f32 / 8.0).collect();
+    (g, data, upstream)
+}
+
+/// Every result is as near to that in float32, measured along the whole array, as some twenty roundings leave it.
+fn assert_near(found: &Found, exact: &Found, rounding: f64, what: &str) {
+    let near = |name: &str, a: &[f32], b: &[f32]| {
+        let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
+        let apart = norm(&mut a.iter().zip(b).map(|(&a, &b)| f64::from(a) - f64::from(b)));
+        let size = norm(&mut b.iter().map(|&b| f64::from(b)));
+        assert!(apart <= 20.0 * rounding * size, "{what}, {name}: {apart:e} of {size:e}");
+    };
+    near("outputs", &found.outputs, &exact.outputs);
+    near("statistics", &found.stats, &exact.stats);
+    for (i, (a, b)) in found.params.iter().zip(&exact.params).enumerate() {
+        near(&format!("parameter {i}"), a.as_ref().unwrap(), b.as_ref().unwrap());
+    }
+    near("gates", found.gates.as_ref().unwrap(), exact.gates.as_ref().unwrap());
+    near("image", found.image.as_ref().unwrap(), exact.image.as_ref().unwrap());
+}
+
+/// Also with gradients that 16 bits could not hold as they are: those of a large batch, late in a training.
+#[test]
+fn in_16_bits_all_gradients_are_near_those_of_float32() {
+    let (g, data, upstream) = usual();
+    for (precision, rounding) in narrow() {
+        for size in [1.0, 1e-5] {
+            let upstream: Vec<f32> = upstream.iter().map(|x| x * size).collect();
+            for mode in [Mode::Train, Mode::Eval] {
+                let exact = engine(&g, mode, &data, &upstream, &Wants::all(&g));
+                let (found, _) = engine_in(precision, &g, mode, &data, &upstream, &Wants::all(&g));
+                assert_near(&found, &exact, rounding, &format!("{precision}, {mode:?}, gradients of {size}"));
+                assert!(found.bits() != exact.bits(), "{precision}: as exact as float32, so nothing was stored so");
+            }
+        }
+    }
+}
+
+#[test]
+fn in_16_bits_the_same_bits_every_time_for_half_of_the_bytes() {
+    let (g, data, upstream) = usual();
+    for (precision, _) in narrow() {
+        let moved = |precision| {
+            let (found, bytes) = engine_in(precision, &g, Mode::Train, &data, &upstream, &Wants::all(&g));
+            (found.bits(), bytes)
+        };
+        let (first, second) = (moved(precision), moved(precision));
+        assert!(first == second, "{precision}");
+        // Sums, parameters and statistics stay float32.
+        let wide = moved(Precision::Float32).1;
+        assert!(first.1 < wide * 3 / 4, "{precision}: {} bytes of {wide}", first.1);
+    }
+}
+
+/// float16 ends at 65,504, and what lies beyond must not pass for a number.
+#[test]
+fn in_float16_a_gradient_too_large_is_noticed() {
+    let (g, data, upstream) = usual();
+    for (precision, _) in narrow().into_iter().filter(|(precision, _)| *precision == Precision::Float16) {
+        let upstream: Vec<f32> = upstream.iter().map(|x| x * 1e5).collect();
+        let (found, _) = engine_in(precision, &g, Mode::Train, &data, &upstream, &Wants::all(&g));
+        assert!(found.params.iter().flatten().flatten().any(|x| !x.is_finite()), "lost in the weights' gradients");
+        assert!(found.gates.unwrap().iter().any(|x| !x.is_finite()), "lost in the gates' gradients");
     }
 }
 

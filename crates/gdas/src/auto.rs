@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::Error;
 use crate::config::{Auto, Config, Layer, SearchConfig, Selection, TrainConfig, resolve, to_toml};
 use crate::data::Dataset;
-use crate::device::DeviceName;
+use crate::device::{DeviceName, Precision};
 use crate::export::{to_onnx, to_pytorch, to_safetensors};
 use crate::run::{Interrupt, Observer, RunDir, phase, read_result};
 use crate::search::{self, SearchResult};
@@ -52,6 +52,9 @@ pub struct AutoConfig {
     /// Where the tensors live and the steps run.
     #[serde(default)]
     pub device: DeviceName,
+    /// How a graphics device stores the values between operations.
+    #[serde(default)]
+    pub precision: Precision,
     /// Whether the scalars of search and training are also written as event files for TensorBoard.
     #[serde(default)]
     pub tensorboard: bool,
@@ -89,7 +92,8 @@ pub fn auto(
     let interrupt = &interrupt.heeding(run.path())?;
     let search_config: Option<SearchConfig> = stage(run.path(), "search", || {
         let keys = json!({ "data": config.data, "image_size": config.image_size, "space": config.space,
-            "seed": config.seed, "threads": config.threads, "device": config.device, "tensorboard": config.tensorboard });
+            "seed": config.seed, "threads": config.threads, "device": config.device, "precision": config.precision,
+            "tensorboard": config.tensorboard });
         let mut plan: SearchConfig = read(&keys)?;
         let Some(cost) = search::step_cost(&plan, dataset, interrupt, device)? else { return Ok(None) };
         let images = dataset.train.len() / 2;
@@ -122,7 +126,8 @@ pub fn auto(
 
     let train_config: Option<TrainConfig> = stage(run.path(), "train", || {
         let keys = json!({ "data": config.data, "image_size": config.image_size, "space": config.space,
-            "genotype": found.genotype, "seed": config.seed, "threads": config.threads, "device": config.device, "tensorboard": config.tensorboard });
+            "genotype": found.genotype, "seed": config.seed, "threads": config.threads, "device": config.device, "precision": config.precision,
+            "tensorboard": config.tensorboard });
         let mut plan: TrainConfig = read(&keys)?;
         let Some(seconds) = train::seconds_per_step(&plan, dataset, interrupt, device)? else { return Ok(None) };
         let share = config.budget_seconds * TRAIN_SHARE;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 #[cfg(feature = "wgpu")]
 use burn::tensor::DeviceKind;
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
+pub use gdas_kernels::Precision;
 use serde::{Deserialize, Serialize};
 
 /// The name of a device, as `device = "vulkan"` in a configuration or `--device vulkan`.
@@ -65,6 +66,17 @@ pub enum DeviceError {
         asked: usize,
         /// How many there are.
         found: usize,
+    },
+    /// The machine has it, but it cannot store values so.
+    #[error(
+        "the device `{device}` cannot store values as {precision} (`precision`); use `--precision float32`, which every \
+         device can"
+    )]
+    Precision {
+        /// What the device calls itself.
+        device: String,
+        /// What was asked for.
+        precision: Precision,
     },
 }
 
@@ -187,6 +199,14 @@ pub fn describe(device: &Device) -> String {
         return format!("{}{software}", identity.name);
     }
     if *device == Device::flex() { "processor".to_string() } else { format!("{device:?}") }
+}
+
+/// Refuses a precision that networks cannot run with on a device.
+pub fn check_precision(device: &Device, precision: Precision) -> Result<(), DeviceError> {
+    if precision.is_supported(device) {
+        return Ok(());
+    }
+    Err(DeviceError::Precision { device: describe(device), precision })
 }
 
 /// What computes on a device: the processor's instruction set, or the name of the card. Its results have the same bits

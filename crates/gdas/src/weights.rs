@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use gdas_kernels::Precision;
 use gdas_kernels::graph::{Graph, Init, NormSpec, ParamSpec};
 
 use crate::rng::{Rng, Stream};
@@ -20,6 +21,8 @@ pub struct Weights {
     pub values: Vec<Tensor<1>>,
     /// Running mean and variance `[2, channels]` of each tracked normalisation.
     pub running: BTreeMap<String, Tensor<2>>,
+    /// How a graphics device stores what networks compute with them; float32 in a new store.
+    pub precision: Precision,
     index: BTreeMap<String, usize>,
     seed: u64,
     device: Device,
@@ -28,8 +31,15 @@ pub struct Weights {
 impl Weights {
     /// An empty store whose arrays will start from this seed.
     pub fn new(seed: u64, device: &Device) -> Self {
-        let (specs, values) = (Vec::new(), Vec::new());
-        Self { specs, values, running: BTreeMap::new(), index: BTreeMap::new(), seed, device: device.clone() }
+        Self {
+            specs: Vec::new(),
+            values: Vec::new(),
+            running: BTreeMap::new(),
+            precision: Precision::Float32,
+            index: BTreeMap::new(),
+            seed,
+            device: device.clone(),
+        }
     }
 
     /// Adds the arrays and statistics of a graph that are not there yet.

@@ -22,6 +22,7 @@ fn an_automatic_run_survives_stops_and_exports() {
         threads: Auto::Auto,
         tensorboard: false,
         device: gdas::device::DeviceName::Cpu,
+        precision: gdas::device::Precision::Float32,
     };
     let mut run = RunDir::create(&path, &toml::to_string(&config).unwrap()).unwrap();
     for stage in ["search", "train"] {

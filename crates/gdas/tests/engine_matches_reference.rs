@@ -8,7 +8,7 @@ use gdas::network::{NetworkConfig, NodePlan, Stem, Term, derive, lower};
 use gdas::rng::{Rng, Stream};
 use gdas::space::{Genotype, Space, spaces};
 use gdas_kernels::graph::{Graph, Shape};
-use gdas_kernels::{Inputs, Mode, Outcome};
+use gdas_kernels::{Inputs, Mode, Outcome, Precision};
 
 fn config(size: usize) -> NetworkConfig {
     NetworkConfig {
@@ -71,6 +71,7 @@ fn gradients(
         gates: leaves.gates.clone(),
         masks: leaves.masks.clone(),
         running: vec![],
+        precision: Precision::Float32,
     };
     let outcome = run(graph, Mode::Train, inputs);
     let mut loss: Option<Tensor<1>> = None;

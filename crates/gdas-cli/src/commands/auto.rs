@@ -3,11 +3,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use gdas::Device;
 use gdas::auto::{AutoConfig, AutoResult, Outcome, auto};
 use gdas::config::Auto;
 use gdas::cost;
 use gdas::data::Dataset;
-use gdas::device::DeviceName;
+use gdas::device::{DeviceName, Precision};
 use gdas::run::{Interrupt, RunDir};
 use gdas::space::Space;
 use serde_json::json;
@@ -52,6 +53,9 @@ pub(crate) struct AutoCommand {
     /// Where it runs: cpu, auto, vulkan, wgpu, metal or cuda, as far as built in; see gdas devices
     #[arg(long, value_name = "NAME", default_value_t, value_parser = devices::name)]
     device: DeviceName,
+    /// How a graphics device stores values between operations: float32, or half of it: float16 or bfloat16
+    #[arg(long, value_name = "TYPE", default_value_t, value_parser = devices::precision)]
+    precision: Precision,
     /// Also write event files for TensorBoard, to `tensorboard` in the directories of search and training
     #[arg(long)]
     tensorboard: bool,
@@ -85,7 +89,7 @@ pub(crate) fn run(command: &AutoCommand) -> anyhow::Result<()> {
         let message = format!("there is no space `{}`; known: {}", command.space, known.join(", "));
         return Err(Usage(message).into());
     }
-    devices::check(command.device)?;
+    let device = devices::open(command.device, command.precision)?;
     let interrupt = signals::install()?;
     let dataset = search::open(&command.data, command.image_size, command.threads)?;
     let usual = if command.data == "digits" { 180.0 } else { 3600.0 };
@@ -98,10 +102,11 @@ pub(crate) fn run(command: &AutoCommand) -> anyhow::Result<()> {
         seed: command.seed,
         threads: command.threads,
         device: command.device,
+        precision: command.precision,
         tensorboard: command.tensorboard,
     };
     let mut run = command.runs.create(command.name.as_deref(), &dataset.name, &toml::to_string(&config)?)?;
-    carry_out(&config, &dataset, &mut run, command.display, &interrupt)
+    carry_out(&config, &dataset, &mut run, &device, command.display, &interrupt)
 }
 
 /// Does the whole, or what is left of it.
@@ -109,13 +114,13 @@ pub(crate) fn carry_out(
     config: &AutoConfig,
     dataset: &Dataset,
     run: &mut RunDir,
+    device: &Device,
     display: Display,
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
-    let device = devices::open(config.device)?;
     let mut progress = Progress::new(display).with_tensorboard_per_stage(config.tensorboard.then(|| run.path()));
     progress.remarks(dataset);
-    let outcome = auto(config, dataset, run, &mut progress, interrupt, &device)?;
+    let outcome = auto(config, dataset, run, &mut progress, interrupt, device)?;
     drop(progress);
     match outcome {
         Outcome::Finished(result) => present(&result, run.path(), display),

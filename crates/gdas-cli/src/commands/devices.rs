@@ -1,7 +1,7 @@
 use clap::Args;
 use gdas::config::{Layer, SearchConfig, resolve};
 use gdas::data::{self, Options};
-use gdas::device::{self, DeviceError, DeviceName};
+use gdas::device::{self, DeviceError, DeviceName, Precision};
 use gdas::run::Interrupt;
 use gdas::{Device, search};
 use serde_json::json;
@@ -33,6 +33,9 @@ pub(crate) struct Devices {
     /// Images per step [default: the preset's]
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
+    /// How graphics devices store values between operations: float32, float16 or bfloat16
+    #[arg(long, value_name = "TYPE", default_value_t, value_parser = precision)]
+    precision: Precision,
     /// Side length that the digits are brought to for it
     #[arg(long, value_name = "PIXELS", default_value_t = 8)]
     image_size: usize,
@@ -49,18 +52,24 @@ pub(crate) fn run(command: &Devices) -> anyhow::Result<()> {
         || DeviceName::ALL.into_iter().filter(|name| *name != DeviceName::Auto).collect(),
         |name| vec![name],
     );
-    if let [name] = names[..] {
-        check(name)?;
+    if let [name] = names[..]
+        && !name.is_built()
+    {
+        return Err(Usage(DeviceError::NotBuilt(name).to_string()).into());
     }
     let mut keys = json!({ "preset": command.preset, "space": command.space, "image_size": command.image_size,
-        "data": "digits" });
+        "data": "digits", "precision": command.precision });
     if let Some(batch_size) = command.batch_size {
         keys["batch_size"] = json!(batch_size);
     }
     let config: SearchConfig = resolve(&[Layer::flags(&keys)?])?;
     let mut rows = vec![["device", "name", "memory", "matrix product", "search step"].map(String::from).to_vec()];
     for name in names {
-        let row = match name.open() {
+        let opened = name.open().and_then(|device| {
+            device::check_precision(&device, command.precision)?;
+            Ok(device)
+        });
+        let row = match opened {
             Ok(device) => measure(command, name, &device, &config)?,
             Err(error) => {
                 if command.json {
@@ -69,6 +78,7 @@ pub(crate) fn run(command: &Devices) -> anyhow::Result<()> {
                 let what = match error {
                     DeviceError::NotBuilt(name) => format!("not in this build (--features {name})"),
                     DeviceError::NotFound { .. } | DeviceError::TooFew { .. } => "not found".to_string(),
+                    DeviceError::Precision { precision, .. } => format!("does not store {precision}"),
                 };
                 vec![name.to_string(), what]
             }
@@ -119,25 +129,33 @@ pub(crate) fn name(text: &str) -> Result<DeviceName, String> {
     text.parse()
 }
 
-/// Refuses a device that is not in this build, before anything is begun.
-pub(crate) fn check(name: DeviceName) -> Result<(), Usage> {
-    if name.is_built() { Ok(()) } else { Err(Usage(DeviceError::NotBuilt(name).to_string())) }
+/// The precision of that name on the command line.
+pub(crate) fn precision(text: &str) -> Result<Precision, String> {
+    text.parse()
 }
 
-/// Starts so many devices of a name.
-pub(crate) fn open_several(name: DeviceName, count: usize) -> anyhow::Result<Vec<Device>> {
-    usable(name.open_several(count))
+/// Starts so many devices of a name, before anything is begun.
+pub(crate) fn open_several(name: DeviceName, count: usize, precision: Precision) -> anyhow::Result<Vec<Device>> {
+    let devices = usable(name.open_several(count))?;
+    for device in &devices {
+        usable(device::check_precision(device, precision))?;
+    }
+    Ok(devices)
 }
 
-/// Starts a device.
-pub(crate) fn open(name: DeviceName) -> anyhow::Result<Device> {
-    usable(name.open())
+/// Starts a device, before anything is begun.
+pub(crate) fn open(name: DeviceName, precision: Precision) -> anyhow::Result<Device> {
+    let device = usable(name.open())?;
+    usable(device::check_precision(&device, precision))?;
+    Ok(device)
 }
 
-/// What is not in this build, and a number that the machine does not have, are wrong usage.
+/// What is not in this build, and what the machine does not have so many of or cannot do, are wrong usage.
 fn usable<T>(opened: Result<T, DeviceError>) -> anyhow::Result<T> {
     opened.map_err(|error| match error {
-        DeviceError::NotBuilt(_) | DeviceError::TooFew { .. } => Usage(error.to_string()).into(),
+        DeviceError::NotBuilt(_) | DeviceError::TooFew { .. } | DeviceError::Precision { .. } => {
+            Usage(error.to_string()).into()
+        }
         DeviceError::NotFound { .. } => error.into(),
     })
 }

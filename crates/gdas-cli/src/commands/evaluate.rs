@@ -1,7 +1,7 @@
 use clap::Args;
 use gdas::config::{Auto, TrainConfig, resolve};
 use gdas::data::Subset;
-use gdas::device::DeviceName;
+use gdas::device::{DeviceName, Precision};
 use gdas::run::read_config;
 use gdas::train::TrainedModel;
 use serde_json::json;
@@ -43,7 +43,7 @@ pub(crate) struct Evaluate {
 pub(crate) fn run(command: &Evaluate) -> anyhow::Result<()> {
     let interrupt = signals::install()?;
     let path = command.runs.find(&command.run);
-    let device = devices::open(command.device)?;
+    let device = devices::open(command.device, Precision::Float32)?;
     let model = TrainedModel::open_path(&path, &device)?;
     let data = match &command.data {
         Some(data) => data.clone(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use clap::Args;
 use gdas::config::Auto;
 use gdas::data::read_images;
-use gdas::device::DeviceName;
+use gdas::device::{DeviceName, Precision};
 use gdas::train::TrainedModel;
 use serde_json::{Map, json};
 
@@ -45,7 +45,7 @@ pub(crate) fn run(command: &Predict) -> anyhow::Result<()> {
     let interrupt = signals::install()?;
     search::use_threads(command.threads)?;
     let path = command.runs.find(&command.run);
-    let device = devices::open(command.device)?;
+    let device = devices::open(command.device, Precision::Float32)?;
     let model = TrainedModel::open_path(&path, &device)?;
     let size = [model.image.height, model.image.width, model.image.channels];
     let mut rows = Vec::new();

@@ -49,14 +49,15 @@ pub(crate) fn run(command: &Resume) -> anyhow::Result<()> {
         Some("train") if finished => train::present(&read_result(run.path())?, run.path(), command.display),
         Some("search") => {
             let config: SearchConfig = resolve(&layers)?;
-            let devices = devices::open_several(config.device, config.devices)?;
+            let devices = devices::open_several(config.device, config.devices, config.precision)?;
             let dataset = search::open(&config.data, config.image_size, config.threads)?;
             search::carry_out(&config, &dataset, &mut run, &devices, command.display, &interrupt)
         }
         Some("train") => {
             let config: TrainConfig = resolve(&layers)?;
+            let device = devices::open(config.device, config.precision)?;
             let dataset = search::open(&config.data, config.image_size, config.threads)?;
-            train::carry_out(&config, &dataset, &mut run, command.display, &interrupt)
+            train::carry_out(&config, &dataset, &mut run, &device, command.display, &interrupt)
         }
         Some(other) => bail!("{}: this gdas knows no task `{other}`", run.path().join("config.toml").display()),
         None => bail!("{} does not say its task (`task = \"search\"`)", run.path().join("config.toml").display()),
@@ -70,7 +71,8 @@ fn go_on_with_auto(text: &str, run: &mut RunDir, command: &Resume) -> anyhow::Re
         return auto::present(&read_result(run.path())?, run.path(), command.display);
     }
     config.threads = command.threads.unwrap_or(config.threads);
+    let device = devices::open(config.device, config.precision)?;
     let interrupt = signals::install()?;
     let dataset = search::open(&config.data, config.image_size, config.threads)?;
-    auto::carry_out(&config, &dataset, run, command.display, &interrupt)
+    auto::carry_out(&config, &dataset, run, &device, command.display, &interrupt)
 }

@@ -54,7 +54,7 @@ pub(crate) fn run(command: &Search) -> anyhow::Result<()> {
     if command.print_config {
         return Ok(output::line(to_toml(&config)?.trim_end())?);
     }
-    let devices = devices::open_several(config.device, config.devices)?;
+    let devices = devices::open_several(config.device, config.devices, config.precision)?;
     let interrupt = signals::install()?;
     let dataset = open(&config.data, config.image_size, config.threads)?;
     config.data = flags::lasting(&config.data);

@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use gdas::Device;
 use gdas::config::{Layer, SearchConfig, TrainConfig, resolve, task_of, to_toml};
 use gdas::cost;
 use gdas::data::Dataset;
@@ -51,12 +52,12 @@ pub(crate) fn run(command: &Train) -> anyhow::Result<()> {
     if command.print_config {
         return Ok(output::line(to_toml(&config)?.trim_end())?);
     }
-    devices::check(config.device)?;
+    let device = devices::open(config.device, config.precision)?;
     let interrupt = signals::install()?;
     let dataset = search::open(&config.data, config.image_size, config.threads)?;
     config.data = flags::lasting(&config.data);
     let mut run = command.runs.create(command.name.as_deref(), &dataset.name, &to_toml(&config)?)?;
-    carry_out(&config, &dataset, &mut run, command.display, &interrupt)
+    carry_out(&config, &dataset, &mut run, &device, command.display, &interrupt)
 }
 
 fn config(command: &Train) -> anyhow::Result<TrainConfig> {
@@ -94,13 +95,13 @@ pub(crate) fn carry_out(
     config: &TrainConfig,
     dataset: &Dataset,
     run: &mut RunDir,
+    device: &Device,
     display: Display,
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
-    let device = devices::open(config.device)?;
     let mut progress = Progress::new(display).with_tensorboard(config.tensorboard.then(|| run.path()));
     progress.remarks(dataset);
-    let outcome = train(config, dataset, run, &mut progress, interrupt, &device)?;
+    let outcome = train(config, dataset, run, &mut progress, interrupt, device)?;
     drop(progress);
     match outcome {
         Outcome::Finished(result) => present(&result, run.path(), display),

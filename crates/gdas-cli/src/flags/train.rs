@@ -1,6 +1,6 @@
 use clap::Args;
 use gdas::config::Auto;
-use gdas::device::DeviceName;
+use gdas::device::{DeviceName, Precision};
 use serde::Serialize;
 
 /// One flag per key but the genotype; see `gdas::config::TrainConfig` for their meaning.
@@ -94,6 +94,9 @@ pub(crate) struct TrainFlags {
     /// Where it runs: cpu, auto, vulkan, wgpu, metal or cuda, as far as built in; see gdas devices
     #[arg(long, value_name = "NAME", help_heading = "Machine", value_parser = crate::commands::devices::name)]
     device: Option<DeviceName>,
+    /// How a graphics device stores values between operations: float32, or half of it: float16 or bfloat16
+    #[arg(long, value_name = "TYPE", help_heading = "Machine", value_parser = crate::commands::devices::precision)]
+    precision: Option<Precision>,
     /// Threads; the result does not depend on it
     #[arg(long, value_name = "N|auto", help_heading = "Machine")]
     threads: Option<Auto<usize>>,

@@ -2,12 +2,14 @@
 //! the last operation to the first, reaches it: the first reader writes it, the others add to it.
 
 use burn::backend::{Cube, TensorMetadata};
+use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::forward::{Tape, channel_parts, fused_rectifiers, source, stat_offsets};
 use super::gates::{GateParts, sum_backward};
 use super::kernels::Geometry;
-use super::place::{Fold, Place, launch};
+use super::place::{Fold, Place, element, launch, storage};
+use crate::Precision;
 use crate::extension::{Wanted, Wants};
 use crate::graph::{Graph, Op, ValueId};
 
@@ -30,10 +32,28 @@ fn needed(graph: &Graph, wants: &Wants) -> Vec<bool> {
     needed
 }
 
+/// What float16 gradients of one image are multiplied by, where the loss is a mean over the images.
+const SCALE_PER_IMAGE: f32 = 1024.0;
+
+/// What the gradients of values are multiplied by while they are stored; undone where gradients leave the engine, in
+/// float32. A power of two, so that neither costs a bit.
+///
+/// float16 numbers lie between 2^-24 and 2^16, with all their 11 bits from 2^-14 on. The mean over a batch of B images and
+/// that over P pixels leave gradients of some 1 / (B P), which would lose bits or vanish. Times B they no longer depend on the
+/// batch; the further 2^10 bring those of usual sizes (P = 64) to the middle of the range. For 64 images it is the 2^16 that
+/// PyTorch's gradient scaler begins with. bfloat16 has the range of float32 and needs none.
+pub(super) fn gradient_scale(precision: Precision, batch: usize) -> f32 {
+    match precision {
+        Precision::Float16 => SCALE_PER_IMAGE * batch.next_power_of_two() as f32,
+        Precision::Float32 | Precision::BFloat16 => 1.0,
+    }
+}
+
 /// Gradients of every value, as they come together.
 pub(super) struct Grads {
     of: Vec<Option<CubeTensor>>,
     needed: Vec<bool>,
+    types: Vec<DType>,
     place: Place,
 }
 
@@ -47,7 +67,7 @@ impl Grads {
             return Some((there.clone(), true));
         }
         let shape = graph.shape(value);
-        let new = self.place.empty([batch, shape.height, shape.width, shape.channels]);
+        let new = self.place.of_type([batch, shape.height, shape.width, shape.channels], self.types[value]);
         self.of[value] = Some(new.clone());
         Some((new, false))
     }
@@ -59,7 +79,15 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
     let (batch, place) = (tape.batch, &tape.place);
     let fused = fused_rectifiers(graph);
     let (offsets, _) = stat_offsets(graph);
-    let mut grads = Grads { of: vec![None; graph.nodes.len()], needed: needed(graph, wants), place: place.clone() };
+    let narrow = element(storage(tape.call.precision));
+    let typed = |id: ValueId| element(tape.types[id]);
+    let scale = gradient_scale(tape.call.precision, batch);
+    let mut grads = Grads {
+        of: vec![None; graph.nodes.len()],
+        needed: needed(graph, wants),
+        types: tape.types.clone(),
+        place: place.clone(),
+    };
     let mut result = Wanted { params: vec![None; params.len()], gates: None, image: None };
     let mut gates = GateParts::new(graph, place, wants.gates.is_some());
     // Sums of parameters' gradients over their parts, all made at the end.
@@ -71,7 +99,8 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
     for &output in &graph.outputs {
         let own = graph.shape(output).channels;
         if let Some((dx, add)) = grads.slot(graph, batch, output) {
-            launch!(place, concat_backward, batch * own, [upstream, dx], first, own, classes, add);
+            let pair = [element(upstream.dtype), typed(output)];
+            launch!(place, concat_backward, batch * own, [upstream, dx], pair, scale, first, own, classes, add);
         }
         first += own;
     }
@@ -87,7 +116,7 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
             Op::Image => {}
             Op::Relu => {
                 if let Some((dx, add)) = grads.slot(graph, batch, node.inputs[0]) {
-                    launch!(place, relu_backward, length, [value(node.inputs[0]), dy, dx], add);
+                    launch!(place, relu_backward, length, [value(node.inputs[0]), dy, dx], narrow, add);
                 }
             }
             Op::Conv { weight, bias, window, groups } => {
@@ -107,6 +136,7 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
                         conv_backward_weight,
                         threads,
                         [value(x), dy, partial],
+                        [typed(x), typed(index)],
                         pixels,
                         parts,
                         g,
@@ -122,13 +152,14 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
                 } else if let Some(bias) = wanted_bias {
                     let parts = channel_parts(pixels);
                     let (partial, out) = (place.empty([parts, c]), place.empty([c]));
-                    launch!(place, channel_sums, parts * c, [dy, partial], pixels, parts, c);
+                    launch!(place, channel_sums, parts * c, [dy, partial], typed(index), pixels, parts, c);
                     result.params[bias] = Some(out.clone());
                     folds.push(Fold { partial, out, parts, stride: c, start: 0 });
                 }
                 if let Some((dx, add)) = grads.slot(graph, batch, x) {
+                    let pair = [typed(index), typed(x)];
                     let x = if relu { value(x) } else { &place.none };
-                    launch!(place, conv_backward_image, length, [dy, params[*weight], x, dx], g, relu, add);
+                    launch!(place, conv_backward_image, length, [dy, params[*weight], x, dx], pair, g, relu, add);
                 }
             }
             Op::Norm { scale, shift, norm } => {
@@ -142,7 +173,17 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
                     let parts = channel_parts(pixels);
                     let partial = place.empty([parts, 2, c]);
                     let threads = parts * c;
-                    launch!(place, norm_backward_sums, threads, [x, dy, tape.stats, partial], offset, pixels, parts, c,);
+                    launch!(
+                        place,
+                        norm_backward_sums,
+                        threads,
+                        [x, dy, tape.stats, partial],
+                        narrow,
+                        offset,
+                        pixels,
+                        parts,
+                        c,
+                    );
                     if of_batch && slot.is_some() {
                         sums = place.fold(&partial, parts, 2 * c);
                     }
@@ -161,6 +202,7 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
                         norm_backward,
                         length,
                         [x, dy, tape.stats, gamma, sums, dx],
+                        narrow,
                         offset,
                         pixels as f32,
                         c,
@@ -173,27 +215,27 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
             Op::AvgPool(window) => {
                 let g = Geometry::new(graph.shape(node.inputs[0]), shape, window, 1);
                 if let Some((dx, add)) = grads.slot(graph, batch, node.inputs[0]) {
-                    launch!(place, avg_backward, length, [dy, dx], g, add);
+                    launch!(place, avg_backward, length, [dy, dx], narrow, g, add);
                 }
             }
             Op::MaxPool(window) => {
                 let g = Geometry::new(graph.shape(node.inputs[0]), shape, window, 1);
                 let found = tape.places[index].as_ref().expect("a tape holds where maxima were found");
                 if let Some((dx, add)) = grads.slot(graph, batch, node.inputs[0]) {
-                    launch!(place, max_backward, length, [dy, found, dx], g, add);
+                    launch!(place, max_backward, length, [dy, found, dx], narrow, g, add);
                 }
             }
             Op::Shift => {
                 if let Some((dx, add)) = grads.slot(graph, batch, node.inputs[0]) {
                     let (h, w, c) = (shape.height, shape.width, shape.channels);
-                    launch!(place, shift_backward, length, [dy, dx], h, w, c, add);
+                    launch!(place, shift_backward, length, [dy, dx], narrow, h, w, c, add);
                 }
             }
             Op::Sum(sum) => sum_backward(tape, sum, &node.inputs, &dy, &mut grads, &mut gates),
             Op::ScaleImages { mask } => {
                 if let Some((dx, add)) = grads.slot(graph, batch, node.inputs[0]) {
                     let (first, each) = (mask * batch, shape.elements());
-                    launch!(place, scale_backward, length, [dy, tape.masks, dx], first, each, add);
+                    launch!(place, scale_backward, length, [dy, tape.masks, dx], narrow, first, each, add);
                 }
             }
             Op::Concat => {
@@ -201,8 +243,9 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
                 for &input in &node.inputs {
                     let from = graph.shape(input);
                     if let Some((dx, add)) = grads.slot(graph, batch, input) {
-                        let (length, own) = (batch * from.elements(), from.channels);
-                        launch!(place, concat_backward, length, [dy, dx], first, own, shape.channels, add);
+                        let (length, own, all) = (batch * from.elements(), from.channels, shape.channels);
+                        let pair = [narrow, narrow];
+                        launch!(place, concat_backward, length, [dy, dx], pair, 1.0, first, own, all, add);
                     }
                     first += from.channels;
                 }
@@ -210,17 +253,30 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
             Op::GlobalAvgPool => {
                 let from = graph.shape(node.inputs[0]);
                 if let Some((dx, add)) = grads.slot(graph, batch, node.inputs[0]) {
-                    launch!(place, mean_backward, length, [dy, dx], from.height * from.width, from.channels, add);
+                    let pixels = from.height * from.width;
+                    launch!(place, mean_backward, length, [dy, dx], narrow, pixels, from.channels, add);
                 }
             }
         }
     }
-    place.fold_many(&folds);
+    place.fold_many(&folds, 1.0 / scale);
     if let Some(length) = wants.gates {
-        result.gates = Some(gates.finish(place, length));
+        result.gates = Some(gates.finish(place, length, 1.0 / scale));
     }
     if wants.image {
-        result.image = grads.of[0].take();
+        result.image = grads.of[0].take().map(|gradient| unscaled(place, gradient, 1.0 / scale));
     }
     result
+}
+
+/// The gradient of the images in float32, times a factor.
+fn unscaled(place: &Place, gradient: CubeTensor, factor: f32) -> CubeTensor {
+    if gradient.dtype == DType::F32 && factor == 1.0 {
+        return gradient;
+    }
+    let shape = gradient.shape();
+    let out = place.empty([shape[0], shape[1], shape[2], shape[3]]);
+    let pair = [element(gradient.dtype), element(DType::F32)];
+    launch!(place, convert, out.shape().num_elements(), [gradient, out], pair, factor);
+    out
 }

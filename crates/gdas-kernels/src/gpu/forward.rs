@@ -6,7 +6,7 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::gates::sum_forward;
 use super::kernels::Geometry;
-use super::place::{Place, launch};
+use super::place::{Place, element, launch, storage};
 use crate::Mode;
 use crate::extension::{Call, Tensors};
 use crate::graph::{Graph, Op, ValueId};
@@ -26,6 +26,8 @@ pub(crate) struct Tape {
     pub(super) of_batch: Vec<bool>,
     pub(super) gates: CubeTensor,
     pub(super) masks: CubeTensor,
+    /// How values and their gradients are stored; see [`value_types`].
+    pub(super) types: Vec<DType>,
     pub(super) place: Place,
 }
 
@@ -44,6 +46,22 @@ pub(super) fn fused_rectifiers(graph: &Graph) -> Vec<bool> {
     }
     graph.outputs.iter().for_each(|&x| fused[x] = false);
     fused
+}
+
+/// How every value, and its gradient, is stored. The images and the class scores stay float32 where nothing but convolutions
+/// touches them, which read and write any type; everything else is stored as `storage` says.
+pub(super) fn value_types(graph: &Graph, storage: DType) -> Vec<DType> {
+    let mut types = vec![storage; graph.nodes.len()];
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let scores = matches!(node.op, Op::Conv { .. }) && graph.outputs.contains(&index);
+        if scores || matches!(node.op, Op::Image) {
+            types[index] = DType::F32;
+        }
+    }
+    for node in graph.nodes.iter().filter(|node| !matches!(node.op, Op::Conv { .. })) {
+        node.inputs.iter().for_each(|&x| types[x] = storage);
+    }
+    types
 }
 
 /// What a convolution reads: the value before a fused rectifier, and whether there was one.
@@ -67,6 +85,8 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
     let place = Place::of(&tensors.image);
     let batch = tensors.image.shape()[0];
     let fused = fused_rectifiers(graph);
+    let types = value_types(graph, storage(call.precision));
+    let narrow = element(storage(call.precision));
     let (offsets, total) = stat_offsets(graph);
     let stats = place.empty([total.max(1)]);
     let mut of_batch = vec![true; graph.norms.len()];
@@ -76,7 +96,17 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
     let param = |id: Option<usize>| id.map_or(&place.none, |id| &tensors.params[id]);
     for (index, node) in graph.nodes.iter().enumerate() {
         if matches!(node.op, Op::Image) {
-            values.push(Some(tensors.image.clone()));
+            let image = &tensors.image;
+            let stored = if types[index] == image.dtype {
+                image.clone()
+            } else {
+                let shape = node.shape;
+                let stored = place.of_type([batch, shape.height, shape.width, shape.channels], types[index]);
+                let pair = [element(image.dtype), narrow];
+                launch!(place, convert, batch * shape.elements(), [image, stored], pair, 1.0);
+                stored
+            };
+            values.push(Some(stored));
             continue;
         }
         if fused[index] {
@@ -84,18 +114,19 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
             continue;
         }
         let shape = node.shape;
-        let y = place.empty([batch, shape.height, shape.width, shape.channels]);
+        let y = place.of_type([batch, shape.height, shape.width, shape.channels], types[index]);
         let count = batch * shape.elements();
         let x = |i: usize| values[node.inputs[i]].as_ref().expect("a value is read only after it was computed");
         match &node.op {
             Op::Image => {}
-            Op::Relu => launch!(place, relu_forward, count, [x(0), y]),
+            Op::Relu => launch!(place, relu_forward, count, [x(0), y], narrow),
             Op::Conv { weight, bias, window, groups } => {
                 let (from, relu) = source(graph, &fused, node.inputs[0]);
                 let input = values[from].as_ref().expect("a value is read only after it was computed");
                 let g = Geometry::new(graph.shape(from), shape, window, *groups);
                 let w = &tensors.params[*weight];
-                launch!(place, conv_forward, count, [input, w, param(*bias), y], g, relu, bias.is_some());
+                let pair = [element(types[from]), element(types[index])];
+                launch!(place, conv_forward, count, [input, w, param(*bias), y], pair, g, relu, bias.is_some());
             }
             Op::Norm { scale, shift, norm } => {
                 let (c, offset) = (shape.channels, offsets[*norm]);
@@ -108,8 +139,9 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
                 } else {
                     let parts = channel_parts(pixels);
                     let partial = place.empty([parts, 2, c]);
-                    launch!(place, moments, parts * c, [x(0), partial], pixels, parts, c);
-                    launch!(place, moments_finish, c, [x(0), partial, stats], offset, pixels as f32, parts, c);
+                    launch!(place, moments, parts * c, [x(0), partial], narrow, pixels, parts, c);
+                    let count = pixels as f32;
+                    launch!(place, moments_finish, c, [x(0), partial, stats], narrow, offset, count, parts, c);
                 }
                 let (gamma, beta) = (param(*scale), param(*shift));
                 launch!(
@@ -117,6 +149,7 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
                     norm_forward,
                     count,
                     [x(0), stats, gamma, beta, y],
+                    narrow,
                     offset,
                     c,
                     scale.is_some(),
@@ -125,36 +158,38 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
             }
             Op::AvgPool(window) => {
                 let g = Geometry::new(graph.shape(node.inputs[0]), shape, window, 1);
-                launch!(place, avg_forward, count, [x(0), y], g);
+                launch!(place, avg_forward, count, [x(0), y], narrow, g);
             }
             Op::MaxPool(window) => {
                 let g = Geometry::new(graph.shape(node.inputs[0]), shape, window, 1);
                 let found = place.of_type([batch, shape.height, shape.width, shape.channels], DType::U32);
-                launch!(place, max_forward, count, [x(0), y, found], g);
+                launch!(place, max_forward, count, [x(0), y, found], narrow, g);
                 places[index] = Some(found);
             }
             Op::Shift => {
-                launch!(place, shift_forward, count, [x(0), y], shape.height, shape.width, shape.channels);
+                let (h, w, c) = (shape.height, shape.width, shape.channels);
+                launch!(place, shift_forward, count, [x(0), y], narrow, h, w, c);
             }
             Op::Sum(sum) => {
                 let terms: Vec<_> = (0..node.inputs.len()).map(x).collect();
                 sum_forward(&place, sum, &terms, gates, &y);
             }
             Op::ScaleImages { mask } => {
-                launch!(place, scale_forward, count, [x(0), tensors.masks, y], mask * batch, shape.elements());
+                let (first, each) = (mask * batch, shape.elements());
+                launch!(place, scale_forward, count, [x(0), tensors.masks, y], narrow, first, each);
             }
             Op::Concat => {
                 let mut first = 0;
                 for (i, &input) in node.inputs.iter().enumerate() {
                     let from = graph.shape(input);
-                    let length = batch * from.elements();
-                    launch!(place, concat_forward, length, [x(i), y], first, from.channels, shape.channels);
+                    let (length, own) = (batch * from.elements(), from.channels);
+                    launch!(place, concat_forward, length, [x(i), y], [narrow, narrow], first, own, shape.channels);
                     first += from.channels;
                 }
             }
             Op::GlobalAvgPool => {
                 let from = graph.shape(node.inputs[0]);
-                launch!(place, mean_forward, count, [x(0), y], from.height * from.width, from.channels);
+                launch!(place, mean_forward, count, [x(0), y], narrow, from.height * from.width, from.channels);
             }
         }
         values.push(Some(y));
@@ -165,7 +200,8 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
     for &value in &graph.outputs {
         let own = graph.shape(value).channels;
         let scores = values[value].as_ref().expect("outputs are computed");
-        launch!(place, concat_forward, batch * own, [scores, outputs], first, own, classes);
+        let pair = [element(scores.dtype), element(outputs.dtype)];
+        launch!(place, concat_forward, batch * own, [scores, outputs], pair, first, own, classes);
         first += own;
     }
     let tape = save.then(|| Tape {
@@ -178,6 +214,7 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
         gates: gates.clone(),
         masks: tensors.masks.clone(),
         place: place.clone(),
+        types,
     });
     (outputs, stats, tape)
 }

@@ -2,12 +2,12 @@
 
 use burn::backend::TensorMetadata;
 use burn_cubecl::tensor::CubeTensor;
-use cubecl::prelude::{OwnedTensor, SequenceArg};
+use cubecl::prelude::{LaunchArg, SequenceArg, TensorArg};
 
 use super::backward::Grads;
 use super::forward::Tape;
 use super::kernels;
-use super::place::{Place, launch, record};
+use super::place::{Place, bytes, element, launch, record};
 use crate::graph::{Graph, Op, Sum, ValueId};
 
 /// Parts of a gate's gradient, and how many of them are summed at once.
@@ -21,7 +21,7 @@ fn bits(flags: impl Iterator<Item = bool>) -> u32 {
     flags.enumerate().map(|(i, flag)| u32::from(flag) << i).sum()
 }
 
-fn tensors<'a>(list: impl Iterator<Item = &'a CubeTensor>) -> SequenceArg<OwnedTensor<f32>> {
+fn tensors<'a, T: LaunchArg<RuntimeArg = TensorArg>>(list: impl Iterator<Item = &'a CubeTensor>) -> SequenceArg<T> {
     list.map(|tensor| tensor.clone().into_tensor_arg()).collect()
 }
 
@@ -40,7 +40,7 @@ pub(super) fn sum_forward(place: &Place, sum: &Sum, terms: &[&CubeTensor], gates
         let own = piece * TERMS..((piece + 1) * TERMS).min(terms.len());
         let of_terms = &sum.gates[own.clone()];
         let constants: &[usize] = if piece == 0 { &sum.constant } else { &[] };
-        record(count * (own.len() + 1 + usize::from(piece > 0)));
+        record(bytes(y) * (own.len() + 1 + usize::from(piece > 0)));
         let (cubes, dim) = place.grid(count);
         kernels::sum_forward::launch(
             &place.client,
@@ -49,6 +49,7 @@ pub(super) fn sum_forward(place: &Place, sum: &Sum, terms: &[&CubeTensor], gates
             tensors(terms[own].iter().copied()),
             gates.clone().into_tensor_arg(),
             y.clone().into_tensor_arg(),
+            element(y.dtype),
             numbers(of_terms.iter().map(|gate| gate.unwrap_or(0))),
             numbers(constants.iter().copied()),
             bits(of_terms.iter().map(Option::is_some)),
@@ -120,8 +121,7 @@ pub(super) fn sum_backward(
         let dx: Vec<_> = slots.iter().map(|slot| slot.as_ref().map_or(&place.none, |(dx, _)| dx)).collect();
         // Where there are gates, every part must be written; else each element gets a thread of its own.
         let parts = if of_gates { GATE_PARTS } else { elements };
-        let touched = values.iter().chain(&dx).map(|tensor| tensor.shape().num_elements()).sum::<usize>();
-        record(touched + elements);
+        record(values.iter().chain(&dx).map(|tensor| bytes(tensor)).sum::<usize>() + bytes(dy));
         let (cubes, dim) = place.grid(parts);
         kernels::sum_backward::launch(
             &place.client,
@@ -132,6 +132,7 @@ pub(super) fn sum_backward(
             tape.gates.clone().into_tensor_arg(),
             tensors(dx.iter().copied()),
             gates.partial.clone().into_tensor_arg(),
+            element(dy.dtype),
             numbers(own.iter().map(|(_, gate)| gate.unwrap_or(0))),
             bits(slots.iter().map(|slot| slot.as_ref().is_some_and(|(_, add)| *add))),
             first_row,
@@ -157,8 +158,8 @@ impl GateParts {
         Self { partial, pairs: Vec::new(), reached: 0, rows }
     }
 
-    /// Sums the parts to the gradients of all gates, `[gates]`; zero where no term was reached.
-    pub(super) fn finish(self, place: &Place, gates: usize) -> CubeTensor {
+    /// Sums the parts to the gradients of all gates times a factor, `[gates]`; zero where no term was reached.
+    pub(super) fn finish(self, place: &Place, gates: usize, factor: f32) -> CubeTensor {
         let out = place.empty([gates]);
         if self.pairs.is_empty() {
             launch!(place, fill_zero, gates, [out]);
@@ -171,7 +172,7 @@ impl GateParts {
         let sums = place.fold(&folded, groups, self.rows);
         let (rows, gate_of): (Vec<_>, Vec<_>) = self.pairs.iter().copied().unzip();
         let (row_of, gate_of) = (place.words(&rows), place.words(&gate_of));
-        launch!(place, spread_gates, gates, [sums, row_of, gate_of, out], self.pairs.len());
+        launch!(place, spread_gates, gates, [sums, row_of, gate_of, out], self.pairs.len(), factor);
         out
     }
 }

@@ -17,7 +17,7 @@ mod sgd;
 pub(crate) use backward::backward;
 pub(crate) use forward::{Tape, forward};
 pub(crate) use loss::{cross_entropy, scaled};
-pub(crate) use place::record_read;
 pub use place::{Counters, counters};
+pub(crate) use place::{record_read, stores};
 pub use resident::ResidentImages;
 pub(crate) use sgd::{clipped_step, step};

@@ -9,9 +9,12 @@ use burn_cubecl::CubeDevice;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::client::Client;
+use cubecl::features::TypeUsage;
+use cubecl::ir::{ElemType, FloatKind};
 use cubecl::prelude::{CubeCount, CubeDim, OwnedTensor, SequenceArg};
 
 use super::kernels::fold_many;
+use crate::Precision;
 
 static LAUNCHES: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
@@ -34,15 +37,47 @@ pub fn counters() -> Counters {
     Counters { launches: LAUNCHES.load(Relaxed), bytes: BYTES.load(Relaxed), reads: READS.load(Relaxed) }
 }
 
-/// Counts one launch of a kernel with tensors of so many elements of four bytes.
-pub(super) fn record(elements: usize) {
+/// Bytes of a float32.
+pub(super) const SINGLE: usize = 4;
+
+/// Counts one launch of a kernel with tensors of so many bytes.
+pub(super) fn record(bytes: usize) {
     LAUNCHES.fetch_add(1, Relaxed);
-    BYTES.fetch_add(4 * elements as u64, Relaxed);
+    BYTES.fetch_add(bytes as u64, Relaxed);
 }
 
 /// Counts one read-back.
 pub(crate) fn record_read() {
     READS.fetch_add(1, Relaxed);
+}
+
+/// Size of a tensor.
+pub(super) fn bytes(tensor: &CubeTensor) -> usize {
+    tensor.shape().num_elements() * tensor.dtype.size()
+}
+
+/// How a precision is stored.
+pub(super) fn storage(precision: Precision) -> DType {
+    match precision {
+        Precision::Float32 => DType::F32,
+        Precision::Float16 => DType::F16,
+        Precision::BFloat16 => DType::BF16,
+    }
+}
+
+/// The name of a storage type for kernels that are compiled for several.
+pub(super) fn element(dtype: DType) -> ElemType {
+    ElemType::Float(match dtype {
+        DType::F16 => FloatKind::F16,
+        DType::BF16 => FloatKind::BF16,
+        _ => FloatKind::F32,
+    })
+}
+
+/// Whether the device of a tensor can store activations so. It need not compute with the type.
+pub(crate) fn stores(tensor: &CubeTensor, precision: Precision) -> bool {
+    let usage = tensor.client.properties().type_usage(element(storage(precision)));
+    usage.contains(TypeUsage::Buffer) && usage.contains(TypeUsage::Conversion)
 }
 
 /// Hands a kernel to the device: `launch!(place, kernel, threads, [tensors], scalars and constants...)`.
@@ -51,7 +86,7 @@ macro_rules! launch {
         let threads: usize = $threads;
         if threads > 0 {
             let (count, dim) = $place.grid(threads);
-            $crate::gpu::place::record(0 $(+ $tensor.shape().num_elements())*);
+            $crate::gpu::place::record(0 $(+ $tensor.shape().num_elements() * $tensor.dtype.size())*);
             $crate::gpu::kernels::$kernel::launch(
                 &$place.client,
                 count,
@@ -153,8 +188,8 @@ impl Place {
         (0..filled_up(arrays.len())).map(at).collect()
     }
 
-    /// Sums many arrays over their parts, each in their order: few launches for all.
-    pub(super) fn fold_many(&self, folds: &[Fold]) {
+    /// Sums many arrays over their parts, each in their order, and takes the sums times a factor: few launches for all.
+    pub(super) fn fold_many(&self, folds: &[Fold], factor: f32) {
         for chunk in folds.chunks(self.per_launch(2)) {
             let tensors = |of: fn(&Fold) -> &CubeTensor| self.arguments(&chunk.iter().map(of).collect::<Vec<_>>());
             let numbers = |of: fn(&Fold) -> usize| -> SequenceArg<usize> {
@@ -164,11 +199,23 @@ impl Place {
             let (parts, strides, starts) =
                 (numbers(|fold| fold.parts), numbers(|fold| fold.stride), numbers(|fold| fold.start));
             let lengths = || chunk.iter().map(|fold| fold.out.shape().num_elements());
-            record(chunk.iter().map(|fold| (fold.parts + 1) * fold.out.shape().num_elements()).sum());
+            record(chunk.iter().map(|fold| (fold.parts + 1) * bytes(&fold.out)).sum());
             let threads = lengths().max().unwrap_or(1).clamp(1, 1 << 15);
             let (count, dim) = self.grid(threads);
             let filled = chunk.len();
-            fold_many::launch(&self.client, count, dim, partials, outs, parts, strides, starts, filled, threads);
+            fold_many::launch(
+                &self.client,
+                count,
+                dim,
+                partials,
+                outs,
+                parts,
+                strides,
+                starts,
+                factor,
+                filled,
+                threads,
+            );
         }
     }
 

@@ -7,7 +7,7 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::{CubeCount, CubeDim};
 
 use super::kernels::{self, NORM_THREADS};
-use super::place::{Place, launch, record};
+use super::place::{Place, SINGLE, launch, record};
 use crate::sgd::{Array, Clipped, Rule};
 
 /// Threads per launch; each takes several elements of every array.
@@ -77,12 +77,12 @@ fn norm(place: &Place, gradients: &[&CubeTensor]) -> CubeTensor {
     }
     let partial = place.empty([chunks.len() * PARTS]);
     for (i, chunk) in chunks.iter().enumerate() {
-        record(elements(chunk) + PARTS);
+        record(SINGLE * (elements(chunk) + PARTS));
         let (count, dim) = place.grid(PARTS);
         let (list, partial) = (place.arguments(chunk), partial.clone().into_tensor_arg());
         kernels::squares::launch(&place.client, count, dim, list, partial, chunk.len(), i * PARTS, PARTS);
     }
-    record(chunks.len() * PARTS + 1);
+    record(SINGLE * (chunks.len() * PARTS + 1));
     let (one, dim) = (CubeCount::Static(1, 1, 1), CubeDim::new_1d(NORM_THREADS as u32));
     kernels::norm_finish::launch(&place.client, one, dim, partial.into_tensor_arg(), norm.clone().into_tensor_arg());
     norm
@@ -98,7 +98,7 @@ fn descend(place: &Place, rule: &Rule, max_norm: f64, norm: &CubeTensor, arrays:
             let weights: Vec<_> = chunk.iter().map(|array| &array.weight).collect();
             let gradients: Vec<_> = chunk.iter().filter_map(|array| array.gradient.as_ref()).collect();
             let momenta: Vec<_> = chunk.iter().filter_map(|array| array.momentum.as_ref()).collect();
-            record(elements(&weights) + elements(&gradients) + elements(&momenta) + 1);
+            record(SINGLE * (elements(&weights) + elements(&gradients) + elements(&momenta) + 1));
             let longest = weights.iter().map(|weight| weight.shape().num_elements()).max().unwrap_or(1);
             let threads = longest.clamp(1, THREADS);
             let (count, dim) = place.grid(threads);

@@ -205,7 +205,7 @@ pub(crate) fn only_the_gradients_asked_for_and_the_same_ones(engine: Engine, see
 }
 
 /// One network with every usual block, used by the cases of special values.
-fn every_block() -> Graph {
+pub(crate) fn every_block() -> Graph {
     let mut g = Graph::new(Shape::new(9, 9, 3));
     let stem = g.conv(0, "stem", 16, Window::same(3, 1, 1), 1, false);
     let x = g.norm(stem, "stem.norm", true, true);

@@ -164,7 +164,7 @@ mod tests {
     use burn::tensor::activation::log_softmax;
     use burn::tensor::{DType, Device, TensorData};
     use gdas_kernels::graph::Op;
-    use gdas_kernels::{Inputs, Mode, reference};
+    use gdas_kernels::{Inputs, Mode, Precision, reference};
 
     use super::*;
     use crate::config::{Layer, SearchConfig, resolve};
@@ -210,6 +210,7 @@ mod tests {
             gates: Some(Tensor::from_data(TensorData::new(gates, [count]), (device, DType::F64))),
             masks: None,
             running: vec![],
+            precision: Precision::Float32,
         };
         let scores = log_softmax(reference::run(&net.graph, Mode::Train, inputs).outputs[0].clone(), 1);
         let [images, classes] = scores.dims();
@@ -385,6 +386,7 @@ mod tests {
                 gates: Some(gates.clone()),
                 masks: None,
                 running: vec![],
+                precision: Precision::Float32,
             };
             let outcome = reference::run(&net.graph, Mode::Train, inputs);
             let (loss, metrics) = cross_entropy(&outcome.outputs[0], &pair.alpha.labels, 0.0);

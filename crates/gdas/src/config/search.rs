@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Auto, Config, Invalid, Preset};
-use crate::device::DeviceName;
+use crate::device::{DeviceName, Precision};
 use crate::proxies::Proxy;
 use crate::space::{Derivation, Space};
 
@@ -258,6 +258,9 @@ pub struct SearchConfig {
 
     /// Where the tensors live and the steps run. Another device rounds differently.
     pub device: DeviceName,
+    /// How a graphics device stores the values between operations: `float32`, `float16` or `bfloat16`. Arithmetic, sums and
+    /// weights are float32 always.
+    pub precision: Precision,
     /// So many devices share every batch (experimental): each normalises its part by itself, so the result depends on
     /// their number.
     pub devices: usize,

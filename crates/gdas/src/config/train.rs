@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Auto, Config, Invalid, Preset};
-use crate::device::DeviceName;
+use crate::device::{DeviceName, Precision};
 use crate::network::Stem;
 use crate::space::{Genotype, Space};
 
@@ -96,6 +96,9 @@ pub struct TrainConfig {
 
     /// Where the tensors live and the steps run. Another device rounds differently.
     pub device: DeviceName,
+    /// How a graphics device stores the values between operations: `float32`, `float16` or `bfloat16`. Arithmetic, sums and
+    /// weights are float32 always.
+    pub precision: Precision,
     /// Threads; `auto`: one per core. Results do not depend on it.
     pub threads: Auto<usize>,
     /// Seconds between checkpoints. Results do not depend on it.

@@ -19,8 +19,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use burn::tensor::{Device, Tensor};
-use gdas_kernels::Inputs;
 use gdas_kernels::graph::{Graph, Op, ParamId};
+use gdas_kernels::{Inputs, Precision};
 
 use crate::data::{Batch, Dataset, EvaluationBatches, Subset};
 use crate::weights::Weights;
@@ -106,7 +106,7 @@ fn fresh(graph: &Graph, seed: u64) -> Vec<Tensor<1>> {
 
 /// What a network reads, with nothing but images and parameters.
 fn inputs(image: Tensor<4>, params: Vec<Tensor<1>>) -> Inputs {
-    Inputs { image, params, gates: None, masks: None, running: vec![] }
+    Inputs { image, params, gates: None, masks: None, running: vec![], precision: Precision::Float32 }
 }
 
 /// The weights of convolutions and classifiers: the layers that the published proxies look at.

@@ -8,11 +8,12 @@ use super::window::{over, pixel_of, under};
 
 /// `y[n, oy, ox, o] = bias[o] + sum of w * x` over the window and the group's inputs.
 #[cube(launch)]
-pub(in crate::gpu) fn conv_forward(
-    x: &Tensor<f32>,
+pub(in crate::gpu) fn conv_forward<X: Float, Y: Float>(
+    x: &Tensor<X>,
     w: &Tensor<f32>,
     bias: &Tensor<f32>,
-    y: &mut Tensor<f32>,
+    y: &mut Tensor<Y>,
+    #[define(X, Y)] _types: [ElemType; 2],
     #[comptime] g: Geometry,
     #[comptime] relu: bool,
     #[comptime] has_bias: bool,
@@ -35,7 +36,7 @@ pub(in crate::gpu) fn conv_forward(
                 let from = x_pixel.number * comptime!(g.in_c) + first;
                 let weight = (ky * comptime!(g.kernel_w) + kx) * per_group * comptime!(g.out_c) + o;
                 for i in 0..per_group {
-                    let mut value = x[from + i];
+                    let mut value = f32::cast_from(x[from + i]);
                     if comptime!(relu) && value < 0.0 {
                         value = f32::new(0.0);
                     }
@@ -44,16 +45,17 @@ pub(in crate::gpu) fn conv_forward(
             }
         }
     }
-    y[ABSOLUTE_POS] = sum;
+    y[ABSOLUTE_POS] = Y::cast_from(sum);
 }
 
 /// Gradient of the input; added to what is there with `add`. With `relu`, `x` decides where it passes.
 #[cube(launch)]
-pub(in crate::gpu) fn conv_backward_image(
-    dy: &Tensor<f32>,
+pub(in crate::gpu) fn conv_backward_image<Y: Float, X: Float>(
+    dy: &Tensor<Y>,
     w: &Tensor<f32>,
-    x: &Tensor<f32>,
-    dx: &mut Tensor<f32>,
+    x: &Tensor<X>,
+    dx: &mut Tensor<X>,
+    #[define(Y, X)] _types: [ElemType; 2],
     #[comptime] g: Geometry,
     #[comptime] relu: bool,
     #[comptime] add: bool,
@@ -76,27 +78,28 @@ pub(in crate::gpu) fn conv_backward_image(
                 let tap = (ky * comptime!(g.kernel_w) + kx) * per_group + within;
                 let weight = tap * comptime!(g.out_c) + first;
                 for o in 0..outs {
-                    sum += dy[from + o] * w[weight + o];
+                    sum += f32::cast_from(dy[from + o]) * w[weight + o];
                 }
             }
         }
     }
-    if comptime!(relu) && x[ABSOLUTE_POS] <= 0.0 {
+    if comptime!(relu) && f32::cast_from(x[ABSOLUTE_POS]) <= 0.0 {
         sum = f32::new(0.0);
     }
     if comptime!(add) {
-        sum += dx[ABSOLUTE_POS];
+        sum += f32::cast_from(dx[ABSOLUTE_POS]);
     }
-    dx[ABSOLUTE_POS] = sum;
+    dx[ABSOLUTE_POS] = X::cast_from(sum);
 }
 
 /// Gradient of the weight in `parts` partial sums, `[parts, weights]`, with `bias` followed by the bias's in each part; each
 /// thread takes every `parts`-th output pixel.
 #[cube(launch)]
-pub(in crate::gpu) fn conv_backward_weight(
-    x: &Tensor<f32>,
-    dy: &Tensor<f32>,
+pub(in crate::gpu) fn conv_backward_weight<X: Float, Y: Float>(
+    x: &Tensor<X>,
+    dy: &Tensor<Y>,
     partial: &mut Tensor<f32>,
+    #[define(X, Y)] _types: [ElemType; 2],
     pixels: usize,
     parts: usize,
     #[comptime] g: Geometry,
@@ -115,7 +118,7 @@ pub(in crate::gpu) fn conv_backward_weight(
     let mut pixel = part;
     if comptime!(bias) && index >= weights {
         while pixel < pixels {
-            sum += dy[pixel * comptime!(g.out_c) + index - weights];
+            sum += f32::cast_from(dy[pixel * comptime!(g.out_c) + index - weights]);
             pixel += parts;
         }
     } else {
@@ -129,11 +132,11 @@ pub(in crate::gpu) fn conv_backward_weight(
             let out = pixel_of(pixel, comptime!(g.out_h), comptime!(g.out_w));
             let x_pixel = under(&out, ky, kx, g);
             if x_pixel.exists {
-                let mut value = x[x_pixel.number * comptime!(g.in_c) + c];
+                let mut value = f32::cast_from(x[x_pixel.number * comptime!(g.in_c) + c]);
                 if comptime!(relu) && value < 0.0 {
                     value = f32::new(0.0);
                 }
-                sum += value * dy[pixel * comptime!(g.out_c) + o];
+                sum += value * f32::cast_from(dy[pixel * comptime!(g.out_c) + o]);
             }
             pixel += parts;
         }

@@ -17,8 +17,8 @@ mod window;
 pub(super) use batch::{CHANGE_FIELDS, make_batch};
 pub(super) use conv::{conv_backward_image, conv_backward_weight, conv_forward};
 pub(super) use elementwise::{
-    concat_backward, concat_forward, copy_into, fill_zero, mean_backward, mean_forward, relu_backward, relu_forward,
-    scale_backward, scale_forward, shift_backward, shift_forward,
+    concat_backward, concat_forward, convert, copy_into, fill_zero, mean_backward, mean_forward, relu_backward,
+    relu_forward, scale_backward, scale_forward, shift_backward, shift_forward,
 };
 pub(super) use loss::{cross_entropy, cross_entropy_sums, scale};
 pub(super) use norm::{

@@ -8,9 +8,10 @@ use crate::graph::NORM_EPSILON;
 /// Sums of `x - k` and `(x - k)^2` per channel in parts, `[parts, 2, channels]`. `k` is the channel's first element,
 /// which keeps the variance exact where the mean is far from zero.
 #[cube(launch)]
-pub(in crate::gpu) fn moments(
-    x: &Tensor<f32>,
+pub(in crate::gpu) fn moments<S: Float>(
+    x: &Tensor<S>,
     partial: &mut Tensor<f32>,
+    #[define(S)] _storage: ElemType,
     pixels: usize,
     parts: usize,
     #[comptime] channels: usize,
@@ -20,12 +21,12 @@ pub(in crate::gpu) fn moments(
     }
     let c = ABSOLUTE_POS % channels;
     let part = ABSOLUTE_POS / channels;
-    let k = x[c];
+    let k = f32::cast_from(x[c]);
     let mut first = f32::new(0.0);
     let mut second = f32::new(0.0);
     let mut pixel = part;
     while pixel < pixels {
-        let d = x[pixel * channels + c] - k;
+        let d = f32::cast_from(x[pixel * channels + c]) - k;
         first += d;
         second += d * d;
         pixel += parts;
@@ -36,10 +37,11 @@ pub(in crate::gpu) fn moments(
 
 /// Mean and biased variance from [`moments`], into `stats[offset..]` as `[2, channels]`.
 #[cube(launch)]
-pub(in crate::gpu) fn moments_finish(
-    x: &Tensor<f32>,
+pub(in crate::gpu) fn moments_finish<S: Float>(
+    x: &Tensor<S>,
     partial: &Tensor<f32>,
     stats: &mut Tensor<f32>,
+    #[define(S)] _storage: ElemType,
     offset: usize,
     count: f32,
     parts: usize,
@@ -60,18 +62,19 @@ pub(in crate::gpu) fn moments_finish(
     if variance < 0.0 {
         variance = f32::new(0.0);
     }
-    stats[offset + c] = x[c] + shift;
+    stats[offset + c] = f32::cast_from(x[c]) + shift;
     stats[offset + channels + c] = variance;
 }
 
 /// `(x - mean) / sqrt(variance + epsilon) * gamma + beta`.
 #[cube(launch)]
-pub(in crate::gpu) fn norm_forward(
-    x: &Tensor<f32>,
+pub(in crate::gpu) fn norm_forward<S: Float>(
+    x: &Tensor<S>,
     stats: &Tensor<f32>,
     gamma: &Tensor<f32>,
     beta: &Tensor<f32>,
-    y: &mut Tensor<f32>,
+    y: &mut Tensor<S>,
+    #[define(S)] _storage: ElemType,
     offset: usize,
     #[comptime] channels: usize,
     #[comptime] has_gamma: bool,
@@ -82,23 +85,24 @@ pub(in crate::gpu) fn norm_forward(
     }
     let c = ABSOLUTE_POS % channels;
     let deviation = (stats[offset + channels + c] + comptime!(NORM_EPSILON)).sqrt();
-    let mut value = (x[ABSOLUTE_POS] - stats[offset + c]) / deviation;
+    let mut value = (f32::cast_from(x[ABSOLUTE_POS]) - stats[offset + c]) / deviation;
     if comptime!(has_gamma) {
         value *= gamma[c];
     }
     if comptime!(has_beta) {
         value += beta[c];
     }
-    y[ABSOLUTE_POS] = value;
+    y[ABSOLUTE_POS] = S::cast_from(value);
 }
 
 /// Sums of `dy` and of `dy * normalised x` per channel, in parts as [`moments`].
 #[cube(launch)]
-pub(in crate::gpu) fn norm_backward_sums(
-    x: &Tensor<f32>,
-    dy: &Tensor<f32>,
+pub(in crate::gpu) fn norm_backward_sums<S: Float>(
+    x: &Tensor<S>,
+    dy: &Tensor<S>,
     stats: &Tensor<f32>,
     partial: &mut Tensor<f32>,
+    #[define(S)] _storage: ElemType,
     offset: usize,
     pixels: usize,
     parts: usize,
@@ -115,9 +119,9 @@ pub(in crate::gpu) fn norm_backward_sums(
     let mut second = f32::new(0.0);
     let mut pixel = part;
     while pixel < pixels {
-        let upstream = dy[pixel * channels + c];
+        let upstream = f32::cast_from(dy[pixel * channels + c]);
         first += upstream;
-        second += upstream * (x[pixel * channels + c] - mean) / deviation;
+        second += upstream * (f32::cast_from(x[pixel * channels + c]) - mean) / deviation;
         pixel += parts;
     }
     partial[part * comptime!(2 * channels) + c] = first;
@@ -126,13 +130,14 @@ pub(in crate::gpu) fn norm_backward_sums(
 
 /// Gradient of the input from the two sums (`[2, channels]`); without `batch` the statistics were constants.
 #[cube(launch)]
-pub(in crate::gpu) fn norm_backward(
-    x: &Tensor<f32>,
-    dy: &Tensor<f32>,
+pub(in crate::gpu) fn norm_backward<S: Float>(
+    x: &Tensor<S>,
+    dy: &Tensor<S>,
     stats: &Tensor<f32>,
     gamma: &Tensor<f32>,
     sums: &Tensor<f32>,
-    dx: &mut Tensor<f32>,
+    dx: &mut Tensor<S>,
+    #[define(S)] _storage: ElemType,
     offset: usize,
     count: f32,
     #[comptime] channels: usize,
@@ -145,9 +150,9 @@ pub(in crate::gpu) fn norm_backward(
     }
     let c = ABSOLUTE_POS % channels;
     let deviation = (stats[offset + channels + c] + comptime!(NORM_EPSILON)).sqrt();
-    let mut value = dy[ABSOLUTE_POS];
+    let mut value = f32::cast_from(dy[ABSOLUTE_POS]);
     if comptime!(batch) {
-        let normal = (x[ABSOLUTE_POS] - stats[offset + c]) / deviation;
+        let normal = (f32::cast_from(x[ABSOLUTE_POS]) - stats[offset + c]) / deviation;
         value -= (sums[c] + normal * sums[channels + c]) / count;
     }
     value /= deviation;
@@ -155,9 +160,9 @@ pub(in crate::gpu) fn norm_backward(
         value *= gamma[c];
     }
     if comptime!(add) {
-        value += dx[ABSOLUTE_POS];
+        value += f32::cast_from(dx[ABSOLUTE_POS]);
     }
-    dx[ABSOLUTE_POS] = value;
+    dx[ABSOLUTE_POS] = S::cast_from(value);
 }
 
 /// Sums groups of `per` parts: `out[g, i] = sum over k < per of partial[g * per + k, i]`, `length` elements each.
@@ -177,9 +182,10 @@ pub(in crate::gpu) fn fold(partial: &Tensor<f32>, out: &mut Tensor<f32>, per: us
 
 /// Sums per channel in parts, `[parts, channels]`.
 #[cube(launch)]
-pub(in crate::gpu) fn channel_sums(
-    x: &Tensor<f32>,
+pub(in crate::gpu) fn channel_sums<S: Float>(
+    x: &Tensor<S>,
     partial: &mut Tensor<f32>,
+    #[define(S)] _storage: ElemType,
     pixels: usize,
     parts: usize,
     #[comptime] channels: usize,
@@ -191,14 +197,14 @@ pub(in crate::gpu) fn channel_sums(
     let mut sum = f32::new(0.0);
     let mut pixel = ABSOLUTE_POS / channels;
     while pixel < pixels {
-        sum += x[pixel * channels + c];
+        sum += f32::cast_from(x[pixel * channels + c]);
         pixel += parts;
     }
     partial[ABSOLUTE_POS] = sum;
 }
 
-/// [`fold`] of many at once, all parts of each: `out[i] = sum over k < parts of partial[k * stride + start + i]`. The first
-/// `filled` places hold something.
+/// [`fold`] of many at once, all parts of each: `out[i] = factor * sum over k < parts of partial[k * stride + start + i]`. The
+/// first `filled` places hold something.
 #[cube(launch)]
 pub(in crate::gpu) fn fold_many(
     partials: &Sequence<OwnedTensor<f32>>,
@@ -206,6 +212,7 @@ pub(in crate::gpu) fn fold_many(
     parts: Sequence<usize>,
     strides: Sequence<usize>,
     starts: Sequence<usize>,
+    factor: f32,
     filled: usize,
     threads: usize,
 ) {
@@ -223,7 +230,7 @@ pub(in crate::gpu) fn fold_many(
                 for k in 0..own {
                     sum += partials[i][k * strides[i] + starts[i] + at];
                 }
-                outs.index_mut(i).as_mut_slice()[at] = sum;
+                outs.index_mut(i).as_mut_slice()[at] = sum * factor;
                 at += threads;
             }
         }

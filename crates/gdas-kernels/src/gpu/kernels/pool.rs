@@ -27,7 +27,12 @@ fn inside(
 
 /// Mean over the part of the window that lies in the image.
 #[cube(launch)]
-pub(in crate::gpu) fn avg_forward(x: &Tensor<f32>, y: &mut Tensor<f32>, #[comptime] g: Geometry) {
+pub(in crate::gpu) fn avg_forward<S: Float>(
+    x: &Tensor<S>,
+    y: &mut Tensor<S>,
+    #[define(S)] _storage: ElemType,
+    #[comptime] g: Geometry,
+) {
     if ABSOLUTE_POS >= y.len() {
         terminate!();
     }
@@ -39,19 +44,20 @@ pub(in crate::gpu) fn avg_forward(x: &Tensor<f32>, y: &mut Tensor<f32>, #[compti
         for kx in 0..comptime!(g.kernel_w) {
             let x_pixel = under(&out, ky, kx, g);
             if x_pixel.exists {
-                sum += x[x_pixel.number * comptime!(g.in_c) + c];
+                sum += f32::cast_from(x[x_pixel.number * comptime!(g.in_c) + c]);
                 count += 1.0f32;
             }
         }
     }
-    y[ABSOLUTE_POS] = sum / count;
+    y[ABSOLUTE_POS] = S::cast_from(sum / count);
 }
 
 /// Gradient of [`avg_forward`]'s input.
 #[cube(launch)]
-pub(in crate::gpu) fn avg_backward(
-    dy: &Tensor<f32>,
-    dx: &mut Tensor<f32>,
+pub(in crate::gpu) fn avg_backward<S: Float>(
+    dy: &Tensor<S>,
+    dx: &mut Tensor<S>,
+    #[define(S)] _storage: ElemType,
     #[comptime] g: Geometry,
     #[comptime] add: bool,
 ) {
@@ -81,22 +87,23 @@ pub(in crate::gpu) fn avg_backward(
                     comptime!(g.pad_w),
                     comptime!(g.in_w),
                 );
-                sum += dy[y_pixel.number * comptime!(g.out_c) + c] / (rows * columns);
+                sum += f32::cast_from(dy[y_pixel.number * comptime!(g.out_c) + c]) / (rows * columns);
             }
         }
     }
     if comptime!(add) {
-        sum += dx[ABSOLUTE_POS];
+        sum += f32::cast_from(dx[ABSOLUTE_POS]);
     }
-    dx[ABSOLUTE_POS] = sum;
+    dx[ABSOLUTE_POS] = S::cast_from(sum);
 }
 
 /// Largest element of the window, and the pixel where it was found; the first of equal ones.
 #[cube(launch)]
-pub(in crate::gpu) fn max_forward(
-    x: &Tensor<f32>,
-    y: &mut Tensor<f32>,
+pub(in crate::gpu) fn max_forward<S: Float>(
+    x: &Tensor<S>,
+    y: &mut Tensor<S>,
     place: &mut Tensor<u32>,
+    #[define(S)] _storage: ElemType,
     #[comptime] g: Geometry,
 ) {
     if ABSOLUTE_POS >= y.len() {
@@ -111,7 +118,7 @@ pub(in crate::gpu) fn max_forward(
         for kx in 0..comptime!(g.kernel_w) {
             let x_pixel = under(&out, ky, kx, g);
             if x_pixel.exists {
-                let value = x[x_pixel.number * comptime!(g.in_c) + c];
+                let value = f32::cast_from(x[x_pixel.number * comptime!(g.in_c) + c]);
                 if !found || value > best {
                     best = value;
                     at = x_pixel.number;
@@ -120,16 +127,17 @@ pub(in crate::gpu) fn max_forward(
             }
         }
     }
-    y[ABSOLUTE_POS] = best;
+    y[ABSOLUTE_POS] = S::cast_from(best);
     place[ABSOLUTE_POS] = at as u32;
 }
 
 /// Gradient of [`max_forward`]'s input.
 #[cube(launch)]
-pub(in crate::gpu) fn max_backward(
-    dy: &Tensor<f32>,
+pub(in crate::gpu) fn max_backward<S: Float>(
+    dy: &Tensor<S>,
     place: &Tensor<u32>,
-    dx: &mut Tensor<f32>,
+    dx: &mut Tensor<S>,
+    #[define(S)] _storage: ElemType,
     #[comptime] g: Geometry,
     #[comptime] add: bool,
 ) {
@@ -146,13 +154,13 @@ pub(in crate::gpu) fn max_backward(
             if y_pixel.exists {
                 let at = y_pixel.number * comptime!(g.out_c) + c;
                 if place[at] as usize == here {
-                    sum += dy[at];
+                    sum += f32::cast_from(dy[at]);
                 }
             }
         }
     }
     if comptime!(add) {
-        sum += dx[ABSOLUTE_POS];
+        sum += f32::cast_from(dx[ABSOLUTE_POS]);
     }
-    dx[ABSOLUTE_POS] = sum;
+    dx[ABSOLUTE_POS] = S::cast_from(sum);
 }

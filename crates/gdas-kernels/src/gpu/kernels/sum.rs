@@ -6,10 +6,11 @@ use cubecl::prelude::*;
 /// `y = sum of gate * x` over the terms, plus the gates of `constants`; added to what is there with `add`. Without `gated`
 /// (bit `i` for term `i`) a term has no gate.
 #[cube(launch)]
-pub(in crate::gpu) fn sum_forward(
-    terms: &Sequence<OwnedTensor<f32>>,
+pub(in crate::gpu) fn sum_forward<S: Float>(
+    terms: &Sequence<OwnedTensor<S>>,
     gates: &Tensor<f32>,
-    y: &mut Tensor<f32>,
+    y: &mut Tensor<S>,
+    #[define(S)] _storage: ElemType,
     gate_of: Sequence<usize>,
     constants: Sequence<usize>,
     #[comptime] gated: u32,
@@ -20,12 +21,12 @@ pub(in crate::gpu) fn sum_forward(
     }
     let mut sum = f32::new(0.0);
     if comptime!(add) {
-        sum = y[ABSOLUTE_POS];
+        sum = f32::cast_from(y[ABSOLUTE_POS]);
     }
     let count = comptime!(terms.len());
     #[unroll]
     for i in 0..count {
-        let mut value = terms[i][ABSOLUTE_POS];
+        let mut value = f32::cast_from(terms[i][ABSOLUTE_POS]);
         if comptime!((gated >> i) & 1 == 1) {
             value *= gates[gate_of[i]];
         }
@@ -36,19 +37,20 @@ pub(in crate::gpu) fn sum_forward(
     for i in 0..others {
         sum += gates[constants[i]];
     }
-    y[ABSOLUTE_POS] = sum;
+    y[ABSOLUTE_POS] = S::cast_from(sum);
 }
 
 /// The way back through the terms of a sum: `dx += gate * dy` for each of `wants_x`, written instead of added without its
 /// bit in `adds`; and where gates are wanted, columns of `partial` (`[parts, rows]`) from `first_row` on become their
 /// gradients in parts: `<dy, x>` per gated term, then the sum of `dy` if there are constants.
 #[cube(launch)]
-pub(in crate::gpu) fn sum_backward(
-    terms: &Sequence<OwnedTensor<f32>>,
-    dy: &Tensor<f32>,
+pub(in crate::gpu) fn sum_backward<S: Float>(
+    terms: &Sequence<OwnedTensor<S>>,
+    dy: &Tensor<S>,
     gates: &Tensor<f32>,
-    dx: &mut Sequence<OwnedTensor<f32>>,
+    dx: &mut Sequence<OwnedTensor<S>>,
     partial: &mut Tensor<f32>,
+    #[define(S)] _storage: ElemType,
     gate_of: Sequence<usize>,
     adds: u32,
     first_row: usize,
@@ -77,16 +79,16 @@ pub(in crate::gpu) fn sum_backward(
             let mut sum = f32::new(0.0);
             let mut at = ABSOLUTE_POS;
             while at < dy.len() {
-                let upstream = dy[at];
+                let upstream = f32::cast_from(dy[at]);
                 if comptime!(wanted) {
                     let mut value = upstream * factor;
                     if add {
-                        value += dx[i][at];
+                        value += f32::cast_from(dx[i][at]);
                     }
-                    dx.index_mut(i).as_mut_slice()[at] = value;
+                    dx.index_mut(i).as_mut_slice()[at] = S::cast_from(value);
                 }
                 if comptime!(wants_gate) {
-                    sum += upstream * terms[i][at];
+                    sum += upstream * f32::cast_from(terms[i][at]);
                 }
                 at += parts;
             }
@@ -100,7 +102,7 @@ pub(in crate::gpu) fn sum_backward(
         let mut sum = f32::new(0.0);
         let mut at = ABSOLUTE_POS;
         while at < dy.len() {
-            sum += dy[at];
+            sum += f32::cast_from(dy[at]);
             at += parts;
         }
         let row = comptime!(gated.count_ones() as usize);
@@ -108,7 +110,7 @@ pub(in crate::gpu) fn sum_backward(
     }
 }
 
-/// Gradients of the gates: `row_of[p]` of `sums` belongs to gate `gate_of[p]`, for `pairs` of them.
+/// Gradients of the gates, times `factor`: `row_of[p]` of `sums` belongs to gate `gate_of[p]`, for `pairs` of them.
 #[cube(launch)]
 pub(in crate::gpu) fn spread_gates(
     sums: &Tensor<f32>,
@@ -116,6 +118,7 @@ pub(in crate::gpu) fn spread_gates(
     gate_of: &Tensor<u32>,
     out: &mut Tensor<f32>,
     pairs: usize,
+    factor: f32,
 ) {
     if ABSOLUTE_POS >= out.len() {
         terminate!();
@@ -127,5 +130,5 @@ pub(in crate::gpu) fn spread_gates(
             sum += sums[row_of[pair] as usize];
         }
     }
-    out[ABSOLUTE_POS] = sum;
+    out[ABSOLUTE_POS] = sum * factor;
 }
