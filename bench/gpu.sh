@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Everything that is to be measured on a machine with a graphics card, in one go: builds what it needs, searches,
-# trains and tests on the device, times the search step (float32) here and in PyTorch on the same card, and runs a whole
-# search. Prints a table at the end and leaves it in bench/gpu-results.md with the logs beside it.
+# trains and tests on the device, times the search step here (float32, and 16 bits stored) and in PyTorch on the same
+# card, and runs a whole search. Prints a table at the end and leaves it in bench/gpu-results.md with the logs beside it.
 #
 #     bench/gpu.sh                       # feature vulkan (needs libvulkan1), or cuda where nvcc is there
 #     FEATURE=cuda EPOCHS=250 bench/gpu.sh
 #     PYTHON=python3 bench/gpu.sh        # a Python with PyTorch and CUDA; without one that column stays empty
 #
+# PRESET (paper), BATCHES ("64 256"), IMAGE_SIZE (32) and DATA (cifar10) are what is timed and searched; smaller ones try
+# the script itself.
 # EPOCHS (default 3) is the length of the search that is timed; its time for 250 epochs is given by proportion and
 # said to be so, unless EPOCHS=250.
 set -uo pipefail
@@ -14,6 +16,9 @@ cd "$(dirname "$0")/.." || exit
 feature="${FEATURE:-$(command -v nvcc >/dev/null && echo cuda || echo vulkan)}"
 epochs="${EPOCHS:-3}"
 data="${DATA:-cifar10}"
+preset="${PRESET:-paper}"
+batches="${BATCHES:-64 256}"
+size="${IMAGE_SIZE:-32}"
 python="${PYTHON:-python3}"
 export CARGO_TARGET_DIR="${GPU_TARGET_DIR:-$PWD/target/gpu}"
 logs="$(mktemp -d "${TMPDIR:-/tmp}/gdas-gpu.XXXX")"
@@ -58,22 +63,28 @@ else
 fi
 
 for space in nas-bench-201 nasnet; do
-    for batch in 64 256; do
-        say "step of $space, batch $batch"
-        step=$("$gdas" devices --device "$feature" --space "$space" --preset paper --batch-size "$batch" \
-            --image-size 32 --json | tee "$logs/step-$space-$batch.json" | field step_seconds)
-        row "gdas $space, batch $batch, float32: seconds per step" "${step:-failed}"
-        row "gdas $space, batch $batch: the engine's launches, bytes per step" \
-            "$(field launches <"$logs/step-$space-$batch.json"), $(field bytes <"$logs/step-$space-$batch.json")"
-        peer=$("$python" bench/torch_step.py --space "${space//-bench-/bench}" --batch "$batch" --device cuda 2>"$logs/torch.log" |
-            grep -o 'mean [0-9.]*' | cut -d' ' -f2)
-        row "PyTorch $space, batch $batch, float32: seconds per step" "${peer:-no PyTorch with CUDA}"
+    for batch in $batches; do
+        for precision in float32 bfloat16 float16; do
+            say "step of $space, batch $batch, $precision"
+            log="$logs/step-$space-$batch-$precision.json"
+            "$gdas" devices --device "$feature" --space "$space" --preset "$preset" --batch-size "$batch" \
+                --image-size "$size" --precision "$precision" --json >"$log"
+            step=$(field step_seconds <"$log")
+            row "gdas $space, batch $batch, $precision: seconds per step" "${step:-not on this device}"
+            row "gdas $space, batch $batch, $precision: the engine's launches, bytes per step" \
+                "$(field launches <"$log"), $(field bytes <"$log")"
+        done
+        for mixed in "" --bfloat16; do
+            peer=$("$python" bench/torch_step.py --space "${space//-bench-/bench}" --batch "$batch" --device cuda $mixed \
+                2>"$logs/torch.log" | grep -o 'mean [0-9.]*' | cut -d' ' -f2)
+            row "PyTorch $space, batch $batch, ${mixed:-float32}: seconds per step" "${peer:-no PyTorch with CUDA}"
+        done
     done
 done
 
 say "a search of $epochs epochs"
 start=$(date +%s)
-if "$gdas" search --data "$data" --preset paper --epochs "$epochs" --device "$feature" --runs "$logs/runs" \
+if "$gdas" search --data "$data" --preset "$preset" --epochs "$epochs" --device "$feature" --runs "$logs/runs" \
     --name search --seed 1 --json >"$logs/search.jsonl" 2>"$logs/search.log"; then
     seconds=$(($(date +%s) - start))
     row "search on $data, $epochs epochs: seconds, reading the images included" "$seconds"

@@ -177,6 +177,7 @@ def main():
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--device", default="cpu", help="cpu, cuda or another of PyTorch's")
+    parser.add_argument("--bfloat16", action="store_true", help="mixed precision, as PyTorch's autocast does it")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
@@ -190,6 +191,12 @@ def main():
     labels = torch.arange(args.batch, device=args.device) % 10
     # On a GPU the calls return before the work is done: a step counts until all of it is.
     finish = torch.cuda.synchronize if args.device.startswith("cuda") else lambda: None
+    mixed = torch.autocast(torch.device(args.device).type, torch.bfloat16, enabled=args.bfloat16)
+
+    def loss(ops):
+        with mixed:
+            return F.cross_entropy(net(images, sampled_gates(alpha, ops), ops), labels)
+
     times = []
     for step in range(args.steps + 2):
         line = lines[step % len(lines)]
@@ -197,13 +204,13 @@ def main():
         finish()
         start = time.perf_counter()
         sgd.zero_grad()
-        F.cross_entropy(net(images, sampled_gates(alpha, first), first), labels).backward()
+        loss(first).backward()
         nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         sgd.step()
         adam.zero_grad()
         # Freezing the weights is faster than what the published code does, so it is what we compare with.
         net.requires_grad_(False)
-        F.cross_entropy(net(images, sampled_gates(alpha, second), second), labels).backward()
+        loss(second).backward()
         net.requires_grad_(True)
         adam.step()
         finish()

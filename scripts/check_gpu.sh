@@ -26,20 +26,41 @@ step="$(gdas devices --device "$feature" --preset smoke --json)"
 echo "$step"
 echo "$step" | grep -q '"launches":[1-9]' || { echo "the fused kernels did not run on $feature" >&2; exit 1; }
 
-# The same search on both: the same draws, the same cell, and every loss within 0.001 (rounding adds up over the steps).
-for device in cpu "$feature"; do
-    gdas search --preset smoke --device "$device" --log-interval 1 --runs "$runs" --name "search-$device" --quiet
+# search DEVICE [FLAGS]: the losses of all steps of a search that lies in runs/DEVICE.
+search() {
+    gdas search --preset smoke --device "$@" --log-interval 1 --runs "$runs" --name "$1" --quiet
     for key in train_loss held_out_loss; do
-        grep '"event":"step"' "$runs/search-$device/events.jsonl" | grep -o "\"$key\":[^,]*" | cut -d: -f2
-    done >"$runs/losses-$device"
-    grep -o '"genotype": *"[^"]*"' "$runs/search-$device/result.json" >"$runs/cell-$device"
-done
-cmp "$runs/cell-cpu" "$runs/cell-$feature"
-paste "$runs/losses-cpu" "$runs/losses-$feature" | awk '
-    { apart = $1 - $2; if (apart < 0) apart = -apart; if (apart > most) most = apart }
-    NF != 2 || !(apart < 1e-3) { print "loss " NR ": " $0; wrong = 1 }
-    END { print NR " losses, at most " most " apart"; exit wrong || NR == 0 }'
+        grep '"event":"step"' "$runs/$1/events.jsonl" | grep -o "\"$key\":[^,]*" | cut -d: -f2
+    done
+    grep -o '"genotype": *"[^"]*"' "$runs/$1/result.json" >"$runs/cell-$1"
+}
+# near LOSSES TOLERANCE: whether they are those of the processor.
+near() {
+    paste "$runs/losses-cpu" "$1" | awk -v tolerance="$2" '
+        { apart = $1 - $2; if (apart < 0) apart = -apart; if (apart > most) most = apart }
+        NF != 2 || !(apart < tolerance) { print "loss " NR ": " $0; wrong = 1 }
+        END { print NR " losses, at most " most " apart"; exit wrong || NR == 0 }'
+}
 
-gdas train "$runs/search-$feature" --preset smoke --device "$feature" --runs "$runs" --name trained --quiet
+# The same search on both: the same draws, the same cell, and every loss within 0.001 (rounding adds up over the steps).
+search cpu >"$runs/losses-cpu"
+search "$feature" >"$runs/losses-$feature"
+cmp "$runs/cell-cpu" "$runs/cell-$feature"
+near "$runs/losses-$feature" 1e-3
+mv "$runs/$feature" "$runs/found"
+
+# In 16 bits, where the device can store them: within a few of their rounding steps.
+for precision in float16:0.02 bfloat16:0.1; do
+    type="${precision%:*}"
+    if gdas devices --device "$feature" --precision "$type" --list --json | grep -q '"error"'; then
+        echo "$type: not on this device"
+        continue
+    fi
+    search "$feature" --precision "$type" >"$runs/losses-$type"
+    echo "$type: $(near "$runs/losses-$type" "${precision#*:}")"
+    rm -r "${runs:?}/$feature"
+done
+
+gdas train "$runs/found" --preset smoke --device "$feature" --runs "$runs" --name trained --quiet
 gdas evaluate "$runs/trained" --device "$feature"
 gdas evaluate "$runs/trained" --device cpu

@@ -48,7 +48,7 @@ fn wrong_usage_ends_with_code_2() {
     fs::write(dir.path().join("my.toml"), "seed = 1\nepoch = 3\n").expect("write");
     fs::write(dir.path().join("bad.toml"), "seed = \n").expect("write");
     fs::write(dir.path().join("range.toml"), "\n\ntau_min = 20\n").expect("write");
-    let cases: [&[&str]; 19] = [
+    let cases: [&[&str]; 23] = [
         &["serch"],
         &["train"],
         &["train", "GDAS_V1", "--preset", "slow"],
@@ -67,6 +67,10 @@ fn wrong_usage_ends_with_code_2() {
         &["search", "--devices", "0"],
         &["search", "--devices", "9", "--batch-size", "8"],
         &["search", "--devices", "64", "--device", "auto"],
+        &["search", "--precision", "half"],
+        &["search", "--precision", "float16"],
+        &["auto", "--data", "digits", "--precision", "bfloat16"],
+        &["train", "GDAS_V1", "--precision", "bfloat16"],
         &["genotype", "validate", CELL, "--space", "darts"],
     ];
     let text: Vec<String> = cases.iter().map(|arguments| outcome(dir.path(), arguments)).collect();

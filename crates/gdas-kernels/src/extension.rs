@@ -32,6 +32,7 @@ pub(crate) struct Call {
     /// Batch or running statistics.
     pub(crate) mode: Mode,
     /// How values between operations are stored, where the engine leaves a choice.
+    #[cfg_attr(not(feature = "gpu"), expect(dead_code, reason = "the engine of the processor leaves none"))]
     pub(crate) precision: Precision,
 }
 

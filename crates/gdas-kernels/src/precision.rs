@@ -41,13 +41,7 @@ impl Precision {
             return true;
         }
         #[cfg(feature = "gpu")]
-        {
-            use burn::backend::Cube;
-            use burn::tensor::Tensor;
-
-            let any = Tensor::<1>::zeros([1], device).try_into_primitive::<Cube>();
-            any.is_ok_and(|any| crate::gpu::stores(&any, self))
-        }
+        return crate::gpu::stores(device, self);
         #[cfg(not(feature = "gpu"))]
         {
             let _ = device;

@@ -191,7 +191,7 @@ type Append = fn(&mut Graph, usize) -> usize;
 #[test]
 fn every_other_operation_alone() {
     let Some(_) = device() else { return };
-    let cases: [(&str, Append); 6] = [
+    let cases: [(&str, Append); 7] = [
         ("average", |g, x| g.avg_pool(x, Window::same(3, 2, 1))),
         ("maximum", |g, x| g.max_pool(x, Window::same(3, 2, 1))),
         ("shift", |g, x| g.shift(x)),
@@ -203,6 +203,14 @@ fn every_other_operation_alone() {
         ("sum", |g, x| {
             let (y, shape) = (g.relu(x), g.shape(x));
             g.sum(vec![x, y, x], Sum { gates: vec![Some(0), None, Some(1)], constant: vec![2, 0] }, shape)
+        }),
+        // The sum normalises the first two as it reads them; the third has parameters and a gate, the last another reader.
+        ("sum of normalised", |g, x| {
+            let norms = [("plain", false, true), ("own", true, true), ("gated", true, false), ("twice", false, false)];
+            let [plain, own, gated, twice] = norms.map(|(name, affine, track)| g.norm(x, name, affine, track));
+            let (y, shape) = (g.relu(twice), g.shape(x));
+            let gates = vec![Some(0), None, Some(1), Some(2), None];
+            g.sum(vec![plain, own, gated, twice, y], Sum { gates, constant: vec![0] }, shape)
         }),
     ];
     for (name, make) in cases {
@@ -228,21 +236,25 @@ fn usual() -> (Graph, Data, Vec<f32>) {
     (g, data, upstream)
 }
 
-/// Every result is as near to that in float32, measured along the whole array, as some twenty roundings leave it.
+/// Every result is as near to that in float32, measured along the whole array, as some forty roundings leave it (and the few
+/// maxima and rectifiers that they turn).
 fn assert_near(found: &Found, exact: &Found, rounding: f64, what: &str) {
-    let near = |name: &str, a: &[f32], b: &[f32]| {
-        let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
+    let size = |values: &[f32]| norm(&mut values.iter().map(|&x| f64::from(x)));
+    let near = |name: &str, a: &[f32], b: &[f32], least: f64| {
         let apart = norm(&mut a.iter().zip(b).map(|(&a, &b)| f64::from(a) - f64::from(b)));
-        let size = norm(&mut b.iter().map(|&b| f64::from(b)));
-        assert!(apart <= 20.0 * rounding * size, "{what}, {name}: {apart:e} of {size:e}");
+        let size = size(b).max(least);
+        assert!(apart <= 40.0 * rounding * size, "{what}, {name}: {apart:e} of {size:e}");
     };
-    near("outputs", &found.outputs, &exact.outputs);
-    near("statistics", &found.stats, &exact.stats);
+    near("outputs", &found.outputs, &exact.outputs, 0.0);
+    near("statistics", &found.stats, &exact.stats, 0.0);
+    // A bias before a normalisation has no gradient, so what is found is nothing but rounding.
+    let least = 1e-3 * exact.params.iter().flatten().map(|values| size(values)).fold(0.0, f64::max);
     for (i, (a, b)) in found.params.iter().zip(&exact.params).enumerate() {
-        near(&format!("parameter {i}"), a.as_ref().unwrap(), b.as_ref().unwrap());
+        near(&format!("parameter {i}"), a.as_ref().unwrap(), b.as_ref().unwrap(), least);
     }
-    near("gates", found.gates.as_ref().unwrap(), exact.gates.as_ref().unwrap());
-    near("image", found.image.as_ref().unwrap(), exact.image.as_ref().unwrap());
+    near("gates", found.gates.as_ref().unwrap(), exact.gates.as_ref().unwrap(), 0.0);
+    near("image", found.image.as_ref().unwrap(), exact.image.as_ref().unwrap(), 0.0);
 }
 
 /// Also with gradients that 16 bits could not hold as they are: those of a large batch, late in a training.

@@ -237,6 +237,17 @@ fn is_card(device: &Device) -> bool {
     }
 }
 
+/// Memory of a graphics device in bytes, where its driver tells (CUDA's does).
+pub fn memory(device: &Device) -> Option<u64> {
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    return gdas_kernels::gpu::memory(device);
+    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+    {
+        let _ = device;
+        None
+    }
+}
+
 /// Measured floating-point operations per second of a float32 matrix product, `[1024, 1024]` squared; the fastest of
 /// several within about a second.
 pub fn matrix_rate(device: &Device) -> Result<f64, String> {

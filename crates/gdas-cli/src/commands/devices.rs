@@ -14,7 +14,8 @@ use crate::output::{self, table};
 ///
 /// The rate is that of a float32 matrix product of 1024 x 1024, the step one step of a search on the digits (alpha's
 /// half included), both measured now; on a graphics processor with the kernels that the fused engine launched per step, the
-/// size of all tensors that these were given, and how often the host waited for numbers. A device that is not built in says how to build it.
+/// size of all tensors that these were given, and how often the host waited for numbers. Memory is what is free, of a graphics
+/// card what it has, where its driver tells. A device that is not built in says how to build it.
 #[derive(Args)]
 #[command(after_help = "Examples:
   gdas devices
@@ -89,8 +90,7 @@ pub(crate) fn run(command: &Devices) -> anyhow::Result<()> {
 }
 
 fn measure(command: &Devices, name: DeviceName, device: &Device, config: &SearchConfig) -> anyhow::Result<Vec<String>> {
-    // Only the system tells how much memory is free; graphics interfaces do not.
-    let memory = if name == DeviceName::Cpu { doctor::available_memory() } else { None };
+    let memory = if name == DeviceName::Cpu { doctor::available_memory() } else { device::memory(device) };
     let mut rate = None;
     let mut cost = None;
     if !command.list {

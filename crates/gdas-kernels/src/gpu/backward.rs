@@ -5,10 +5,12 @@ use burn::backend::{Cube, TensorMetadata};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::forward::{Tape, channel_parts, fused_rectifiers, source, stat_offsets};
-use super::gates::{GateParts, sum_backward};
+use super::forward::Tape;
+use super::gates::{GateRows, sum_backward};
 use super::kernels::Geometry;
+use super::norms::norms_backward;
 use super::place::{Fold, Place, element, launch, storage};
+use super::plan::{InSum, channel_parts, fused_norms, fused_rectifiers, source, stat_offsets};
 use crate::Precision;
 use crate::extension::{Wanted, Wants};
 use crate::graph::{Graph, Op, ValueId};
@@ -73,32 +75,53 @@ impl Grads {
     }
 }
 
+/// The way back so far.
+pub(super) struct Back<'a> {
+    pub(super) tape: &'a Tape,
+    pub(super) wants: &'a Wants,
+    /// First statistic of every normalisation.
+    pub(super) offsets: Vec<usize>,
+    /// Normalisations that go back with the sum that reads them.
+    pub(super) in_sum: Vec<Option<InSum>>,
+    pub(super) grads: Grads,
+    /// If gradients of gates are wanted.
+    pub(super) gates: Option<GateRows>,
+    /// Sums of parameters' and gates' gradients over their parts, all made at the end.
+    pub(super) folds: Vec<Fold>,
+    pub(super) result: Wanted<Cube>,
+}
+
 /// Gradients of what is wanted, given the outputs'.
 pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor, wants: &Wants) -> Wanted<Cube> {
     let graph = &*tape.call.graph;
     let (batch, place) = (tape.batch, &tape.place);
     let fused = fused_rectifiers(graph);
-    let (offsets, _) = stat_offsets(graph);
     let narrow = element(storage(tape.call.precision));
     let typed = |id: ValueId| element(tape.types[id]);
     let scale = gradient_scale(tape.call.precision, batch);
-    let mut grads = Grads {
-        of: vec![None; graph.nodes.len()],
-        needed: needed(graph, wants),
-        types: tape.types.clone(),
-        place: place.clone(),
+    let in_sum = fused_norms(graph);
+    let mut back = Back {
+        tape,
+        wants,
+        offsets: stat_offsets(graph).0,
+        grads: Grads {
+            of: vec![None; graph.nodes.len()],
+            needed: needed(graph, wants),
+            types: tape.types.clone(),
+            place: place.clone(),
+        },
+        gates: wants.gates.map(|_| GateRows::new(graph, &in_sum, place)),
+        in_sum,
+        folds: Vec::new(),
+        result: Wanted { params: vec![None; params.len()], gates: None, image: None },
     };
-    let mut result = Wanted { params: vec![None; params.len()], gates: None, image: None };
-    let mut gates = GateParts::new(graph, place, wants.gates.is_some());
-    // Sums of parameters' gradients over their parts, all made at the end.
-    let mut folds = Vec::new();
     let value = |id: ValueId| tape.values[id].as_ref().expect("a tape holds what was computed");
 
     let classes: usize = graph.outputs.iter().map(|&value| graph.shape(value).channels).sum();
     let mut first = 0;
     for &output in &graph.outputs {
         let own = graph.shape(output).channels;
-        if let Some((dx, add)) = grads.slot(graph, batch, output) {
+        if let Some((dx, add)) = back.grads.slot(graph, batch, output) {
             let pair = [element(upstream.dtype), typed(output)];
             launch!(place, concat_backward, batch * own, [upstream, dx], pair, scale, first, own, classes, add);
         }
@@ -108,14 +131,14 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
         if matches!(node.op, Op::Image) || fused[index] {
             continue;
         }
-        let Some(dy) = grads.of[index].take() else { continue };
+        let Some(dy) = back.grads.of[index].take() else { continue };
         let shape = node.shape;
         let from = node.inputs.first().map(|&x| graph.shape(x));
         let length = from.map_or(0, |from| batch * from.elements());
         match &node.op {
             Op::Image => {}
             Op::Relu => {
-                if let Some((dx, add)) = grads.slot(graph, batch, node.inputs[0]) {
+                if let Some((dx, add)) = back.grads.slot(graph, batch, node.inputs[0]) {
                     launch!(place, relu_backward, length, [value(node.inputs[0]), dy, dx], narrow, add);
                 }
             }
@@ -146,94 +169,45 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
                     for (id, start, length) in [(Some(*weight), 0, weights), (wanted_bias, weights, c)] {
                         let Some(id) = id else { continue };
                         let out = place.empty([length]);
-                        result.params[id] = Some(out.clone());
-                        folds.push(Fold { partial: partial.clone(), out, parts, stride, start });
+                        back.result.params[id] = Some(out.clone());
+                        back.folds.push(Fold::whole(partial.clone(), out, parts, stride, start));
                     }
                 } else if let Some(bias) = wanted_bias {
                     let parts = channel_parts(pixels);
                     let (partial, out) = (place.empty([parts, c]), place.empty([c]));
                     launch!(place, channel_sums, parts * c, [dy, partial], typed(index), pixels, parts, c);
-                    result.params[bias] = Some(out.clone());
-                    folds.push(Fold { partial, out, parts, stride: c, start: 0 });
+                    back.result.params[bias] = Some(out.clone());
+                    back.folds.push(Fold::whole(partial, out, parts, c, 0));
                 }
-                if let Some((dx, add)) = grads.slot(graph, batch, x) {
+                if let Some((dx, add)) = back.grads.slot(graph, batch, x) {
                     let pair = [typed(index), typed(x)];
                     let x = if relu { value(x) } else { &place.none };
                     launch!(place, conv_backward_image, length, [dy, params[*weight], x, dx], pair, g, relu, add);
                 }
             }
-            Op::Norm { scale, shift, norm } => {
-                let (c, offset, x) = (shape.channels, offsets[*norm], value(node.inputs[0]));
-                let pixels = batch * shape.height * shape.width;
-                let of_batch = tape.of_batch[*norm];
-                let wanted = |id: &Option<usize>| id.is_some_and(|id| wants.params[id]);
-                let slot = grads.slot(graph, batch, node.inputs[0]);
-                let mut sums = place.none.clone();
-                if wanted(scale) || wanted(shift) || (of_batch && slot.is_some()) {
-                    let parts = channel_parts(pixels);
-                    let partial = place.empty([parts, 2, c]);
-                    let threads = parts * c;
-                    launch!(
-                        place,
-                        norm_backward_sums,
-                        threads,
-                        [x, dy, tape.stats, partial],
-                        narrow,
-                        offset,
-                        pixels,
-                        parts,
-                        c,
-                    );
-                    if of_batch && slot.is_some() {
-                        sums = place.fold(&partial, parts, 2 * c);
-                    }
-                    for (id, start) in [(shift, 0), (scale, c)] {
-                        if let Some(id) = id.filter(|&id| wants.params[id]) {
-                            let out = place.empty([c]);
-                            result.params[id] = Some(out.clone());
-                            folds.push(Fold { partial: partial.clone(), out, parts, stride: 2 * c, start });
-                        }
-                    }
-                }
-                if let Some((dx, add)) = slot {
-                    let gamma = scale.map_or(&place.none, |id| &params[id]);
-                    launch!(
-                        place,
-                        norm_backward,
-                        length,
-                        [x, dy, tape.stats, gamma, sums, dx],
-                        narrow,
-                        offset,
-                        pixels as f32,
-                        c,
-                        scale.is_some(),
-                        of_batch,
-                        add,
-                    );
-                }
-            }
+            Op::Norm { .. } => norms_backward(&mut back, &[(index, None)], &dy),
             Op::AvgPool(window) => {
                 let g = Geometry::new(graph.shape(node.inputs[0]), shape, window, 1);
-                if let Some((dx, add)) = grads.slot(graph, batch, node.inputs[0]) {
+                if let Some((dx, add)) = back.grads.slot(graph, batch, node.inputs[0]) {
                     launch!(place, avg_backward, length, [dy, dx], narrow, g, add);
                 }
             }
             Op::MaxPool(window) => {
                 let g = Geometry::new(graph.shape(node.inputs[0]), shape, window, 1);
                 let found = tape.places[index].as_ref().expect("a tape holds where maxima were found");
-                if let Some((dx, add)) = grads.slot(graph, batch, node.inputs[0]) {
+                if let Some((dx, add)) = back.grads.slot(graph, batch, node.inputs[0]) {
                     launch!(place, max_backward, length, [dy, found, dx], narrow, g, add);
                 }
             }
             Op::Shift => {
-                if let Some((dx, add)) = grads.slot(graph, batch, node.inputs[0]) {
+                if let Some((dx, add)) = back.grads.slot(graph, batch, node.inputs[0]) {
                     let (h, w, c) = (shape.height, shape.width, shape.channels);
                     launch!(place, shift_backward, length, [dy, dx], narrow, h, w, c, add);
                 }
             }
-            Op::Sum(sum) => sum_backward(tape, sum, &node.inputs, &dy, &mut grads, &mut gates),
+            Op::Sum(sum) => sum_backward(&mut back, sum, &node.inputs, &dy),
             Op::ScaleImages { mask } => {
-                if let Some((dx, add)) = grads.slot(graph, batch, node.inputs[0]) {
+                if let Some((dx, add)) = back.grads.slot(graph, batch, node.inputs[0]) {
                     let (first, each) = (mask * batch, shape.elements());
                     launch!(place, scale_backward, length, [dy, tape.masks, dx], narrow, first, each, add);
                 }
@@ -242,7 +216,7 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
                 let mut first = 0;
                 for &input in &node.inputs {
                     let from = graph.shape(input);
-                    if let Some((dx, add)) = grads.slot(graph, batch, input) {
+                    if let Some((dx, add)) = back.grads.slot(graph, batch, input) {
                         let (length, own, all) = (batch * from.elements(), from.channels, shape.channels);
                         let pair = [narrow, narrow];
                         launch!(place, concat_backward, length, [dy, dx], pair, 1.0, first, own, all, add);
@@ -252,16 +226,18 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
             }
             Op::GlobalAvgPool => {
                 let from = graph.shape(node.inputs[0]);
-                if let Some((dx, add)) = grads.slot(graph, batch, node.inputs[0]) {
+                if let Some((dx, add)) = back.grads.slot(graph, batch, node.inputs[0]) {
                     let pixels = from.height * from.width;
                     launch!(place, mean_backward, length, [dy, dx], narrow, pixels, from.channels, add);
                 }
             }
         }
     }
+    let Back { mut grads, gates, mut folds, mut result, .. } = back;
+    folds.extend(gates.as_ref().and_then(|gates| gates.fold(place)));
     place.fold_many(&folds, 1.0 / scale);
-    if let Some(length) = wants.gates {
-        result.gates = Some(gates.finish(place, length, 1.0 / scale));
+    if let Some((gates, length)) = gates.zip(wants.gates) {
+        result.gates = Some(gates.finish(place, length));
     }
     if wants.image {
         result.image = grads.of[0].take().map(|gradient| unscaled(place, gradient, 1.0 / scale));

@@ -4,24 +4,26 @@ use burn::backend::{Cube, TensorMetadata};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::gates::sum_forward;
+use super::gates::{Term, sum_forward};
 use super::kernels::Geometry;
+use super::norms::Statistics;
 use super::place::{Place, element, launch, storage};
-use crate::Mode;
+use super::plan::{fused_norms, fused_rectifiers, norm_of, source, value_types};
 use crate::extension::{Call, Tensors};
-use crate::graph::{Graph, Op, ValueId};
+use crate::graph::{Op, ValueId};
 
 /// What the backward pass needs of the forward pass.
 #[derive(Debug)]
 pub(crate) struct Tape {
     pub(super) call: Call,
     pub(super) batch: usize,
-    /// Of every value that was computed; a rectifier that its readers apply is not. `[batch, height, width, channels]`.
+    /// Of every value that was computed; a rectifier or normalisation that its readers apply is not. `[batch, height, width, channels]`.
     pub(super) values: Vec<Option<CubeTensor>>,
     /// Of every max pool: the pixel where each maximum was found.
     pub(super) places: Vec<Option<CubeTensor>>,
-    /// Mean and variance of each normalisation, one after the other.
-    pub(super) stats: CubeTensor,
+    /// What normalises, `[4, channels]` of each normalisation, one after the other: mean, reciprocal of the deviation, factor
+    /// and summand.
+    pub(super) norms: CubeTensor,
     /// Which normalisations used the batch's statistics.
     pub(super) of_batch: Vec<bool>,
     pub(super) gates: CubeTensor,
@@ -31,52 +33,9 @@ pub(crate) struct Tape {
     pub(super) place: Place,
 }
 
-/// Into how many parts a sum over so many pixels is cut: never a matter of the device.
-pub(super) fn channel_parts(pixels: usize) -> usize {
-    (pixels / 64).clamp(1, 512)
-}
-
-/// The rectifiers that their readers, all convolutions, apply as they read.
-pub(super) fn fused_rectifiers(graph: &Graph) -> Vec<bool> {
-    let mut fused: Vec<bool> = graph.nodes.iter().map(|node| matches!(node.op, Op::Relu)).collect();
-    for node in &graph.nodes {
-        if !matches!(node.op, Op::Conv { .. }) {
-            node.inputs.iter().for_each(|&x| fused[x] = false);
-        }
-    }
-    graph.outputs.iter().for_each(|&x| fused[x] = false);
-    fused
-}
-
-/// How every value, and its gradient, is stored. The images and the class scores stay float32 where nothing but convolutions
-/// touches them, which read and write any type; everything else is stored as `storage` says.
-pub(super) fn value_types(graph: &Graph, storage: DType) -> Vec<DType> {
-    let mut types = vec![storage; graph.nodes.len()];
-    for (index, node) in graph.nodes.iter().enumerate() {
-        let scores = matches!(node.op, Op::Conv { .. }) && graph.outputs.contains(&index);
-        if scores || matches!(node.op, Op::Image) {
-            types[index] = DType::F32;
-        }
-    }
-    for node in graph.nodes.iter().filter(|node| !matches!(node.op, Op::Conv { .. })) {
-        node.inputs.iter().for_each(|&x| types[x] = storage);
-    }
-    types
-}
-
-/// What a convolution reads: the value before a fused rectifier, and whether there was one.
-pub(super) fn source(graph: &Graph, fused: &[bool], x: ValueId) -> (ValueId, bool) {
-    if fused[x] { (graph.nodes[x].inputs[0], true) } else { (x, false) }
-}
-
-/// First statistic of every normalisation, and their total.
-pub(super) fn stat_offsets(graph: &Graph) -> (Vec<usize>, usize) {
-    let mut total = 0;
-    let offsets = graph.norms.iter().map(|norm| {
-        total += 2 * norm.channels;
-        total - 2 * norm.channels
-    });
-    (offsets.collect(), total)
+/// A value that was computed.
+pub(super) fn computed(values: &[Option<CubeTensor>], x: ValueId) -> &CubeTensor {
+    values[x].as_ref().expect("a value is read only after it was computed")
 }
 
 /// Runs the graph; returns outputs `[batch, sum of classes]`, statistics, and the tape if asked for.
@@ -85,11 +44,10 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
     let place = Place::of(&tensors.image);
     let batch = tensors.image.shape()[0];
     let fused = fused_rectifiers(graph);
+    let in_sum = fused_norms(graph);
     let types = value_types(graph, storage(call.precision));
     let narrow = element(storage(call.precision));
-    let (offsets, total) = stat_offsets(graph);
-    let stats = place.empty([total.max(1)]);
-    let mut of_batch = vec![true; graph.norms.len()];
+    let mut statistics = Statistics::new(call, tensors, &place);
     let mut values: Vec<Option<CubeTensor>> = Vec::with_capacity(graph.nodes.len());
     let mut places = vec![None; graph.nodes.len()];
     let gates = &tensors.gates;
@@ -109,52 +67,29 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
             values.push(Some(stored));
             continue;
         }
-        if fused[index] {
+        if fused[index] || in_sum[index].is_some() {
             values.push(None);
             continue;
         }
         let shape = node.shape;
         let y = place.of_type([batch, shape.height, shape.width, shape.channels], types[index]);
         let count = batch * shape.elements();
-        let x = |i: usize| values[node.inputs[i]].as_ref().expect("a value is read only after it was computed");
+        let x = |i: usize| computed(&values, node.inputs[i]);
         match &node.op {
             Op::Image => {}
             Op::Relu => launch!(place, relu_forward, count, [x(0), y], narrow),
             Op::Conv { weight, bias, window, groups } => {
                 let (from, relu) = source(graph, &fused, node.inputs[0]);
-                let input = values[from].as_ref().expect("a value is read only after it was computed");
+                let input = computed(&values, from);
                 let g = Geometry::new(graph.shape(from), shape, window, *groups);
                 let w = &tensors.params[*weight];
                 let pair = [element(types[from]), element(types[index])];
                 launch!(place, conv_forward, count, [input, w, param(*bias), y], pair, g, relu, bias.is_some());
             }
-            Op::Norm { scale, shift, norm } => {
-                let (c, offset) = (shape.channels, offsets[*norm]);
-                let pixels = batch * shape.height * shape.width;
-                let running =
-                    tensors.running.get(*norm).filter(|r| call.mode == Mode::Eval && r.shape().num_elements() > 1);
-                if let Some(running) = running {
-                    launch!(place, copy_into, 2 * c, [running, stats], offset);
-                    of_batch[*norm] = false;
-                } else {
-                    let parts = channel_parts(pixels);
-                    let partial = place.empty([parts, 2, c]);
-                    launch!(place, moments, parts * c, [x(0), partial], narrow, pixels, parts, c);
-                    let count = pixels as f32;
-                    launch!(place, moments_finish, c, [x(0), partial, stats], narrow, offset, count, parts, c);
-                }
-                let (gamma, beta) = (param(*scale), param(*shift));
-                launch!(
-                    place,
-                    norm_forward,
-                    count,
-                    [x(0), stats, gamma, beta, y],
-                    narrow,
-                    offset,
-                    c,
-                    scale.is_some(),
-                    shift.is_some(),
-                );
+            Op::Norm { norm, .. } => {
+                statistics.find(&[index], &values);
+                let offset = statistics.offsets[*norm];
+                launch!(place, norm_forward, count, [x(0), statistics.norms, y], narrow, offset, shape.channels);
             }
             Op::AvgPool(window) => {
                 let g = Geometry::new(graph.shape(node.inputs[0]), shape, window, 1);
@@ -171,8 +106,17 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
                 launch!(place, shift_forward, count, [x(0), y], narrow, h, w, c);
             }
             Op::Sum(sum) => {
-                let terms: Vec<_> = (0..node.inputs.len()).map(x).collect();
-                sum_forward(&place, sum, &terms, gates, &y);
+                let normed: Vec<_> = node.inputs.iter().copied().filter(|&x| in_sum[x].is_some()).collect();
+                statistics.find(&normed, &values);
+                let term = |&x: &ValueId| match norm_of(graph, x).filter(|_| in_sum[x].is_some()) {
+                    Some(norm) => {
+                        let at = 2 * statistics.offsets[norm.index];
+                        Term { value: computed(&values, norm.x), norm: Some(at) }
+                    }
+                    None => Term { value: computed(&values, x), norm: None },
+                };
+                let terms: Vec<_> = node.inputs.iter().map(term).collect();
+                sum_forward(&place, sum, &terms, &statistics.norms, gates, &y);
             }
             Op::ScaleImages { mask } => {
                 let (first, each) = (mask * batch, shape.elements());
@@ -204,12 +148,13 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
         launch!(place, concat_forward, batch * own, [scores, outputs], pair, first, own, classes);
         first += own;
     }
+    let Statistics { stats, norms, of_batch, .. } = statistics;
     let tape = save.then(|| Tape {
         call: call.clone(),
         batch,
         values,
         places,
-        stats: stats.clone(),
+        norms,
         of_batch,
         gates: gates.clone(),
         masks: tensors.masks.clone(),

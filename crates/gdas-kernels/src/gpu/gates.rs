@@ -1,14 +1,13 @@
 //! Gated sums, and the gradients of their gates.
 
+use super::backward::Back;
+use super::kernels;
+use super::norms::norms_backward;
+use super::place::{Fold, Place, bits, bytes, element, launch, numbers, record, take_distinct, tensors};
+use super::plan::InSum;
+use crate::graph::{Graph, Op, Sum, ValueId};
 use burn::backend::TensorMetadata;
 use burn_cubecl::tensor::CubeTensor;
-use cubecl::prelude::{LaunchArg, SequenceArg, TensorArg};
-
-use super::backward::Grads;
-use super::forward::Tape;
-use super::kernels;
-use super::place::{Place, bytes, element, launch, record};
-use crate::graph::{Graph, Op, Sum, ValueId};
 
 /// Parts of a gate's gradient, and how many of them are summed at once.
 const GATE_PARTS: usize = 8192;
@@ -17,20 +16,22 @@ const GATE_FOLD: usize = 128;
 /// Terms per launch.
 const TERMS: usize = 8;
 
-fn bits(flags: impl Iterator<Item = bool>) -> u32 {
-    flags.enumerate().map(|(i, flag)| u32::from(flag) << i).sum()
-}
-
-fn tensors<'a, T: LaunchArg<RuntimeArg = TensorArg>>(list: impl Iterator<Item = &'a CubeTensor>) -> SequenceArg<T> {
-    list.map(|tensor| tensor.clone().into_tensor_arg()).collect()
-}
-
-fn numbers(list: impl Iterator<Item = usize>) -> SequenceArg<usize> {
-    list.collect()
+/// A term of a sum.
+pub(super) struct Term<'a> {
+    pub(super) value: &'a CubeTensor,
+    /// Where the numbers stand by which it is normalised as it is read, if it is.
+    pub(super) norm: Option<usize>,
 }
 
 /// One launch per sum, unless it has many terms.
-pub(super) fn sum_forward(place: &Place, sum: &Sum, terms: &[&CubeTensor], gates: &CubeTensor, y: &CubeTensor) {
+pub(super) fn sum_forward(
+    place: &Place,
+    sum: &Sum,
+    terms: &[Term],
+    norms: &CubeTensor,
+    gates: &CubeTensor,
+    y: &CubeTensor,
+) {
     let count = y.shape().num_elements();
     if count == 0 {
         return;
@@ -38,7 +39,10 @@ pub(super) fn sum_forward(place: &Place, sum: &Sum, terms: &[&CubeTensor], gates
     let pieces = terms.len().div_ceil(TERMS).max(1);
     for piece in 0..pieces {
         let own = piece * TERMS..((piece + 1) * TERMS).min(terms.len());
-        let of_terms = &sum.gates[own.clone()];
+        let (of_terms, own) = (&sum.gates[own.clone()], &terms[own]);
+        let normed = bits(own.iter().map(|term| term.norm.is_some()));
+        // A kernel is compiled for every number of channels: one will do where nothing is normalised.
+        let channels = if normed == 0 { 1 } else { y.shape()[3] };
         let constants: &[usize] = if piece == 0 { &sum.constant } else { &[] };
         record(bytes(y) * (own.len() + 1 + usize::from(piece > 0)));
         let (cubes, dim) = place.grid(count);
@@ -46,56 +50,55 @@ pub(super) fn sum_forward(place: &Place, sum: &Sum, terms: &[&CubeTensor], gates
             &place.client,
             cubes,
             dim,
-            tensors(terms[own].iter().copied()),
+            tensors(own.iter().map(|term| term.value)),
+            norms.clone().into_tensor_arg(),
             gates.clone().into_tensor_arg(),
             y.clone().into_tensor_arg(),
             element(y.dtype),
+            numbers(own.iter().map(|term| term.norm.unwrap_or(0))),
             numbers(of_terms.iter().map(|gate| gate.unwrap_or(0))),
             numbers(constants.iter().copied()),
+            channels,
+            normed,
             bits(of_terms.iter().map(Option::is_some)),
             piece > 0,
         );
     }
 }
 
-/// The gates' gradients in parts: every gated term that the way back reaches has a row of its own, since several terms
-/// may have the same gate; the constants of a sum, whose gradient is one and the same, share one.
-pub(super) struct GateParts {
-    /// `[GATE_PARTS, rows]`.
+/// The gates' gradients as they come together: every gated term that the way back reaches has a row of its own, since
+/// several terms may have the same gate; the constants of a sum, whose gradient is one and the same, share one.
+pub(super) struct GateRows {
+    /// Gradients of most rows in parts, `[GATE_PARTS, in_parts]`.
     partial: CubeTensor,
+    /// How many rows come in parts.
+    in_parts: usize,
+    /// Of those rows, how many are in use so far.
+    reached: usize,
+    /// The gradients themselves: first of the rows in parts, then of those whose terms are normalised in their sum.
+    sums: CubeTensor,
     /// Which row belongs to which gate, so far.
     pairs: Vec<(u32, u32)>,
-    /// Rows in use so far.
-    reached: usize,
-    /// Rows that there will be at most; 0 if no gate's gradient is wanted.
-    rows: usize,
+    /// The next row of a normalised term.
+    next_normed: usize,
 }
 
 /// One launch per sum, unless it has many terms, or one value in several: its inputs' gradients and its gates'.
-pub(super) fn sum_backward(
-    tape: &Tape,
-    sum: &Sum,
-    inputs: &[ValueId],
-    dy: &CubeTensor,
-    grads: &mut Grads,
-    gates: &mut GateParts,
-) {
-    let place = &tape.place;
+pub(super) fn sum_backward(back: &mut Back, sum: &Sum, inputs: &[ValueId], dy: &CubeTensor) {
     let elements = dy.shape().num_elements();
-    let wants_gates = gates.rows > 0;
     if elements == 0 {
         return;
     }
-    let mut rest: Vec<(ValueId, Option<usize>)> = inputs.iter().copied().zip(sum.gates.iter().copied()).collect();
+    let terms = inputs.iter().copied().zip(sum.gates.iter().copied());
+    let (normed, mut rest): (Vec<_>, Vec<_>) = terms.partition(|&(x, _)| back.in_sum[x].is_some());
+    norms_backward(back, &normed, dy);
+    let (tape, place) = (back.tape, &back.tape.place);
+    let Back { grads, gates, .. } = back;
+    let wants_gates = gates.is_some();
     let mut constants = if wants_gates { sum.constant.as_slice() } else { &[] };
     while !rest.is_empty() || !constants.is_empty() {
         // Gradients that are added to must not be written by two terms of one launch.
-        let (mut own, mut later) = (Vec::<(ValueId, Option<usize>)>::new(), Vec::new());
-        for term in rest {
-            let fits = own.len() < TERMS && own.iter().all(|(value, _)| *value != term.0);
-            if fits { own.push(term) } else { later.push(term) }
-        }
-        rest = later;
+        let own = take_distinct(&mut rest, TERMS, |(x, _)| *x);
         let slots: Vec<_> = own.iter().map(|&(x, _)| grads.slot(&tape.call.graph, tape.batch, x)).collect();
         let gated = bits(own.iter().map(|(_, gate)| gate.is_some()));
         let wants_x = bits(slots.iter().map(Option::is_some));
@@ -103,14 +106,11 @@ pub(super) fn sum_backward(
         if wants_x == 0 && !of_gates {
             continue;
         }
-        let first_row = gates.reached;
-        if wants_gates {
-            for &gate in own.iter().filter_map(|(_, gate)| gate.as_ref()) {
-                gates.pairs.push((gates.reached as u32, gate as u32));
-                gates.reached += 1;
-            }
-            gates.pairs.extend(constants.iter().map(|&gate| (gates.reached as u32, gate as u32)));
-            gates.reached += usize::from(!constants.is_empty());
+        let (mut partial, mut first_row, mut rows) = (&place.none, 0, 1);
+        if let Some(gates) = gates {
+            first_row = gates.reached;
+            gates.in_launch(own.iter().filter_map(|(_, gate)| *gate), constants);
+            (partial, rows) = (&gates.partial, gates.in_parts);
         }
         // A dummy stands in for what is not read: a value counts only for its gate's gradient.
         let values = own.iter().map(|&(x, gate)| {
@@ -131,12 +131,12 @@ pub(super) fn sum_backward(
             dy.clone().into_tensor_arg(),
             tape.gates.clone().into_tensor_arg(),
             tensors(dx.iter().copied()),
-            gates.partial.clone().into_tensor_arg(),
+            partial.clone().into_tensor_arg(),
             element(dy.dtype),
             numbers(own.iter().map(|(_, gate)| gate.unwrap_or(0))),
             bits(slots.iter().map(|slot| slot.as_ref().is_some_and(|(_, add)| *add))),
             first_row,
-            gates.rows.max(1),
+            rows,
             parts,
             gated,
             wants_x,
@@ -147,32 +147,60 @@ pub(super) fn sum_backward(
     }
 }
 
-impl GateParts {
-    pub(super) fn new(graph: &Graph, place: &Place, wanted: bool) -> Self {
+impl GateRows {
+    pub(super) fn new(graph: &Graph, in_sum: &[Option<InSum>], place: &Place) -> Self {
+        let normed = in_sum.iter().flatten().filter(|norm| norm.gate.is_some()).count();
         let terms = |op: &Op| match op {
             Op::Sum(Sum { gates, constant }) => gates.iter().flatten().count() + usize::from(!constant.is_empty()),
             _ => 0,
         };
-        let rows = if wanted { graph.nodes.iter().map(|node| terms(&node.op)).sum() } else { 0 };
-        let partial = if rows > 0 { place.empty([GATE_PARTS, rows]) } else { place.none.clone() };
-        Self { partial, pairs: Vec::new(), reached: 0, rows }
+        let in_parts = graph.nodes.iter().map(|node| terms(&node.op)).sum::<usize>() - normed;
+        let (partial, sums) = (place.empty([GATE_PARTS, in_parts.max(1)]), place.empty([(in_parts + normed).max(1)]));
+        Self { partial, in_parts, reached: 0, sums, pairs: Vec::new(), next_normed: in_parts }
     }
 
-    /// Sums the parts to the gradients of all gates times a factor, `[gates]`; zero where no term was reached.
-    pub(super) fn finish(self, place: &Place, gates: usize, factor: f32) -> CubeTensor {
+    /// The next rows belong to these gates, one each, and one to all constants.
+    fn in_launch(&mut self, gates: impl Iterator<Item = usize>, constants: &[usize]) {
+        for gate in gates {
+            self.pairs.push((self.reached as u32, gate as u32));
+            self.reached += 1;
+        }
+        self.pairs.extend(constants.iter().map(|&gate| (self.reached as u32, gate as u32)));
+        self.reached += usize::from(!constants.is_empty());
+    }
+
+    /// The row of a normalised term is the sum of so many of `sums`, from `start` on.
+    pub(super) fn of_norm(&mut self, gate: usize, sums: &CubeTensor, start: usize, channels: usize) -> Fold {
+        let row = self.next_normed;
+        self.next_normed += 1;
+        self.pairs.push((row as u32, gate as u32));
+        let (partial, out) = (sums.clone(), self.sums.clone());
+        Fold { partial, out, parts: channels, stride: 1, start, to: row, length: 1 }
+    }
+
+    /// What is left of the rows in parts.
+    pub(super) fn fold(&self, place: &Place) -> Option<Fold> {
+        // Rows of sums that no gradient reached hold nothing; they come last and no gate asks for them.
+        if self.reached == 0 {
+            return None;
+        }
+        let groups = GATE_PARTS / GATE_FOLD;
+        let partial = place.empty([groups, self.in_parts]);
+        launch!(place, fold, groups * self.in_parts, [self.partial, partial], GATE_FOLD, self.in_parts);
+        let (out, length) = (self.sums.clone(), self.in_parts);
+        Some(Fold { partial, out, parts: groups, stride: length, start: 0, to: 0, length })
+    }
+
+    /// The gradients of all gates, `[gates]`, when all is folded; zero where no term was reached.
+    pub(super) fn finish(self, place: &Place, gates: usize) -> CubeTensor {
         let out = place.empty([gates]);
         if self.pairs.is_empty() {
             launch!(place, fill_zero, gates, [out]);
             return out;
         }
-        // Rows of sums that no gradient reached hold nothing; they come last and no gate asks for them.
-        let groups = GATE_PARTS / GATE_FOLD;
-        let folded = place.empty([groups, self.rows]);
-        launch!(place, fold, groups * self.rows, [self.partial, folded], GATE_FOLD, self.rows);
-        let sums = place.fold(&folded, groups, self.rows);
         let (rows, gate_of): (Vec<_>, Vec<_>) = self.pairs.iter().copied().unzip();
         let (row_of, gate_of) = (place.words(&rows), place.words(&gate_of));
-        launch!(place, spread_gates, gates, [sums, row_of, gate_of, out], self.pairs.len(), factor);
+        launch!(place, spread_gates, gates, [self.sums, row_of, gate_of, out], self.pairs.len());
         out
     }
 }

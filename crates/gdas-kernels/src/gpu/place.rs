@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Cube, TensorMetadata};
-use burn::tensor::{DType, Shape as Dims, TensorData};
+use burn::tensor::{DType, Device, Shape as Dims, Tensor, TensorData};
 use burn_cubecl::CubeDevice;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::client::Client;
 use cubecl::features::TypeUsage;
 use cubecl::ir::{ElemType, FloatKind};
-use cubecl::prelude::{CubeCount, CubeDim, OwnedTensor, SequenceArg};
+use cubecl::prelude::{CubeCount, CubeDim, LaunchArg, OwnedTensor, SequenceArg, TensorArg};
 
 use super::kernels::fold_many;
 use crate::Precision;
@@ -74,9 +74,20 @@ pub(super) fn element(dtype: DType) -> ElemType {
     })
 }
 
-/// Whether the device of a tensor can store activations so. It need not compute with the type.
-pub(crate) fn stores(tensor: &CubeTensor, precision: Precision) -> bool {
-    let usage = tensor.client.properties().type_usage(element(storage(precision)));
+/// What runs the kernels of a device; `None` if that is no graphics device of this engine.
+fn client(device: &Device) -> Option<Client> {
+    Some(Tensor::<1>::zeros([1], device).try_into_primitive::<Cube>().ok()?.client)
+}
+
+/// Memory of a graphics device in bytes, where its driver tells.
+pub fn memory(device: &Device) -> Option<u64> {
+    client(device)?.properties().memory.max_memory()
+}
+
+/// Whether a graphics device can store values so. It need not compute with the type.
+pub(crate) fn stores(device: &Device, precision: Precision) -> bool {
+    let Some(client) = client(device) else { return false };
+    let usage = client.properties().type_usage(element(storage(precision)));
     usage.contains(TypeUsage::Buffer) && usage.contains(TypeUsage::Conversion)
 }
 
@@ -99,12 +110,39 @@ macro_rules! launch {
 }
 pub(super) use launch;
 
+/// Tensors as one argument.
+pub(super) fn tensors<'a, T: LaunchArg<RuntimeArg = TensorArg>>(
+    list: impl Iterator<Item = &'a CubeTensor>,
+) -> SequenceArg<T> {
+    list.map(|tensor| tensor.clone().into_tensor_arg()).collect()
+}
+
+/// Numbers as one argument.
+pub(super) fn numbers(list: impl Iterator<Item = usize>) -> SequenceArg<usize> {
+    list.collect()
+}
+
+/// Flags as bits of a number.
+pub(super) fn bits(flags: impl Iterator<Item = bool>) -> u32 {
+    flags.enumerate().map(|(i, flag)| u32::from(flag) << i).sum()
+}
+
+/// Takes from `rest` what one launch can do: so many at most, and no two with the same key, which would write one place.
+pub(super) fn take_distinct<T>(rest: &mut Vec<T>, most: usize, key: impl Fn(&T) -> usize) -> Vec<T> {
+    let mut own = Vec::<T>::new();
+    for one in std::mem::take(rest) {
+        let fits = own.len() < most && own.iter().all(|other| key(other) != key(&one));
+        if fits { own.push(one) } else { rest.push(one) }
+    }
+    own
+}
+
 /// The places of a launch that holds so many arrays: a power of two, so that few kernels have to be compiled; none for none.
 fn filled_up(arrays: usize) -> usize {
     if arrays == 0 { 0 } else { arrays.next_power_of_two() }
 }
 
-/// A sum over parts that is yet to be made: `out` from elements `start..` of each row of `partial`.
+/// A sum over parts that is yet to be made: elements `to..` of `out` from elements `start..` of each row of `partial`.
 pub(super) struct Fold {
     pub(super) partial: CubeTensor,
     pub(super) out: CubeTensor,
@@ -112,6 +150,16 @@ pub(super) struct Fold {
     /// Elements from one part to the next.
     pub(super) stride: usize,
     pub(super) start: usize,
+    pub(super) to: usize,
+    pub(super) length: usize,
+}
+
+impl Fold {
+    /// Of all of `out`.
+    pub(super) fn whole(partial: CubeTensor, out: CubeTensor, parts: usize, stride: usize, start: usize) -> Self {
+        let length = out.shape().num_elements();
+        Self { partial, out, parts, stride, start, to: 0, length }
+    }
 }
 
 /// A device, and how to make tensors on it.
@@ -196,33 +244,24 @@ impl Place {
                 (0..filled_up(chunk.len())).map(|i| chunk.get(i).map_or(0, of)).collect()
             };
             let (partials, outs) = (tensors(|fold| &fold.partial), tensors(|fold| &fold.out));
-            let (parts, strides, starts) =
-                (numbers(|fold| fold.parts), numbers(|fold| fold.stride), numbers(|fold| fold.start));
-            let lengths = || chunk.iter().map(|fold| fold.out.shape().num_elements());
-            record(chunk.iter().map(|fold| (fold.parts + 1) * bytes(&fold.out)).sum());
-            let threads = lengths().max().unwrap_or(1).clamp(1, 1 << 15);
+            record(chunk.iter().map(|fold| SINGLE * (fold.parts + 1) * fold.length).sum());
+            let threads = chunk.iter().map(|fold| fold.length).max().unwrap_or(1).clamp(1, 1 << 15);
             let (count, dim) = self.grid(threads);
-            let filled = chunk.len();
             fold_many::launch(
                 &self.client,
                 count,
                 dim,
                 partials,
                 outs,
-                parts,
-                strides,
-                starts,
+                numbers(|fold| fold.parts),
+                numbers(|fold| fold.stride),
+                numbers(|fold| fold.start),
+                numbers(|fold| fold.to),
+                numbers(|fold| fold.length),
                 factor,
-                filled,
+                chunk.len(),
                 threads,
             );
         }
-    }
-
-    /// Sums `[parts, length]` over the parts, in their order.
-    pub(super) fn fold(&self, partial: &CubeTensor, parts: usize, length: usize) -> CubeTensor {
-        let out = self.empty([length]);
-        launch!(self, fold, length, [partial, out], parts, length);
-        out
     }
 }

@@ -280,5 +280,7 @@ pub(crate) fn one_operation(engine: Engine, make: fn(&mut Graph, usize) -> usize
     let y = make(&mut g, x);
     random::finish(&mut g, y, 3);
     let data = random::data(&g, 3, r);
-    check(engine, &g, Mode::Train, &data, r, STRICT);
+    for mode in [Mode::Train, Mode::Eval] {
+        check(engine, &g, mode, &data, r, STRICT);
+    }
 }

@@ -220,15 +220,6 @@ pub(in crate::gpu) fn convert<X: Float, Y: Float>(
     y[ABSOLUTE_POS] = Y::cast_from(f32::cast_from(x[ABSOLUTE_POS]) * factor);
 }
 
-/// Copies `x` to `y[offset..]`.
-#[cube(launch)]
-pub(in crate::gpu) fn copy_into(x: &Tensor<f32>, y: &mut Tensor<f32>, offset: usize) {
-    if ABSOLUTE_POS >= x.len() {
-        terminate!();
-    }
-    y[offset + ABSOLUTE_POS] = x[ABSOLUTE_POS];
-}
-
 /// Zeros.
 #[cube(launch)]
 pub(in crate::gpu) fn fill_zero(y: &mut Tensor<f32>) {

@@ -17,12 +17,13 @@ mod window;
 pub(super) use batch::{CHANGE_FIELDS, make_batch};
 pub(super) use conv::{conv_backward_image, conv_backward_weight, conv_forward};
 pub(super) use elementwise::{
-    concat_backward, concat_forward, convert, copy_into, fill_zero, mean_backward, mean_forward, relu_backward,
-    relu_forward, scale_backward, scale_forward, shift_backward, shift_forward,
+    concat_backward, concat_forward, convert, fill_zero, mean_backward, mean_forward, relu_backward, relu_forward,
+    scale_backward, scale_forward, shift_backward, shift_forward,
 };
 pub(super) use loss::{cross_entropy, cross_entropy_sums, scale};
 pub(super) use norm::{
     channel_sums, fold, fold_many, moments, moments_finish, norm_backward, norm_backward_sums, norm_forward,
+    norm_of_running,
 };
 pub(super) use pool::{avg_backward, avg_forward, max_backward, max_forward};
 pub(super) use sgd::{NORM_THREADS, descend, norm_finish, squares};

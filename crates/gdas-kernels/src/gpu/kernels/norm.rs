@@ -5,164 +5,269 @@ use cubecl::prelude::*;
 
 use crate::graph::NORM_EPSILON;
 
-/// Sums of `x - k` and `(x - k)^2` per channel in parts, `[parts, 2, channels]`. `k` is the channel's first element,
-/// which keeps the variance exact where the mean is far from zero.
+/// Sums of `x - k` and `(x - k)^2` per channel of several values of one shape, in parts: from the `before`-th row of `partial` on,
+/// `[values, parts, 2, channels]`. `k` is the channel's first element, which keeps the variance exact where the mean is far from
+/// zero; it goes to `firsts`, `[values, channels]`.
 #[cube(launch)]
 pub(in crate::gpu) fn moments<S: Float>(
-    x: &Tensor<S>,
+    xs: &Sequence<OwnedTensor<S>>,
+    firsts: &mut Tensor<f32>,
     partial: &mut Tensor<f32>,
     #[define(S)] _storage: ElemType,
+    before: usize,
     pixels: usize,
     parts: usize,
     #[comptime] channels: usize,
 ) {
-    if ABSOLUTE_POS >= parts * channels {
+    let count = comptime!(xs.len());
+    if ABSOLUTE_POS >= parts * comptime!(count * channels) {
         terminate!();
     }
     let c = ABSOLUTE_POS % channels;
-    let part = ABSOLUTE_POS / channels;
-    let k = f32::cast_from(x[c]);
-    let mut first = f32::new(0.0);
-    let mut second = f32::new(0.0);
-    let mut pixel = part;
-    while pixel < pixels {
-        let d = f32::cast_from(x[pixel * channels + c]) - k;
-        first += d;
-        second += d * d;
-        pixel += parts;
+    let part = (ABSOLUTE_POS / channels) % parts;
+    let which = ABSOLUTE_POS / (parts * channels);
+    let row = ((before + which) * parts + part) * comptime!(2 * channels) + c;
+    #[unroll]
+    for i in 0..count {
+        if which == i {
+            let k = f32::cast_from(xs[i][c]);
+            let mut first = f32::new(0.0);
+            let mut second = f32::new(0.0);
+            let mut pixel = part;
+            while pixel < pixels {
+                let d = f32::cast_from(xs[i][pixel * channels + c]) - k;
+                first += d;
+                second += d * d;
+                pixel += parts;
+            }
+            partial[row] = first;
+            partial[row + channels] = second;
+            if part == 0 {
+                firsts[(before + which) * channels + c] = k;
+            }
+        }
     }
-    partial[part * comptime!(2 * channels) + c] = first;
-    partial[part * comptime!(2 * channels) + channels + c] = second;
 }
 
-/// Mean and biased variance from [`moments`], into `stats[offset..]` as `[2, channels]`.
-#[cube(launch)]
-pub(in crate::gpu) fn moments_finish<S: Float>(
-    x: &Tensor<S>,
-    partial: &Tensor<f32>,
+/// Writes what a pass needs of a normalisation: mean, reciprocal of the deviation, factor and summand, `[4, channels]` from
+/// `2 * offset` on; and what it tells, mean and variance, to `stats[offset..]` as `[2, channels]`.
+#[cube]
+fn prepare(
+    mean: f32,
+    variance: f32,
+    factor: f32,
+    summand: f32,
     stats: &mut Tensor<f32>,
-    #[define(S)] _storage: ElemType,
+    norms: &mut Tensor<f32>,
     offset: usize,
+    c: usize,
+    #[comptime] channels: usize,
+) {
+    stats[offset + c] = mean;
+    stats[offset + channels + c] = variance;
+    let at = 2 * offset + c;
+    norms[at] = mean;
+    norms[at + channels] = 1.0f32 / (variance + comptime!(NORM_EPSILON)).sqrt();
+    norms[at + comptime!(2 * channels)] = factor;
+    norms[at + comptime!(3 * channels)] = summand;
+}
+
+/// `(x - mean) / sqrt(variance + epsilon)`. `at` is the normalisation's place in `norms`, and the channel.
+#[cube]
+pub(super) fn standardised(x: f32, norms: &Tensor<f32>, at: usize, #[comptime] channels: usize) -> f32 {
+    (x - norms[at]) * norms[at + channels]
+}
+
+/// [`standardised`], times the factor, plus the summand.
+#[cube]
+pub(super) fn normalised(x: f32, norms: &Tensor<f32>, at: usize, #[comptime] channels: usize) -> f32 {
+    standardised(x, norms, at, channels) * norms[at + comptime!(2 * channels)] + norms[at + comptime!(3 * channels)]
+}
+
+/// Means and biased variances from [`moments`], and what is made of them: see [`prepare`]. Without its bit in `has_gamma` or
+/// `has_beta` a normalisation has no such parameter.
+#[cube(launch)]
+pub(in crate::gpu) fn moments_finish(
+    firsts: &Tensor<f32>,
+    partial: &Tensor<f32>,
+    gammas: &Sequence<OwnedTensor<f32>>,
+    betas: &Sequence<OwnedTensor<f32>>,
+    stats: &mut Tensor<f32>,
+    norms: &mut Tensor<f32>,
+    offsets: Sequence<usize>,
+    before: usize,
     count: f32,
     parts: usize,
     #[comptime] channels: usize,
+    #[comptime] has_gamma: u32,
+    #[comptime] has_beta: u32,
 ) {
-    let c = ABSOLUTE_POS;
-    if c >= channels {
+    let values = comptime!(gammas.len());
+    if ABSOLUTE_POS >= comptime!(values * channels) {
         terminate!();
     }
+    let c = ABSOLUTE_POS % channels;
+    let which = ABSOLUTE_POS / channels;
     let mut first = f32::new(0.0);
     let mut second = f32::new(0.0);
     for part in 0..parts {
-        first += partial[part * comptime!(2 * channels) + c];
-        second += partial[part * comptime!(2 * channels) + channels + c];
+        let row = ((before + which) * parts + part) * comptime!(2 * channels) + c;
+        first += partial[row];
+        second += partial[row + channels];
     }
     let shift = first / count;
     let mut variance = second / count - shift * shift;
     if variance < 0.0 {
         variance = f32::new(0.0);
     }
-    stats[offset + c] = f32::cast_from(x[c]) + shift;
-    stats[offset + channels + c] = variance;
+    let mean = firsts[(before + which) * channels + c] + shift;
+    #[unroll]
+    for i in 0..values {
+        if which == i {
+            let mut factor = f32::new(1.0);
+            if comptime!((has_gamma >> i) & 1 == 1) {
+                factor = gammas[i][c];
+            }
+            let mut summand = f32::new(0.0);
+            if comptime!((has_beta >> i) & 1 == 1) {
+                summand = betas[i][c];
+            }
+            prepare(mean, variance, factor, summand, stats, norms, offsets[i], c, channels);
+        }
+    }
 }
 
-/// `(x - mean) / sqrt(variance + epsilon) * gamma + beta`.
+/// As [`moments_finish`], of one normalisation with running statistics, `[2, channels]`.
 #[cube(launch)]
-pub(in crate::gpu) fn norm_forward<S: Float>(
-    x: &Tensor<S>,
-    stats: &Tensor<f32>,
+pub(in crate::gpu) fn norm_of_running(
+    running: &Tensor<f32>,
     gamma: &Tensor<f32>,
     beta: &Tensor<f32>,
-    y: &mut Tensor<S>,
-    #[define(S)] _storage: ElemType,
+    stats: &mut Tensor<f32>,
+    norms: &mut Tensor<f32>,
     offset: usize,
     #[comptime] channels: usize,
     #[comptime] has_gamma: bool,
     #[comptime] has_beta: bool,
 ) {
+    let c = ABSOLUTE_POS;
+    if c >= channels {
+        terminate!();
+    }
+    let mut factor = f32::new(1.0);
+    if comptime!(has_gamma) {
+        factor = gamma[c];
+    }
+    let mut summand = f32::new(0.0);
+    if comptime!(has_beta) {
+        summand = beta[c];
+    }
+    prepare(running[c], running[channels + c], factor, summand, stats, norms, offset, c, channels);
+}
+
+/// Every element [`normalised`].
+#[cube(launch)]
+pub(in crate::gpu) fn norm_forward<S: Float>(
+    x: &Tensor<S>,
+    norms: &Tensor<f32>,
+    y: &mut Tensor<S>,
+    #[define(S)] _storage: ElemType,
+    offset: usize,
+    #[comptime] channels: usize,
+) {
     if ABSOLUTE_POS >= y.len() {
         terminate!();
     }
-    let c = ABSOLUTE_POS % channels;
-    let deviation = (stats[offset + channels + c] + comptime!(NORM_EPSILON)).sqrt();
-    let mut value = (f32::cast_from(x[ABSOLUTE_POS]) - stats[offset + c]) / deviation;
-    if comptime!(has_gamma) {
-        value *= gamma[c];
-    }
-    if comptime!(has_beta) {
-        value += beta[c];
-    }
-    y[ABSOLUTE_POS] = S::cast_from(value);
+    let at = 2 * offset + ABSOLUTE_POS % channels;
+    y[ABSOLUTE_POS] = S::cast_from(normalised(f32::cast_from(x[ABSOLUTE_POS]), norms, at, channels));
 }
 
-/// Sums of `dy` and of `dy * normalised x` per channel, in parts as [`moments`].
+/// Sums of `dy` and of `dy * standardised x` per channel, for several values with one gradient, in parts as [`moments`].
+/// `norm_of` says where each value's numbers stand in `norms`.
 #[cube(launch)]
 pub(in crate::gpu) fn norm_backward_sums<S: Float>(
-    x: &Tensor<S>,
+    xs: &Sequence<OwnedTensor<S>>,
     dy: &Tensor<S>,
-    stats: &Tensor<f32>,
+    norms: &Tensor<f32>,
     partial: &mut Tensor<f32>,
     #[define(S)] _storage: ElemType,
-    offset: usize,
+    norm_of: Sequence<usize>,
+    before: usize,
     pixels: usize,
     parts: usize,
     #[comptime] channels: usize,
 ) {
-    if ABSOLUTE_POS >= parts * channels {
+    let count = comptime!(xs.len());
+    if ABSOLUTE_POS >= parts * comptime!(count * channels) {
         terminate!();
     }
     let c = ABSOLUTE_POS % channels;
-    let part = ABSOLUTE_POS / channels;
-    let mean = stats[offset + c];
-    let deviation = (stats[offset + channels + c] + comptime!(NORM_EPSILON)).sqrt();
-    let mut first = f32::new(0.0);
-    let mut second = f32::new(0.0);
-    let mut pixel = part;
-    while pixel < pixels {
-        let upstream = f32::cast_from(dy[pixel * channels + c]);
-        first += upstream;
-        second += upstream * (f32::cast_from(x[pixel * channels + c]) - mean) / deviation;
-        pixel += parts;
+    let part = (ABSOLUTE_POS / channels) % parts;
+    let which = ABSOLUTE_POS / (parts * channels);
+    let row = ((before + which) * parts + part) * comptime!(2 * channels) + c;
+    #[unroll]
+    for i in 0..count {
+        if which == i {
+            let mut first = f32::new(0.0);
+            let mut second = f32::new(0.0);
+            let mut pixel = part;
+            while pixel < pixels {
+                let at = pixel * channels + c;
+                let upstream = f32::cast_from(dy[at]);
+                first += upstream;
+                second += upstream * standardised(f32::cast_from(xs[i][at]), norms, norm_of[i] + c, channels);
+                pixel += parts;
+            }
+            partial[row] = first;
+            partial[row + channels] = second;
+        }
     }
-    partial[part * comptime!(2 * channels) + c] = first;
-    partial[part * comptime!(2 * channels) + channels + c] = second;
 }
 
-/// Gradient of the input from the two sums (`[2, channels]`); without `batch` the statistics were constants.
+/// Gradients of several values from one gradient and the two sums of each (`[2, channels]` of `sums` from `sums_of` on), added
+/// to what is there with the bit in `adds`. Without the bit in `batch` the statistics were constants. With that in `gated`, `dy`
+/// and the sums are those of a sum that reads the normalisation times `gates[gate_of]`.
 #[cube(launch)]
 pub(in crate::gpu) fn norm_backward<S: Float>(
-    x: &Tensor<S>,
+    xs: &Sequence<OwnedTensor<S>>,
     dy: &Tensor<S>,
-    stats: &Tensor<f32>,
-    gamma: &Tensor<f32>,
+    norms: &Tensor<f32>,
     sums: &Tensor<f32>,
-    dx: &mut Tensor<S>,
+    gates: &Tensor<f32>,
+    dxs: &mut Sequence<OwnedTensor<S>>,
     #[define(S)] _storage: ElemType,
-    offset: usize,
+    norm_of: Sequence<usize>,
+    sums_of: Sequence<usize>,
+    gate_of: Sequence<usize>,
+    adds: u32,
     count: f32,
     #[comptime] channels: usize,
-    #[comptime] has_gamma: bool,
-    #[comptime] batch: bool,
-    #[comptime] add: bool,
+    #[comptime] batch: u32,
+    #[comptime] gated: u32,
 ) {
-    if ABSOLUTE_POS >= dx.len() {
+    if ABSOLUTE_POS >= dy.len() {
         terminate!();
     }
     let c = ABSOLUTE_POS % channels;
-    let deviation = (stats[offset + channels + c] + comptime!(NORM_EPSILON)).sqrt();
-    let mut value = f32::cast_from(dy[ABSOLUTE_POS]);
-    if comptime!(batch) {
-        let normal = (f32::cast_from(x[ABSOLUTE_POS]) - stats[offset + c]) / deviation;
-        value -= (sums[c] + normal * sums[channels + c]) / count;
+    let upstream = f32::cast_from(dy[ABSOLUTE_POS]);
+    let values = comptime!(xs.len());
+    #[unroll]
+    for i in 0..values {
+        let at = norm_of[i] + c;
+        let mut value = upstream;
+        if comptime!((batch >> i) & 1 == 1) {
+            let own = standardised(f32::cast_from(xs[i][ABSOLUTE_POS]), norms, at, channels);
+            value -= (sums[sums_of[i] + c] + own * sums[sums_of[i] + channels + c]) / count;
+        }
+        value *= norms[at + channels] * norms[at + comptime!(2 * channels)];
+        if comptime!((gated >> i) & 1 == 1) {
+            value *= gates[gate_of[i]];
+        }
+        if (adds >> comptime!(i as u32)) & 1u32 == 1u32 {
+            value += f32::cast_from(dxs[i][ABSOLUTE_POS]);
+        }
+        dxs.index_mut(i).as_mut_slice()[ABSOLUTE_POS] = S::cast_from(value);
     }
-    value /= deviation;
-    if comptime!(has_gamma) {
-        value *= gamma[c];
-    }
-    if comptime!(add) {
-        value += f32::cast_from(dx[ABSOLUTE_POS]);
-    }
-    dx[ABSOLUTE_POS] = S::cast_from(value);
 }
 
 /// Sums groups of `per` parts: `out[g, i] = sum over k < per of partial[g * per + k, i]`, `length` elements each.
@@ -203,8 +308,8 @@ pub(in crate::gpu) fn channel_sums<S: Float>(
     partial[ABSOLUTE_POS] = sum;
 }
 
-/// [`fold`] of many at once, all parts of each: `out[i] = factor * sum over k < parts of partial[k * stride + start + i]`. The
-/// first `filled` places hold something.
+/// [`fold`] of many at once, all parts of each: `out[to + i] = factor * sum over k < parts of partial[k * stride + start + i]`
+/// for `length` elements. The first `filled` places hold something.
 #[cube(launch)]
 pub(in crate::gpu) fn fold_many(
     partials: &Sequence<OwnedTensor<f32>>,
@@ -212,6 +317,8 @@ pub(in crate::gpu) fn fold_many(
     parts: Sequence<usize>,
     strides: Sequence<usize>,
     starts: Sequence<usize>,
+    tos: Sequence<usize>,
+    lengths: Sequence<usize>,
     factor: f32,
     filled: usize,
     threads: usize,
@@ -225,12 +332,12 @@ pub(in crate::gpu) fn fold_many(
         if i < filled {
             let own = parts[i];
             let mut at = ABSOLUTE_POS;
-            while at < outs[i].len() {
+            while at < lengths[i] {
                 let mut sum = f32::new(0.0);
                 for k in 0..own {
                     sum += partials[i][k * strides[i] + starts[i] + at];
                 }
-                outs.index_mut(i).as_mut_slice()[at] = sum * factor;
+                outs.index_mut(i).as_mut_slice()[tos[i] + at] = sum * factor;
                 at += threads;
             }
         }

@@ -3,16 +3,23 @@
 
 use cubecl::prelude::*;
 
+use super::norm::normalised;
+
 /// `y = sum of gate * x` over the terms, plus the gates of `constants`; added to what is there with `add`. Without `gated`
-/// (bit `i` for term `i`) a term has no gate.
+/// (bit `i` for term `i`) a term has no gate; with `normed` it is normalised as it is read, by the numbers from `norm_of` of
+/// `norms` on.
 #[cube(launch)]
 pub(in crate::gpu) fn sum_forward<S: Float>(
     terms: &Sequence<OwnedTensor<S>>,
+    norms: &Tensor<f32>,
     gates: &Tensor<f32>,
     y: &mut Tensor<S>,
     #[define(S)] _storage: ElemType,
+    norm_of: Sequence<usize>,
     gate_of: Sequence<usize>,
     constants: Sequence<usize>,
+    #[comptime] channels: usize,
+    #[comptime] normed: u32,
     #[comptime] gated: u32,
     #[comptime] add: bool,
 ) {
@@ -27,6 +34,9 @@ pub(in crate::gpu) fn sum_forward<S: Float>(
     #[unroll]
     for i in 0..count {
         let mut value = f32::cast_from(terms[i][ABSOLUTE_POS]);
+        if comptime!((normed >> i) & 1 == 1) {
+            value = normalised(value, norms, norm_of[i] + ABSOLUTE_POS % channels, channels);
+        }
         if comptime!((gated >> i) & 1 == 1) {
             value *= gates[gate_of[i]];
         }
@@ -110,7 +120,7 @@ pub(in crate::gpu) fn sum_backward<S: Float>(
     }
 }
 
-/// Gradients of the gates, times `factor`: `row_of[p]` of `sums` belongs to gate `gate_of[p]`, for `pairs` of them.
+/// Gradients of the gates: `row_of[p]` of `sums` belongs to gate `gate_of[p]`, for `pairs` of them.
 #[cube(launch)]
 pub(in crate::gpu) fn spread_gates(
     sums: &Tensor<f32>,
@@ -118,7 +128,6 @@ pub(in crate::gpu) fn spread_gates(
     gate_of: &Tensor<u32>,
     out: &mut Tensor<f32>,
     pairs: usize,
-    factor: f32,
 ) {
     if ABSOLUTE_POS >= out.len() {
         terminate!();
@@ -130,5 +139,5 @@ pub(in crate::gpu) fn spread_gates(
             sum += sums[row_of[pair] as usize];
         }
     }
-    out[ABSOLUTE_POS] = sum * factor;
+    out[ABSOLUTE_POS] = sum;
 }
