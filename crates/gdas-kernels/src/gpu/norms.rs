@@ -68,9 +68,16 @@ impl<'a> Statistics<'a> {
         let (place, offset, c) = (self.place, self.offsets[norm.index], self.graph.shape(norm.x).channels);
         let (gamma, beta) = (self.parameter(norm.scale), self.parameter(norm.shift));
         let (has_gamma, has_beta) = (norm.scale.is_some(), norm.shift.is_some());
-        let all = [running, gamma, beta, &self.stats, &self.norms];
-        let [running, gamma, beta, stats, norms] = all;
-        launch!(place, norm_of_running, c, [running, gamma, beta, stats, norms], offset, c, has_gamma, has_beta);
+        launch!(
+            place,
+            norm_of_running,
+            c,
+            [running, gamma, beta, self.stats, self.norms],
+            offset,
+            c,
+            has_gamma,
+            has_beta
+        );
         self.of_batch[norm.index] = false;
     }
 
