@@ -224,7 +224,9 @@ fn narrow() -> Vec<(Precision, f64)> {
     let Some(device) = device() else { return vec![] };
     let all = [(Precision::Float16, 2.0f64.powi(-11)), (Precision::BFloat16, 2.0f64.powi(-8))];
     let (can, cannot): (Vec<_>, Vec<_>) = all.into_iter().partition(|(precision, _)| precision.is_supported(device));
-    cannot.iter().for_each(|(precision, _)| println!("skipped: the device does not store {precision}"));
+    for (precision, _) in cannot {
+        println!("skipped: the device does not store {precision}");
+    }
     can
 }
 

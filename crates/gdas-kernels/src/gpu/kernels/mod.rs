@@ -2,6 +2,7 @@
 //! threads touch neighbouring memory. Geometry is known when a kernel is compiled; only the batch size is not.
 
 #![allow(clippy::needless_pass_by_value, reason = "kernels take sequences of numbers by value")]
+#![allow(clippy::used_underscore_binding, reason = "the kernels' macro reads the types that a kernel is compiled for")]
 #![allow(clippy::manual_is_multiple_of, reason = "kernels know only the operator")]
 
 mod batch;
