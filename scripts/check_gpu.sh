@@ -28,7 +28,7 @@ echo "$step" | grep -q '"launches":[1-9]' || { echo "the fused kernels did not r
 
 # search DEVICE [FLAGS]: the losses of all steps of a search that lies in runs/DEVICE.
 search() {
-    gdas search --preset smoke --device "$@" --log-interval 1 --runs "$runs" --name "$1" --quiet
+    gdas search --preset smoke --device "$@" --log-interval 1 --runs "$runs" --name "$1" --quiet >"$runs/found-$1"
     for key in train_loss held_out_loss; do
         grep '"event":"step"' "$runs/$1/events.jsonl" | grep -o "\"$key\":[^,]*" | cut -d: -f2
     done
@@ -57,7 +57,8 @@ for precision in float16:0.02 bfloat16:0.1; do
         continue
     fi
     search "$feature" --precision "$type" >"$runs/losses-$type"
-    echo "$type: $(near "$runs/losses-$type" "${precision#*:}")"
+    printf "%s: " "$type"
+    near "$runs/losses-$type" "${precision#*:}"
     rm -r "${runs:?}/$feature"
 done
 
