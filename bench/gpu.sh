@@ -74,10 +74,10 @@ for space in nas-bench-201 nasnet; do
             row "gdas $space, batch $batch, $precision: the engine's launches, bytes per step" \
                 "$(field launches <"$log"), $(field bytes <"$log")"
         done
-        for mixed in "" --bfloat16; do
-            peer=$("$python" bench/torch_step.py --space "${space//-bench-/bench}" --batch "$batch" --device cuda $mixed \
-                2>"$logs/torch.log" | grep -o 'mean [0-9.]*' | cut -d' ' -f2)
-            row "PyTorch $space, batch $batch, ${mixed:-float32}: seconds per step" "${peer:-no PyTorch with CUDA}"
+        for precision in float32 bfloat16; do
+            peer=$("$python" bench/torch_step.py --space "${space//-bench-/bench}" --batch "$batch" --device cuda \
+                --precision "$precision" 2>"$logs/torch.log" | grep -o 'mean [0-9.]*' | cut -d' ' -f2)
+            row "PyTorch $space, batch $batch, $precision: seconds per step" "${peer:-no PyTorch with CUDA}"
         done
     done
 done

@@ -177,7 +177,7 @@ def main():
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--device", default="cpu", help="cpu, cuda or another of PyTorch's")
-    parser.add_argument("--bfloat16", action="store_true", help="mixed precision, as PyTorch's autocast does it")
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="bfloat16: by autocast")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
@@ -191,7 +191,7 @@ def main():
     labels = torch.arange(args.batch, device=args.device) % 10
     # On a GPU the calls return before the work is done: a step counts until all of it is.
     finish = torch.cuda.synchronize if args.device.startswith("cuda") else lambda: None
-    mixed = torch.autocast(torch.device(args.device).type, torch.bfloat16, enabled=args.bfloat16)
+    mixed = torch.autocast(torch.device(args.device).type, torch.bfloat16, enabled=args.precision == "bfloat16")
 
     def loss(ops):
         with mixed:

@@ -26,28 +26,29 @@ step="$(gdas devices --device "$feature" --preset smoke --json)"
 echo "$step"
 echo "$step" | grep -q '"launches":[1-9]' || { echo "the fused kernels did not run on $feature" >&2; exit 1; }
 
-# search DEVICE [FLAGS]: the losses of all steps of a search that lies in runs/DEVICE.
+# search NAME DEVICE [FLAGS]: a search that lies in runs/NAME, and the losses of all its steps.
 search() {
-    gdas search --preset smoke --device "$@" --log-interval 1 --runs "$runs" --name "$1" --quiet >"$runs/found-$1"
+    local name="$1"
+    shift
+    gdas search --preset smoke --device "$@" --log-interval 1 --runs "$runs" --name "$name" --quiet >/dev/null
     for key in train_loss held_out_loss; do
-        grep '"event":"step"' "$runs/$1/events.jsonl" | grep -o "\"$key\":[^,]*" | cut -d: -f2
-    done
-    grep -o '"genotype": *"[^"]*"' "$runs/$1/result.json" >"$runs/cell-$1"
+        grep '"event":"step"' "$runs/$name/events.jsonl" | grep -o "\"$key\":[^,]*" | cut -d: -f2
+    done >"$runs/losses-$name"
+    grep -o '"genotype": *"[^"]*"' "$runs/$name/result.json" >"$runs/cell-$name"
 }
-# near LOSSES TOLERANCE: whether they are those of the processor.
+# near NAME TOLERANCE: whether its losses are those of the processor.
 near() {
-    paste "$runs/losses-cpu" "$1" | awk -v tolerance="$2" '
+    paste "$runs/losses-cpu" "$runs/losses-$1" | awk -v tolerance="$2" '
         { apart = $1 - $2; if (apart < 0) apart = -apart; if (apart > most) most = apart }
         NF != 2 || !(apart < tolerance) { print "loss " NR ": " $0; wrong = 1 }
         END { print NR " losses, at most " most " apart"; exit wrong || NR == 0 }'
 }
 
 # The same search on both: the same draws, the same cell, and every loss within 0.001 (rounding adds up over the steps).
-search cpu >"$runs/losses-cpu"
-search "$feature" >"$runs/losses-$feature"
-cmp "$runs/cell-cpu" "$runs/cell-$feature"
-near "$runs/losses-$feature" 1e-3
-mv "$runs/$feature" "$runs/found"
+search cpu cpu
+search float32 "$feature"
+cmp "$runs/cell-cpu" "$runs/cell-float32"
+near float32 1e-3
 
 # In 16 bits, where the device can store them: within a few of their rounding steps.
 for precision in float16:0.02 bfloat16:0.1; do
@@ -56,12 +57,11 @@ for precision in float16:0.02 bfloat16:0.1; do
         echo "$type: not on this device"
         continue
     fi
-    search "$feature" --precision "$type" >"$runs/losses-$type"
+    search "$type" "$feature" --precision "$type"
     printf "%s: " "$type"
-    near "$runs/losses-$type" "${precision#*:}"
-    rm -r "${runs:?}/$feature"
+    near "$type" "${precision#*:}"
 done
 
-gdas train "$runs/found" --preset smoke --device "$feature" --runs "$runs" --name trained --quiet
+gdas train "$runs/float32" --preset smoke --device "$feature" --runs "$runs" --name trained --quiet
 gdas evaluate "$runs/trained" --device "$feature"
 gdas evaluate "$runs/trained" --device cpu

@@ -57,6 +57,13 @@ pub struct Inputs {
     pub precision: Precision,
 }
 
+impl Inputs {
+    /// Images and parameters alone, in float32.
+    pub fn new(image: Tensor<4>, params: Vec<Tensor<1>>) -> Self {
+        Self { image, params, gates: None, masks: None, running: vec![], precision: Precision::Float32 }
+    }
+}
+
 /// What a network gives.
 #[derive(Clone, Debug)]
 pub struct Outcome {

@@ -303,7 +303,6 @@ impl<'a> Searcher<'a> {
     pub fn new(config: &'a SearchConfig, dataset: &Dataset, device: &Device) -> Result<Self, Error> {
         let space = Space::find(&config.space)
             .ok_or_else(|| Error::Unsuitable(format!("there is no search space `{}`", config.space)))?;
-        device::check_precision(device, config.precision).map_err(|error| Error::Unsuitable(error.to_string()))?;
         let images = &dataset.train;
         let network = NetworkConfig {
             image: Shape::new(images.height, images.width, images.channels),
@@ -325,7 +324,7 @@ impl<'a> Searcher<'a> {
         }
         let mut supernet = Supernet::new(space, config.cells, network, config.seed, device);
         supernet.drop_skips = config.skip_dropout > 0.0;
-        supernet.weights.precision = config.precision;
+        supernet.weights.compute_in(config.precision)?;
         let sgd = SgdConfig { momentum: config.momentum, nesterov: config.nesterov, weight_decay: config.weight_decay };
         let sgd = Sgd::new(sgd, supernet.weights.values.len());
         let adam = AdamConfig {

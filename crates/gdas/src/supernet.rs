@@ -157,7 +157,7 @@ impl Supernet {
         masks: Option<Tensor<2>>,
     ) -> Outcome {
         let running = if mode == Mode::Eval { self.weights.running_of(&net.graph) } else { vec![] };
-        let inputs = Inputs { image, params, gates: Some(gates), masks, running, precision: self.weights.precision };
+        let inputs = Inputs { image, params, gates: Some(gates), masks, running, precision: self.weights.precision() };
         gdas_kernels::run(&net.graph, mode, inputs)
     }
 }

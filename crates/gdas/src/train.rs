@@ -18,7 +18,6 @@ use crate::config::TrainConfig;
 use crate::data::{
     Augmentation, Batch, BatchOptions, BatchSource, Dataset, OnDevice, Position, Prefetch, Subset, TrainBatches,
 };
-use crate::device;
 use crate::loss::{Metrics, measure};
 use crate::network::{self, NetworkConfig};
 use crate::optim::{Sgd, SgdConfig, cosine};
@@ -171,9 +170,8 @@ impl<'a> Trainer<'a> {
         let graph = network::derive(&space, &blocks, &network, &genotype);
         let plain = NetworkConfig { auxiliary: false, drop_path: false, ..network };
         let test_graph = network::derive(&space, &blocks, &plain, &genotype);
-        device::check_precision(device, config.precision).map_err(|error| unsuitable(&error))?;
         let mut weights = Weights::new(config.seed, device);
-        weights.precision = config.precision;
+        weights.compute_in(config.precision)?;
         weights.declare(&graph);
         let sgd = SgdConfig { momentum: config.momentum, nesterov: config.nesterov, weight_decay: config.weight_decay };
         Ok(Self {
@@ -222,7 +220,7 @@ impl<'a> Trainer<'a> {
             gates: None,
             masks: self.masks(step, batch.len(), dropped, &device),
             running: vec![],
-            precision: self.weights.precision,
+            precision: self.weights.precision(),
         };
         let outcome = gdas_kernels::run(&self.graph, Mode::Train, inputs);
         let (mut loss, mut metrics) = measure(&outcome.outputs[0], &batch.labels, config.label_smoothing);

@@ -6,6 +6,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use gdas_kernels::Precision;
 use gdas_kernels::graph::{Graph, Init, NormSpec, ParamSpec};
 
+use crate::Error;
+use crate::device;
 use crate::rng::{Rng, Stream};
 use crate::run::{Array, Checkpoint, RunError};
 
@@ -21,11 +23,10 @@ pub struct Weights {
     pub values: Vec<Tensor<1>>,
     /// Running mean and variance `[2, channels]` of each tracked normalisation.
     pub running: BTreeMap<String, Tensor<2>>,
-    /// How a graphics device stores what networks compute with them; float32 in a new store.
-    pub precision: Precision,
     index: BTreeMap<String, usize>,
     seed: u64,
     device: Device,
+    precision: Precision,
 }
 
 impl Weights {
@@ -35,11 +36,23 @@ impl Weights {
             specs: Vec::new(),
             values: Vec::new(),
             running: BTreeMap::new(),
-            precision: Precision::Float32,
             index: BTreeMap::new(),
             seed,
             device: device.clone(),
+            precision: Precision::Float32,
         }
+    }
+
+    /// Lets the device store so what networks compute with these weights, if it can; float32 in a new store.
+    pub fn compute_in(&mut self, precision: Precision) -> Result<(), Error> {
+        device::check_precision(&self.device, precision).map_err(|error| Error::Unsuitable(error.to_string()))?;
+        self.precision = precision;
+        Ok(())
+    }
+
+    /// How it stores that.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Adds the arrays and statistics of a graph that are not there yet.

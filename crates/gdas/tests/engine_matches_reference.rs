@@ -8,7 +8,7 @@ use gdas::network::{NetworkConfig, NodePlan, Stem, Term, derive, lower};
 use gdas::rng::{Rng, Stream};
 use gdas::space::{Genotype, Space, spaces};
 use gdas_kernels::graph::{Graph, Shape};
-use gdas_kernels::{Inputs, Mode, Outcome, Precision};
+use gdas_kernels::{Inputs, Mode, Outcome};
 
 fn config(size: usize) -> NetworkConfig {
     NetworkConfig {
@@ -66,12 +66,9 @@ fn gradients(
 ) -> (Vec<f64>, Gradients) {
     let leaves = leaves(graph, 3, 11, dtype);
     let inputs = Inputs {
-        image: leaves.image.clone(),
-        params: leaves.params.clone(),
         gates: leaves.gates.clone(),
         masks: leaves.masks.clone(),
-        running: vec![],
-        precision: Precision::Float32,
+        ..Inputs::new(leaves.image.clone(), leaves.params.clone())
     };
     let outcome = run(graph, Mode::Train, inputs);
     let mut loss: Option<Tensor<1>> = None;

@@ -9,7 +9,7 @@ use gdas::rng::{Rng, Stream};
 use gdas::space::{Genotype, OPERATIONS, Space};
 use gdas::weights::Weights;
 use gdas_kernels::graph::{Graph, Op, Shape};
-use gdas_kernels::{Inputs, Mode, Precision};
+use gdas_kernels::{Inputs, Mode};
 
 /// The documentation of `torch.nn.Conv2d` and of the pools, for one axis.
 fn documented(n: usize, kernel: usize, stride: usize, padding: usize, dilation: usize) -> usize {
@@ -43,7 +43,7 @@ fn random(shape: Shape, batch: usize) -> Tensor<4> {
 fn inputs(graph: &Graph, image: Tensor<4>, weights: &Weights) -> Inputs {
     let params = weights.locate(graph).iter().map(|&i| weights.values[i].clone()).collect();
     let masks = (graph.masks > 0).then(|| Tensor::ones([graph.masks, image.dims()[0]], &Device::flex()));
-    Inputs { image, params, gates: None, masks, running: weights.running_of(graph), precision: Precision::Float32 }
+    Inputs { masks, running: weights.running_of(graph), ..Inputs::new(image, params) }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use gdas::network::derive;
 use gdas::run::{Event, Interrupt, RunDir, Silent};
 use gdas::search::{Outcome, SearchResult, Searcher, search, search_on};
 use gdas::space::Genotype;
-use gdas_kernels::{Inputs, Mode, Precision};
+use gdas_kernels::{Inputs, Mode};
 
 fn digits() -> Dataset {
     data::open("digits").unwrap()
@@ -231,14 +231,7 @@ fn a_drawn_supernet_is_the_derived_network() {
             let shared = supernet.weights.find(&spec.name).unwrap();
             weights.set(i, supernet.weights.to_vec(shared));
         }
-        let inputs = Inputs {
-            image: image.clone(),
-            params: weights.values,
-            gates: None,
-            masks: None,
-            running: vec![],
-            precision: Precision::Float32,
-        };
+        let inputs = Inputs::new(image.clone(), weights.values);
         let alone = gdas_kernels::run(&std::sync::Arc::new(graph), Mode::Train, inputs);
         for form in [EdgeOutput::AllGates, EdgeOutput::PickedGate] {
             let net = supernet.sub_network(&[picks.to_vec()], form);
@@ -287,14 +280,7 @@ fn a_drawn_nasnet_supernet_is_the_derived_network() {
             for (i, spec) in graph.params.iter().enumerate() {
                 weights.set(i, supernet.weights.to_vec(supernet.weights.find(&spec.name).unwrap()));
             }
-            let inputs = Inputs {
-                image: image.clone(),
-                params: weights.values,
-                gates: None,
-                masks: None,
-                running: vec![],
-                precision: Precision::Float32,
-            };
+            let inputs = Inputs::new(image.clone(), weights.values);
             let alone = gdas_kernels::run(&std::sync::Arc::new(graph), Mode::Train, inputs);
             for form in [EdgeOutput::AllGates, EdgeOutput::PickedGate] {
                 let net = supernet.sub_network(&picks, form);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 use gdas::graph::{Graph, Shape, Sum, Window};
 use gdas::sampler::{Draw, alpha_gradient};
-use gdas_kernels::{Inputs, Mode, Precision, reference};
+use gdas_kernels::{Inputs, Mode, reference};
 
 /// Image (1, -2, 4): one edge hands it on, the other averages it to (-1/2, 1, 1). The score is the mean of the node.
 fn cell(constant: Vec<usize>) -> Arc<Graph> {
@@ -34,14 +34,7 @@ fn values_and_gate_gradients() {
         for (constant, exact) in [(vec![1, 3], [1.0, 1.0, 0.5, 1.0]), (vec![], [1.0, 0.0, 0.5, 0.0])] {
             let gates = Tensor::<1>::from_floats([1.0, 0.0, 1.0, 0.0], &device).autodiff().require_grad();
             let image = Tensor::<4>::from_floats([[[[1.0], [-2.0], [4.0]]]], &device);
-            let inputs = Inputs {
-                image,
-                params: vec![],
-                gates: Some(gates.clone()),
-                masks: None,
-                running: vec![],
-                precision: Precision::Float32,
-            };
+            let inputs = Inputs { gates: Some(gates.clone()), ..Inputs::new(image, vec![]) };
             let score = run(&cell(constant), Mode::Train, inputs).outputs.swap_remove(0);
             // Mean of (1 - 1/2, -2 + 1, 4 + 1).
             let value: f64 = score.to_data().convert::<f64>().iter::<f64>().next().unwrap();

@@ -51,10 +51,10 @@ pub(crate) struct AutoCommand {
     #[arg(long, value_name = "N|auto", default_value = "auto")]
     threads: Auto<usize>,
     /// Where it runs: cpu, auto, vulkan, wgpu, metal or cuda, as far as built in; see gdas devices
-    #[arg(long, value_name = "NAME", default_value_t, value_parser = devices::name)]
+    #[arg(long, value_name = "NAME", default_value_t)]
     device: DeviceName,
     /// How a graphics device stores values between operations: float32, or half of it: float16 or bfloat16
-    #[arg(long, value_name = "TYPE", default_value_t, value_parser = devices::precision)]
+    #[arg(long, value_name = "TYPE", default_value_t)]
     precision: Precision,
     /// Also write event files for TensorBoard, to `tensorboard` in the directories of search and training
     #[arg(long)]

@@ -23,7 +23,7 @@ use crate::output::{self, table};
   gdas devices --json")]
 pub(crate) struct Devices {
     /// Only this device
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    #[arg(long, value_name = "NAME")]
     device: Option<DeviceName>,
     /// Search preset whose step is timed
     #[arg(long, value_name = "NAME", default_value = "digits")]
@@ -35,7 +35,7 @@ pub(crate) struct Devices {
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
     /// How graphics devices store values between operations: float32, float16 or bfloat16
-    #[arg(long, value_name = "TYPE", default_value_t, value_parser = precision)]
+    #[arg(long, value_name = "TYPE", default_value_t)]
     precision: Precision,
     /// Side length that the digits are brought to for it
     #[arg(long, value_name = "PIXELS", default_value_t = 8)]
@@ -56,7 +56,7 @@ pub(crate) fn run(command: &Devices) -> anyhow::Result<()> {
     if let [name] = names[..]
         && !name.is_built()
     {
-        return Err(Usage(DeviceError::NotBuilt(name).to_string()).into());
+        usable(Err(DeviceError::NotBuilt(name)))?;
     }
     let mut keys = json!({ "preset": command.preset, "space": command.space, "image_size": command.image_size,
         "data": "digits", "precision": command.precision });
@@ -66,11 +66,7 @@ pub(crate) fn run(command: &Devices) -> anyhow::Result<()> {
     let config: SearchConfig = resolve(&[Layer::flags(&keys)?])?;
     let mut rows = vec![["device", "name", "memory", "matrix product", "search step"].map(String::from).to_vec()];
     for name in names {
-        let opened = name.open().and_then(|device| {
-            device::check_precision(&device, command.precision)?;
-            Ok(device)
-        });
-        let row = match opened {
+        let row = match start(name, command.precision) {
             Ok(device) => measure(command, name, &device, &config)?,
             Err(error) => {
                 if command.json {
@@ -124,16 +120,6 @@ fn measure(command: &Devices, name: DeviceName, device: &Device, config: &Search
     ])
 }
 
-/// The device of that name on the command line.
-pub(crate) fn name(text: &str) -> Result<DeviceName, String> {
-    text.parse()
-}
-
-/// The precision of that name on the command line.
-pub(crate) fn precision(text: &str) -> Result<Precision, String> {
-    text.parse()
-}
-
 /// Starts so many devices of a name, before anything is begun.
 pub(crate) fn open_several(name: DeviceName, count: usize, precision: Precision) -> anyhow::Result<Vec<Device>> {
     let devices = usable(name.open_several(count))?;
@@ -145,8 +131,12 @@ pub(crate) fn open_several(name: DeviceName, count: usize, precision: Precision)
 
 /// Starts a device, before anything is begun.
 pub(crate) fn open(name: DeviceName, precision: Precision) -> anyhow::Result<Device> {
-    let device = usable(name.open())?;
-    usable(device::check_precision(&device, precision))?;
+    usable(start(name, precision))
+}
+
+fn start(name: DeviceName, precision: Precision) -> Result<Device, DeviceError> {
+    let device = name.open()?;
+    device::check_precision(&device, precision)?;
     Ok(device)
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct Evaluate {
     #[arg(long, value_name = "N|auto", default_value = "auto")]
     threads: Auto<usize>,
     /// Where it runs: cpu, auto, vulkan, wgpu, metal or cuda, as far as built in; see gdas devices
-    #[arg(long, value_name = "NAME", default_value_t, value_parser = devices::name)]
+    #[arg(long, value_name = "NAME", default_value_t)]
     device: DeviceName,
     #[command(flatten)]
     runs: RunsDir,

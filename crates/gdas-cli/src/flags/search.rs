@@ -163,10 +163,10 @@ pub(crate) struct SearchFlags {
     candidate_batch_size: Option<usize>,
 
     /// Where it runs: cpu, auto, vulkan, wgpu, metal or cuda, as far as built in; see gdas devices
-    #[arg(long, value_name = "NAME", help_heading = "Machine", value_parser = crate::commands::devices::name)]
+    #[arg(long, value_name = "NAME", help_heading = "Machine")]
     device: Option<DeviceName>,
     /// How a graphics device stores values between operations: float32, or half of it: float16 or bfloat16
-    #[arg(long, value_name = "TYPE", help_heading = "Machine", value_parser = crate::commands::devices::precision)]
+    #[arg(long, value_name = "TYPE", help_heading = "Machine")]
     precision: Option<Precision>,
     /// So many devices share every batch (experimental; no faster on the processor); another number is another search
     #[arg(long, value_name = "N", help_heading = "Machine")]

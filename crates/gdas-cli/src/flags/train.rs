@@ -92,10 +92,10 @@ pub(crate) struct TrainFlags {
     test_interval: Option<usize>,
 
     /// Where it runs: cpu, auto, vulkan, wgpu, metal or cuda, as far as built in; see gdas devices
-    #[arg(long, value_name = "NAME", help_heading = "Machine", value_parser = crate::commands::devices::name)]
+    #[arg(long, value_name = "NAME", help_heading = "Machine")]
     device: Option<DeviceName>,
     /// How a graphics device stores values between operations: float32, or half of it: float16 or bfloat16
-    #[arg(long, value_name = "TYPE", help_heading = "Machine", value_parser = crate::commands::devices::precision)]
+    #[arg(long, value_name = "TYPE", help_heading = "Machine")]
     precision: Option<Precision>,
     /// Threads; the result does not depend on it
     #[arg(long, value_name = "N|auto", help_heading = "Machine")]

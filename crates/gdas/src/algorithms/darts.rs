@@ -164,7 +164,7 @@ mod tests {
     use burn::tensor::activation::log_softmax;
     use burn::tensor::{DType, Device, TensorData};
     use gdas_kernels::graph::Op;
-    use gdas_kernels::{Inputs, Mode, Precision, reference};
+    use gdas_kernels::{Inputs, Mode, reference};
 
     use super::*;
     use crate::config::{Layer, SearchConfig, resolve};
@@ -205,12 +205,8 @@ mod tests {
         let count = gates.len();
         let params: Vec<_> = weights.iter().map(|w| w.clone().autodiff().require_grad()).collect();
         let inputs = Inputs {
-            image: batch.tensor(device).cast(DType::F64),
-            params: params.clone(),
             gates: Some(Tensor::from_data(TensorData::new(gates, [count]), (device, DType::F64))),
-            masks: None,
-            running: vec![],
-            precision: Precision::Float32,
+            ..Inputs::new(batch.tensor(device).cast(DType::F64), params.clone())
         };
         let scores = log_softmax(reference::run(&net.graph, Mode::Train, inputs).outputs[0].clone(), 1);
         let [images, classes] = scores.dims();
@@ -380,14 +376,8 @@ mod tests {
                 searcher.differentiate(&net, searcher.values(&net), gates(&searcher), None, &pair.alpha, Of::Both);
             let params: Vec<_> = searcher.values(&net).into_iter().map(|p| p.autodiff().require_grad()).collect();
             let gates = gates(&searcher).autodiff().require_grad();
-            let inputs = Inputs {
-                image: pair.alpha.tensor(searcher.supernet.weights.device()),
-                params: params.clone(),
-                gates: Some(gates.clone()),
-                masks: None,
-                running: vec![],
-                precision: Precision::Float32,
-            };
+            let image = pair.alpha.tensor(searcher.supernet.weights.device());
+            let inputs = Inputs { gates: Some(gates.clone()), ..Inputs::new(image, params.clone()) };
             let outcome = reference::run(&net.graph, Mode::Train, inputs);
             let (loss, metrics) = cross_entropy(&outcome.outputs[0], &pair.alpha.labels, 0.0);
             let gradients = loss.backward();

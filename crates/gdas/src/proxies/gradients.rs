@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
-use gdas_kernels::Mode;
 use gdas_kernels::graph::Graph;
+use gdas_kernels::{Inputs, Mode};
 
-use super::{inputs, kernels};
+use super::kernels;
 use crate::data::Batch;
 use crate::loss::cross_entropy;
 use crate::weights::host;
@@ -34,7 +34,7 @@ pub fn grad_norm(graph: &Graph, params: &[Tensor<1>], batch: &Batch) -> f64 {
 fn layers(graph: &Graph, params: &[Tensor<1>], batch: &Batch) -> impl Iterator<Item = (Vec<f32>, Vec<f32>)> {
     let params: Vec<_> = params.iter().map(|param| param.clone().autodiff().require_grad()).collect();
     let image = batch.tensor(&Device::flex());
-    let outcome = gdas_kernels::run(&Arc::new(graph.clone()), Mode::Train, inputs(image, params.clone()));
+    let outcome = gdas_kernels::run(&Arc::new(graph.clone()), Mode::Train, Inputs::new(image, params.clone()));
     let (loss, _) = cross_entropy(&outcome.outputs[0], &batch.labels, 0.0);
     let gradients = loss.backward();
     kernels(graph).filter_map(move |weight| {

@@ -9,9 +9,8 @@
 
 use burn::tensor::{Device, Tensor};
 use gdas_kernels::graph::Graph;
-use gdas_kernels::{Mode, reference};
+use gdas_kernels::{Inputs, Mode, reference};
 
-use super::inputs;
 use super::matrix::Cholesky;
 use crate::data::Batch;
 
@@ -21,7 +20,7 @@ const K: f64 = 1e-5;
 /// The score; not a number where an image has no gradient.
 pub fn score(graph: &Graph, params: Vec<Tensor<1>>, batch: &Batch) -> f64 {
     let image = batch.tensor(&Device::flex()).autodiff().require_grad();
-    let outcome = reference::run(graph, Mode::Train, inputs(image.clone(), params));
+    let outcome = reference::run(graph, Mode::Train, Inputs::new(image.clone(), params));
     // The second term only keeps the images in sight of a network that does not look at them.
     let gradients = (outcome.outputs[0].clone().sum() + image.clone().sum() * 0.0).backward();
     let Some(gradient) = image.grad(&gradients) else { return f64::NAN };

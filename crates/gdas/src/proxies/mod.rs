@@ -20,7 +20,6 @@ use std::str::FromStr;
 
 use burn::tensor::{Device, Tensor};
 use gdas_kernels::graph::{Graph, Op, ParamId};
-use gdas_kernels::{Inputs, Precision};
 
 use crate::data::{Batch, Dataset, EvaluationBatches, Subset};
 use crate::weights::Weights;
@@ -102,11 +101,6 @@ fn fresh(graph: &Graph, seed: u64) -> Vec<Tensor<1>> {
     let mut weights = Weights::new(seed, &Device::flex());
     weights.declare(graph);
     weights.locate(graph).into_iter().map(|index| weights.values[index].clone()).collect()
-}
-
-/// What a network reads, with nothing but images and parameters.
-fn inputs(image: Tensor<4>, params: Vec<Tensor<1>>) -> Inputs {
-    Inputs { image, params, gates: None, masks: None, running: vec![], precision: Precision::Float32 }
 }
 
 /// The weights of convolutions and classifiers: the layers that the published proxies look at.

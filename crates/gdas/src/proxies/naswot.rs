@@ -8,20 +8,24 @@
 
 use burn::tensor::{Device, Tensor};
 use gdas_kernels::graph::{Graph, Op};
-use gdas_kernels::{Mode, reference};
+use gdas_kernels::{Inputs, Mode, reference};
 
-use super::inputs;
 use super::matrix::Cholesky;
 use crate::data::Batch;
 
 /// The score; minus infinity where two images switch the same units.
 pub fn score(graph: &Graph, params: Vec<Tensor<1>>, batch: &Batch) -> f64 {
     let mut codes = Codes::new(batch.len());
-    reference::run_observed(graph, Mode::Train, inputs(batch.tensor(&Device::flex()), params), &mut |node, value| {
-        if node.op == Op::Relu {
-            codes.add(value);
-        }
-    });
+    reference::run_observed(
+        graph,
+        Mode::Train,
+        Inputs::new(batch.tensor(&Device::flex()), params),
+        &mut |node, value| {
+            if node.op == Op::Relu {
+                codes.add(value);
+            }
+        },
+    );
     Cholesky::new(&codes.kernel(), batch.len()).map_or(f64::NEG_INFINITY, |root| root.log_determinant())
 }
 

@@ -10,9 +10,9 @@
 
 use burn::tensor::{DType, Device, Tensor};
 use gdas_kernels::graph::{Graph, Op};
-use gdas_kernels::{Mode, reference};
+use gdas_kernels::{Inputs, Mode, reference};
 
-use super::{inputs, kernels};
+use super::kernels;
 
 /// The score; not negative.
 pub fn score(graph: &Graph, params: &[Tensor<1>]) -> f64 {
@@ -20,7 +20,7 @@ pub fn score(graph: &Graph, params: &[Tensor<1>]) -> f64 {
     let params: Vec<_> = params.iter().map(|p| p.clone().cast(DType::F64).abs().autodiff().require_grad()).collect();
     let image = graph.shape(0);
     let ones = Tensor::ones([1, image.height, image.width, image.channels], (&Device::flex(), DType::F64));
-    let outcome = reference::run(&linear, Mode::Train, inputs(ones, params.clone()));
+    let outcome = reference::run(&linear, Mode::Train, Inputs::new(ones, params.clone()));
     let gradients = outcome.outputs[0].clone().sum().backward();
     let flows = kernels(graph).filter_map(|weight| {
         let flow = params[weight].grad(&gradients)? * params[weight].clone().inner();

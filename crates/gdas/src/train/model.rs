@@ -114,7 +114,7 @@ fn scores(graph: &Arc<Graph>, weights: &Weights, batch: &Batch, flip: bool) -> T
     let params: Vec<_> = weights.locate(graph).iter().map(|&i| weights.values[i].clone()).collect();
     let run = |image: Tensor<4>| {
         let running = weights.running_of(graph);
-        let precision = weights.precision;
+        let precision = weights.precision();
         let inputs = Inputs { image, params: params.clone(), gates: None, masks: None, running, precision };
         gdas_kernels::run(graph, Mode::Eval, inputs).outputs.swap_remove(0)
     };
