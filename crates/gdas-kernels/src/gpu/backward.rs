@@ -5,12 +5,12 @@ use burn::backend::{Cube, TensorMetadata};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::forward::Tape;
+use super::forward::{Tape, computed};
 use super::gates::{GateRows, sum_backward};
 use super::kernels::Geometry;
 use super::norms::norms_backward;
 use super::place::{Fold, Place, element, launch, storage};
-use super::plan::{InSum, channel_parts, fused_norms, fused_rectifiers, source, stat_offsets};
+use super::plan::channel_parts;
 use crate::Precision;
 use crate::extension::{Wanted, Wants};
 use crate::graph::{Graph, Op, ValueId};
@@ -44,7 +44,7 @@ const SCALE_PER_IMAGE: f32 = 1024.0;
 /// that over P pixels leave gradients of some 1 / (B P), which would lose bits or vanish. Times B they no longer depend on the
 /// batch; the further 2^10 bring those of usual sizes (P = 64) to the middle of the range. For 64 images it is the 2^16 that
 /// PyTorch's gradient scaler begins with. bfloat16 has the range of float32 and needs none.
-pub(super) fn gradient_scale(precision: Precision, batch: usize) -> f32 {
+fn gradient_scale(precision: Precision, batch: usize) -> f32 {
     match precision {
         Precision::Float16 => SCALE_PER_IMAGE * batch.next_power_of_two() as f32,
         Precision::Float32 | Precision::BFloat16 => 1.0,
@@ -52,24 +52,24 @@ pub(super) fn gradient_scale(precision: Precision, batch: usize) -> f32 {
 }
 
 /// Gradients of every value, as they come together.
-pub(super) struct Grads {
+pub(super) struct Grads<'a> {
     of: Vec<Option<CubeTensor>>,
     needed: Vec<bool>,
-    types: Vec<DType>,
-    place: Place,
+    tape: &'a Tape,
 }
 
-impl Grads {
+impl Grads<'_> {
     /// Where to put a gradient, and whether to add to what is there. `None`: nobody wants it.
-    pub(super) fn slot(&mut self, graph: &Graph, batch: usize, value: ValueId) -> Option<(CubeTensor, bool)> {
+    pub(super) fn slot(&mut self, value: ValueId) -> Option<(CubeTensor, bool)> {
         if !self.needed[value] {
             return None;
         }
         if let Some(there) = &self.of[value] {
             return Some((there.clone(), true));
         }
-        let shape = graph.shape(value);
-        let new = self.place.of_type([batch, shape.height, shape.width, shape.channels], self.types[value]);
+        let Tape { call, plan, batch, place, .. } = self.tape;
+        let shape = call.graph.shape(value);
+        let new = place.of_type([*batch, shape.height, shape.width, shape.channels], plan.types[value]);
         self.of[value] = Some(new.clone());
         Some((new, false))
     }
@@ -79,11 +79,7 @@ impl Grads {
 pub(super) struct Back<'a> {
     pub(super) tape: &'a Tape,
     pub(super) wants: &'a Wants,
-    /// First statistic of every normalisation.
-    pub(super) offsets: Vec<usize>,
-    /// Normalisations that go back with the sum that reads them.
-    pub(super) in_sum: Vec<Option<InSum>>,
-    pub(super) grads: Grads,
+    pub(super) grads: Grads<'a>,
     /// If gradients of gates are wanted.
     pub(super) gates: Option<GateRows>,
     /// Sums of parameters' and gates' gradients over their parts, all made at the end.
@@ -95,40 +91,31 @@ pub(super) struct Back<'a> {
 pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor, wants: &Wants) -> Wanted<Cube> {
     let graph = &*tape.call.graph;
     let (batch, place) = (tape.batch, &tape.place);
-    let fused = fused_rectifiers(graph);
     let narrow = element(storage(tape.call.precision));
-    let typed = |id: ValueId| element(tape.types[id]);
+    let typed = |id: ValueId| element(tape.plan.types[id]);
     let scale = gradient_scale(tape.call.precision, batch);
-    let in_sum = fused_norms(graph);
     let mut back = Back {
         tape,
         wants,
-        offsets: stat_offsets(graph).0,
-        grads: Grads {
-            of: vec![None; graph.nodes.len()],
-            needed: needed(graph, wants),
-            types: tape.types.clone(),
-            place: place.clone(),
-        },
-        gates: wants.gates.map(|_| GateRows::new(graph, &in_sum, place)),
-        in_sum,
+        grads: Grads { of: vec![None; graph.nodes.len()], needed: needed(graph, wants), tape },
+        gates: wants.gates.map(|_| GateRows::new(graph, &tape.plan.in_sum, place)),
         folds: Vec::new(),
         result: Wanted { params: vec![None; params.len()], gates: None, image: None },
     };
-    let value = |id: ValueId| tape.values[id].as_ref().expect("a tape holds what was computed");
+    let value = |id: ValueId| computed(&tape.values, id);
 
     let classes: usize = graph.outputs.iter().map(|&value| graph.shape(value).channels).sum();
     let mut first = 0;
     for &output in &graph.outputs {
         let own = graph.shape(output).channels;
-        if let Some((dx, add)) = back.grads.slot(graph, batch, output) {
+        if let Some((dx, add)) = back.grads.slot(output) {
             let pair = [element(upstream.dtype), typed(output)];
             launch!(place, concat_backward, batch * own, [upstream, dx], pair, scale, first, own, classes, add);
         }
         first += own;
     }
     for (index, node) in graph.nodes.iter().enumerate().rev() {
-        if matches!(node.op, Op::Image) || fused[index] {
+        if matches!(node.op, Op::Image) || tape.plan.rectifiers[index] {
             continue;
         }
         let Some(dy) = back.grads.of[index].take() else { continue };
@@ -138,12 +125,12 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
         match &node.op {
             Op::Image => {}
             Op::Relu => {
-                if let Some((dx, add)) = back.grads.slot(graph, batch, node.inputs[0]) {
+                if let Some((dx, add)) = back.grads.slot(node.inputs[0]) {
                     launch!(place, relu_backward, length, [value(node.inputs[0]), dy, dx], narrow, add);
                 }
             }
             Op::Conv { weight, bias, window, groups } => {
-                let (x, relu) = source(graph, &fused, node.inputs[0]);
+                let (x, relu) = tape.plan.source(graph, node.inputs[0]);
                 let g = Geometry::new(graph.shape(x), shape, window, *groups);
                 let pixels = batch * shape.height * shape.width;
                 let (weights, c) = (graph.params[*weight].len(), shape.channels);
@@ -179,7 +166,7 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
                     back.result.params[bias] = Some(out.clone());
                     back.folds.push(Fold::whole(partial, out, parts, c, 0));
                 }
-                if let Some((dx, add)) = back.grads.slot(graph, batch, x) {
+                if let Some((dx, add)) = back.grads.slot(x) {
                     let pair = [typed(index), typed(x)];
                     let x = if relu { value(x) } else { &place.none };
                     launch!(place, conv_backward_image, length, [dy, params[*weight], x, dx], pair, g, relu, add);
@@ -188,26 +175,26 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
             Op::Norm { .. } => norms_backward(&mut back, &[(index, None)], &dy),
             Op::AvgPool(window) => {
                 let g = Geometry::new(graph.shape(node.inputs[0]), shape, window, 1);
-                if let Some((dx, add)) = back.grads.slot(graph, batch, node.inputs[0]) {
+                if let Some((dx, add)) = back.grads.slot(node.inputs[0]) {
                     launch!(place, avg_backward, length, [dy, dx], narrow, g, add);
                 }
             }
             Op::MaxPool(window) => {
                 let g = Geometry::new(graph.shape(node.inputs[0]), shape, window, 1);
                 let found = tape.places[index].as_ref().expect("a tape holds where maxima were found");
-                if let Some((dx, add)) = back.grads.slot(graph, batch, node.inputs[0]) {
+                if let Some((dx, add)) = back.grads.slot(node.inputs[0]) {
                     launch!(place, max_backward, length, [dy, found, dx], narrow, g, add);
                 }
             }
             Op::Shift => {
-                if let Some((dx, add)) = back.grads.slot(graph, batch, node.inputs[0]) {
+                if let Some((dx, add)) = back.grads.slot(node.inputs[0]) {
                     let (h, w, c) = (shape.height, shape.width, shape.channels);
                     launch!(place, shift_backward, length, [dy, dx], narrow, h, w, c, add);
                 }
             }
             Op::Sum(sum) => sum_backward(&mut back, sum, &node.inputs, &dy),
             Op::ScaleImages { mask } => {
-                if let Some((dx, add)) = back.grads.slot(graph, batch, node.inputs[0]) {
+                if let Some((dx, add)) = back.grads.slot(node.inputs[0]) {
                     let (first, each) = (mask * batch, shape.elements());
                     launch!(place, scale_backward, length, [dy, tape.masks, dx], narrow, first, each, add);
                 }
@@ -216,7 +203,7 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
                 let mut first = 0;
                 for &input in &node.inputs {
                     let from = graph.shape(input);
-                    if let Some((dx, add)) = back.grads.slot(graph, batch, input) {
+                    if let Some((dx, add)) = back.grads.slot(input) {
                         let (length, own, all) = (batch * from.elements(), from.channels, shape.channels);
                         let pair = [narrow, narrow];
                         launch!(place, concat_backward, length, [dy, dx], pair, 1.0, first, own, all, add);
@@ -226,7 +213,7 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
             }
             Op::GlobalAvgPool => {
                 let from = graph.shape(node.inputs[0]);
-                if let Some((dx, add)) = back.grads.slot(graph, batch, node.inputs[0]) {
+                if let Some((dx, add)) = back.grads.slot(node.inputs[0]) {
                     let pixels = from.height * from.width;
                     launch!(place, mean_backward, length, [dy, dx], narrow, pixels, from.channels, add);
                 }

@@ -8,7 +8,7 @@ use super::gates::{Term, sum_forward};
 use super::kernels::Geometry;
 use super::norms::Statistics;
 use super::place::{Place, element, launch, storage};
-use super::plan::{fused_norms, fused_rectifiers, norm_of, source, value_types};
+use super::plan::{Plan, norm_of};
 use crate::extension::{Call, Tensors};
 use crate::graph::{Op, ValueId};
 
@@ -28,8 +28,7 @@ pub(crate) struct Tape {
     pub(super) of_batch: Vec<bool>,
     pub(super) gates: CubeTensor,
     pub(super) masks: CubeTensor,
-    /// How values and their gradients are stored; see [`value_types`].
-    pub(super) types: Vec<DType>,
+    pub(super) plan: Plan,
     pub(super) place: Place,
 }
 
@@ -43,11 +42,9 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
     let graph = &*call.graph;
     let place = Place::of(&tensors.image);
     let batch = tensors.image.shape()[0];
-    let fused = fused_rectifiers(graph);
-    let in_sum = fused_norms(graph);
-    let types = value_types(graph, storage(call.precision));
+    let plan = Plan::new(graph, storage(call.precision));
     let narrow = element(storage(call.precision));
-    let mut statistics = Statistics::new(call, tensors, &place);
+    let mut statistics = Statistics::new(call, &plan, tensors, &place);
     let mut values: Vec<Option<CubeTensor>> = Vec::with_capacity(graph.nodes.len());
     let mut places = vec![None; graph.nodes.len()];
     let gates = &tensors.gates;
@@ -55,11 +52,11 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
     for (index, node) in graph.nodes.iter().enumerate() {
         if matches!(node.op, Op::Image) {
             let image = &tensors.image;
-            let stored = if types[index] == image.dtype {
+            let stored = if plan.types[index] == image.dtype {
                 image.clone()
             } else {
                 let shape = node.shape;
-                let stored = place.of_type([batch, shape.height, shape.width, shape.channels], types[index]);
+                let stored = place.of_type([batch, shape.height, shape.width, shape.channels], plan.types[index]);
                 let pair = [element(image.dtype), narrow];
                 launch!(place, convert, batch * shape.elements(), [image, stored], pair, 1.0);
                 stored
@@ -67,29 +64,29 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
             values.push(Some(stored));
             continue;
         }
-        if fused[index] || in_sum[index].is_some() {
+        if plan.rectifiers[index] || plan.in_sum[index].is_some() {
             values.push(None);
             continue;
         }
         let shape = node.shape;
-        let y = place.of_type([batch, shape.height, shape.width, shape.channels], types[index]);
+        let y = place.of_type([batch, shape.height, shape.width, shape.channels], plan.types[index]);
         let count = batch * shape.elements();
         let x = |i: usize| computed(&values, node.inputs[i]);
         match &node.op {
             Op::Image => {}
             Op::Relu => launch!(place, relu_forward, count, [x(0), y], narrow),
             Op::Conv { weight, bias, window, groups } => {
-                let (from, relu) = source(graph, &fused, node.inputs[0]);
+                let (from, relu) = plan.source(graph, node.inputs[0]);
                 let input = computed(&values, from);
                 let g = Geometry::new(graph.shape(from), shape, window, *groups);
                 let w = &tensors.params[*weight];
-                let pair = [element(types[from]), element(types[index])];
+                let pair = [element(plan.types[from]), element(plan.types[index])];
                 launch!(place, conv_forward, count, [input, w, param(*bias), y], pair, g, relu, bias.is_some());
             }
             Op::Norm { norm, .. } => {
                 statistics.find(&[index], &values);
-                let offset = statistics.offsets[*norm];
-                launch!(place, norm_forward, count, [x(0), statistics.norms, y], narrow, offset, shape.channels);
+                let at = 2 * plan.offsets[*norm];
+                launch!(place, norm_forward, count, [x(0), statistics.norms, y], narrow, at, shape.channels);
             }
             Op::AvgPool(window) => {
                 let g = Geometry::new(graph.shape(node.inputs[0]), shape, window, 1);
@@ -106,13 +103,10 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
                 launch!(place, shift_forward, count, [x(0), y], narrow, h, w, c);
             }
             Op::Sum(sum) => {
-                let normed: Vec<_> = node.inputs.iter().copied().filter(|&x| in_sum[x].is_some()).collect();
+                let normed: Vec<_> = node.inputs.iter().copied().filter(|&x| plan.in_sum[x].is_some()).collect();
                 statistics.find(&normed, &values);
-                let term = |&x: &ValueId| match norm_of(graph, x).filter(|_| in_sum[x].is_some()) {
-                    Some(norm) => {
-                        let at = 2 * statistics.offsets[norm.index];
-                        Term { value: computed(&values, norm.x), norm: Some(at) }
-                    }
+                let term = |&x: &ValueId| match norm_of(graph, x).filter(|_| plan.in_sum[x].is_some()) {
+                    Some(norm) => Term { value: computed(&values, norm.x), norm: Some(plan.norm_at(&norm)) },
                     None => Term { value: computed(&values, x), norm: None },
                 };
                 let terms: Vec<_> = node.inputs.iter().map(term).collect();
@@ -159,7 +153,7 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
         gates: gates.clone(),
         masks: tensors.masks.clone(),
         place: place.clone(),
-        types,
+        plan,
     });
     (outputs, stats, tape)
 }

@@ -1,13 +1,14 @@
 //! Gated sums, and the gradients of their gates.
 
+use burn::backend::TensorMetadata;
+use burn_cubecl::tensor::CubeTensor;
+
 use super::backward::Back;
 use super::kernels;
 use super::norms::norms_backward;
 use super::place::{Fold, Place, bits, bytes, element, launch, numbers, record, take_distinct, tensors};
 use super::plan::InSum;
 use crate::graph::{Graph, Op, Sum, ValueId};
-use burn::backend::TensorMetadata;
-use burn_cubecl::tensor::CubeTensor;
 
 /// Parts of a gate's gradient, and how many of them are summed at once.
 const GATE_PARTS: usize = 8192;
@@ -90,7 +91,7 @@ pub(super) fn sum_backward(back: &mut Back, sum: &Sum, inputs: &[ValueId], dy: &
         return;
     }
     let terms = inputs.iter().copied().zip(sum.gates.iter().copied());
-    let (normed, mut rest): (Vec<_>, Vec<_>) = terms.partition(|&(x, _)| back.in_sum[x].is_some());
+    let (normed, mut rest): (Vec<_>, Vec<_>) = terms.partition(|&(x, _)| back.tape.plan.in_sum[x].is_some());
     norms_backward(back, &normed, dy);
     let (tape, place) = (back.tape, &back.tape.place);
     let Back { grads, gates, .. } = back;
@@ -99,7 +100,7 @@ pub(super) fn sum_backward(back: &mut Back, sum: &Sum, inputs: &[ValueId], dy: &
     while !rest.is_empty() || !constants.is_empty() {
         // Gradients that are added to must not be written by two terms of one launch.
         let own = take_distinct(&mut rest, TERMS, |(x, _)| *x);
-        let slots: Vec<_> = own.iter().map(|&(x, _)| grads.slot(&tape.call.graph, tape.batch, x)).collect();
+        let slots: Vec<_> = own.iter().map(|&(x, _)| grads.slot(x)).collect();
         let gated = bits(own.iter().map(|(_, gate)| gate.is_some()));
         let wants_x = bits(slots.iter().map(Option::is_some));
         let of_gates = wants_gates && (gated != 0 || !constants.is_empty());

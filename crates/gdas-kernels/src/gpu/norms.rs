@@ -8,22 +8,20 @@ use super::backward::Back;
 use super::forward::computed;
 use super::kernels;
 use super::place::{Fold, Place, SINGLE, bits, bytes, element, launch, numbers, record, take_distinct, tensors};
-use super::plan::{Norm, channel_parts, norm_of, stat_offsets};
+use super::plan::{Norm, Plan, channel_parts, norm_of};
 use crate::Mode;
 use crate::extension::{Call, Tensors};
-use crate::graph::{Graph, ValueId};
+use crate::graph::ValueId;
 
 /// Values per launch: what every device can bind, two or three of each.
 const VALUES: usize = 8;
 
 /// What normalises, as it is found.
 pub(super) struct Statistics<'a> {
-    graph: &'a Graph,
-    mode: Mode,
+    call: &'a Call,
+    plan: &'a Plan,
     tensors: &'a Tensors<Cube>,
     place: &'a Place,
-    /// First statistic of every normalisation.
-    pub(super) offsets: Vec<usize>,
     /// Mean and variance of every normalisation, `[2, channels]` from its first statistic on.
     pub(super) stats: CubeTensor,
     /// Mean, reciprocal of the deviation, factor and summand, `[4, channels]` from twice that on.
@@ -33,17 +31,15 @@ pub(super) struct Statistics<'a> {
 }
 
 impl<'a> Statistics<'a> {
-    pub(super) fn new(call: &'a Call, tensors: &'a Tensors<Cube>, place: &'a Place) -> Self {
-        let graph = &*call.graph;
-        let (offsets, total) = stat_offsets(graph);
-        let (stats, norms) = (place.empty([total.max(1)]), place.empty([2 * total.max(1)]));
-        let of_batch = vec![true; graph.norms.len()];
-        Self { graph, mode: call.mode, tensors, place, offsets, stats, norms, of_batch }
+    pub(super) fn new(call: &'a Call, plan: &'a Plan, tensors: &'a Tensors<Cube>, place: &'a Place) -> Self {
+        let total = plan.statistics.max(1);
+        let of_batch = vec![true; call.graph.norms.len()];
+        Self { call, plan, tensors, place, stats: place.empty([total]), norms: place.empty([2 * total]), of_batch }
     }
 
     /// Finds those of some normalisations of values of one shape.
     pub(super) fn find(&mut self, which: &[ValueId], values: &[Option<CubeTensor>]) {
-        let which = which.iter().filter_map(|&value| norm_of(self.graph, value));
+        let which = which.iter().filter_map(|&value| norm_of(&self.call.graph, value));
         let (running, own): (Vec<Norm>, Vec<Norm>) = which.partition(|norm| self.running(norm).is_some());
         for norm in running {
             self.of_running(&norm);
@@ -56,7 +52,7 @@ impl<'a> Statistics<'a> {
     /// The running statistics that a normalisation uses, if it does.
     fn running(&self, norm: &Norm) -> Option<&CubeTensor> {
         let running = self.tensors.running.get(norm.index)?;
-        (self.mode == Mode::Eval && running.shape().num_elements() > 1).then_some(running)
+        (self.call.mode == Mode::Eval && running.shape().num_elements() > 1).then_some(running)
     }
 
     fn parameter(&self, id: Option<usize>) -> &CubeTensor {
@@ -65,7 +61,7 @@ impl<'a> Statistics<'a> {
 
     fn of_running(&mut self, norm: &Norm) {
         let Some(running) = self.running(norm) else { return };
-        let (place, offset, c) = (self.place, self.offsets[norm.index], self.graph.shape(norm.x).channels);
+        let (place, offset, c) = (self.place, self.plan.offsets[norm.index], self.call.graph.shape(norm.x).channels);
         let (gamma, beta) = (self.parameter(norm.scale), self.parameter(norm.shift));
         let (has_gamma, has_beta) = (norm.scale.is_some(), norm.shift.is_some());
         launch!(
@@ -119,7 +115,7 @@ impl<'a> Statistics<'a> {
                 tensors(some.iter().map(|norm| self.parameter(norm.shift))),
                 self.stats.clone().into_tensor_arg(),
                 self.norms.clone().into_tensor_arg(),
-                numbers(some.iter().map(|norm| self.offsets[norm.index])),
+                numbers(some.iter().map(|norm| self.plan.offsets[norm.index])),
                 before,
                 pixels as f32,
                 parts,
@@ -154,7 +150,7 @@ pub(super) fn norms_backward(back: &mut Back, which: &[(ValueId, Option<usize>)]
     for &(value, gate) in which {
         let Some(norm) = norm_of(graph, value) else { continue };
         let wanted = |id: Option<usize>| id.is_some_and(|id| back.wants.params[id]);
-        let slot = back.grads.slot(graph, tape.batch, norm.x);
+        let slot = back.grads.slot(norm.x);
         let needs = (tape.of_batch[norm.index] && slot.is_some())
             || wanted(norm.scale)
             || wanted(norm.shift)
@@ -190,7 +186,7 @@ fn batch_sums(back: &mut Back, ways: &[Way], summed: usize, dy: &CubeTensor) -> 
             tape.norms.clone().into_tensor_arg(),
             partial.clone().into_tensor_arg(),
             element(dy.dtype),
-            numbers(some.iter().map(|way| 2 * back.offsets[way.norm.index])),
+            numbers(some.iter().map(|way| tape.plan.norm_at(&way.norm))),
             chunk * VALUES,
             pixels,
             parts,
@@ -236,7 +232,7 @@ fn input_gradients(back: &Back, ways: Vec<Way>, sums: &CubeTensor, dy: &CubeTens
             tape.gates.clone().into_tensor_arg(),
             tensors(dxs()),
             element(dy.dtype),
-            numbers(own.iter().map(|(way, _)| 2 * back.offsets[way.norm.index])),
+            numbers(own.iter().map(|(way, _)| tape.plan.norm_at(&way.norm))),
             numbers(own.iter().map(|(way, _)| way.sums.unwrap_or(0))),
             numbers(own.iter().map(|(way, _)| way.gate.unwrap_or(0))),
             bits(own.iter().map(|(_, (_, add))| *add)),

@@ -97,7 +97,7 @@ macro_rules! launch {
         let threads: usize = $threads;
         if threads > 0 {
             let (count, dim) = $place.grid(threads);
-            $crate::gpu::place::record(0 $(+ $tensor.shape().num_elements() * $tensor.dtype.size())*);
+            $crate::gpu::place::record(0 $(+ $crate::gpu::place::bytes(&$tensor))*);
             $crate::gpu::kernels::$kernel::launch(
                 &$place.client,
                 count,

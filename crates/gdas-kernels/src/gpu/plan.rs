@@ -4,13 +4,51 @@ use burn::tensor::DType;
 
 use crate::graph::{Graph, Op, ValueId};
 
+/// What follows from a graph alone.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Which rectifiers their readers apply.
+    pub(super) rectifiers: Vec<bool>,
+    /// Which normalisations their sum applies.
+    pub(super) in_sum: Vec<Option<InSum>>,
+    /// How every value, and its gradient, is stored.
+    pub(super) types: Vec<DType>,
+    /// First statistic of every normalisation.
+    pub(super) offsets: Vec<usize>,
+    /// Number of statistics.
+    pub(super) statistics: usize,
+}
+
+impl Plan {
+    pub(super) fn new(graph: &Graph, storage: DType) -> Self {
+        let (offsets, statistics) = stat_offsets(graph);
+        Self {
+            rectifiers: fused_rectifiers(graph),
+            in_sum: fused_norms(graph),
+            types: value_types(graph, storage),
+            offsets,
+            statistics,
+        }
+    }
+
+    /// What a convolution reads: the value before a fused rectifier, and whether there was one.
+    pub(super) fn source(&self, graph: &Graph, x: ValueId) -> (ValueId, bool) {
+        if self.rectifiers[x] { (graph.nodes[x].inputs[0], true) } else { (x, false) }
+    }
+
+    /// Where what normalises stands, `[4, channels]`.
+    pub(super) fn norm_at(&self, norm: &Norm) -> usize {
+        2 * self.offsets[norm.index]
+    }
+}
+
 /// Into how many parts a sum over so many pixels is cut: never a matter of the device.
 pub(super) fn channel_parts(pixels: usize) -> usize {
     (pixels / 64).clamp(1, 512)
 }
 
 /// The rectifiers that their readers, all convolutions, apply as they read.
-pub(super) fn fused_rectifiers(graph: &Graph) -> Vec<bool> {
+fn fused_rectifiers(graph: &Graph) -> Vec<bool> {
     let mut fused: Vec<bool> = graph.nodes.iter().map(|node| matches!(node.op, Op::Relu)).collect();
     for node in &graph.nodes {
         if !matches!(node.op, Op::Conv { .. }) {
@@ -48,7 +86,7 @@ pub(super) struct InSum {
 
 /// The normalisations that are applied so. Those with parameters and a gate are not: their gradients would have to be taken
 /// times the gate.
-pub(super) fn fused_norms(graph: &Graph) -> Vec<Option<InSum>> {
+fn fused_norms(graph: &Graph) -> Vec<Option<InSum>> {
     let mut readers = vec![0; graph.nodes.len()];
     let inputs = graph.nodes.iter().flat_map(|node| &node.inputs);
     inputs.chain(&graph.outputs).for_each(|&x| readers[x] += 1);
@@ -67,7 +105,7 @@ pub(super) fn fused_norms(graph: &Graph) -> Vec<Option<InSum>> {
 
 /// How every value, and its gradient, is stored. The images and the class scores stay float32 where nothing but convolutions
 /// touches them, which read and write any type; everything else is stored as `storage` says.
-pub(super) fn value_types(graph: &Graph, storage: DType) -> Vec<DType> {
+fn value_types(graph: &Graph, storage: DType) -> Vec<DType> {
     let mut types = vec![storage; graph.nodes.len()];
     for (index, node) in graph.nodes.iter().enumerate() {
         let scores = matches!(node.op, Op::Conv { .. }) && graph.outputs.contains(&index);
@@ -81,13 +119,8 @@ pub(super) fn value_types(graph: &Graph, storage: DType) -> Vec<DType> {
     types
 }
 
-/// What a convolution reads: the value before a fused rectifier, and whether there was one.
-pub(super) fn source(graph: &Graph, fused: &[bool], x: ValueId) -> (ValueId, bool) {
-    if fused[x] { (graph.nodes[x].inputs[0], true) } else { (x, false) }
-}
-
 /// First statistic of every normalisation, and their total.
-pub(super) fn stat_offsets(graph: &Graph) -> (Vec<usize>, usize) {
+fn stat_offsets(graph: &Graph) -> (Vec<usize>, usize) {
     let mut total = 0;
     let offsets = graph.norms.iter().map(|norm| {
         total += 2 * norm.channels;

@@ -1,6 +1,6 @@
 //! Batches out of images that lie on the device; see [`crate::resident`].
 
-use burn::backend::{Cube, TensorMetadata};
+use burn::backend::Cube;
 use burn::tensor::{DType, Device, Shape as Dims, Tensor};
 use burn_cubecl::tensor::CubeTensor;
 

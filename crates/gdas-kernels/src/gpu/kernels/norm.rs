@@ -5,6 +5,28 @@ use cubecl::prelude::*;
 
 use crate::graph::NORM_EPSILON;
 
+/// Which part of a sum over pixels a thread makes.
+#[derive(CubeType)]
+struct Part {
+    /// Of which of the values of a launch.
+    value: usize,
+    /// Its first pixel.
+    first: usize,
+    channel: usize,
+    /// Where its two sums go in `[values, parts, 2, channels]`.
+    row: usize,
+}
+
+/// The part of thread `number` of a launch that comes after `before` values.
+#[cube]
+fn part_of(number: usize, before: usize, parts: usize, #[comptime] channels: usize) -> Part {
+    let channel = number % channels;
+    let first = (number / channels) % parts;
+    let value = number / (parts * channels);
+    let row = ((before + value) * parts + first) * comptime!(2 * channels) + channel;
+    Part { value, first, channel, row }
+}
+
 /// Sums of `x - k` and `(x - k)^2` per channel of several values of one shape, in parts: from the `before`-th row of `partial` on,
 /// `[values, parts, 2, channels]`. `k` is the channel's first element, which keeps the variance exact where the mean is far from
 /// zero; it goes to `firsts`, `[values, channels]`.
@@ -23,27 +45,24 @@ pub(in crate::gpu) fn moments<S: Float>(
     if ABSOLUTE_POS >= parts * comptime!(count * channels) {
         terminate!();
     }
-    let c = ABSOLUTE_POS % channels;
-    let part = (ABSOLUTE_POS / channels) % parts;
-    let which = ABSOLUTE_POS / (parts * channels);
-    let row = ((before + which) * parts + part) * comptime!(2 * channels) + c;
+    let own = part_of(ABSOLUTE_POS, before, parts, channels);
     #[unroll]
     for i in 0..count {
-        if which == i {
-            let k = f32::cast_from(xs[i][c]);
+        if own.value == i {
+            let k = f32::cast_from(xs[i][own.channel]);
             let mut first = f32::new(0.0);
             let mut second = f32::new(0.0);
-            let mut pixel = part;
+            let mut pixel = own.first;
             while pixel < pixels {
-                let d = f32::cast_from(xs[i][pixel * channels + c]) - k;
+                let d = f32::cast_from(xs[i][pixel * channels + own.channel]) - k;
                 first += d;
                 second += d * d;
                 pixel += parts;
             }
-            partial[row] = first;
-            partial[row + channels] = second;
-            if part == 0 {
-                firsts[(before + which) * channels + c] = k;
+            partial[own.row] = first;
+            partial[own.row + channels] = second;
+            if own.first == 0 {
+                firsts[(before + i) * channels + own.channel] = k;
             }
         }
     }
@@ -165,21 +184,21 @@ pub(in crate::gpu) fn norm_of_running(
     prepare(running[c], running[channels + c], factor, summand, stats, norms, offset, c, channels);
 }
 
-/// Every element [`normalised`].
+/// Every element [`normalised`], by the numbers from `at` of `norms` on.
 #[cube(launch)]
 pub(in crate::gpu) fn norm_forward<S: Float>(
     x: &Tensor<S>,
     norms: &Tensor<f32>,
     y: &mut Tensor<S>,
     #[define(S)] _storage: ElemType,
-    offset: usize,
+    at: usize,
     #[comptime] channels: usize,
 ) {
     if ABSOLUTE_POS >= y.len() {
         terminate!();
     }
-    let at = 2 * offset + ABSOLUTE_POS % channels;
-    y[ABSOLUTE_POS] = S::cast_from(normalised(f32::cast_from(x[ABSOLUTE_POS]), norms, at, channels));
+    let value = f32::cast_from(x[ABSOLUTE_POS]);
+    y[ABSOLUTE_POS] = S::cast_from(normalised(value, norms, at + ABSOLUTE_POS % channels, channels));
 }
 
 /// Sums of `dy` and of `dy * standardised x` per channel, for several values with one gradient, in parts as [`moments`].
@@ -201,25 +220,22 @@ pub(in crate::gpu) fn norm_backward_sums<S: Float>(
     if ABSOLUTE_POS >= parts * comptime!(count * channels) {
         terminate!();
     }
-    let c = ABSOLUTE_POS % channels;
-    let part = (ABSOLUTE_POS / channels) % parts;
-    let which = ABSOLUTE_POS / (parts * channels);
-    let row = ((before + which) * parts + part) * comptime!(2 * channels) + c;
+    let own = part_of(ABSOLUTE_POS, before, parts, channels);
     #[unroll]
     for i in 0..count {
-        if which == i {
+        if own.value == i {
             let mut first = f32::new(0.0);
             let mut second = f32::new(0.0);
-            let mut pixel = part;
+            let mut pixel = own.first;
             while pixel < pixels {
-                let at = pixel * channels + c;
+                let at = pixel * channels + own.channel;
                 let upstream = f32::cast_from(dy[at]);
                 first += upstream;
-                second += upstream * standardised(f32::cast_from(xs[i][at]), norms, norm_of[i] + c, channels);
+                second += upstream * standardised(f32::cast_from(xs[i][at]), norms, norm_of[i] + own.channel, channels);
                 pixel += parts;
             }
-            partial[row] = first;
-            partial[row + channels] = second;
+            partial[own.row] = first;
+            partial[own.row + channels] = second;
         }
     }
 }
