@@ -5,6 +5,7 @@ use burn::backend::{Cube, TensorMetadata};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 
+use super::conv::{Conv, Parts};
 use super::forward::{Tape, computed};
 use super::gates::{GateRows, sum_backward};
 use super::kernels::Geometry;
@@ -132,27 +133,11 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
             Op::Conv { weight, bias, window, groups } => {
                 let (x, relu) = tape.plan.source(graph, node.inputs[0]);
                 let g = Geometry::new(graph.shape(x), shape, window, *groups);
-                let pixels = batch * shape.height * shape.width;
+                let conv = Conv { place, g, relu };
                 let (weights, c) = (graph.params[*weight].len(), shape.channels);
                 let wanted_bias = bias.filter(|&bias| wants.params[bias]);
                 if wants.params[*weight] {
-                    let parts = (pixels / 256).clamp(1, 64);
-                    let with_bias = wanted_bias.is_some();
-                    let stride = weights + if with_bias { c } else { 0 };
-                    let partial = place.empty([parts, stride]);
-                    let threads = parts * stride;
-                    launch!(
-                        place,
-                        conv_backward_weight,
-                        threads,
-                        [value(x), dy, partial],
-                        [typed(x), typed(index)],
-                        pixels,
-                        parts,
-                        g,
-                        relu,
-                        with_bias,
-                    );
+                    let Parts { partial, parts, stride } = conv.weight_gradient(value(x), &dy, wanted_bias.is_some());
                     for (id, start, length) in [(Some(*weight), 0, weights), (wanted_bias, weights, c)] {
                         let Some(id) = id else { continue };
                         let out = place.empty([length]);
@@ -160,6 +145,7 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
                         back.folds.push(Fold::whole(partial.clone(), out, parts, stride, start));
                     }
                 } else if let Some(bias) = wanted_bias {
+                    let pixels = batch * shape.height * shape.width;
                     let parts = channel_parts(pixels);
                     let (partial, out) = (place.empty([parts, c]), place.empty([c]));
                     launch!(place, channel_sums, parts * c, [dy, partial], typed(index), pixels, parts, c);
@@ -167,9 +153,7 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
                     back.folds.push(Fold::whole(partial, out, parts, c, 0));
                 }
                 if let Some((dx, add)) = back.grads.slot(x) {
-                    let pair = [typed(index), typed(x)];
-                    let x = if relu { value(x) } else { &place.none };
-                    launch!(place, conv_backward_image, length, [dy, params[*weight], x, dx], pair, g, relu, add);
+                    conv.image_gradient(&dy, &params[*weight], value(x), &dx, add);
                 }
             }
             Op::Norm { .. } => norms_backward(&mut back, &[(index, None)], &dy),

@@ -4,6 +4,7 @@ use burn::backend::{Cube, TensorMetadata};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 
+use super::conv::Conv;
 use super::gates::{Term, sum_forward};
 use super::kernels::Geometry;
 use super::norms::Statistics;
@@ -48,7 +49,6 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
     let mut values: Vec<Option<CubeTensor>> = Vec::with_capacity(graph.nodes.len());
     let mut places = vec![None; graph.nodes.len()];
     let gates = &tensors.gates;
-    let param = |id: Option<usize>| id.map_or(&place.none, |id| &tensors.params[id]);
     for (index, node) in graph.nodes.iter().enumerate() {
         if matches!(node.op, Op::Image) {
             let image = &tensors.image;
@@ -79,9 +79,8 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
                 let (from, relu) = plan.source(graph, node.inputs[0]);
                 let input = computed(&values, from);
                 let g = Geometry::new(graph.shape(from), shape, window, *groups);
-                let w = &tensors.params[*weight];
-                let pair = [element(plan.types[from]), element(plan.types[index])];
-                launch!(place, conv_forward, count, [input, w, param(*bias), y], pair, g, relu, bias.is_some());
+                let bias = bias.map(|bias| &tensors.params[bias]);
+                Conv { place: &place, g, relu }.forward(input, &tensors.params[*weight], bias, &y);
             }
             Op::Norm { norm, .. } => {
                 statistics.find(&[index], &values);

@@ -4,9 +4,10 @@
 //! What is fused: a rectifier with the convolution that reads it, bias with its convolution, a gated sum with the
 //! normalisations that it alone reads, both gradients of a sum's term in one pass, and the sums over a batch in two launches
 //! that give the same bits every time. Values may be stored in 16 bits; all arithmetic is float32. Nothing is read back while
-//! a network runs. Convolutions are computed directly, one thread per element, without matrix units.
+//! a network runs. Convolutions are computed directly in blocks, without matrix units.
 
 mod backward;
+mod conv;
 mod forward;
 mod gates;
 mod kernels;

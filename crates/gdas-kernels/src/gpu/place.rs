@@ -110,6 +110,30 @@ macro_rules! launch {
 }
 pub(super) use launch;
 
+/// As [`launch!`], without a check of every index, for kernels that read vectors of these sizes; they know all indices to exist.
+macro_rules! launch_unchecked {
+    ($place:expr, $kernel:ident, [$($size:expr),*], $threads:expr, [$($tensor:expr),*] $(, $argument:expr)* $(,)?) => {{
+        let threads: usize = $threads;
+        if threads > 0 {
+            let (count, dim) = $place.grid(threads);
+            $crate::gpu::place::record(0 $(+ $crate::gpu::place::bytes(&$tensor))*);
+            // SAFETY: threads beyond the result end at once; those of the result read pixels that `under` or `over` say exist,
+            // and the parameters of their channels. Vectors divide the channels, so none crosses the end of an array.
+            unsafe {
+                $crate::gpu::kernels::$kernel::launch_unchecked(
+                    &$place.client,
+                    count,
+                    dim,
+                    $($size,)*
+                    $($tensor.clone().into_tensor_arg(),)*
+                    $($argument),*
+                );
+            }
+        }
+    }};
+}
+pub(super) use launch_unchecked;
+
 /// Tensors as one argument.
 pub(super) fn tensors<'a, T: LaunchArg<RuntimeArg = TensorArg>>(
     list: impl Iterator<Item = &'a CubeTensor>,
@@ -167,7 +191,7 @@ impl Fold {
 pub(super) struct Place {
     pub(super) client: Client,
     pub(super) device: CubeDevice,
-    /// Stands in for arguments that a kernel does not look at.
+    /// Stands in for arguments that a kernel does not look at; as long as the widest vector.
     pub(super) none: CubeTensor,
 }
 
@@ -181,7 +205,7 @@ impl Place {
     /// Where a tensor is.
     pub(super) fn of(tensor: &CubeTensor) -> Self {
         let (client, device) = (tensor.client.clone(), tensor.device.clone());
-        let none = empty_device_contiguous_dtype(client.clone(), device.clone(), Dims::new([1]), DType::F32);
+        let none = empty_device_contiguous_dtype(client.clone(), device.clone(), Dims::new([4]), DType::F32);
         Self { client, device, none }
     }
 

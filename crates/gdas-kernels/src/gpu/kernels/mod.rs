@@ -7,6 +7,7 @@
 
 mod batch;
 mod conv;
+mod depthwise;
 mod elementwise;
 mod loss;
 mod norm;
@@ -16,7 +17,8 @@ mod sum;
 mod window;
 
 pub(super) use batch::{CHANGE_FIELDS, make_batch};
-pub(super) use conv::{conv_backward_image, conv_backward_weight, conv_forward};
+pub(super) use conv::{Tiles, conv_backward_image, conv_backward_weight, conv_forward};
+pub(super) use depthwise::{depthwise_backward_image, depthwise_backward_weight, depthwise_forward};
 pub(super) use elementwise::{
     concat_backward, concat_forward, convert, fill_zero, mean_backward, mean_forward, relu_backward, relu_forward,
     scale_backward, scale_forward, shift_backward, shift_forward,

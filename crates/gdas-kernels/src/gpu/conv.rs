@@ -1,0 +1,129 @@
+//! Convolutions, forward and back: which kernel does it, and in which blocks.
+
+use burn::backend::TensorMetadata;
+use burn_cubecl::tensor::CubeTensor;
+
+use super::kernels::{Geometry, Tiles};
+use super::place::{Place, element, launch_unchecked};
+
+/// Threads below which each takes fewer pixels, rather than that there are fewer threads.
+const FEW_THREADS: usize = 1 << 15;
+/// Threads that are enough: a sum over pixels is not cut into more parts than give so many.
+const MANY_THREADS: usize = 1 << 16;
+/// Pixels that are too few for a thread of their own.
+const FEW_PIXELS: usize = 64;
+
+/// A convolution in its place.
+pub(super) struct Conv<'a> {
+    pub(super) place: &'a Place,
+    pub(super) g: Geometry,
+    /// Whether its input is rectified as it is read.
+    pub(super) relu: bool,
+}
+
+/// A weight's gradient in `parts` rows of `stride`, the bias's behind it in each.
+pub(super) struct Parts {
+    pub(super) partial: CubeTensor,
+    pub(super) parts: usize,
+    pub(super) stride: usize,
+}
+
+/// The widest vectors that divide so many channels.
+fn widest(channels: usize) -> usize {
+    [4, 2].into_iter().find(|width| channels.is_multiple_of(*width)).unwrap_or(1)
+}
+
+impl Conv<'_> {
+    fn is_depthwise(&self) -> bool {
+        self.g.in_c == self.g.groups && self.g.out_c == self.g.groups
+    }
+
+    /// Blocks for a result of so many elements, whose vectors have `width`.
+    fn tiles(&self, elements: usize, width: fn(&Tiles) -> usize) -> Tiles {
+        let Geometry { in_c, out_c, groups, .. } = self.g;
+        let mut tiles = Tiles { inputs: widest(in_c / groups), outputs: widest(out_c / groups), own: 1 };
+        let vectors = elements / width(&tiles);
+        tiles.own = [8, 4, 2].into_iter().find(|own| vectors / own >= FEW_THREADS).unwrap_or(1);
+        tiles
+    }
+
+    pub(super) fn forward(&self, x: &CubeTensor, w: &CubeTensor, bias: Option<&CubeTensor>, y: &CubeTensor) {
+        let Self { place, g, relu } = *self;
+        let types = [element(x.dtype), element(y.dtype)];
+        let elements = y.shape().num_elements();
+        let pixels = elements / g.out_c;
+        let (has_bias, bias) = (bias.is_some(), bias.unwrap_or(&place.none));
+        if self.is_depthwise() {
+            let width = widest(g.out_c);
+            let threads = elements / width;
+            launch_unchecked!(
+                place, depthwise_forward, [width], threads, [x, w, bias, y], types, pixels, g, width, relu, has_bias
+            );
+        } else {
+            let tiles = self.tiles(elements, |tiles| tiles.outputs);
+            let Tiles { inputs, outputs, own } = tiles;
+            let threads = pixels.div_ceil(own) * (g.out_c / outputs);
+            launch_unchecked!(
+                place, conv_forward, [inputs, outputs], threads, [x, w, bias, y], types, pixels, g, tiles, relu, has_bias
+            );
+        }
+    }
+
+    /// The gradient of the input goes to `dx`, or is added to it. Without a rectifier `x` is not read.
+    pub(super) fn image_gradient(&self, dy: &CubeTensor, w: &CubeTensor, x: &CubeTensor, dx: &CubeTensor, add: bool) {
+        let Self { place, g, relu } = *self;
+        let types = [element(dy.dtype), element(dx.dtype)];
+        let x = if relu { x } else { &place.none };
+        let elements = dx.shape().num_elements();
+        let pixels = elements / g.in_c;
+        if self.is_depthwise() {
+            let width = widest(g.in_c);
+            let threads = elements / width;
+            launch_unchecked!(
+                place, depthwise_backward_image, [width], threads, [dy, w, x, dx], types, pixels, g, width, relu, add
+            );
+        } else {
+            let tiles = self.tiles(elements, |tiles| tiles.inputs);
+            let Tiles { inputs, outputs, own } = tiles;
+            let threads = pixels.div_ceil(own) * (g.in_c / inputs);
+            launch_unchecked!(
+                place, conv_backward_image, [inputs, outputs], threads, [dy, w, x, dx], types, pixels, g, tiles, relu, add
+            );
+        }
+    }
+
+    /// The gradient of the weight, and with `bias` of the bias.
+    pub(super) fn weight_gradient(&self, x: &CubeTensor, dy: &CubeTensor, bias: bool) -> Parts {
+        let Self { place, g, relu } = *self;
+        let types = [element(x.dtype), element(dy.dtype)];
+        let pixels = dy.shape().num_elements() / g.out_c;
+        let rows = pixels / g.out_w;
+        let weights = g.kernel_h * g.kernel_w * (g.in_c / g.groups) * g.out_c;
+        let stride = weights + if bias { g.out_c } else { 0 };
+        let tiles = self.tiles(weights, |tiles| tiles.outputs);
+        let depthwise = self.is_depthwise();
+        let (width, block) = (widest(g.out_c), tiles.inputs * tiles.outputs);
+        let threads = if depthwise {
+            stride / width
+        } else {
+            weights / block + if bias { g.out_c / tiles.outputs } else { 0 }
+        };
+        // As many as a device may want, but no more to be written than was read.
+        let read = x.shape().num_elements() + dy.shape().num_elements();
+        let parts = (MANY_THREADS / threads).min(pixels / FEW_PIXELS).min(read / weights).min(rows).max(1);
+        let partial = place.empty([parts, stride]);
+        let threads = parts * threads;
+        if depthwise {
+            launch_unchecked!(
+                place, depthwise_backward_weight, [width], threads, [x, dy, partial], types, rows, parts, g, width, relu, bias
+            );
+        } else {
+            let Tiles { inputs, outputs, .. } = tiles;
+            launch_unchecked!(
+                place, conv_backward_weight, [inputs, outputs], threads, [x, dy, partial], types, rows, parts, g, tiles,
+                relu, bias
+            );
+        }
+        Parts { partial, parts, stride }
+    }
+}
