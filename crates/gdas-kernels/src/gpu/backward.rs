@@ -8,10 +8,9 @@ use burn_cubecl::tensor::CubeTensor;
 use super::conv::{Conv, Parts};
 use super::forward::{Tape, computed};
 use super::gates::{GateRows, sum_backward};
-use super::kernels::Geometry;
+use super::kernels::{self, Geometry};
 use super::norms::norms_backward;
 use super::place::{Fold, Place, element, launch, storage};
-use super::plan::channel_parts;
 use crate::Precision;
 use crate::extension::{Wanted, Wants};
 use crate::graph::{Graph, Op, ValueId};
@@ -134,23 +133,17 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
                 let (x, relu) = tape.plan.source(graph, node.inputs[0]);
                 let g = Geometry::new(graph.shape(x), shape, window, *groups);
                 let conv = Conv { place, g, relu };
-                let (weights, c) = (graph.params[*weight].len(), shape.channels);
-                let wanted_bias = bias.filter(|&bias| wants.params[bias]);
-                if wants.params[*weight] {
-                    let Parts { partial, parts, stride } = conv.weight_gradient(value(x), &dy, wanted_bias.is_some());
-                    for (id, start, length) in [(Some(*weight), 0, weights), (wanted_bias, weights, c)] {
-                        let Some(id) = id else { continue };
-                        let out = place.empty([length]);
+                let ids = [Some(*weight), *bias].map(|id| id.filter(|&id| wants.params[id]));
+                if ids != [None, None] {
+                    let wanted = kernels::Wanted { weight: ids[0].is_some(), bias: ids[1].is_some() };
+                    let Parts { partial, parts, stride } = conv.parameter_gradients(value(x), &dy, wanted);
+                    let mut start = 0;
+                    for id in ids.into_iter().flatten() {
+                        let out = place.empty([graph.params[id].len()]);
                         back.result.params[id] = Some(out.clone());
                         back.folds.push(Fold::whole(partial.clone(), out, parts, stride, start));
+                        start += graph.params[id].len();
                     }
-                } else if let Some(bias) = wanted_bias {
-                    let pixels = batch * shape.height * shape.width;
-                    let parts = channel_parts(pixels);
-                    let (partial, out) = (place.empty([parts, c]), place.empty([c]));
-                    launch!(place, channel_sums, parts * c, [dy, partial], typed(index), pixels, parts, c);
-                    back.result.params[bias] = Some(out.clone());
-                    back.folds.push(Fold::whole(partial, out, parts, c, 0));
                 }
                 if let Some((dx, add)) = back.grads.slot(x) {
                     conv.image_gradient(&dy, &params[*weight], value(x), &dx, add);
@@ -205,7 +198,7 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
         }
     }
     let Back { mut grads, gates, mut folds, mut result, .. } = back;
-    folds.extend(gates.as_ref().and_then(|gates| gates.fold(place)));
+    folds.extend(gates.as_ref().and_then(GateRows::fold));
     place.fold_many(&folds, 1.0 / scale);
     if let Some((gates, length)) = gates.zip(wants.gates) {
         result.gates = Some(gates.finish(place, length));

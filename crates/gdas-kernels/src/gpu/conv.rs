@@ -3,7 +3,7 @@
 use burn::backend::TensorMetadata;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::kernels::{Geometry, Tiles};
+use super::kernels::{Geometry, Tiles, Wanted};
 use super::place::{Place, element, launch_unchecked};
 
 /// Threads below which each takes fewer pixels, rather than that there are fewer threads.
@@ -21,7 +21,7 @@ pub(super) struct Conv<'a> {
     pub(super) relu: bool,
 }
 
-/// A weight's gradient in `parts` rows of `stride`, the bias's behind it in each.
+/// Gradients in `parts` rows of `stride`, the weight's and then the bias's, as far as they were wanted.
 pub(super) struct Parts {
     pub(super) partial: CubeTensor,
     pub(super) parts: usize,
@@ -57,14 +57,34 @@ impl Conv<'_> {
             let width = widest(g.out_c);
             let threads = elements / width;
             launch_unchecked!(
-                place, depthwise_forward, [width], threads, [x, w, bias, y], types, pixels, g, width, relu, has_bias
+                place,
+                depthwise_forward,
+                [width],
+                threads,
+                [x, w, bias, y],
+                types,
+                pixels,
+                g,
+                width,
+                relu,
+                has_bias
             );
         } else {
             let tiles = self.tiles(elements, |tiles| tiles.outputs);
             let Tiles { inputs, outputs, own } = tiles;
             let threads = pixels.div_ceil(own) * (g.out_c / outputs);
             launch_unchecked!(
-                place, conv_forward, [inputs, outputs], threads, [x, w, bias, y], types, pixels, g, tiles, relu, has_bias
+                place,
+                conv_forward,
+                [inputs, outputs],
+                threads,
+                [x, w, bias, y],
+                types,
+                pixels,
+                g,
+                tiles,
+                relu,
+                has_bias
             );
         }
     }
@@ -80,48 +100,86 @@ impl Conv<'_> {
             let width = widest(g.in_c);
             let threads = elements / width;
             launch_unchecked!(
-                place, depthwise_backward_image, [width], threads, [dy, w, x, dx], types, pixels, g, width, relu, add
+                place,
+                depthwise_backward_image,
+                [width],
+                threads,
+                [dy, w, x, dx],
+                types,
+                pixels,
+                g,
+                width,
+                relu,
+                add
             );
         } else {
             let tiles = self.tiles(elements, |tiles| tiles.inputs);
             let Tiles { inputs, outputs, own } = tiles;
             let threads = pixels.div_ceil(own) * (g.in_c / inputs);
             launch_unchecked!(
-                place, conv_backward_image, [inputs, outputs], threads, [dy, w, x, dx], types, pixels, g, tiles, relu, add
+                place,
+                conv_backward_image,
+                [inputs, outputs],
+                threads,
+                [dy, w, x, dx],
+                types,
+                pixels,
+                g,
+                tiles,
+                relu,
+                add
             );
         }
     }
 
-    /// The gradient of the weight, and with `bias` of the bias.
-    pub(super) fn weight_gradient(&self, x: &CubeTensor, dy: &CubeTensor, bias: bool) -> Parts {
+    /// The gradients of the weight and the bias. Either has the same bits without the other.
+    pub(super) fn parameter_gradients(&self, x: &CubeTensor, dy: &CubeTensor, wanted: Wanted) -> Parts {
         let Self { place, g, relu } = *self;
         let types = [element(x.dtype), element(dy.dtype)];
         let pixels = dy.shape().num_elements() / g.out_c;
         let rows = pixels / g.out_w;
         let weights = g.kernel_h * g.kernel_w * (g.in_c / g.groups) * g.out_c;
-        let stride = weights + if bias { g.out_c } else { 0 };
         let tiles = self.tiles(weights, |tiles| tiles.outputs);
         let depthwise = self.is_depthwise();
-        let (width, block) = (widest(g.out_c), tiles.inputs * tiles.outputs);
-        let threads = if depthwise {
-            stride / width
-        } else {
-            weights / block + if bias { g.out_c / tiles.outputs } else { 0 }
-        };
+        let width = if depthwise { widest(g.out_c) } else { tiles.outputs };
+        let of_weight = weights / width / if depthwise { 1 } else { tiles.inputs };
         // As many as a device may want, but no more to be written than was read.
         let read = x.shape().num_elements() + dy.shape().num_elements();
-        let parts = (MANY_THREADS / threads).min(pixels / FEW_PIXELS).min(read / weights).min(rows).max(1);
+        let parts = (MANY_THREADS / of_weight).min(pixels / FEW_PIXELS).min(read / weights).min(rows).max(1);
+        let Wanted { weight, bias } = wanted;
+        let stride = if weight { weights } else { 0 } + if bias { g.out_c } else { 0 };
+        let threads = parts * (if weight { of_weight } else { 0 } + if bias { g.out_c / width } else { 0 });
         let partial = place.empty([parts, stride]);
-        let threads = parts * threads;
         if depthwise {
             launch_unchecked!(
-                place, depthwise_backward_weight, [width], threads, [x, dy, partial], types, rows, parts, g, width, relu, bias
+                place,
+                depthwise_backward_weight,
+                [width],
+                threads,
+                [x, dy, partial],
+                types,
+                rows,
+                parts,
+                g,
+                width,
+                relu,
+                wanted
             );
         } else {
             let Tiles { inputs, outputs, .. } = tiles;
             launch_unchecked!(
-                place, conv_backward_weight, [inputs, outputs], threads, [x, dy, partial], types, rows, parts, g, tiles,
-                relu, bias
+                place,
+                conv_backward_weight,
+                [inputs, outputs],
+                threads,
+                [x, dy, partial],
+                types,
+                rows,
+                parts,
+                g,
+                tiles,
+                relu,
+                wanted
             );
         }
         Parts { partial, parts, stride }

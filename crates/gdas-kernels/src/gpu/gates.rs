@@ -4,15 +4,14 @@ use burn::backend::TensorMetadata;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::backward::Back;
-use super::kernels;
+use super::kernels::{self, CUBE};
 use super::norms::norms_backward;
 use super::place::{Fold, Place, bits, bytes, element, launch, numbers, record, take_distinct, tensors};
 use super::plan::InSum;
 use crate::graph::{Graph, Op, Sum, ValueId};
 
-/// Parts of a gate's gradient, and how many of them are summed at once.
-const GATE_PARTS: usize = 8192;
-const GATE_FOLD: usize = 128;
+/// Cubes that make the gradient of a gate, a part each.
+const GATE_CUBES: usize = 256;
 
 /// Terms per launch.
 const TERMS: usize = 8;
@@ -70,7 +69,7 @@ pub(super) fn sum_forward(
 /// The gates' gradients as they come together: every gated term that the way back reaches has a row of its own, since
 /// several terms may have the same gate; the constants of a sum, whose gradient is one and the same, share one.
 pub(super) struct GateRows {
-    /// Gradients of most rows in parts, `[GATE_PARTS, in_parts]`.
+    /// Gradients of most rows in parts, `[GATE_CUBES, in_parts]`.
     partial: CubeTensor,
     /// How many rows come in parts.
     in_parts: usize,
@@ -121,9 +120,9 @@ pub(super) fn sum_backward(back: &mut Back, sum: &Sum, inputs: &[ValueId], dy: &
         let values: Vec<_> = values.collect();
         let dx: Vec<_> = slots.iter().map(|slot| slot.as_ref().map_or(&place.none, |(dx, _)| dx)).collect();
         // Where there are gates, every part must be written; else each element gets a thread of its own.
-        let parts = if of_gates { GATE_PARTS } else { elements };
+        let threads = if of_gates { GATE_CUBES * CUBE } else { elements };
         record(values.iter().chain(&dx).map(|tensor| bytes(tensor)).sum::<usize>() + bytes(dy));
-        let (cubes, dim) = place.grid(parts);
+        let (cubes, dim) = if of_gates { place.cubes(GATE_CUBES) } else { place.grid(elements) };
         kernels::sum_backward::launch(
             &place.client,
             cubes,
@@ -138,7 +137,7 @@ pub(super) fn sum_backward(back: &mut Back, sum: &Sum, inputs: &[ValueId], dy: &
             bits(slots.iter().map(|slot| slot.as_ref().is_some_and(|(_, add)| *add))),
             first_row,
             rows,
-            parts,
+            threads,
             gated,
             wants_x,
             of_gates,
@@ -156,7 +155,7 @@ impl GateRows {
             _ => 0,
         };
         let in_parts = graph.nodes.iter().map(|node| terms(&node.op)).sum::<usize>() - normed;
-        let (partial, sums) = (place.empty([GATE_PARTS, in_parts.max(1)]), place.empty([(in_parts + normed).max(1)]));
+        let (partial, sums) = (place.empty([GATE_CUBES, in_parts.max(1)]), place.empty([(in_parts + normed).max(1)]));
         Self { partial, in_parts, reached: 0, sums, pairs: Vec::new(), next_normed: in_parts }
     }
 
@@ -180,16 +179,10 @@ impl GateRows {
     }
 
     /// What is left of the rows in parts.
-    pub(super) fn fold(&self, place: &Place) -> Option<Fold> {
+    pub(super) fn fold(&self) -> Option<Fold> {
         // Rows of sums that no gradient reached hold nothing; they come last and no gate asks for them.
-        if self.reached == 0 {
-            return None;
-        }
-        let groups = GATE_PARTS / GATE_FOLD;
-        let partial = place.empty([groups, self.in_parts]);
-        launch!(place, fold, groups * self.in_parts, [self.partial, partial], GATE_FOLD, self.in_parts);
-        let (out, length) = (self.sums.clone(), self.in_parts);
-        Some(Fold { partial, out, parts: groups, stride: length, start: 0, to: 0, length })
+        let (partial, out, length) = (self.partial.clone(), self.sums.clone(), self.in_parts);
+        (self.reached > 0).then_some(Fold { partial, out, parts: GATE_CUBES, stride: length, start: 0, to: 0, length })
     }
 
     /// The gradients of all gates, `[gates]`, when all is folded; zero where no term was reached.

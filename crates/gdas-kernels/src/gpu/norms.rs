@@ -6,7 +6,7 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::backward::Back;
 use super::forward::computed;
-use super::kernels;
+use super::kernels::{self, COLUMNS};
 use super::place::{Fold, Place, SINGLE, bits, bytes, element, launch, numbers, record, take_distinct, tensors};
 use super::plan::{Norm, Plan, channel_parts, norm_of};
 use crate::Mode;
@@ -87,9 +87,8 @@ impl<'a> Statistics<'a> {
         for (chunk, some) in own.chunks(VALUES).enumerate() {
             let before = chunk * VALUES;
             let xs = || some.iter().map(|norm| computed(values, norm.x));
-            let threads = some.len() * parts * c;
-            record(xs().map(bytes).sum::<usize>() + 2 * SINGLE * threads);
-            let (count, dim) = place.grid(threads);
+            record(xs().map(bytes).sum::<usize>() + 2 * SINGLE * some.len() * parts * c);
+            let (count, dim) = place.cubes(some.len() * parts * c.div_ceil(COLUMNS));
             kernels::moments::launch(
                 &place.client,
                 count,
@@ -103,8 +102,8 @@ impl<'a> Statistics<'a> {
                 parts,
                 c,
             );
-            record(2 * SINGLE * threads + 8 * SINGLE * some.len() * c);
-            let (count, dim) = place.grid(some.len() * c);
+            record((2 * parts + 8) * SINGLE * some.len() * c);
+            let (count, dim) = place.cubes(some.len() * c.div_ceil(COLUMNS));
             kernels::moments_finish::launch(
                 &place.client,
                 count,
@@ -174,9 +173,8 @@ fn batch_sums(back: &mut Back, ways: &[Way], summed: usize, dy: &CubeTensor) -> 
     let own: Vec<_> = ways.iter().filter(|way| way.sums.is_some()).collect();
     for (chunk, some) in own.chunks(VALUES).enumerate() {
         let xs = || some.iter().map(|way| computed(&tape.values, way.norm.x));
-        let threads = some.len() * parts * c;
-        record(xs().map(bytes).sum::<usize>() + some.len() * bytes(dy) + 2 * SINGLE * threads);
-        let (count, dim) = place.grid(threads);
+        record(xs().map(bytes).sum::<usize>() + some.len() * bytes(dy) + 2 * SINGLE * some.len() * parts * c);
+        let (count, dim) = place.cubes(some.len() * parts * c.div_ceil(COLUMNS));
         kernels::norm_backward_sums::launch(
             &place.client,
             count,
@@ -193,7 +191,10 @@ fn batch_sums(back: &mut Back, ways: &[Way], summed: usize, dy: &CubeTensor) -> 
             c,
         );
     }
-    launch!(place, fold, summed * 2 * c, [partial, sums], parts, 2 * c);
+    record(bytes(&partial) + bytes(&sums));
+    let (count, dim) = place.cubes(summed * (2 * c).div_ceil(COLUMNS));
+    let (from, to) = (partial.into_tensor_arg(), sums.clone().into_tensor_arg());
+    kernels::fold::launch(&place.client, count, dim, from, to, summed, parts, 2 * c);
     for way in own {
         let Some(at) = way.sums else { continue };
         if let (Some(gate), Some(rows)) = (way.gate, &mut back.gates) {

@@ -13,7 +13,7 @@ use cubecl::features::TypeUsage;
 use cubecl::ir::{ElemType, FloatKind};
 use cubecl::prelude::{CubeCount, CubeDim, LaunchArg, OwnedTensor, SequenceArg, TensorArg};
 
-use super::kernels::fold_many;
+use super::kernels::{COLUMNS, CUBE, fold_many};
 use crate::Precision;
 
 static LAUNCHES: AtomicU64 = AtomicU64::new(0);
@@ -36,6 +36,9 @@ pub struct Counters {
 pub fn counters() -> Counters {
     Counters { launches: LAUNCHES.load(Relaxed), bytes: BYTES.load(Relaxed), reads: READS.load(Relaxed) }
 }
+
+/// Most cubes of a launch that sums arrays over their parts.
+const FOLD_CUBES: usize = 1024;
 
 /// Bytes of a float32.
 pub(super) const SINGLE: usize = 4;
@@ -239,6 +242,12 @@ impl Place {
         (cubecl::calculate_cube_count_elemwise(&self.client, threads, dim), dim)
     }
 
+    /// So many cubes (or more) of the size in which threads add up together.
+    pub(super) fn cubes(&self, cubes: usize) -> (CubeCount, CubeDim) {
+        let dim = CubeDim::new_1d(CUBE as u32);
+        (cubecl::calculate_cube_count_elemwise(&self.client, cubes * CUBE, dim), dim)
+    }
+
     /// A vector of whole numbers of the host; one element if there are none.
     pub(super) fn words(&self, values: &[u32]) -> CubeTensor {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_ne_bytes()).collect();
@@ -269,8 +278,9 @@ impl Place {
             };
             let (partials, outs) = (tensors(|fold| &fold.partial), tensors(|fold| &fold.out));
             record(chunk.iter().map(|fold| SINGLE * (fold.parts + 1) * fold.length).sum());
-            let threads = chunk.iter().map(|fold| fold.length).max().unwrap_or(1).clamp(1, 1 << 15);
-            let (count, dim) = self.grid(threads);
+            let longest = chunk.iter().map(|fold| fold.length).max().unwrap_or(1);
+            let cubes = longest.div_ceil(COLUMNS).clamp(1, FOLD_CUBES);
+            let (count, dim) = self.cubes(cubes);
             fold_many::launch(
                 &self.client,
                 count,
@@ -284,7 +294,7 @@ impl Place {
                 numbers(|fold| fold.length),
                 factor,
                 chunk.len(),
-                threads,
+                cubes,
             );
         }
     }

@@ -2,6 +2,7 @@
 
 use burn::tensor::DType;
 
+use super::kernels::LANES;
 use crate::graph::{Graph, Op, ValueId};
 
 /// What follows from a graph alone.
@@ -42,9 +43,10 @@ impl Plan {
     }
 }
 
-/// Into how many parts a sum over so many pixels is cut: never a matter of the device.
+/// Into how many parts, of one cube each, a sum over so many pixels is cut: never a matter of the device. About as many as
+/// make a thread of either launch wait for equally many numbers.
 pub(super) fn channel_parts(pixels: usize) -> usize {
-    (pixels / 64).clamp(1, 512)
+    (pixels / LANES).min(pixels.isqrt()).max(1)
 }
 
 /// The rectifiers that their readers, all convolutions, apply as they read.

@@ -4,16 +4,15 @@ use burn::backend::{Cube, TensorMetadata};
 use burn::tensor::Tensor;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
-use cubecl::prelude::{CubeCount, CubeDim};
 
-use super::kernels::{self, NORM_THREADS};
+use super::kernels;
 use super::place::{Place, SINGLE, launch, record};
 use crate::sgd::{Array, Clipped, Rule};
 
 /// Threads per launch; each takes several elements of every array.
 const THREADS: usize = 1 << 15;
-/// Parts of the sum of squares per launch.
-const PARTS: usize = 2048;
+/// Cubes per launch of the sum of squares; each makes a part of it.
+const CUBES: usize = 256;
 
 /// An array to be moved.
 struct Moving {
@@ -75,15 +74,15 @@ fn norm(place: &Place, gradients: &[&CubeTensor]) -> CubeTensor {
         launch!(place, fill_zero, 1, [norm]);
         return norm;
     }
-    let partial = place.empty([chunks.len() * PARTS]);
+    let partial = place.empty([chunks.len() * CUBES]);
     for (i, chunk) in chunks.iter().enumerate() {
-        record(SINGLE * (elements(chunk) + PARTS));
-        let (count, dim) = place.grid(PARTS);
+        record(SINGLE * (elements(chunk) + CUBES));
+        let (count, dim) = place.cubes(CUBES);
         let (list, partial) = (place.arguments(chunk), partial.clone().into_tensor_arg());
-        kernels::squares::launch(&place.client, count, dim, list, partial, chunk.len(), i * PARTS, PARTS);
+        kernels::squares::launch(&place.client, count, dim, list, partial, chunk.len(), i * CUBES, CUBES);
     }
-    record(SINGLE * (chunks.len() * PARTS + 1));
-    let (one, dim) = (CubeCount::Static(1, 1, 1), CubeDim::new_1d(NORM_THREADS as u32));
+    record(SINGLE * (chunks.len() * CUBES + 1));
+    let (one, dim) = place.cubes(1);
     kernels::norm_finish::launch(&place.client, one, dim, partial.into_tensor_arg(), norm.clone().into_tensor_arg());
     norm
 }

@@ -9,8 +9,8 @@
 
 use cubecl::prelude::*;
 
-use super::Geometry;
 use super::window::{Other, Pixel, over, pixel_of, under};
+use super::{Geometry, Wanted};
 
 /// How a convolution is cut into blocks. It decides in which order nothing is added up, so no bit depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -208,7 +208,7 @@ pub(in crate::gpu) fn conv_backward_image<Y: Float, X: Float, I: Size, O: Size>(
     }
 }
 
-/// Gradient of the weight in `parts` partial sums, `[parts, weights]`, with `bias` followed by the bias's in each part. A thread
+/// Gradients of the weight and the bias in `parts` partial sums, `[parts, weights and biases]`, as far as they are wanted. A thread
 /// makes those of a vector of inputs by one of outputs at one place of the window, over every `parts`-th of the `rows` of pixels.
 #[cube(launch_unchecked)]
 pub(in crate::gpu) fn conv_backward_weight<X: Float, Y: Float, I: Size, O: Size>(
@@ -221,21 +221,21 @@ pub(in crate::gpu) fn conv_backward_weight<X: Float, Y: Float, I: Size, O: Size>
     #[comptime] g: Geometry,
     #[comptime] tiles: Tiles,
     #[comptime] relu: bool,
-    #[comptime] bias: bool,
+    #[comptime] wanted: Wanted,
 ) {
     let blocks = comptime!(g.out_c / tiles.outputs);
     let vectors = comptime!(g.in_c / g.groups / tiles.inputs);
-    let weights = comptime!(g.kernel_h * g.kernel_w * vectors * blocks);
-    let threads = comptime!(weights + if bias { blocks } else { 0 });
+    let weights = comptime!(if wanted.weight { g.kernel_h * g.kernel_w * vectors * blocks } else { 0 });
+    let threads = comptime!(weights + if wanted.bias { blocks } else { 0 });
     let part = ABSOLUTE_POS / threads;
     if part >= parts {
         terminate!();
     }
     let index = ABSOLUTE_POS % threads;
     let o = index % blocks;
-    let start = part * comptime!(tiles.inputs * weights + if bias { blocks } else { 0 });
+    let start = part * comptime!(tiles.inputs * weights + if wanted.bias { blocks } else { 0 });
     let mut row = part;
-    if comptime!(bias) && index >= weights {
+    if comptime!(wanted.bias) && index >= weights {
         let mut sum = Vector::<f32, O>::new(f32::new(0.0));
         while row < rows {
             for column in 0..comptime!(g.out_w) {
@@ -244,7 +244,7 @@ pub(in crate::gpu) fn conv_backward_weight<X: Float, Y: Float, I: Size, O: Size>
             row += parts;
         }
         partial[start + comptime!(tiles.inputs * weights) + o] = sum;
-    } else {
+    } else if comptime!(wanted.weight) {
         let i = (index / blocks) % vectors;
         let tap = index / comptime!(vectors * blocks);
         let kx = tap % comptime!(g.kernel_w);

@@ -3,9 +3,9 @@
 
 use cubecl::prelude::*;
 
-use super::Geometry;
 use super::conv::read;
 use super::window::{Pixel, over, pixel_of, under};
+use super::{Geometry, Wanted};
 
 /// `y = bias + sum of w * x` over the window. A vector has `width` channels.
 #[cube(launch_unchecked)]
@@ -36,7 +36,8 @@ pub(in crate::gpu) fn depthwise_forward<X: Float, Y: Float, C: Size>(
         for kx in 0..comptime!(g.kernel_w) {
             let from = under(&out, ky, kx, g);
             if from.exists {
-                sum += w[(ky * comptime!(g.kernel_w) + kx) * blocks + c] * read(x, from.number * blocks + c, width, relu);
+                sum +=
+                    w[(ky * comptime!(g.kernel_w) + kx) * blocks + c] * read(x, from.number * blocks + c, width, relu);
             }
         }
     }
@@ -86,8 +87,8 @@ pub(in crate::gpu) fn depthwise_backward_image<Y: Float, X: Float, C: Size>(
     dx[ABSOLUTE_POS] = Vector::cast_from(sum);
 }
 
-/// Gradient of the weight in parts, `[parts, weights]`, with `bias` followed by the bias's in each part. A thread makes those of
-/// a vector of channels at one place of the window, over every `parts`-th of the `rows` of pixels.
+/// Gradients of the weight and the bias in parts, `[parts, weights and biases]`, as far as they are wanted. A thread makes those
+/// of a vector of channels at one place of the window, over every `parts`-th of the `rows` of pixels.
 #[cube(launch_unchecked)]
 pub(in crate::gpu) fn depthwise_backward_weight<X: Float, Y: Float, C: Size>(
     x: &Tensor<Vector<X, C>>,
@@ -99,11 +100,11 @@ pub(in crate::gpu) fn depthwise_backward_weight<X: Float, Y: Float, C: Size>(
     #[comptime] g: Geometry,
     #[comptime] width: usize,
     #[comptime] relu: bool,
-    #[comptime] bias: bool,
+    #[comptime] wanted: Wanted,
 ) {
     let blocks = comptime!(g.out_c / width);
-    let weights = comptime!(g.kernel_h * g.kernel_w * blocks);
-    let threads = comptime!(weights + if bias { blocks } else { 0 });
+    let weights = comptime!(if wanted.weight { g.kernel_h * g.kernel_w * blocks } else { 0 });
+    let threads = comptime!(weights + if wanted.bias { blocks } else { 0 });
     let mut row = ABSOLUTE_POS / threads;
     if row >= parts {
         terminate!();
@@ -119,9 +120,9 @@ pub(in crate::gpu) fn depthwise_backward_weight<X: Float, Y: Float, C: Size>(
         for column in 0..comptime!(g.out_w) {
             out.column = column;
             let upstream = Vector::<f32, C>::cast_from(dy[(row * comptime!(g.out_w) + column) * blocks + c]);
-            if comptime!(bias) && index >= weights {
+            if comptime!(wanted.bias) && index >= weights {
                 sum += upstream;
-            } else {
+            } else if comptime!(wanted.weight) {
                 let from = under(&out, ky, kx, g);
                 if from.exists {
                     sum += upstream * read(x, from.number * blocks + c, width, relu);

@@ -7,8 +7,10 @@
 
 mod batch;
 mod conv;
+mod cube;
 mod depthwise;
 mod elementwise;
+mod folds;
 mod loss;
 mod norm;
 mod pool;
@@ -18,21 +20,27 @@ mod window;
 
 pub(super) use batch::{CHANGE_FIELDS, make_batch};
 pub(super) use conv::{Tiles, conv_backward_image, conv_backward_weight, conv_forward};
+pub(super) use cube::{COLUMNS, CUBE, LANES};
 pub(super) use depthwise::{depthwise_backward_image, depthwise_backward_weight, depthwise_forward};
 pub(super) use elementwise::{
     concat_backward, concat_forward, convert, fill_zero, mean_backward, mean_forward, relu_backward, relu_forward,
     scale_backward, scale_forward, shift_backward, shift_forward,
 };
+pub(super) use folds::{fold, fold_many};
 pub(super) use loss::{cross_entropy, cross_entropy_sums, scale};
-pub(super) use norm::{
-    channel_sums, fold, fold_many, moments, moments_finish, norm_backward, norm_backward_sums, norm_forward,
-    norm_of_running,
-};
+pub(super) use norm::{moments, moments_finish, norm_backward, norm_backward_sums, norm_forward, norm_of_running};
 pub(super) use pool::{avg_backward, avg_forward, max_backward, max_forward};
-pub(super) use sgd::{NORM_THREADS, descend, norm_finish, squares};
+pub(super) use sgd::{descend, norm_finish, squares};
 pub(super) use sum::{spread_gates, sum_backward, sum_forward};
 
 use crate::graph::{Shape, Window};
+
+/// Which gradients of a convolution's parameters are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Wanted {
+    pub(super) weight: bool,
+    pub(super) bias: bool,
+}
 
 /// Sizes of an operation with a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

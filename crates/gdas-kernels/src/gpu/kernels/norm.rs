@@ -1,30 +1,38 @@
 //! Batch normalisation, and the sums over a batch that it and others need. Such sums are made in two launches: a fixed
-//! number of parts, then the sum over the parts, so that they come out alike every time.
+//! number of parts, each by one cube, then the sum over the parts, so that they come out alike every time.
 
 use cubecl::prelude::*;
 
+use super::cube::{COLUMNS, CUBE, LANES, column_sum, seat};
 use crate::graph::NORM_EPSILON;
 
-/// Which part of a sum over pixels a thread makes.
+/// Which part of a sum over pixels a thread belongs to: cubes are `[values, parts, blocks of channels]`.
 #[derive(CubeType)]
 struct Part {
     /// Of which of the values of a launch.
     value: usize,
-    /// Its first pixel.
+    /// The first pixel of the thread.
     first: usize,
     channel: usize,
+    /// Whether there is such a channel: the last block need not be full.
+    exists: bool,
     /// Where its two sums go in `[values, parts, 2, channels]`.
     row: usize,
+    /// Whether it is this thread that writes them.
+    writes: bool,
 }
 
-/// The part of thread `number` of a launch that comes after `before` values.
+/// The part of a thread of a launch that comes after `before` values.
 #[cube]
-fn part_of(number: usize, before: usize, parts: usize, #[comptime] channels: usize) -> Part {
-    let channel = number % channels;
-    let first = (number / channels) % parts;
-    let value = number / (parts * channels);
-    let row = ((before + value) * parts + first) * comptime!(2 * channels) + channel;
-    Part { value, first, channel, row }
+fn part_of(before: usize, parts: usize, #[comptime] channels: usize) -> Part {
+    let seat = seat();
+    let blocks = comptime!(channels.div_ceil(COLUMNS));
+    let channel = (CUBE_POS % blocks) * COLUMNS + seat.column;
+    let part = (CUBE_POS / blocks) % parts;
+    let value = CUBE_POS / (parts * blocks);
+    let row = ((before + value) * parts + part) * comptime!(2 * channels) + channel;
+    let exists = channel < channels;
+    Part { value, first: part * LANES + seat.lane, channel, exists, row, writes: exists && seat.lane == 0 }
 }
 
 /// Sums of `x - k` and `(x - k)^2` per channel of several values of one shape, in parts: from the `before`-th row of `partial` on,
@@ -42,29 +50,34 @@ pub(in crate::gpu) fn moments<S: Float>(
     #[comptime] channels: usize,
 ) {
     let count = comptime!(xs.len());
-    if ABSOLUTE_POS >= parts * comptime!(count * channels) {
+    if CUBE_POS >= parts * comptime!(count * channels.div_ceil(COLUMNS)) {
         terminate!();
     }
-    let own = part_of(ABSOLUTE_POS, before, parts, channels);
+    let mut shared = Shared::<[f32]>::new_slice(CUBE);
+    let own = part_of(before, parts, channels);
+    let mut first = f32::new(0.0);
+    let mut second = f32::new(0.0);
     #[unroll]
     for i in 0..count {
-        if own.value == i {
+        if own.value == i && own.exists {
             let k = f32::cast_from(xs[i][own.channel]);
-            let mut first = f32::new(0.0);
-            let mut second = f32::new(0.0);
             let mut pixel = own.first;
             while pixel < pixels {
                 let d = f32::cast_from(xs[i][pixel * channels + own.channel]) - k;
                 first += d;
                 second += d * d;
-                pixel += parts;
+                pixel += parts * LANES;
             }
-            partial[own.row] = first;
-            partial[own.row + channels] = second;
             if own.first == 0 {
                 firsts[(before + i) * channels + own.channel] = k;
             }
         }
+    }
+    first = column_sum(first, &mut shared);
+    second = column_sum(second, &mut shared);
+    if own.writes {
+        partial[own.row] = first;
+        partial[own.row + channels] = second;
     }
 }
 
@@ -104,7 +117,7 @@ pub(super) fn normalised(x: f32, norms: &Tensor<f32>, at: usize, #[comptime] cha
 }
 
 /// Means and biased variances from [`moments`], and what is made of them: see [`prepare`]. Without its bit in `has_gamma` or
-/// `has_beta` a normalisation has no such parameter.
+/// `has_beta` a normalisation has no such parameter. Cubes are `[values, blocks of channels]`.
 #[cube(launch)]
 pub(in crate::gpu) fn moments_finish(
     firsts: &Tensor<f32>,
@@ -122,36 +135,47 @@ pub(in crate::gpu) fn moments_finish(
     #[comptime] has_beta: u32,
 ) {
     let values = comptime!(gammas.len());
-    if ABSOLUTE_POS >= comptime!(values * channels) {
+    let blocks = comptime!(channels.div_ceil(COLUMNS));
+    if CUBE_POS >= comptime!(gammas.len() * channels.div_ceil(COLUMNS)) {
         terminate!();
     }
-    let c = ABSOLUTE_POS % channels;
-    let which = ABSOLUTE_POS / channels;
+    let mut shared = Shared::<[f32]>::new_slice(CUBE);
+    let seat = seat();
+    let c = (CUBE_POS % blocks) * COLUMNS + seat.column;
+    let which = CUBE_POS / blocks;
     let mut first = f32::new(0.0);
     let mut second = f32::new(0.0);
-    for part in 0..parts {
-        let row = ((before + which) * parts + part) * comptime!(2 * channels) + c;
-        first += partial[row];
-        second += partial[row + channels];
+    if c < channels {
+        let mut part = seat.lane;
+        while part < parts {
+            let row = ((before + which) * parts + part) * comptime!(2 * channels) + c;
+            first += partial[row];
+            second += partial[row + channels];
+            part += LANES;
+        }
     }
-    let shift = first / count;
-    let mut variance = second / count - shift * shift;
-    if variance < 0.0 {
-        variance = f32::new(0.0);
-    }
-    let mean = firsts[(before + which) * channels + c] + shift;
-    #[unroll]
-    for i in 0..values {
-        if which == i {
-            let mut factor = f32::new(1.0);
-            if comptime!((has_gamma >> i) & 1 == 1) {
-                factor = gammas[i][c];
+    first = column_sum(first, &mut shared);
+    second = column_sum(second, &mut shared);
+    if c < channels && seat.lane == 0 {
+        let shift = first / count;
+        let mut variance = second / count - shift * shift;
+        if variance < 0.0 {
+            variance = f32::new(0.0);
+        }
+        let mean = firsts[(before + which) * channels + c] + shift;
+        #[unroll]
+        for i in 0..values {
+            if which == i {
+                let mut factor = f32::new(1.0);
+                if comptime!((has_gamma >> i) & 1 == 1) {
+                    factor = gammas[i][c];
+                }
+                let mut summand = f32::new(0.0);
+                if comptime!((has_beta >> i) & 1 == 1) {
+                    summand = betas[i][c];
+                }
+                prepare(mean, variance, factor, summand, stats, norms, offsets[i], c, channels);
             }
-            let mut summand = f32::new(0.0);
-            if comptime!((has_beta >> i) & 1 == 1) {
-                summand = betas[i][c];
-            }
-            prepare(mean, variance, factor, summand, stats, norms, offsets[i], c, channels);
         }
     }
 }
@@ -217,26 +241,31 @@ pub(in crate::gpu) fn norm_backward_sums<S: Float>(
     #[comptime] channels: usize,
 ) {
     let count = comptime!(xs.len());
-    if ABSOLUTE_POS >= parts * comptime!(count * channels) {
+    if CUBE_POS >= parts * comptime!(count * channels.div_ceil(COLUMNS)) {
         terminate!();
     }
-    let own = part_of(ABSOLUTE_POS, before, parts, channels);
+    let mut shared = Shared::<[f32]>::new_slice(CUBE);
+    let own = part_of(before, parts, channels);
+    let mut first = f32::new(0.0);
+    let mut second = f32::new(0.0);
     #[unroll]
     for i in 0..count {
-        if own.value == i {
-            let mut first = f32::new(0.0);
-            let mut second = f32::new(0.0);
+        if own.value == i && own.exists {
             let mut pixel = own.first;
             while pixel < pixels {
                 let at = pixel * channels + own.channel;
                 let upstream = f32::cast_from(dy[at]);
                 first += upstream;
                 second += upstream * standardised(f32::cast_from(xs[i][at]), norms, norm_of[i] + own.channel, channels);
-                pixel += parts;
+                pixel += parts * LANES;
             }
-            partial[own.row] = first;
-            partial[own.row + channels] = second;
         }
+    }
+    first = column_sum(first, &mut shared);
+    second = column_sum(second, &mut shared);
+    if own.writes {
+        partial[own.row] = first;
+        partial[own.row + channels] = second;
     }
 }
 
@@ -283,79 +312,5 @@ pub(in crate::gpu) fn norm_backward<S: Float>(
             value += f32::cast_from(dxs[i][ABSOLUTE_POS]);
         }
         dxs.index_mut(i).as_mut_slice()[ABSOLUTE_POS] = S::cast_from(value);
-    }
-}
-
-/// Sums groups of `per` parts: `out[g, i] = sum over k < per of partial[g * per + k, i]`, `length` elements each.
-#[cube(launch)]
-pub(in crate::gpu) fn fold(partial: &Tensor<f32>, out: &mut Tensor<f32>, per: usize, length: usize) {
-    if ABSOLUTE_POS >= out.len() {
-        terminate!();
-    }
-    let i = ABSOLUTE_POS % length;
-    let first = (ABSOLUTE_POS / length) * per;
-    let mut sum = f32::new(0.0);
-    for k in 0..per {
-        sum += partial[(first + k) * length + i];
-    }
-    out[ABSOLUTE_POS] = sum;
-}
-
-/// Sums per channel in parts, `[parts, channels]`.
-#[cube(launch)]
-pub(in crate::gpu) fn channel_sums<S: Float>(
-    x: &Tensor<S>,
-    partial: &mut Tensor<f32>,
-    #[define(S)] _storage: ElemType,
-    pixels: usize,
-    parts: usize,
-    #[comptime] channels: usize,
-) {
-    if ABSOLUTE_POS >= partial.len() {
-        terminate!();
-    }
-    let c = ABSOLUTE_POS % channels;
-    let mut sum = f32::new(0.0);
-    let mut pixel = ABSOLUTE_POS / channels;
-    while pixel < pixels {
-        sum += f32::cast_from(x[pixel * channels + c]);
-        pixel += parts;
-    }
-    partial[ABSOLUTE_POS] = sum;
-}
-
-/// [`fold`] of many at once, all parts of each: `out[to + i] = factor * sum over k < parts of partial[k * stride + start + i]`
-/// for `length` elements. The first `filled` places hold something.
-#[cube(launch)]
-pub(in crate::gpu) fn fold_many(
-    partials: &Sequence<OwnedTensor<f32>>,
-    outs: &mut Sequence<OwnedTensor<f32>>,
-    parts: Sequence<usize>,
-    strides: Sequence<usize>,
-    starts: Sequence<usize>,
-    tos: Sequence<usize>,
-    lengths: Sequence<usize>,
-    factor: f32,
-    filled: usize,
-    threads: usize,
-) {
-    if ABSOLUTE_POS >= threads {
-        terminate!();
-    }
-    let count = comptime!(partials.len());
-    #[unroll]
-    for i in 0..count {
-        if i < filled {
-            let own = parts[i];
-            let mut at = ABSOLUTE_POS;
-            while at < lengths[i] {
-                let mut sum = f32::new(0.0);
-                for k in 0..own {
-                    sum += partials[i][k * strides[i] + starts[i] + at];
-                }
-                outs.index_mut(i).as_mut_slice()[tos[i] + at] = sum * factor;
-                at += threads;
-            }
-        }
     }
 }

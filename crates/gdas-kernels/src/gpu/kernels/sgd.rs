@@ -3,24 +3,22 @@
 
 use cubecl::prelude::*;
 
+use super::cube::{CUBE, cube_sum};
 use super::loss::is_finite;
 
-/// Threads of [`norm_finish`], which are one cube.
-pub(in crate::gpu) const NORM_THREADS: usize = 256;
-
-/// Sums of squares of all elements of the arrays in parts: thread `t` takes every `threads`-th element of each array from `t`
-/// on, and writes `partial[first + t]`.
+/// Sums of squares of all elements of the arrays, one part by each of `cubes` cubes, from `partial[first]` on.
 #[cube(launch)]
 pub(in crate::gpu) fn squares(
     arrays: &Sequence<OwnedTensor<f32>>,
     partial: &mut Tensor<f32>,
     filled: usize,
     first: usize,
-    threads: usize,
+    cubes: usize,
 ) {
-    if ABSOLUTE_POS >= threads {
+    if CUBE_POS >= cubes {
         terminate!();
     }
+    let mut shared = Shared::<[f32]>::new_slice(CUBE);
     let mut sum = f32::new(0.0);
     let count = comptime!(arrays.len());
     #[unroll]
@@ -30,31 +28,29 @@ pub(in crate::gpu) fn squares(
             while at < arrays[i].len() {
                 let value = arrays[i][at];
                 sum += value * value;
-                at += threads;
+                at += cubes * CUBE;
             }
         }
     }
-    partial[first + ABSOLUTE_POS] = sum;
+    sum = cube_sum(sum, &mut shared);
+    if UNIT_POS == 0 {
+        partial[first + CUBE_POS] = sum;
+    }
 }
 
-/// The square root of the sum of `partial`, by one cube of [`NORM_THREADS`].
+/// The square root of the sum of `partial`, by one cube.
 #[cube(launch)]
 pub(in crate::gpu) fn norm_finish(partial: &Tensor<f32>, norm: &mut Tensor<f32>) {
-    let mut sums = Shared::<[f32]>::new_slice(NORM_THREADS);
+    let mut shared = Shared::<[f32]>::new_slice(CUBE);
     let mut sum = f32::new(0.0);
     let mut at = UNIT_POS as usize;
     while at < partial.len() {
         sum += partial[at];
-        at += NORM_THREADS;
+        at += CUBE;
     }
-    sums[UNIT_POS as usize] = sum;
-    sync_cube();
+    sum = cube_sum(sum, &mut shared);
     if UNIT_POS == 0 {
-        let mut total = f32::new(0.0);
-        for i in 0..NORM_THREADS {
-            total += sums[i];
-        }
-        norm[0] = total.sqrt();
+        norm[0] = sum.sqrt();
     }
 }
 

@@ -3,6 +3,7 @@
 
 use cubecl::prelude::*;
 
+use super::cube::{CUBE, cube_sum};
 use super::norm::normalised;
 
 /// `y = sum of gate * x` over the terms, plus the gates of `constants`; added to what is there with `add`. Without `gated`
@@ -51,8 +52,8 @@ pub(in crate::gpu) fn sum_forward<S: Float>(
 }
 
 /// The way back through the terms of a sum: `dx += gate * dy` for each of `wants_x`, written instead of added without its
-/// bit in `adds`; and where gates are wanted, columns of `partial` (`[parts, rows]`) from `first_row` on become their
-/// gradients in parts: `<dy, x>` per gated term, then the sum of `dy` if there are constants.
+/// bit in `adds`; and where gates are wanted, columns of `partial` (`[cubes, rows]`) from `first_row` on become their
+/// gradients in parts, one per cube: `<dy, x>` per gated term, then the sum of `dy` if there are constants.
 #[cube(launch)]
 pub(in crate::gpu) fn sum_backward<S: Float>(
     terms: &Sequence<OwnedTensor<S>>,
@@ -65,15 +66,16 @@ pub(in crate::gpu) fn sum_backward<S: Float>(
     adds: u32,
     first_row: usize,
     rows: usize,
-    parts: usize,
+    threads: usize,
     #[comptime] gated: u32,
     #[comptime] wants_x: u32,
     #[comptime] wants_gates: bool,
     #[comptime] has_constants: bool,
 ) {
-    if ABSOLUTE_POS >= parts {
+    if ABSOLUTE_POS >= threads {
         terminate!();
     }
+    let mut shared = Shared::<[f32]>::new_slice(comptime!(if wants_gates { CUBE } else { 1 }));
     let count = comptime!(terms.len());
     #[unroll]
     for i in 0..count {
@@ -100,11 +102,14 @@ pub(in crate::gpu) fn sum_backward<S: Float>(
                 if comptime!(wants_gate) {
                     sum += upstream * f32::cast_from(terms[i][at]);
                 }
-                at += parts;
+                at += threads;
             }
             if comptime!(wants_gate) {
                 let row = comptime!((gated & ((1u32 << i) - 1)).count_ones() as usize);
-                partial[ABSOLUTE_POS * rows + first_row + row] = sum;
+                sum = cube_sum(sum, &mut shared);
+                if UNIT_POS == 0 {
+                    partial[CUBE_POS * rows + first_row + row] = sum;
+                }
             }
         }
     }
@@ -113,10 +118,13 @@ pub(in crate::gpu) fn sum_backward<S: Float>(
         let mut at = ABSOLUTE_POS;
         while at < dy.len() {
             sum += f32::cast_from(dy[at]);
-            at += parts;
+            at += threads;
         }
         let row = comptime!(gated.count_ones() as usize);
-        partial[ABSOLUTE_POS * rows + first_row + row] = sum;
+        sum = cube_sum(sum, &mut shared);
+        if UNIT_POS == 0 {
+            partial[CUBE_POS * rows + first_row + row] = sum;
+        }
     }
 }
 
