@@ -7,10 +7,10 @@ use super::backward::Back;
 use super::kernels::{self, CUBE};
 use super::norms::norms_backward;
 use super::place::{Fold, Place, bits, bytes, element, launch, numbers, record, take_distinct, tensors};
-use super::plan::InSum;
+use super::plan::{InSum, WORTH_A_THREAD};
 use crate::graph::{Graph, Op, Sum, ValueId};
 
-/// Cubes that make the gradient of a gate, a part each.
+/// Most cubes that make the gradient of a gate, a part each.
 const GATE_CUBES: usize = 256;
 
 /// Terms per launch.
@@ -69,7 +69,7 @@ pub(super) fn sum_forward(
 /// The gates' gradients as they come together: every gated term that the way back reaches has a row of its own, since
 /// several terms may have the same gate; the constants of a sum, whose gradient is one and the same, share one.
 pub(super) struct GateRows {
-    /// Gradients of most rows in parts, `[GATE_CUBES, in_parts]`.
+    /// Gradients of most rows in parts, `[GATE_CUBES, in_parts]`; zero where a sum has fewer cubes.
     partial: CubeTensor,
     /// How many rows come in parts.
     in_parts: usize,
@@ -119,13 +119,14 @@ pub(super) fn sum_backward(back: &mut Back, sum: &Sum, inputs: &[ValueId], dy: &
         });
         let values: Vec<_> = values.collect();
         let dx: Vec<_> = slots.iter().map(|slot| slot.as_ref().map_or(&place.none, |(dx, _)| dx)).collect();
-        // Where there are gates, every part must be written; else each element gets a thread of its own.
-        let threads = if of_gates { GATE_CUBES * CUBE } else { elements };
+        // Where no gate needs a sum, each element gets a thread of its own.
+        let cubes = (elements / (CUBE * WORTH_A_THREAD)).clamp(1, GATE_CUBES);
+        let threads = if of_gates { cubes * CUBE } else { elements };
         record(values.iter().chain(&dx).map(|tensor| bytes(tensor)).sum::<usize>() + bytes(dy));
-        let (cubes, dim) = if of_gates { place.cubes(GATE_CUBES) } else { place.grid(elements) };
+        let (count, dim) = if of_gates { place.cubes(cubes) } else { place.grid(elements) };
         kernels::sum_backward::launch(
             &place.client,
-            cubes,
+            count,
             dim,
             tensors(values.iter().copied()),
             dy.clone().into_tensor_arg(),
@@ -155,7 +156,7 @@ impl GateRows {
             _ => 0,
         };
         let in_parts = graph.nodes.iter().map(|node| terms(&node.op)).sum::<usize>() - normed;
-        let (partial, sums) = (place.empty([GATE_CUBES, in_parts.max(1)]), place.empty([(in_parts + normed).max(1)]));
+        let (partial, sums) = (place.zeros([GATE_CUBES, in_parts.max(1)]), place.empty([(in_parts + normed).max(1)]));
         Self { partial, in_parts, reached: 0, sums, pairs: Vec::new(), next_normed: in_parts }
     }
 
@@ -187,11 +188,10 @@ impl GateRows {
 
     /// The gradients of all gates, `[gates]`, when all is folded; zero where no term was reached.
     pub(super) fn finish(self, place: &Place, gates: usize) -> CubeTensor {
-        let out = place.empty([gates]);
         if self.pairs.is_empty() {
-            launch!(place, fill_zero, gates, [out]);
-            return out;
+            return place.zeros([gates]);
         }
+        let out = place.empty([gates]);
         let (rows, gate_of): (Vec<_>, Vec<_>) = self.pairs.iter().copied().unzip();
         let (row_of, gate_of) = (place.words(&rows), place.words(&gate_of));
         launch!(place, spread_gates, gates, [self.sums, row_of, gate_of, out], self.pairs.len());

@@ -13,7 +13,7 @@ use cubecl::features::TypeUsage;
 use cubecl::ir::{ElemType, FloatKind};
 use cubecl::prelude::{CubeCount, CubeDim, LaunchArg, OwnedTensor, SequenceArg, TensorArg};
 
-use super::kernels::{COLUMNS, CUBE, fold_many};
+use super::kernels::{COLUMNS, CUBE, LANES, fold_many};
 use crate::Precision;
 
 static LAUNCHES: AtomicU64 = AtomicU64::new(0);
@@ -36,9 +36,6 @@ pub struct Counters {
 pub fn counters() -> Counters {
     Counters { launches: LAUNCHES.load(Relaxed), bytes: BYTES.load(Relaxed), reads: READS.load(Relaxed) }
 }
-
-/// Most cubes of a launch that sums arrays over their parts.
-const FOLD_CUBES: usize = 1024;
 
 /// Bytes of a float32.
 pub(super) const SINGLE: usize = 4;
@@ -228,11 +225,10 @@ impl Place {
         Cube::float_from_data(TensorData::new(values, [length]), &self.device)
     }
 
-    /// Zeros in the shape of another tensor.
-    pub(super) fn zeros_like(&self, tensor: &CubeTensor) -> CubeTensor {
-        let length = tensor.shape().num_elements();
-        let zeros = self.empty([length]);
-        launch!(self, fill_zero, length, [zeros]);
+    /// Zeros.
+    pub(super) fn zeros<const D: usize>(&self, shape: [usize; D]) -> CubeTensor {
+        let zeros = self.empty(shape);
+        launch!(self, fill_zero, shape.iter().product(), [zeros]);
         zeros
     }
 
@@ -278,8 +274,18 @@ impl Place {
             };
             let (partials, outs) = (tensors(|fold| &fold.partial), tensors(|fold| &fold.out));
             record(chunk.iter().map(|fold| SINGLE * (fold.parts + 1) * fold.length).sum());
-            let longest = chunk.iter().map(|fold| fold.length).max().unwrap_or(1);
-            let cubes = longest.div_ceil(COLUMNS).clamp(1, FOLD_CUBES);
+            let mut cubes = 0;
+            let (firsts, ends): (Vec<_>, Vec<_>) = chunk
+                .iter()
+                .map(|fold| {
+                    let first = cubes;
+                    cubes += fold.length.div_ceil(if fold.parts <= LANES { CUBE } else { COLUMNS });
+                    (first, cubes)
+                })
+                .unzip();
+            let of_cubes = |of: &[usize]| -> SequenceArg<usize> {
+                (0..filled_up(chunk.len())).map(|i| of.get(i).copied().unwrap_or(0)).collect()
+            };
             let (count, dim) = self.cubes(cubes);
             fold_many::launch(
                 &self.client,
@@ -292,9 +298,9 @@ impl Place {
                 numbers(|fold| fold.start),
                 numbers(|fold| fold.to),
                 numbers(|fold| fold.length),
+                of_cubes(&firsts),
+                of_cubes(&ends),
                 factor,
-                chunk.len(),
-                cubes,
             );
         }
     }

@@ -43,11 +43,14 @@ impl Plan {
     }
 }
 
-/// Into how many parts, of one cube each, a sum over so many pixels is cut: never a matter of the device. About as many as
-/// make a thread of either launch wait for equally many numbers.
+/// Into how many parts, of one cube each, a sum over so many pixels is cut: never a matter of the device. A thread takes
+/// [`WORTH_A_THREAD`] numbers at least, and of many pixels as many as one that adds up the parts.
 pub(super) fn channel_parts(pixels: usize) -> usize {
-    (pixels / LANES).min(pixels.isqrt()).max(1)
+    (pixels / (LANES * WORTH_A_THREAD)).min(pixels.isqrt()).max(1)
 }
+
+/// Numbers that a thread of a sum takes, so that adding up with the others is worth it.
+pub(super) const WORTH_A_THREAD: usize = 16;
 
 /// The rectifiers that their readers, all convolutions, apply as they read.
 fn fused_rectifiers(graph: &Graph) -> Vec<bool> {

@@ -6,7 +6,7 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::kernels;
-use super::place::{Place, SINGLE, launch, record};
+use super::place::{Place, SINGLE, record};
 use crate::sgd::{Array, Clipped, Rule};
 
 /// Threads per launch; each takes several elements of every array.
@@ -34,9 +34,7 @@ pub(crate) fn clipped_step(rule: &Rule, max_norm: f64, arrays: Vec<Array>) -> Cl
 pub(crate) fn step(rule: &Rule, arrays: Vec<Array>) -> Vec<(Tensor<1>, Option<Tensor<1>>)> {
     let (place, arrays) = taken(rule, arrays);
     // Without a limit, any finite norm will do.
-    let norm = place.empty([1]);
-    launch!(place, fill_zero, 1, [norm]);
-    descend(&place, rule, 0.0, &norm, &arrays);
+    descend(&place, rule, 0.0, &place.zeros([1]), &arrays);
     given(arrays)
 }
 
@@ -50,7 +48,7 @@ fn taken(rule: &Rule, arrays: Vec<Array>) -> (Place, Vec<Moving>) {
         let weight = owned(own(weight));
         let place = place.get_or_insert_with(|| Place::of(&weight));
         let momentum =
-            keeps.then(|| momentum.map_or_else(|| place.zeros_like(&weight), |momentum| owned(own(momentum))));
+            keeps.then(|| momentum.map_or_else(|| place.zeros([weight.shape().num_elements()]), |momentum| owned(own(momentum))));
         Moving { weight, gradient: gradient.map(|gradient| into_contiguous(own(gradient))), momentum }
     });
     let arrays = arrays.collect();
@@ -68,12 +66,11 @@ fn elements(arrays: &[&CubeTensor]) -> usize {
 
 /// The length of all gradients together, `[1]`.
 fn norm(place: &Place, gradients: &[&CubeTensor]) -> CubeTensor {
-    let norm = place.empty([1]);
     let chunks: Vec<_> = gradients.chunks(place.per_launch(1)).collect();
     if chunks.is_empty() {
-        launch!(place, fill_zero, 1, [norm]);
-        return norm;
+        return place.zeros([1]);
     }
+    let norm = place.empty([1]);
     let partial = place.empty([chunks.len() * CUBES]);
     for (i, chunk) in chunks.iter().enumerate() {
         record(SINGLE * (elements(chunk) + CUBES));

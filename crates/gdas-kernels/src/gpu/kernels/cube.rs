@@ -5,6 +5,8 @@ use cubecl::prelude::*;
 
 /// Threads of a cube; every device has so many.
 pub(in crate::gpu) const CUBE: usize = COLUMNS * LANES;
+/// Numbers that [`cube_sum`] shares.
+pub(super) const CUBE_SUM: usize = CUBE + COLUMNS;
 /// Threads side by side.
 pub(in crate::gpu) const COLUMNS: usize = 16;
 /// Threads that share a column.
@@ -24,34 +26,34 @@ pub(super) fn seat() -> Seat {
     Seat { column: unit % COLUMNS, lane: unit / COLUMNS }
 }
 
-/// What the threads of this thread's column have, added up. All threads of the cube must come here together.
+/// What the threads of a column have put in `shared` from `from` on, a number each, added up.
 #[cube]
-pub(super) fn column_sum(own: f32, shared: &mut Shared<[f32]>) -> f32 {
-    let seat = seat();
-    shared[UNIT_POS as usize] = own;
-    sync_cube();
+pub(super) fn column_sum(shared: &mut Shared<[f32]>, from: usize, column: usize) -> f32 {
     let mut sum = f32::new(0.0);
     for lane in 0..LANES {
-        sum += shared[lane * COLUMNS + seat.column];
+        sum += shared[from + lane * COLUMNS + column];
     }
-    // Nobody may write the next numbers before all have read these.
-    sync_cube();
     sum
 }
 
-/// What all threads of the cube have, added up. All of them must come here together.
+/// What all threads of the cube have, added up, for its first thread alone. All of them must come here together; `shared` holds
+/// [`CUBE_SUM`] numbers.
 #[cube]
 pub(super) fn cube_sum(own: f32, shared: &mut Shared<[f32]>) -> f32 {
-    let of_column = column_sum(own, shared);
     let seat = seat();
+    shared[UNIT_POS as usize] = own;
+    sync_cube();
     if seat.lane == 0 {
-        shared[seat.column] = of_column;
+        let sum = column_sum(shared, 0, seat.column);
+        shared[CUBE + seat.column] = sum;
     }
+    // The next to come here write what was read before this.
     sync_cube();
     let mut sum = f32::new(0.0);
-    for column in 0..COLUMNS {
-        sum += shared[column];
+    if UNIT_POS == 0 {
+        for column in 0..COLUMNS {
+            sum += shared[CUBE + column];
+        }
     }
-    sync_cube();
     sum
 }

@@ -4,6 +4,12 @@ use cubecl::prelude::*;
 
 use super::cube::{COLUMNS, CUBE, LANES, column_sum, seat};
 
+/// Whether a sum has so few parts that a thread makes it alone.
+#[cube]
+fn is_short(parts: usize) -> bool {
+    parts <= LANES
+}
+
 /// Sums groups of `per` parts: `out[g, i] = sum over k < per of partial[g * per + k, i]`, `length` elements each. Cubes are
 /// `[groups, blocks of elements]`.
 #[cube(launch)]
@@ -24,14 +30,16 @@ pub(in crate::gpu) fn fold(partial: &Tensor<f32>, out: &mut Tensor<f32>, groups:
             k += LANES;
         }
     }
-    sum = column_sum(sum, &mut shared);
+    shared[UNIT_POS as usize] = sum;
+    sync_cube();
     if i < length && seat.lane == 0 {
-        out[group * length + i] = sum;
+        out[group * length + i] = column_sum(&mut shared, 0, seat.column);
     }
 }
 
 /// [`fold`] of many at once, all parts of each: `out[to + i] = factor * sum over k < parts of partial[k * stride + start + i]`
-/// for `length` elements. The first `filled` places hold something; cube `c` of `cubes` takes every `cubes`-th block of each.
+/// for `length` elements. Each has the cubes from its number in `firsts` up to that in `ends`: one for as many elements as it has
+/// threads where there are few parts ([`is_short`]), else one for as many as it has columns.
 #[cube(launch)]
 pub(in crate::gpu) fn fold_many(
     partials: &Sequence<OwnedTensor<f32>>,
@@ -41,35 +49,44 @@ pub(in crate::gpu) fn fold_many(
     starts: Sequence<usize>,
     tos: Sequence<usize>,
     lengths: Sequence<usize>,
+    firsts: Sequence<usize>,
+    ends: Sequence<usize>,
     factor: f32,
-    filled: usize,
-    cubes: usize,
 ) {
-    if CUBE_POS >= cubes {
-        terminate!();
-    }
     let mut shared = Shared::<[f32]>::new_slice(CUBE);
     let seat = seat();
+    let mut sum = f32::new(0.0);
     let count = comptime!(partials.len());
     #[unroll]
     for i in 0..count {
-        if i < filled {
-            let mut block = CUBE_POS;
-            while block * COLUMNS < lengths[i] {
-                let at = block * COLUMNS + seat.column;
-                let mut sum = f32::new(0.0);
-                if at < lengths[i] {
-                    let mut k = seat.lane;
-                    while k < parts[i] {
-                        sum += partials[i][k * strides[i] + starts[i] + at];
-                        k += LANES;
-                    }
+        if CUBE_POS >= firsts[i] && CUBE_POS < ends[i] {
+            let cube = CUBE_POS - firsts[i];
+            let short = is_short(parts[i]);
+            let at = if short { cube * CUBE + UNIT_POS as usize } else { cube * COLUMNS + seat.column };
+            let every = if short { 1usize } else { LANES.runtime() };
+            let mut k = if short { 0usize } else { seat.lane };
+            if at < lengths[i] {
+                while k < parts[i] {
+                    sum += partials[i][k * strides[i] + starts[i] + at];
+                    k += every;
                 }
-                sum = column_sum(sum, &mut shared);
-                if at < lengths[i] && seat.lane == 0 {
+                if short {
                     outs.index_mut(i).as_mut_slice()[tos[i] + at] = sum * factor;
                 }
-                block += cubes;
+            }
+        }
+    }
+    shared[UNIT_POS as usize] = sum;
+    sync_cube();
+    if seat.lane == 0 {
+        sum = column_sum(&mut shared, 0, seat.column);
+        #[unroll]
+        for i in 0..count {
+            if CUBE_POS >= firsts[i] && CUBE_POS < ends[i] && !is_short(parts[i]) {
+                let at = (CUBE_POS - firsts[i]) * COLUMNS + seat.column;
+                if at < lengths[i] {
+                    outs.index_mut(i).as_mut_slice()[tos[i] + at] = sum * factor;
+                }
             }
         }
     }

@@ -35,6 +35,20 @@ fn part_of(before: usize, parts: usize, #[comptime] channels: usize) -> Part {
     Part { value, first: part * LANES + seat.lane, channel, exists, row, writes: exists && seat.lane == 0 }
 }
 
+/// Adds up the two sums of the threads of a channel's part, and writes them. All threads of the cube must come here together.
+#[cube]
+fn write_part(own: &Part, first: f32, second: f32, partial: &mut Tensor<f32>, #[comptime] channels: usize) {
+    let mut shared = Shared::<[f32]>::new_slice(comptime!(2 * CUBE));
+    shared[UNIT_POS as usize] = first;
+    shared[CUBE + UNIT_POS as usize] = second;
+    sync_cube();
+    if own.writes {
+        let column = UNIT_POS as usize;
+        partial[own.row] = column_sum(&mut shared, 0, column);
+        partial[own.row + channels] = column_sum(&mut shared, CUBE, column);
+    }
+}
+
 /// Sums of `x - k` and `(x - k)^2` per channel of several values of one shape, in parts: from the `before`-th row of `partial` on,
 /// `[values, parts, 2, channels]`. `k` is the channel's first element, which keeps the variance exact where the mean is far from
 /// zero; it goes to `firsts`, `[values, channels]`.
@@ -53,7 +67,6 @@ pub(in crate::gpu) fn moments<S: Float>(
     if CUBE_POS >= parts * comptime!(count * channels.div_ceil(COLUMNS)) {
         terminate!();
     }
-    let mut shared = Shared::<[f32]>::new_slice(CUBE);
     let own = part_of(before, parts, channels);
     let mut first = f32::new(0.0);
     let mut second = f32::new(0.0);
@@ -73,12 +86,7 @@ pub(in crate::gpu) fn moments<S: Float>(
             }
         }
     }
-    first = column_sum(first, &mut shared);
-    second = column_sum(second, &mut shared);
-    if own.writes {
-        partial[own.row] = first;
-        partial[own.row + channels] = second;
-    }
+    write_part(&own, first, second, partial, channels);
 }
 
 /// Writes what a pass needs of a normalisation: mean, reciprocal of the deviation, factor and summand, `[4, channels]` from
@@ -139,7 +147,7 @@ pub(in crate::gpu) fn moments_finish(
     if CUBE_POS >= comptime!(gammas.len() * channels.div_ceil(COLUMNS)) {
         terminate!();
     }
-    let mut shared = Shared::<[f32]>::new_slice(CUBE);
+    let mut shared = Shared::<[f32]>::new_slice(comptime!(2 * CUBE));
     let seat = seat();
     let c = (CUBE_POS % blocks) * COLUMNS + seat.column;
     let which = CUBE_POS / blocks;
@@ -154,9 +162,12 @@ pub(in crate::gpu) fn moments_finish(
             part += LANES;
         }
     }
-    first = column_sum(first, &mut shared);
-    second = column_sum(second, &mut shared);
+    shared[UNIT_POS as usize] = first;
+    shared[CUBE + UNIT_POS as usize] = second;
+    sync_cube();
     if c < channels && seat.lane == 0 {
+        first = column_sum(&mut shared, 0, seat.column);
+        second = column_sum(&mut shared, CUBE, seat.column);
         let shift = first / count;
         let mut variance = second / count - shift * shift;
         if variance < 0.0 {
@@ -244,7 +255,6 @@ pub(in crate::gpu) fn norm_backward_sums<S: Float>(
     if CUBE_POS >= parts * comptime!(count * channels.div_ceil(COLUMNS)) {
         terminate!();
     }
-    let mut shared = Shared::<[f32]>::new_slice(CUBE);
     let own = part_of(before, parts, channels);
     let mut first = f32::new(0.0);
     let mut second = f32::new(0.0);
@@ -261,12 +271,7 @@ pub(in crate::gpu) fn norm_backward_sums<S: Float>(
             }
         }
     }
-    first = column_sum(first, &mut shared);
-    second = column_sum(second, &mut shared);
-    if own.writes {
-        partial[own.row] = first;
-        partial[own.row + channels] = second;
-    }
+    write_part(&own, first, second, partial, channels);
 }
 
 /// Gradients of several values from one gradient and the two sums of each (`[2, channels]` of `sums` from `sums_of` on), added

@@ -3,7 +3,7 @@
 
 use cubecl::prelude::*;
 
-use super::cube::{CUBE, cube_sum};
+use super::cube::{CUBE, CUBE_SUM, cube_sum};
 use super::loss::is_finite;
 
 /// Sums of squares of all elements of the arrays, one part by each of `cubes` cubes, from `partial[first]` on.
@@ -18,7 +18,7 @@ pub(in crate::gpu) fn squares(
     if CUBE_POS >= cubes {
         terminate!();
     }
-    let mut shared = Shared::<[f32]>::new_slice(CUBE);
+    let mut shared = Shared::<[f32]>::new_slice(CUBE_SUM);
     let mut sum = f32::new(0.0);
     let count = comptime!(arrays.len());
     #[unroll]
@@ -41,7 +41,7 @@ pub(in crate::gpu) fn squares(
 /// The square root of the sum of `partial`, by one cube.
 #[cube(launch)]
 pub(in crate::gpu) fn norm_finish(partial: &Tensor<f32>, norm: &mut Tensor<f32>) {
-    let mut shared = Shared::<[f32]>::new_slice(CUBE);
+    let mut shared = Shared::<[f32]>::new_slice(CUBE_SUM);
     let mut sum = f32::new(0.0);
     let mut at = UNIT_POS as usize;
     while at < partial.len() {

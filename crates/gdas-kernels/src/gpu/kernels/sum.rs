@@ -3,7 +3,7 @@
 
 use cubecl::prelude::*;
 
-use super::cube::{CUBE, cube_sum};
+use super::cube::{CUBE_SUM, cube_sum};
 use super::norm::normalised;
 
 /// `y = sum of gate * x` over the terms, plus the gates of `constants`; added to what is there with `add`. Without `gated`
@@ -75,7 +75,7 @@ pub(in crate::gpu) fn sum_backward<S: Float>(
     if ABSOLUTE_POS >= threads {
         terminate!();
     }
-    let mut shared = Shared::<[f32]>::new_slice(comptime!(if wants_gates { CUBE } else { 1 }));
+    let mut shared = Shared::<[f32]>::new_slice(comptime!(if wants_gates { CUBE_SUM } else { 1 }));
     let count = comptime!(terms.len());
     #[unroll]
     for i in 0..count {
