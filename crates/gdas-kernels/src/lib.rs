@@ -17,6 +17,7 @@ pub mod mapped;
 mod precision;
 pub mod reference;
 pub mod resident;
+pub mod running;
 pub mod sgd;
 
 use std::sync::{Arc, OnceLock};

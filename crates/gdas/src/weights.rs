@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use gdas_kernels::Precision;
-use gdas_kernels::graph::{Graph, Init, NormSpec, ParamSpec};
+use gdas_kernels::graph::{Graph, Init, NormSpec, Op, ParamSpec};
+use gdas_kernels::running::{Moving, approach};
 
 use crate::Error;
 use crate::device;
@@ -90,19 +91,19 @@ impl Weights {
 
     /// Moves the running statistics towards a batch's. `stats` are as [`gdas_kernels::Outcome`] gives them.
     pub fn update_running(&mut self, graph: &Graph, stats: &[Tensor<2>], batch: usize) {
-        let positions = graph.nodes.iter().filter_map(|node| match node.op {
-            gdas_kernels::graph::Op::Norm { norm, .. } => Some((norm, batch * node.shape.height * node.shape.width)),
+        let counts = graph.nodes.iter().filter_map(|node| match node.op {
+            Op::Norm { norm, .. } => Some((norm, batch * node.shape.height * node.shape.width)),
             _ => None,
         });
-        for (index, count) in positions {
+        let (mut names, mut moving) = (vec![], vec![]);
+        for (index, count) in counts {
             let norm = &graph.norms[index];
-            let Some(running) = self.running.get_mut(&norm.name).filter(|_| norm.track) else { continue };
-            // The running variance is the unbiased one, as in PyTorch.
-            let unbiased = count as f64 / (count as f64 - 1.0).max(1.0);
-            let scale = [[RUNNING_MOMENTUM], [RUNNING_MOMENTUM * unbiased]];
-            let scale = Tensor::<2>::from_floats(scale, &self.device);
-            *running = running.clone() * (1.0 - RUNNING_MOMENTUM) + stats[index].clone() * scale;
+            // Taken out, so that it can be moved in place.
+            let Some(running) = norm.track.then(|| self.running.remove(&norm.name)).flatten() else { continue };
+            names.push(norm.name.clone());
+            moving.push(Moving { running, batch: stats[index].clone(), count });
         }
+        self.running.extend(names.into_iter().zip(approach(RUNNING_MOMENTUM, moving)));
     }
 
     /// Moves every value a little towards another store's, as an exponential moving average does.

@@ -16,6 +16,7 @@ mod norms;
 mod place;
 mod plan;
 mod resident;
+mod running;
 mod sgd;
 
 pub(crate) use backward::backward;
@@ -24,4 +25,5 @@ pub(crate) use loss::{cross_entropy, scaled};
 pub use place::{Counters, counters, memory};
 pub(crate) use place::{record_read, stores};
 pub use resident::ResidentImages;
+pub(crate) use running::approach;
 pub(crate) use sgd::{clipped_step, step};

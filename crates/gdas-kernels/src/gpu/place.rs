@@ -6,6 +6,7 @@ use burn::backend::ops::FloatTensorOps;
 use burn::backend::{Cube, TensorMetadata};
 use burn::tensor::{DType, Device, Shape as Dims, Tensor, TensorData};
 use burn_cubecl::CubeDevice;
+use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::client::Client;
@@ -166,6 +167,19 @@ fn filled_up(arrays: usize) -> usize {
     if arrays == 0 { 0 } else { arrays.next_power_of_two() }
 }
 
+/// Numbers of arrays as one argument, [filled up](filled_up) by zeros.
+pub(super) fn filled<T: LaunchArg<RuntimeArg = T> + Default>(list: impl Iterator<Item = T>) -> SequenceArg<T> {
+    let mut all: Vec<T> = list.collect();
+    all.resize_with(filled_up(all.len()), T::default);
+    all.into_iter().collect()
+}
+
+/// The tensor itself if its elements are in order and nobody else refers to them, otherwise a copy.
+pub(super) fn owned(tensor: CubeTensor) -> CubeTensor {
+    let tensor = into_contiguous(tensor);
+    if tensor.can_mut() { tensor } else { tensor.copy() }
+}
+
 /// A sum over parts that is yet to be made: elements `to..` of `out` from elements `start..` of each row of `partial`.
 pub(super) struct Fold {
     pub(super) partial: CubeTensor,
@@ -269,24 +283,17 @@ impl Place {
     pub(super) fn fold_many(&self, folds: &[Fold], factor: f32) {
         for chunk in folds.chunks(self.per_launch(2)) {
             let tensors = |of: fn(&Fold) -> &CubeTensor| self.arguments(&chunk.iter().map(of).collect::<Vec<_>>());
-            let numbers = |of: fn(&Fold) -> usize| -> SequenceArg<usize> {
-                (0..filled_up(chunk.len())).map(|i| chunk.get(i).map_or(0, of)).collect()
-            };
+            let numbers = |of: fn(&Fold) -> usize| filled(chunk.iter().map(of));
             let (partials, outs) = (tensors(|fold| &fold.partial), tensors(|fold| &fold.out));
             record(chunk.iter().map(|fold| SINGLE * (fold.parts + 1) * fold.length).sum());
-            let mut cubes = 0;
-            let (firsts, ends): (Vec<_>, Vec<_>) = chunk
+            let ends: Vec<_> = chunk
                 .iter()
-                .map(|fold| {
-                    let first = cubes;
-                    cubes += fold.length.div_ceil(if fold.parts <= LANES { CUBE } else { COLUMNS });
-                    (first, cubes)
+                .scan(0, |cubes, fold| {
+                    *cubes += fold.length.div_ceil(if fold.parts <= LANES { CUBE } else { COLUMNS });
+                    Some(*cubes)
                 })
-                .unzip();
-            let of_cubes = |of: &[usize]| -> SequenceArg<usize> {
-                (0..filled_up(chunk.len())).map(|i| of.get(i).copied().unwrap_or(0)).collect()
-            };
-            let (count, dim) = self.cubes(cubes);
+                .collect();
+            let (count, dim) = self.cubes(ends.last().copied().unwrap_or(0));
             fold_many::launch(
                 &self.client,
                 count,
@@ -298,8 +305,8 @@ impl Place {
                 numbers(|fold| fold.start),
                 numbers(|fold| fold.to),
                 numbers(|fold| fold.length),
-                of_cubes(&firsts),
-                of_cubes(&ends),
+                filled(std::iter::once(0).chain(ends.iter().copied()).take(chunk.len())),
+                filled(ends.iter().copied()),
                 factor,
             );
         }

@@ -6,7 +6,7 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
 use super::kernels;
-use super::place::{Place, SINGLE, record};
+use super::place::{Place, SINGLE, owned, record};
 use crate::sgd::{Array, Clipped, Rule};
 
 /// Threads per launch; each takes several elements of every array.
@@ -47,8 +47,9 @@ fn taken(rule: &Rule, arrays: Vec<Array>) -> (Place, Vec<Moving>) {
     let arrays = arrays.into_iter().map(|Array { weight, gradient, momentum }| {
         let weight = owned(own(weight));
         let place = place.get_or_insert_with(|| Place::of(&weight));
-        let momentum =
-            keeps.then(|| momentum.map_or_else(|| place.zeros([weight.shape().num_elements()]), |momentum| owned(own(momentum))));
+        let momentum = keeps.then(|| {
+            momentum.map_or_else(|| place.zeros([weight.shape().num_elements()]), |momentum| owned(own(momentum)))
+        });
         Moving { weight, gradient: gradient.map(|gradient| into_contiguous(own(gradient))), momentum }
     });
     let arrays = arrays.collect();
@@ -119,10 +120,4 @@ fn descend(place: &Place, rule: &Rule, max_norm: f64, norm: &CubeTensor, arrays:
             );
         }
     }
-}
-
-/// The tensor itself if its elements are in order and nobody else refers to them, otherwise a copy.
-fn owned(tensor: CubeTensor) -> CubeTensor {
-    let tensor = into_contiguous(tensor);
-    if tensor.can_mut() { tensor } else { tensor.copy() }
 }

@@ -14,6 +14,7 @@ mod folds;
 mod loss;
 mod norm;
 mod pool;
+mod running;
 mod sgd;
 mod sum;
 mod window;
@@ -30,6 +31,7 @@ pub(super) use folds::{fold, fold_many};
 pub(super) use loss::{cross_entropy, cross_entropy_sums, scale};
 pub(super) use norm::{moments, moments_finish, norm_backward, norm_backward_sums, norm_forward, norm_of_running};
 pub(super) use pool::{avg_backward, avg_forward, max_backward, max_forward};
+pub(super) use running::approach;
 pub(super) use sgd::{descend, norm_finish, squares};
 pub(super) use sum::{spread_gates, sum_backward, sum_forward};
 

@@ -1,0 +1,28 @@
+//! Running statistics of many normalisations.
+
+use cubecl::prelude::*;
+
+/// `running = keep * running + share * batch`, the second half of each, the variances, times `unbiased`. Thread `t` moves the
+/// element `t` of each, as far as there is one.
+#[cube(launch)]
+pub(in crate::gpu) fn approach(
+    running: &mut Sequence<OwnedTensor<f32>>,
+    batch: &Sequence<OwnedTensor<f32>>,
+    lengths: Sequence<usize>,
+    unbiased: Sequence<f32>,
+    keep: f32,
+    share: f32,
+) {
+    let count = comptime!(running.len());
+    #[unroll]
+    for i in 0..count {
+        if ABSOLUTE_POS < lengths[i] {
+            let mut factor = share;
+            if ABSOLUTE_POS >= lengths[i] / 2 {
+                factor = share * unbiased[i];
+            }
+            let moved = running[i][ABSOLUTE_POS] * keep + batch[i][ABSOLUTE_POS] * factor;
+            running.index_mut(i).as_mut_slice()[ABSOLUTE_POS] = moved;
+        }
+    }
+}
