@@ -97,6 +97,11 @@ fn the_gates_alone_have_the_gradients_that_they_have_among_all() {
 }
 
 #[test]
+fn large_images() {
+    cases::large_images(&engine);
+}
+
+#[test]
 fn an_empty_batch_gives_empty_outputs_and_zero_gradients() {
     cases::an_empty_batch_gives_empty_outputs_and_zero_gradients(&engine);
 }

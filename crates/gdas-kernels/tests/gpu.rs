@@ -165,6 +165,13 @@ fn nan_and_infinity_in_any_input_reach_the_outputs() {
 }
 
 #[test]
+fn large_images() {
+    if device().is_some() {
+        cases::large_images(&engine);
+    }
+}
+
+#[test]
 fn an_empty_batch_gives_empty_outputs_and_zero_gradients() {
     if device().is_some() {
         cases::an_empty_batch_gives_empty_outputs_and_zero_gradients(&engine);

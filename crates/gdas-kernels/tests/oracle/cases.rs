@@ -272,6 +272,21 @@ pub(crate) fn nan_and_infinity_in_any_input_reach_the_outputs(engine: Engine) {
     assert!(!found.params.iter().flatten().any(lost));
 }
 
+/// Images so large that a thread of a graphics device takes 8, 4 and 2 pixels, none of which divides their number.
+pub(crate) fn large_images(engine: Engine) {
+    let r = &mut Random::new(12);
+    let mut g = Graph::new(Shape::new(131, 127, 3));
+    let x = g.conv(0, "16", 16, Window::valid(1, 1), 1, true);
+    let x = g.relu(x);
+    let x = g.conv(x, "8", 8, Window::valid(1, 1), 1, false);
+    let x = g.relu(x);
+    let x = g.conv(x, "4", 4, Window::same(3, 1, 1), 1, true);
+    let x = g.relu(x);
+    random::finish(&mut g, x, 3);
+    let data = random::data(&g, 4, r);
+    check(engine, &g, Mode::Train, &data, r, STRICT);
+}
+
 /// An operation between a convolution and the classifier.
 pub(crate) fn one_operation(engine: Engine, make: fn(&mut Graph, usize) -> usize) {
     let r = &mut Random::new(1);
