@@ -7,10 +7,11 @@
 
 mod oracle;
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use gdas_kernels::graph::{Graph, Shape, Sum, Window};
+use gdas_kernels::running::{Moving, approach};
 use gdas_kernels::{Inputs, Mode, Precision, gpu, run};
 use oracle::Data;
 use oracle::cases::{self, Found, Wants, single};
@@ -36,6 +37,12 @@ fn device() -> Option<&'static Device> {
     device.as_ref()
 }
 
+/// What is counted is counted for the whole process: whoever counts holds this meanwhile.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Runs a network in float32.
 fn engine(g: &Graph, mode: Mode, data: &Data, upstream: &[f32], wants: &Wants) -> Found {
     engine_in(Precision::Float32, g, mode, data, upstream, wants).0
@@ -50,9 +57,7 @@ fn engine_in(
     upstream: &[f32],
     wants: &Wants,
 ) -> (Found, u64) {
-    // What is counted is counted for the whole process.
-    static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let device = device().expect("asked for before");
     let flat = |values: &[f64]| Tensor::<1>::from_data(TensorData::new(single(values), [values.len()]), device);
     let leaf = |values: &[f64], wanted: bool| {
@@ -308,6 +313,43 @@ fn in_float16_a_gradient_too_large_is_noticed() {
         let (found, _) = engine_in(precision, &g, Mode::Train, &data, &upstream, &Wants::all(&g));
         assert!(found.params.iter().flatten().flatten().any(|x| !x.is_finite()), "lost in the weights' gradients");
         assert!(found.gates.unwrap().iter().any(|x| !x.is_finite()), "lost in the gates' gradients");
+    }
+}
+
+/// More normalisations than one launch takes, of several sizes, one of them with a second handle to its statistics.
+#[test]
+fn running_statistics_move_as_on_the_processor() {
+    let Some(device) = device() else { return };
+    let r = &mut Random::new(13);
+    let values: Vec<_> = (0..70).map(|i| (r.pick(&[1, 3, 16, 300]), 1 + 7 * i)).collect();
+    let values: Vec<_> = values
+        .into_iter()
+        .map(|(channels, count)| {
+            let mut normals = || (0..2 * channels).map(|_| r.normal() as f32).collect::<Vec<_>>();
+            (channels, count, normals(), normals())
+        })
+        .collect();
+    let moved = |device: &Device| {
+        let all = values.iter().map(|(channels, count, running, batch)| {
+            let tensor =
+                |values: &Vec<f32>| Tensor::<2>::from_data(TensorData::new(values.clone(), [2, *channels]), device);
+            Moving { running: tensor(running), batch: tensor(batch), count: *count }
+        });
+        let all: Vec<_> = all.collect();
+        let shared = all[0].running.clone();
+        let moved = approach(0.1, all);
+        let unmoved: Vec<f32> = shared.into_data().iter::<f32>().collect();
+        assert_eq!(unmoved, values[0].2, "somebody else's statistics moved");
+        moved.into_iter().map(|tensor| tensor.into_data().iter::<f32>().collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    let _alone = alone();
+    let before = gpu::counters().launches;
+    let found = moved(device);
+    let launches = gpu::counters().launches - before;
+    assert!(launches < 20, "{launches} launches");
+    for (a, b) in found.iter().zip(&moved(&Device::flex())) {
+        assert_eq!(a.len(), b.len());
+        assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-6 * b.abs().max(1.0)), "{a:?}\n{b:?}");
     }
 }
 
