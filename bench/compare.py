@@ -2,6 +2,7 @@
 
     $PYTHON bench/compare.py                       # both spaces, 1 and 2 threads, our PyTorch script
     $PYTHON bench/compare.py --kernels --threads 2 # each kernel, forward and backward, against PyTorch's operation
+    $PYTHON bench/compare.py --kernels --gpu vulkan # the same on a graphics card, against PyTorch on CUDA
     $PYTHON bench/compare.py --torch-script X.py --architectures X.txt --space nasbench201
 
 Needs a Python with PyTorch and a Rust toolchain. Each round runs one side and then the other, so that a busy machine
@@ -33,45 +34,61 @@ def measured(command):
     return out, usage.ru_maxrss / 1000
 
 
-def build(example):
+def build(example, feature=None):
     # The whole workspace: one package alone has other features, and Burn would be compiled again for them.
     command = ["cargo", "build", "--release", "--workspace", "--example", example, "--message-format=json"]
-    out = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    env = dict(os.environ)
+    if feature:
+        # A build with a device is another build of Burn, with a target directory of its own.
+        command += ["--features", f"gdas-cli/{feature}"]
+        env.setdefault("CARGO_TARGET_DIR", str(ROOT / "target" / "gpu"))
+    out = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, env=env).stdout
     found = [json.loads(line).get("executable") for line in out.splitlines()]
     return next(path for path in found if path and pathlib.Path(path).stem == example)
 
 
 def kernels(args):
     """Each kernel against PyTorch's operation, forward and backward."""
-    binary = args.binary or build("kernels")
     script = str(HERE / "torch_kernels.py")
+    common = ["--batch", str(args.batch), "--repeats", str(args.repeats)]
+    if args.gpu:
+        binary = args.binary or build("kernels_gpu", args.gpu)
+        both = [*common, "--passes", "10"]
+        compare_kernels(args, f"{args.gpu}, batch {args.batch}", [binary, *both], [script, *both, "--device", args.torch_device])
+        return
+    binary = args.binary or build("kernels")
     for threads in args.threads or [1, 2]:
-        common = ["--threads", str(threads), "--batch", str(args.batch), "--repeats", str(args.repeats)]
-        sides = {"ours": {}, "torch": {}}
-        for _ in range(args.rounds):
-            for side, command in [("ours", [binary, *common]), ("torch", [sys.executable, script, *common])]:
-                for line in measured(command)[0].splitlines():
-                    run = json.loads(line)
-                    sides[side].setdefault(run["name"], []).append(run)
-        machine = sides["ours"].pop("machine")
-        peak, bandwidth = (max(run[key] for run in machine) for key in ("gflop_per_s", "gbyte_per_s"))
-        if sides["ours"].keys() != sides["torch"].keys():
-            sys.exit("the two sides do not have the same kernels")
-        print(f"{threads} threads, batch {args.batch}; peak {peak:.0f} GFLOP/s, memory {bandwidth:.1f} GB/s\n")
-        print("| kernel | pass | gdas ms | PyTorch ms | ratio | GFLOP/s | of FMA peak | GB/s | of bandwidth |")
-        print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-        for name, ours in sides["ours"].items():
-            for which, products in [("forward", 1), ("backward", 2)]:
-                mine = statistics.median(run[which] for run in ours)
-                theirs = statistics.median(run[which] for run in sides["torch"][name])
-                rate = products * ours[0]["gflop"] / mine
-                moved = ours[0][f"mb_{which}"] / 1e3 / mine
-                print(
-                    f"| {name} | {which} | {1e3 * mine:.2f} | {1e3 * theirs:.2f} | {mine / theirs:.2f} | {rate:.0f} "
-                    f"| {rate / peak:.2f} | {moved:.1f} | {moved / bandwidth:.2f} |",
-                    flush=True,
-                )
-        print()
+        both = [*common, "--threads", str(threads)]
+        compare_kernels(args, f"{threads} threads, batch {args.batch}", [binary, *both], [script, *both])
+
+
+def compare_kernels(args, what, ours, torch):
+    """One table of two commands that print a line per kernel."""
+    sides = {"ours": {}, "torch": {}}
+    for _ in range(args.rounds):
+        for side, command in [("ours", ours), ("torch", [sys.executable, *torch])]:
+            for line in measured(command)[0].splitlines():
+                run = json.loads(line)
+                sides[side].setdefault(run["name"], []).append(run)
+    machine = sides["ours"].pop("machine")
+    peak, bandwidth = (max(run[key] for run in machine) for key in ("gflop_per_s", "gbyte_per_s"))
+    if sides["ours"].keys() != sides["torch"].keys():
+        sys.exit("the two sides do not have the same kernels")
+    print(f"{what}; peak {peak:.0f} GFLOP/s, memory {bandwidth:.1f} GB/s\n")
+    print("| kernel | pass | gdas ms | PyTorch ms | ratio | GFLOP/s | of peak | GB/s | of bandwidth |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for name, ours in sides["ours"].items():
+        for which, products in [("forward", 1), ("backward", 2)]:
+            mine = statistics.median(run[which] for run in ours)
+            theirs = statistics.median(run[which] for run in sides["torch"][name])
+            rate = products * ours[0]["gflop"] / mine
+            moved = ours[0][f"mb_{which}"] / 1e3 / mine
+            print(
+                f"| {name} | {which} | {1e3 * mine:.3g} | {1e3 * theirs:.3g} | {mine / theirs:.2f} | {rate:.0f} "
+                f"| {rate / peak:.2f} | {moved:.1f} | {moved / bandwidth:.2f} |",
+                flush=True,
+            )
+    print()
 
 
 def main():
@@ -86,6 +103,8 @@ def main():
     parser.add_argument("--binary", help="the built `step` (or `kernels`) example; by default it is built first")
     parser.add_argument("--kernels", action="store_true", help="time single kernels instead of search steps")
     parser.add_argument("--repeats", type=int, default=20, help="of each kernel in a round")
+    parser.add_argument("--gpu", help="a device feature: time kernels on it instead of on the CPU")
+    parser.add_argument("--torch-device", default="cuda", help="where PyTorch runs then")
     args = parser.parse_args()
     if args.kernels:
         return kernels(args)

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Everything that is to be measured on a machine with a graphics card, in one go: builds what it needs, searches,
 # trains and tests on the device, times the search step here (float32, and 16 bits stored) and in PyTorch on the same
-# card, and runs a whole search. Prints a table at the end and leaves it in bench/gpu-results.md with the logs beside it.
+# card, says where a step spends its time, times every kernel, and runs a whole search. Prints tables as it goes and leaves
+# them in bench/gpu-results.md with the logs beside it.
 #
-#     bench/gpu.sh                       # feature vulkan (needs libvulkan1), or cuda where nvcc is there
+#     bench/gpu.sh                       # feature vulkan (needs libvulkan1), wgpu where that fails, or cuda where nvcc is there
 #     FEATURE=cuda EPOCHS=250 bench/gpu.sh
 #     PYTHON=python3 bench/gpu.sh        # a Python with PyTorch and CUDA; without one that column stays empty
 #
@@ -30,37 +31,43 @@ row() { printf '| %s | %s |\n' "$1" "$2" | tee -a "$table"; }
 # One field of a JSON object on standard input.
 field() { grep -o "\"$1\":[^,}]*" | head -1 | cut -d: -f2- | tr -d '"'; }
 
-say "build with feature $feature"
 if [ "$feature" = vulkan ] && ! ldconfig -p | grep -q libvulkan.so; then
     say "libvulkan is missing: apt-get install -y libvulkan1"
     (apt-get update && apt-get install -y libvulkan1) >"$logs/apt.log" 2>&1 || say "could not install it"
 fi
-start=$(date +%s)
-cargo build --release --features "$feature" || exit 1
-built=$(($(date +%s) - start))
-
 {
     printf '# Search step on a graphics card\n\nMade by `bench/gpu.sh` on %s, commit %s.\n\n' \
         "$(date -u +%F)" "$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
     printf '| what | value |\n| --- | --- |\n'
 } >"$table"
-row "feature, seconds to build" "$feature, $built s"
-row "card" "$(nvidia-smi --query-gpu=name,memory.total --format=csv,noheader 2>/dev/null || echo 'see the next row')"
-row "device" "$("$gdas" devices --device "$feature" --list --json | field name)"
+row "card" "$(nvidia-smi --query-gpu=name,memory.total --format=csv,noheader 2>/dev/null || echo 'see the device')"
 
-say "a tiny search, training and test on the device, and the same test on the processor"
-tiny() {
-    "$gdas" search --preset smoke --device "$feature" --runs "$logs/runs" --name tiny --quiet &&
-        "$gdas" train "$logs/runs/tiny" --preset smoke --device "$feature" --runs "$logs/runs" --name trained --quiet &&
-        "$gdas" evaluate "$logs/runs/trained" --device "$feature" &&
-        "$gdas" evaluate "$logs/runs/trained" --device cpu
+build() {
+    say "build with feature $feature"
+    local start
+    start=$(date +%s)
+    cargo build --release --workspace --features "gdas-cli/$feature" --bin gdas --example kernels_gpu || exit 1
+    row "feature, seconds to build" "$feature, $(($(date +%s) - start)) s"
+    row "device" "$("$gdas" devices --device "$feature" --list --json | field name)"
 }
-if tiny >"$logs/tiny.log" 2>&1; then
-    row "accuracy of a tiny training, tested on the device and on the processor" \
-        "$(grep -o '^accuracy .*' "$logs/tiny.log" | awk '{print $2 " %"}' | paste -sd, -)"
-else
-    row "a tiny search, training and test" "FAILED, see $logs/tiny.log"
+# Whether a tiny search, a training and a test run on the device, and the same test on the processor.
+tiny() {
+    say "a tiny search, training and test"
+    "$gdas" search --preset smoke --device "$feature" --runs "$logs/$feature" --name tiny --quiet &&
+        "$gdas" train "$logs/$feature/tiny" --preset smoke --device "$feature" --runs "$logs/$feature" --name trained --quiet &&
+        "$gdas" evaluate "$logs/$feature/trained" --device "$feature" &&
+        "$gdas" evaluate "$logs/$feature/trained" --device cpu
+}
+build
+if ! tiny >"$logs/tiny.log" 2>&1 && [ "$feature" = vulkan ] && [ -z "${FEATURE:-}" ]; then
+    # Some drivers cannot take SPIR-V as CubeCL writes it; the same kernels go as WGSL, too.
+    row "a tiny search, training and test with vulkan" "FAILED, see $logs/tiny.log"
+    feature=wgpu
+    build
+    tiny >"$logs/tiny.log" 2>&1
 fi
+accuracies=$(grep -o '^accuracy .*' "$logs/tiny.log" | awk '{print $2 " %"}' | paste -sd, -)
+row "accuracy of a tiny training, tested on the device and on the processor" "${accuracies:-FAILED, see $logs/tiny.log}"
 
 for space in nas-bench-201 nasnet; do
     for batch in $batches; do
@@ -82,6 +89,15 @@ for space in nas-bench-201 nasnet; do
     done
 done
 
+say "where a step spends its time"
+CUBECL_DEBUG_LOG="$logs/profile.log" CUBECL_DEBUG_OPTION=profile-medium "$gdas" devices --device "$feature" \
+    --preset "$preset" --image-size "$size" --json >"$logs/profile.json"
+say "every kernel, and PyTorch's operation"
+kernels=("$CARGO_TARGET_DIR/release/examples/kernels_gpu" --batch "${batches%% *}" --repeats 5)
+"${kernels[@]}" >"$logs/kernels.json" 2>"$logs/kernels.log"
+"$python" bench/compare.py --kernels --gpu "$feature" --binary "${kernels[0]}" --batch "${batches%% *}" \
+    --repeats 5 >"$logs/kernels.md" 2>>"$logs/kernels.log" || rm "$logs/kernels.md"
+
 say "a search of $epochs epochs"
 start=$(date +%s)
 if "$gdas" search --data "$data" --preset "$preset" --epochs "$epochs" --device "$feature" --runs "$logs/runs" \
@@ -93,4 +109,14 @@ if "$gdas" search --data "$data" --preset "$preset" --epochs "$epochs" --device 
 else
     row "search on $data" "failed: $(tail -1 "$logs/search.log")"
 fi
+{
+    printf '\n## Where a step spends its time\n\nStep of %s, %s pixels wide, batch 64, each launch waited for.\n\n' "$preset" "$size"
+    "$python" bench/gpu_profile.py "$logs/profile.log"
+    printf '\n## Kernels\n\n'
+    if [ -e "$logs/kernels.md" ]; then
+        cat "$logs/kernels.md"
+    else
+        printf 'Without PyTorch on this card:\n\n```json\n%s\n```\n' "$(cat "$logs/kernels.json")"
+    fi
+} 2>>"$logs/kernels.log" | tee -a "$table"
 say "written to $table; logs in $logs"

@@ -56,30 +56,44 @@ KERNELS = [
 ]
 
 
+def timed(work, passes, finish):
+    """Seconds that one of several passes takes, handed over at once and waited for together."""
+    finish()
+    start = time.perf_counter()
+    for _ in range(passes):
+        work()
+    finish()
+    return (time.perf_counter() - start) / passes
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--passes", type=int, default=1, help="as the example `kernels_gpu`, on a GPU")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or another of PyTorch's")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
+    # On a GPU the calls return before the work is done.
+    finish = torch.cuda.synchronize if args.device.startswith("cuda") else lambda: None
     for name, size, channels, build in KERNELS:
-        op = build().to(memory_format=torch.channels_last)
-        x = torch.randn(args.batch, channels, size, size).contiguous(memory_format=torch.channels_last)
-        x.requires_grad_()
-        forward, backward = [], []
-        for repeat in range(args.repeats + 2):
+        op = build().to(args.device, memory_format=torch.channels_last)
+        x = torch.randn(args.batch, channels, size, size, device=args.device)
+        x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
+
+        def forward():
+            return F.adaptive_avg_pool2d(op(x), 1)
+
+        def both():
             for leaf in [x, *op.parameters()]:
                 leaf.grad = None
-            start = time.perf_counter()
-            y = F.adaptive_avg_pool2d(op(x), 1)
-            between = time.perf_counter()
-            (y.sum() / args.batch).backward()
-            if repeat >= 2:
-                forward.append(between - start)
-                backward.append(time.perf_counter() - between)
-        print(json.dumps({"name": name, "forward": statistics.median(forward), "backward": statistics.median(backward)}))
+            (forward().sum() / args.batch).backward()
+
+        times = [(timed(forward, args.passes, finish), timed(both, args.passes, finish)) for _ in range(args.repeats + 2)]
+        way, way_and_back = (statistics.median(column) for column in zip(*times[2:]))
+        print(json.dumps({"name": name, "forward": way, "backward": way_and_back - way}), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ use burn::backend::{Cube, TensorMetadata};
 use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::conv::{Conv, Parts};
+use super::conv::{Conv, Gradients};
 use super::forward::{Tape, computed};
 use super::gates::{GateRows, sum_backward};
 use super::kernels::{self, Geometry};
@@ -136,7 +136,7 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
                 let ids = [Some(*weight), *bias].map(|id| id.filter(|&id| wants.params[id]));
                 if ids != [None, None] {
                     let wanted = kernels::Wanted { weight: ids[0].is_some(), bias: ids[1].is_some() };
-                    let Parts { partial, parts, stride } = conv.parameter_gradients(value(x), &dy, wanted);
+                    let Gradients { partial, parts, stride } = conv.parameter_gradients(value(x), &dy, wanted);
                     let mut start = 0;
                     for id in ids.into_iter().flatten() {
                         let out = place.empty([graph.params[id].len()]);

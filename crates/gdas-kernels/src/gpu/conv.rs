@@ -22,7 +22,7 @@ pub(super) struct Conv<'a> {
 }
 
 /// Gradients in `parts` rows of `stride`, the weight's and then the bias's, as far as they were wanted.
-pub(super) struct Parts {
+pub(super) struct Gradients {
     pub(super) partial: CubeTensor,
     pub(super) parts: usize,
     pub(super) stride: usize,
@@ -133,7 +133,7 @@ impl Conv<'_> {
     }
 
     /// The gradients of the weight and the bias. Either has the same bits without the other.
-    pub(super) fn parameter_gradients(&self, x: &CubeTensor, dy: &CubeTensor, wanted: Wanted) -> Parts {
+    pub(super) fn parameter_gradients(&self, x: &CubeTensor, dy: &CubeTensor, wanted: Wanted) -> Gradients {
         let Self { place, g, relu } = *self;
         let types = [element(x.dtype), element(dy.dtype)];
         let pixels = dy.shape().num_elements() / g.out_c;
@@ -182,6 +182,6 @@ impl Conv<'_> {
                 wanted
             );
         }
-        Parts { partial, parts, stride }
+        Gradients { partial, parts, stride }
     }
 }

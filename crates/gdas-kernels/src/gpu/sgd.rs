@@ -5,13 +5,14 @@ use burn::tensor::Tensor;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::kernels;
+use super::kernels::{self, CUBE};
 use super::place::{Place, SINGLE, owned, record};
+use super::plan::WORTH_A_THREAD;
 use crate::sgd::{Array, Clipped, Rule};
 
 /// Threads per launch; each takes several elements of every array.
 const THREADS: usize = 1 << 15;
-/// Cubes per launch of the sum of squares; each makes a part of it.
+/// Most cubes per launch of the sum of squares; each makes a part of it.
 const CUBES: usize = 256;
 
 /// An array to be moved.
@@ -72,14 +73,19 @@ fn norm(place: &Place, gradients: &[&CubeTensor]) -> CubeTensor {
         return place.zeros([1]);
     }
     let norm = place.empty([1]);
-    let partial = place.empty([chunks.len() * CUBES]);
-    for (i, chunk) in chunks.iter().enumerate() {
-        record(SINGLE * (elements(chunk) + CUBES));
-        let (count, dim) = place.cubes(CUBES);
+    let cubes: Vec<_> =
+        chunks.iter().map(|chunk| (elements(chunk) / (CUBE * WORTH_A_THREAD)).clamp(1, CUBES)).collect();
+    let parts = cubes.iter().sum();
+    let partial = place.empty([parts]);
+    let mut first = 0;
+    for (chunk, cubes) in chunks.iter().zip(cubes) {
+        record(SINGLE * (elements(chunk) + cubes));
+        let (count, dim) = place.cubes(cubes);
         let (list, partial) = (place.arguments(chunk), partial.clone().into_tensor_arg());
-        kernels::squares::launch(&place.client, count, dim, list, partial, chunk.len(), i * CUBES, CUBES);
+        kernels::squares::launch(&place.client, count, dim, list, partial, chunk.len(), first, cubes);
+        first += cubes;
     }
-    record(SINGLE * (chunks.len() * CUBES + 1));
+    record(SINGLE * (parts + 1));
     let (one, dim) = place.cubes(1);
     kernels::norm_finish::launch(&place.client, one, dim, partial.into_tensor_arg(), norm.clone().into_tensor_arg());
     norm
