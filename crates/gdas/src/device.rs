@@ -67,6 +67,17 @@ pub enum DeviceError {
         /// How many there are.
         found: usize,
     },
+    /// The machine has it, but what it computes is wrong.
+    #[error(
+        "the device `{device}` does not compute what it is told to ({name}): its driver does not go together with this build; \
+         try another one (`cargo build --release --features wgpu`), or use `--device cpu`"
+    )]
+    Wrong {
+        /// Which device.
+        device: DeviceName,
+        /// What it calls itself.
+        name: String,
+    },
     /// The machine has it, but it cannot store values so.
     #[error(
         "the device `{device}` cannot store values as {precision} (`precision`); use `--precision float32`, which every \
@@ -117,7 +128,10 @@ impl DeviceName {
             #[cfg(feature = "wgpu")]
             Self::Vulkan | Self::Wgpu | Self::Metal => wgpu::open(self, DeviceKind::DefaultDevice),
             #[cfg(feature = "cuda")]
-            Self::Cuda => cuda_cards()?.into_iter().next().ok_or_else(|| missing_cuda("there is no NVIDIA card")),
+            Self::Cuda => {
+                let card = cuda_cards()?.into_iter().next().ok_or_else(|| missing_cuda("there is no NVIDIA card"));
+                checked(self, card?)
+            }
             #[allow(unreachable_patterns, reason = "which names are left depends on the features")]
             _ => Err(DeviceError::NotBuilt(self)),
         }
@@ -156,7 +170,10 @@ impl DeviceName {
                 let mut cards = cuda_cards()?;
                 let found = cards.len();
                 cards.truncate(count);
-                if found < count { Err(DeviceError::TooFew { device: self, asked: count, found }) } else { Ok(cards) }
+                if found < count {
+                    return Err(DeviceError::TooFew { device: self, asked: count, found });
+                }
+                cards.into_iter().map(|card| checked(self, card)).collect()
             }
             #[allow(unreachable_patterns, reason = "which names are left depends on the features")]
             _ => Err(DeviceError::NotBuilt(self)),
@@ -334,7 +351,8 @@ mod wgpu {
             .device_kind(kind)
             .graphics_api(api)
             .init()
-            .map_err(|error| DeviceError::NotFound { device, reason: error.to_string() });
+            .map_err(|error| DeviceError::NotFound { device, reason: error.to_string() })
+            .and_then(|opened| super::checked(device, opened));
         started.push((key, outcome.clone()));
         outcome
     }
@@ -344,11 +362,23 @@ mod wgpu {
         let mut cards = Vec::new();
         while cards.len() < count {
             let found = cards.len();
-            let card = open(device, DeviceKind::DiscreteGpu(found));
-            cards.push(card.map_err(|_| DeviceError::TooFew { device, asked: count, found })?);
+            let card = open(device, DeviceKind::DiscreteGpu(found)).map_err(|error| match error {
+                DeviceError::NotFound { .. } => DeviceError::TooFew { device, asked: count, found },
+                error => error,
+            });
+            cards.push(card?);
         }
         Ok(cards)
     }
+}
+
+/// The device, if it computes what it is told to.
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+fn checked(name: DeviceName, device: Device) -> Result<Device, DeviceError> {
+    if gdas_kernels::gpu::computes(&device) {
+        return Ok(device);
+    }
+    Err(DeviceError::Wrong { device: name, name: describe(&device) })
 }
 
 /// The CUDA devices. The driver's library is loaded at run time, and where it is missing the binding panics.

@@ -75,6 +75,7 @@ pub(crate) fn run(command: &Devices) -> anyhow::Result<()> {
                 let what = match error {
                     DeviceError::NotBuilt(name) => format!("not in this build (--features {name})"),
                     DeviceError::NotFound { .. } | DeviceError::TooFew { .. } => "not found".to_string(),
+                    DeviceError::Wrong { name, .. } => format!("{name}: computes wrongly"),
                     DeviceError::Precision { precision, .. } => format!("does not store {precision}"),
                 };
                 vec![name.to_string(), what]
@@ -146,6 +147,6 @@ fn usable<T>(opened: Result<T, DeviceError>) -> anyhow::Result<T> {
         DeviceError::NotBuilt(_) | DeviceError::TooFew { .. } | DeviceError::Precision { .. } => {
             Usage(error.to_string()).into()
         }
-        DeviceError::NotFound { .. } => error.into(),
+        DeviceError::NotFound { .. } | DeviceError::Wrong { .. } => error.into(),
     })
 }

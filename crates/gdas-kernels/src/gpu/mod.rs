@@ -7,6 +7,7 @@
 //! a network runs. Convolutions are computed directly in blocks, without matrix units.
 
 mod backward;
+mod check;
 mod conv;
 mod forward;
 mod gates;
@@ -20,6 +21,7 @@ mod running;
 mod sgd;
 
 pub(crate) use backward::backward;
+pub use check::computes;
 pub(crate) use forward::{Tape, forward};
 pub(crate) use loss::{cross_entropy, scaled};
 pub use place::{Counters, counters, memory};

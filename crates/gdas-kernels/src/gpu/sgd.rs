@@ -67,7 +67,7 @@ fn elements(arrays: &[&CubeTensor]) -> usize {
 }
 
 /// The length of all gradients together, `[1]`.
-fn norm(place: &Place, gradients: &[&CubeTensor]) -> CubeTensor {
+pub(super) fn norm(place: &Place, gradients: &[&CubeTensor]) -> CubeTensor {
     let chunks: Vec<_> = gradients.chunks(place.per_launch(1)).collect();
     if chunks.is_empty() {
         return place.zeros([1]);
