@@ -27,8 +27,8 @@ def main():
         sys.exit(__doc__)
     with open(sys.argv[1], encoding="utf-8", errors="replace") as log:
         launches = [(name(found[3]), float(found[1]) * SECONDS[found[2]]) for found in map(LINE.match, log) if found]
-    # The norm of a gradient is finished once in a step.
-    ends = [i for i, (kernel, _) in enumerate(launches) if kernel == "NormFinish"]
+    # The norm of a gradient is finished once in a step, and once before when the device is checked.
+    ends = [i for i, (kernel, _) in enumerate(launches) if kernel == "NormFinish"][1:]
     if len(ends) < 2:
         sys.exit(f"{sys.argv[1]} has no two steps in it: was it written by `gdas devices` on a device with the engine?")
     steps = len(ends) - 1

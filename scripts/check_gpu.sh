@@ -7,9 +7,6 @@
 #     scripts/check_gpu.sh tests      # only lints and the kernels
 #     FEATURE=vulkan scripts/check_gpu.sh
 #
-# Shaders of the feature `vulkan` (SPIR-V) crash Mesa 22.3's device; SwiftShader, which comes with Chromium, takes them:
-# FEATURE=vulkan VK_DRIVER_FILES=/usr/lib/chromium/vk_swiftshader_icd.json scripts/check_gpu.sh tests
-#
 # A build with a device is another build of Burn: it gets a target directory of its own, so that the usual one stays.
 set -euo pipefail
 cd "$(dirname "$0")/.."
