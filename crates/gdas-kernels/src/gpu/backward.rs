@@ -135,7 +135,7 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
                 let conv = Conv { place, g, relu };
                 let ids = [Some(*weight), *bias].map(|id| id.filter(|&id| wants.params[id]));
                 if ids != [None, None] {
-                    let wanted = kernels::Wanted { weight: ids[0].is_some(), bias: ids[1].is_some() };
+                    let wanted = kernels::Parameters { weight: ids[0].is_some(), bias: ids[1].is_some() };
                     let Gradients { partial, parts, stride } = conv.parameter_gradients(value(x), &dy, wanted);
                     let mut start = 0;
                     for id in ids.into_iter().flatten() {

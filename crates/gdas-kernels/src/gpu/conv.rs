@@ -3,7 +3,7 @@
 use burn::backend::TensorMetadata;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::kernels::{Geometry, Tiles, Wanted};
+use super::kernels::{Geometry, Parameters, Tiles};
 use super::place::{Place, element, launch_unchecked};
 
 /// Threads below which each takes fewer pixels, rather than that there are fewer threads.
@@ -12,6 +12,11 @@ const FEW_THREADS: usize = 1 << 15;
 const MANY_THREADS: usize = 1 << 16;
 /// Pixels that are too few for a thread of their own.
 const FEW_PIXELS: usize = 64;
+
+/// Pixels for each of the threads that make so many vectors together.
+fn own_pixels(vectors: usize) -> usize {
+    [8, 4, 2].into_iter().find(|own| vectors / own >= FEW_THREADS).unwrap_or(1)
+}
 
 /// A convolution in its place.
 pub(super) struct Conv<'a> {
@@ -38,13 +43,9 @@ impl Conv<'_> {
         self.g.in_c == self.g.groups && self.g.out_c == self.g.groups
     }
 
-    /// Blocks for a result of so many elements, whose vectors have `width`.
-    fn tiles(&self, elements: usize, width: fn(&Tiles) -> usize) -> Tiles {
-        let Geometry { in_c, out_c, groups, .. } = self.g;
-        let mut tiles = Tiles { inputs: widest(in_c / groups), outputs: widest(out_c / groups), own: 1 };
-        let vectors = elements / width(&tiles);
-        tiles.own = [8, 4, 2].into_iter().find(|own| vectors / own >= FEW_THREADS).unwrap_or(1);
-        tiles
+    /// Channels in the vectors of the input and of the output.
+    fn widths(&self) -> [usize; 2] {
+        [self.g.in_c, self.g.out_c].map(|channels| widest(channels / self.g.groups))
     }
 
     pub(super) fn forward(&self, x: &CubeTensor, w: &CubeTensor, bias: Option<&CubeTensor>, y: &CubeTensor) {
@@ -70,8 +71,9 @@ impl Conv<'_> {
                 has_bias
             );
         } else {
-            let tiles = self.tiles(elements, |tiles| tiles.outputs);
-            let Tiles { inputs, outputs, own } = tiles;
+            let [inputs, outputs] = self.widths();
+            let own = own_pixels(elements / outputs);
+            let tiles = Tiles { inputs, outputs, own };
             let threads = pixels.div_ceil(own) * (g.out_c / outputs);
             launch_unchecked!(
                 place,
@@ -113,8 +115,9 @@ impl Conv<'_> {
                 add
             );
         } else {
-            let tiles = self.tiles(elements, |tiles| tiles.inputs);
-            let Tiles { inputs, outputs, own } = tiles;
+            let [inputs, outputs] = self.widths();
+            let own = own_pixels(elements / inputs);
+            let tiles = Tiles { inputs, outputs, own };
             let threads = pixels.div_ceil(own) * (g.in_c / inputs);
             launch_unchecked!(
                 place,
@@ -133,20 +136,20 @@ impl Conv<'_> {
     }
 
     /// The gradients of the weight and the bias. Either has the same bits without the other.
-    pub(super) fn parameter_gradients(&self, x: &CubeTensor, dy: &CubeTensor, wanted: Wanted) -> Gradients {
+    pub(super) fn parameter_gradients(&self, x: &CubeTensor, dy: &CubeTensor, wanted: Parameters) -> Gradients {
         let Self { place, g, relu } = *self;
         let types = [element(x.dtype), element(dy.dtype)];
         let pixels = dy.shape().num_elements() / g.out_c;
         let rows = pixels / g.out_w;
         let weights = g.kernel_h * g.kernel_w * (g.in_c / g.groups) * g.out_c;
-        let tiles = self.tiles(weights, |tiles| tiles.outputs);
         let depthwise = self.is_depthwise();
-        let width = if depthwise { widest(g.out_c) } else { tiles.outputs };
-        let of_weight = weights / width / if depthwise { 1 } else { tiles.inputs };
+        // What a thread makes at once: vectors of channels, or of outputs for each of some inputs.
+        let [inputs, width] = if depthwise { [1, widest(g.out_c)] } else { self.widths() };
+        let of_weight = weights / (inputs * width);
         // As many as a device may want, but no more to be written than was read.
         let read = x.shape().num_elements() + dy.shape().num_elements();
         let parts = (MANY_THREADS / of_weight).min(pixels / FEW_PIXELS).min(read / weights).min(rows).max(1);
-        let Wanted { weight, bias } = wanted;
+        let Parameters { weight, bias } = wanted;
         let stride = if weight { weights } else { 0 } + if bias { g.out_c } else { 0 };
         let threads = parts * (if weight { of_weight } else { 0 } + if bias { g.out_c / width } else { 0 });
         let partial = place.empty([parts, stride]);
@@ -166,11 +169,11 @@ impl Conv<'_> {
                 wanted
             );
         } else {
-            let Tiles { inputs, outputs, .. } = tiles;
+            let tiles = Tiles { inputs, outputs: width, own: 1 };
             launch_unchecked!(
                 place,
                 conv_backward_weight,
-                [inputs, outputs],
+                [inputs, width],
                 threads,
                 [x, dy, partial],
                 types,

@@ -14,7 +14,7 @@ use cubecl::features::TypeUsage;
 use cubecl::ir::{ElemType, FloatKind};
 use cubecl::prelude::{CubeCount, CubeDim, LaunchArg, OwnedTensor, SequenceArg, TensorArg};
 
-use super::kernels::{COLUMNS, CUBE, LANES, fold_many};
+use super::kernels::{COLUMNS, CUBE, fold_many, is_short};
 use crate::Precision;
 
 static LAUNCHES: AtomicU64 = AtomicU64::new(0);
@@ -289,7 +289,7 @@ impl Place {
             let ends: Vec<_> = chunk
                 .iter()
                 .scan(0, |cubes, fold| {
-                    *cubes += fold.length.div_ceil(if fold.parts <= LANES { CUBE } else { COLUMNS });
+                    *cubes += fold.length.div_ceil(if is_short(fold.parts) { CUBE } else { COLUMNS });
                     Some(*cubes)
                 })
                 .collect();

@@ -10,9 +10,9 @@
 use cubecl::prelude::*;
 
 use super::window::{Other, Pixel, over, pixel_of, under};
-use super::{Geometry, Wanted};
+use super::{Geometry, Parameters};
 
-/// How a convolution is cut into blocks. It decides in which order nothing is added up, so no bit depends on it.
+/// How a convolution is cut into blocks. No order of summation depends on it, so no bit does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::gpu) struct Tiles {
     /// Channels in a vector of the input's and of the output's; they divide a group's channels.
@@ -221,7 +221,7 @@ pub(in crate::gpu) fn conv_backward_weight<X: Float, Y: Float, I: Size, O: Size>
     #[comptime] g: Geometry,
     #[comptime] tiles: Tiles,
     #[comptime] relu: bool,
-    #[comptime] wanted: Wanted,
+    #[comptime] wanted: Parameters,
 ) {
     let blocks = comptime!(g.out_c / tiles.outputs);
     let vectors = comptime!(g.in_c / g.groups / tiles.inputs);

@@ -5,7 +5,7 @@ use cubecl::prelude::*;
 
 use super::conv::read;
 use super::window::{Pixel, over, pixel_of, under};
-use super::{Geometry, Wanted};
+use super::{Geometry, Parameters};
 
 /// `y = bias + sum of w * x` over the window. A vector has `width` channels.
 #[cube(launch_unchecked)]
@@ -100,7 +100,7 @@ pub(in crate::gpu) fn depthwise_backward_weight<X: Float, Y: Float, C: Size>(
     #[comptime] g: Geometry,
     #[comptime] width: usize,
     #[comptime] relu: bool,
-    #[comptime] wanted: Wanted,
+    #[comptime] wanted: Parameters,
 ) {
     let blocks = comptime!(g.out_c / width);
     let weights = comptime!(if wanted.weight { g.kernel_h * g.kernel_w * blocks } else { 0 });

@@ -6,7 +6,7 @@ use super::cube::{COLUMNS, CUBE, LANES, column_sum, seat};
 
 /// Whether a sum has so few parts that a thread makes it alone.
 #[cube]
-fn is_short(parts: usize) -> bool {
+pub(in crate::gpu) fn is_short(parts: usize) -> bool {
     parts <= LANES
 }
 

@@ -27,7 +27,7 @@ pub(super) use elementwise::{
     concat_backward, concat_forward, convert, fill_zero, mean_backward, mean_forward, relu_backward, relu_forward,
     scale_backward, scale_forward, shift_backward, shift_forward,
 };
-pub(super) use folds::{fold, fold_many};
+pub(super) use folds::{fold, fold_many, is_short};
 pub(super) use loss::{cross_entropy, cross_entropy_sums, scale};
 pub(super) use norm::{moments, moments_finish, norm_backward, norm_backward_sums, norm_forward, norm_of_running};
 pub(super) use pool::{avg_backward, avg_forward, max_backward, max_forward};
@@ -37,9 +37,9 @@ pub(super) use sum::{spread_gates, sum_backward, sum_forward};
 
 use crate::graph::{Shape, Window};
 
-/// Which gradients of a convolution's parameters are made.
+/// Those parameters of a convolution whose gradients are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Wanted {
+pub(super) struct Parameters {
     pub(super) weight: bool,
     pub(super) bias: bool,
 }
