@@ -4,8 +4,9 @@
 # card, says where a step spends its time, times every kernel, and runs a whole search. Prints tables as it goes and leaves
 # them in bench/gpu-results.md with the logs beside it.
 #
-#     bench/gpu.sh                       # feature vulkan (needs libvulkan1), wgpu where that fails, or cuda where nvcc is there
+#     bench/gpu.sh                       # cuda where nvcc is there, else vulkan (needs libvulkan1), else wgpu: what works first
 #     FEATURE=cuda EPOCHS=250 bench/gpu.sh
+#     BUILD=no bench/gpu.sh              # with what lies built in target/gpu (or $GPU_TARGET_DIR), where nothing can be built
 #     PYTHON=python3 bench/gpu.sh        # a Python with PyTorch and CUDA; without one that column stays empty
 #
 # PRESET (paper), BATCHES ("64 256"), IMAGE_SIZE (32) and DATA (cifar10) are what is timed and searched; smaller ones try
@@ -14,7 +15,7 @@
 # said to be so, unless EPOCHS=250.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
-feature="${FEATURE:-$(command -v nvcc >/dev/null && echo cuda || echo vulkan)}"
+features="${FEATURE:-$(command -v nvcc >/dev/null && echo cuda) vulkan wgpu}"
 epochs="${EPOCHS:-3}"
 data="${DATA:-cifar10}"
 preset="${PRESET:-paper}"
@@ -29,9 +30,9 @@ gdas="$CARGO_TARGET_DIR/release/gdas"
 say() { printf '\n== %s\n' "$*" >&2; }
 row() { printf '| %s | %s |\n' "$1" "$2" | tee -a "$table"; }
 # One field of a JSON object on standard input.
-field() { grep -o "\"$1\":[^,}]*" | head -1 | cut -d: -f2- | tr -d '"'; }
+field() { grep -oE "\"$1\":(\"[^\"]*\"|[^,}]*)" | head -1 | cut -d: -f2- | tr -d '"'; }
 
-if [ "$feature" = vulkan ] && ! ldconfig -p | grep -q libvulkan.so; then
+if [[ "$features" == *vulkan* ]] && ! ldconfig -p | grep -q libvulkan.so; then
     say "libvulkan is missing: apt-get install -y libvulkan1"
     (apt-get update && apt-get install -y libvulkan1) >"$logs/apt.log" 2>&1 || say "could not install it"
 fi
@@ -43,31 +44,35 @@ fi
 row "card" "$(nvidia-smi --query-gpu=name,memory.total --format=csv,noheader 2>/dev/null || echo 'see the device')"
 
 build() {
+    [ "${BUILD:-yes}" != no ] || return 0
     say "build with feature $feature"
     local start
     start=$(date +%s)
-    cargo build --release --workspace --features "gdas-cli/$feature" --bin gdas --example kernels_gpu || exit 1
+    cargo build --release --workspace --features "gdas-cli/$feature" --bin gdas --example kernels_gpu || return 1
     row "feature, seconds to build" "$feature, $(($(date +%s) - start)) s"
-    row "device" "$("$gdas" devices --device "$feature" --list --json | field name)"
 }
 # Whether a tiny search, a training and a test run on the device, and the same test on the processor.
 tiny() {
-    say "a tiny search, training and test"
+    say "a tiny search, training and test with $feature"
     "$gdas" search --preset smoke --device "$feature" --runs "$logs/$feature" --name tiny --quiet &&
         "$gdas" train "$logs/$feature/tiny" --preset smoke --device "$feature" --runs "$logs/$feature" --name trained --quiet &&
         "$gdas" evaluate "$logs/$feature/trained" --device "$feature" &&
         "$gdas" evaluate "$logs/$feature/trained" --device cpu
 }
-build
-if ! tiny >"$logs/tiny.log" 2>&1 && [ "$feature" = vulkan ] && [ -z "${FEATURE:-}" ]; then
-    # Some drivers cannot take SPIR-V as CubeCL writes it; the same kernels go as WGSL, too.
-    row "a tiny search, training and test with vulkan" "FAILED, see $logs/tiny.log"
-    feature=wgpu
-    build
-    tiny >"$logs/tiny.log" 2>&1
-fi
-accuracies=$(grep -o '^accuracy .*' "$logs/tiny.log" | awk '{print $2 " %"}' | paste -sd, -)
-row "accuracy of a tiny training, tested on the device and on the processor" "${accuracies:-FAILED, see $logs/tiny.log}"
+# Not every compiler is there, and some drivers cannot take SPIR-V as CubeCL writes it; the same kernels go as WGSL, too.
+works=
+for feature in $features; do
+    if build && tiny >"$logs/tiny.log" 2>&1; then
+        works=yes
+        break
+    fi
+    mv "$logs/tiny.log" "$logs/tiny-$feature.log" 2>/dev/null
+    row "a tiny search, training and test with $feature" "FAILED, see $logs"
+done
+[ "$works" ] || exit 1
+row "device" "$("$gdas" devices --device "$feature" --list --json | field name)"
+accuracies=$(grep -o '^accuracy .*' "$logs/tiny.log" | tail -2 | awk '{print $2 " %"}' | paste -sd, -)
+row "accuracy of a tiny training, tested on the device and on the processor" "$accuracies"
 
 for space in nas-bench-201 nasnet; do
     for batch in $batches; do
@@ -75,10 +80,12 @@ for space in nas-bench-201 nasnet; do
             say "step of $space, batch $batch, $precision"
             log="$logs/step-$space-$batch-$precision.json"
             "$gdas" devices --device "$feature" --space "$space" --preset "$preset" --batch-size "$batch" \
-                --image-size "$size" --precision "$precision" --json >"$log"
+                --image-size "$size" --precision "$precision" --json >"$log" 2>"${log%.json}.err"
             step=$(field step_seconds <"$log")
-            row "gdas $space, batch $batch, $precision: seconds per step" "${step:-not on this device}"
-            row "gdas $space, batch $batch, $precision: the engine's launches, bytes per step" \
+            why=$(field error <"$log")
+            row "gdas $space, batch $batch, $precision: seconds per step" \
+                "${step:-failed: ${why:-$(tail -1 "${log%.json}.err")}}"
+            [ "$step" ] && row "gdas $space, batch $batch, $precision: the engine's launches, bytes per step" \
                 "$(field launches <"$log"), $(field bytes <"$log")"
         done
         for precision in float32 bfloat16; do
