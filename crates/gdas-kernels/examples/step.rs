@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use gdas_kernels::Mode;
-use gdas_kernels::cpu::{self, Inputs, Wants};
+use gdas_kernels::cpu::{self, GradTargets, Inputs};
 use gdas_kernels::graph::{Graph, Init};
 
 /// A weight and its momentum.
@@ -103,9 +103,9 @@ impl Bench {
         self.saved = self.saved.max(tape.bytes());
         self.moved += tape.traffic().iter().map(|&b| b as f64).sum::<f64>();
         let (loss, upstream) = cross_entropy(&forward.outputs, self.batch);
-        let wants = Wants { params: &vec![update; params.len()], gates: !update, image: false };
+        let targets = GradTargets { params: &vec![update; params.len()], gates: !update, image: false };
         let start = Instant::now();
-        let mut gradients = cpu::backward(tape, &params, &upstream, &wants);
+        let mut gradients = cpu::backward(tape, &params, &upstream, &targets);
         let backward_time = start.elapsed().as_secs_f64();
         if update {
             let norm: f32 = gradients.params.iter().flatten().flatten().map(|g| g * g).sum::<f32>().sqrt();

@@ -35,7 +35,7 @@ pub struct Rule {
 
 /// One array to be moved.
 #[derive(Clone, Debug)]
-pub struct Array {
+pub struct Parameter {
     /// Its values. Moved in place if this is the only handle to them.
     pub weight: Tensor<1>,
     /// Their gradient; `None` stands for zeros, so that only decay and momentum act.
@@ -48,7 +48,7 @@ pub struct Array {
 ///
 /// # Panics
 /// If the tensors of an array differ in length.
-pub fn step(rule: &Rule, arrays: Vec<Array>) -> Vec<(Tensor<1>, Option<Tensor<1>>)> {
+pub fn step(rule: &Rule, arrays: Vec<Parameter>) -> Vec<(Tensor<1>, Option<Tensor<1>>)> {
     if arrays.is_empty() {
         return vec![];
     }
@@ -63,7 +63,7 @@ pub fn step(rule: &Rule, arrays: Vec<Array>) -> Vec<(Tensor<1>, Option<Tensor<1>
     let list = |tensors: Vec<Tensor<1>>| TensorList(tensors.into_iter().map(Tensor::into_dispatch).collect());
     let (mut weights, mut gradients, mut momenta) = (vec![], vec![], vec![]);
     let mut parts = vec![];
-    for Array { weight, gradient, momentum } in arrays {
+    for Parameter { weight, gradient, momentum } in arrays {
         let momentum = momentum.filter(|_| rule.momentum != 0.0);
         parts.push(Parts { gradient: gradient.is_some(), momentum: momentum.is_some() });
         weights.push(weight);
@@ -102,7 +102,7 @@ pub struct Clipped {
 /// As [`step`], with gradients clipped to a global norm of `max_norm` (0: any) that never leaves the device: nothing has
 /// to be read before the next pass can begin. For graphics processors; elsewhere the arrays come back as they were.
 #[cfg_attr(not(feature = "gpu"), allow(clippy::missing_errors_doc, unused_variables))]
-pub fn clipped_step(rule: &Rule, max_norm: f64, arrays: Vec<Array>) -> Result<Clipped, Vec<Array>> {
+pub fn clipped_step(rule: &Rule, max_norm: f64, arrays: Vec<Parameter>) -> Result<Clipped, Vec<Parameter>> {
     #[cfg(feature = "gpu")]
     if !arrays.is_empty() && arrays.iter().all(|array| crate::on_graphics_device(&array.weight)) {
         return Ok(crate::gpu::clipped_step(rule, max_norm, arrays));
@@ -119,9 +119,9 @@ fn has_engine<'a>(mut tensors: impl Iterator<Item = &'a Tensor<1>>) -> bool {
 }
 
 /// The meaning of [`step`], for one array.
-fn step_by_operations(rule: &Rule, array: Array) -> (Tensor<1>, Option<Tensor<1>>) {
+fn step_by_operations(rule: &Rule, array: Parameter) -> (Tensor<1>, Option<Tensor<1>>) {
     let Rule { rate, scale, momentum, nesterov, weight_decay } = *rule;
-    let Array { weight, gradient, momentum: buffer } = array;
+    let Parameter { weight, gradient, momentum: buffer } = array;
     let decay = weight.clone() * weight_decay;
     let gradient = match gradient {
         Some(gradient) if scale < 1.0 => gradient * scale + decay,

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use gdas_kernels::Mode;
 use gdas_kernels::cpu::{self, Inputs};
 use gdas_kernels::graph::{Graph, Shape};
-use oracle::cases::{self, Found, Wants, single};
+use oracle::cases::{self, Found, GradTargets, single};
 use oracle::random::{self, Random};
 use oracle::{Data, forward};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-fn engine(g: &Graph, mode: Mode, data: &Data, upstream: &[f32], wants: &Wants) -> Found {
+fn engine(g: &Graph, mode: Mode, data: &Data, upstream: &[f32], targets: &GradTargets) -> Found {
     let params: Vec<_> = data.params.iter().map(|p| single(p)).collect();
     let running: Vec<_> = data.running.iter().map(|p| single(p)).collect();
     let params: Vec<&[f32]> = params.iter().map(Vec::as_slice).collect();
@@ -30,8 +30,8 @@ fn engine(g: &Graph, mode: Mode, data: &Data, upstream: &[f32], wants: &Wants) -
         running: &running,
     };
     let forward = cpu::forward(&Arc::new(g.clone()), mode, &inputs, true);
-    let wants = cpu::Wants { params: &wants.params, gates: wants.gates, image: wants.image };
-    let gradients = cpu::backward(forward.tape.as_ref().unwrap(), &params, upstream, &wants);
+    let targets = cpu::GradTargets { params: &targets.params, gates: targets.gates, image: targets.image };
+    let gradients = cpu::backward(forward.tape.as_ref().unwrap(), &params, upstream, &targets);
     Found {
         outputs: forward.outputs,
         stats: forward.stats,
@@ -84,7 +84,7 @@ proptest! {
         let upstream = vec![0.3f32; forward(&g, Mode::Train, &data).0.len()];
         let bits = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| engine(&g, Mode::Train, &data, &upstream, &Wants::all(&g))).bits()
+            pool.install(|| engine(&g, Mode::Train, &data, &upstream, &GradTargets::all(&g))).bits()
         };
         let one = bits(1);
         prop_assert!(one == bits(2) && one == bits(5));

@@ -17,9 +17,6 @@ pub(crate) enum Level {
     /// AVX-512 foundation.
     #[cfg(target_arch = "x86_64")]
     Avx512,
-    /// The same, and direct convolutions multiply bfloat16 numbers ([`bf16`](super::bf16)).
-    #[cfg(target_arch = "x86_64")]
-    Avx512Bf16,
     /// ARM NEON.
     #[cfg(target_arch = "aarch64")]
     Neon,
@@ -27,7 +24,7 @@ pub(crate) enum Level {
 
 impl Level {
     /// The best level of this processor, or the one that the environment variable `GDAS_SIMD` names
-    /// (`portable`, `avx2`, `avx512`, `avx512-bf16`, `neon`) if the processor has it. Read once.
+    /// (`portable`, `avx2`, `avx512`, `neon`) if the processor has it. Read once.
     pub(crate) fn get() -> Self {
         static LEVEL: OnceLock<Level> = OnceLock::new();
         *LEVEL.get_or_init(|| {
@@ -37,7 +34,7 @@ impl Level {
         })
     }
 
-    /// What this processor has, best first; last what is less exact.
+    /// What this processor has, best first.
     pub(crate) fn available() -> Vec<Self> {
         let mut levels = vec![];
         #[cfg(target_arch = "x86_64")]
@@ -52,10 +49,6 @@ impl Level {
         #[cfg(target_arch = "aarch64")]
         levels.push(Level::Neon);
         levels.push(Level::Portable);
-        #[cfg(target_arch = "x86_64")]
-        if super::bf16::is_available() {
-            levels.push(Level::Avx512Bf16);
-        }
         levels
     }
 
@@ -67,19 +60,9 @@ impl Level {
             Level::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => "avx512",
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512Bf16 => "avx512-bf16",
             #[cfg(target_arch = "aarch64")]
             Level::Neon => "neon",
         }
-    }
-
-    /// Whether direct convolutions multiply bfloat16 numbers.
-    pub(crate) fn rounds_products(self) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        return self == Level::Avx512Bf16;
-        #[cfg(not(target_arch = "x86_64"))]
-        false
     }
 
     /// Floats per vector.
@@ -89,7 +72,7 @@ impl Level {
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => Avx2::LANES,
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 | Level::Avx512Bf16 => Avx512::LANES,
+            Level::Avx512 => Avx512::LANES,
             #[cfg(target_arch = "aarch64")]
             Level::Neon => Neon::LANES,
         }
@@ -424,7 +407,7 @@ macro_rules! kernel {
                     #[cfg(target_arch = "x86_64")]
                     $crate::cpu::simd::Level::Avx2 => avx2($($arg),*),
                     #[cfg(target_arch = "x86_64")]
-                    $crate::cpu::simd::Level::Avx512 | $crate::cpu::simd::Level::Avx512Bf16 => avx512($($arg),*),
+                    $crate::cpu::simd::Level::Avx512 => avx512($($arg),*),
                     #[cfg(target_arch = "aarch64")]
                     $crate::cpu::simd::Level::Neon => body::<$crate::cpu::simd::Neon>($($arg),*),
                 }

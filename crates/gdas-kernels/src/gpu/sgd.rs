@@ -8,7 +8,7 @@ use burn_cubecl::tensor::CubeTensor;
 use super::kernels::{self, CUBE};
 use super::place::{Place, SINGLE, owned, record};
 use super::plan::WORTH_A_THREAD;
-use crate::sgd::{Array, Clipped, Rule};
+use crate::sgd::{Clipped, Parameter, Rule};
 
 /// Threads per launch; each takes several elements of every array.
 const THREADS: usize = 1 << 15;
@@ -23,7 +23,7 @@ struct Moving {
 }
 
 /// See [`crate::sgd::clipped_step`].
-pub(crate) fn clipped_step(rule: &Rule, max_norm: f64, arrays: Vec<Array>) -> Clipped {
+pub(crate) fn clipped_step(rule: &Rule, max_norm: f64, arrays: Vec<Parameter>) -> Clipped {
     let (place, arrays) = taken(rule, arrays);
     let gradients: Vec<_> = arrays.iter().filter_map(|array| array.gradient.as_ref()).collect();
     let norm = norm(&place, &gradients);
@@ -32,7 +32,7 @@ pub(crate) fn clipped_step(rule: &Rule, max_norm: f64, arrays: Vec<Array>) -> Cl
 }
 
 /// See [`crate::sgd::step`].
-pub(crate) fn step(rule: &Rule, arrays: Vec<Array>) -> Vec<(Tensor<1>, Option<Tensor<1>>)> {
+pub(crate) fn step(rule: &Rule, arrays: Vec<Parameter>) -> Vec<(Tensor<1>, Option<Tensor<1>>)> {
     let (place, arrays) = taken(rule, arrays);
     // Without a limit, any finite norm will do.
     descend(&place, rule, 0.0, &place.zeros([1]), &arrays);
@@ -40,12 +40,12 @@ pub(crate) fn step(rule: &Rule, arrays: Vec<Array>) -> Vec<(Tensor<1>, Option<Te
 }
 
 /// The arrays of this device, each the only handle to its elements.
-fn taken(rule: &Rule, arrays: Vec<Array>) -> (Place, Vec<Moving>) {
+fn taken(rule: &Rule, arrays: Vec<Parameter>) -> (Place, Vec<Moving>) {
     let own =
         |tensor: Tensor<1>| tensor.try_into_primitive::<Cube>().expect("all of an array's tensors are on one device");
     let keeps = rule.momentum != 0.0;
     let mut place = None;
-    let arrays = arrays.into_iter().map(|Array { weight, gradient, momentum }| {
+    let arrays = arrays.into_iter().map(|Parameter { weight, gradient, momentum }| {
         let weight = owned(own(weight));
         let place = place.get_or_insert_with(|| Place::of(&weight));
         let momentum = keeps.then(|| {
