@@ -29,16 +29,8 @@ use burn::tensor::{DType, Tensor, TensorData};
 
 use extension::{Call, GraphOps, TensorList};
 use graph::Graph;
+pub use graph::Mode;
 pub use precision::Precision;
-
-/// Whether batch normalisation uses the batch's statistics or the running ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Mode {
-    /// Statistics of the batch.
-    Train,
-    /// Running statistics, where they are tracked.
-    Eval,
-}
 
 /// The tensors that a network reads.
 #[derive(Clone, Debug)]

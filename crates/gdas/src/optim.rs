@@ -49,7 +49,7 @@ impl Sgd {
             let arrays = match sgd::clipped_step(rule, clip_norm, arrays) {
                 Ok(clipped) => {
                     norm_of_all = Norm::Unread(clipped.norm);
-                    return clipped.moved;
+                    return clipped.updated;
                 }
                 Err(arrays) => arrays,
             };

@@ -175,6 +175,11 @@ pub fn simd_level() -> &'static str {
     Level::get().name()
 }
 
+/// The instruction sets that this processor has and the kernels are compiled for, best first: what `GDAS_SIMD` can be.
+pub fn simd_levels() -> Vec<&'static str> {
+    Level::available().into_iter().map(Level::name).collect()
+}
+
 /// Gives the memory of finished passes, kept for the next ones, back to the system.
 pub fn release_memory() {
     pool::clear();
