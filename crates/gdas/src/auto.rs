@@ -5,6 +5,7 @@
 //! so that the whole resumes exactly.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use burn::tensor::Device;
@@ -18,6 +19,7 @@ use crate::device::{DeviceName, Precision};
 use crate::export::{to_onnx, to_pytorch, to_safetensors};
 use crate::run::{Interrupt, Observer, RunDir, phase, read_result};
 use crate::search::{self, SearchResult};
+use crate::space::Space;
 use crate::train::{self, TrainResult, TrainedModel};
 
 /// Share of the budget that the search gets; most of the rest is training. What is left covers tests and files.
@@ -42,7 +44,8 @@ pub struct AutoConfig {
     /// Images are brought to this many pixels in height and width; `auto`: the data's own size.
     pub image_size: Auto<usize>,
     /// Search space.
-    pub space: String,
+    #[serde(with = "crate::space::shared")]
+    pub space: Arc<Space>,
     /// Seconds that the whole may take on this machine; 0: as long as the presets take.
     pub budget_seconds: f64,
     /// Seed of all randomness.
@@ -91,7 +94,7 @@ pub fn auto(
 ) -> Result<Outcome, Error> {
     let interrupt = &interrupt.heeding(run.path())?;
     let search_config: Option<SearchConfig> = stage(run.path(), "search", || {
-        let keys = json!({ "data": config.data, "image_size": config.image_size, "space": config.space,
+        let keys = json!({ "data": config.data, "image_size": config.image_size, "space": *config.space,
             "seed": config.seed, "threads": config.threads, "device": config.device, "precision": config.precision,
             "tensorboard": config.tensorboard });
         let mut plan: SearchConfig = read(&keys)?;
@@ -125,7 +128,7 @@ pub fn auto(
     };
 
     let train_config: Option<TrainConfig> = stage(run.path(), "train", || {
-        let keys = json!({ "data": config.data, "image_size": config.image_size, "space": config.space,
+        let keys = json!({ "data": config.data, "image_size": config.image_size, "space": *config.space,
             "genotype": found.genotype, "seed": config.seed, "threads": config.threads, "device": config.device, "precision": config.precision,
             "tensorboard": config.tensorboard });
         let mut plan: TrainConfig = read(&keys)?;
@@ -216,7 +219,11 @@ fn export(run: &RunDir, device: &Device) -> Result<Vec<PathBuf>, Error> {
     let text = |value: serde_json::Value| value.to_string();
     let (classes, mean, std) =
         (text(json!(model.classes)), text(json!(model.statistics.mean)), text(json!(model.statistics.std)));
-    let metadata = [("genotype", genotype.as_str()), ("classes", &classes), ("mean", &mean), ("std", &std)];
+    let space = text(json!(*model.genotype.space));
+    let mut metadata = vec![("genotype", genotype.as_str()), ("classes", &classes), ("mean", &mean), ("std", &std)];
+    if !model.genotype.space.is_built_in() {
+        metadata.push(("space", &space));
+    }
     let files = [
         ("network.onnx", to_onnx(&model.graph, &weights, &metadata).map_err(unsuitable)?),
         ("network.safetensors", to_safetensors(&model.graph, &weights, &metadata).map_err(unsuitable)?),

@@ -18,7 +18,7 @@ fn every_preset_of_every_space_is_whole_and_valid() {
     for preset in SearchConfig::PRESETS {
         let text = format!("space = \"{}\"\npreset = \"{}\"\n", preset.space, preset.name);
         let config = from_file(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
-        assert_eq!((config.space.as_str(), config.preset.as_str()), (preset.space, preset.name));
+        assert_eq!((config.space.name.as_str(), config.preset.as_str()), (preset.space, preset.name));
         let again = resolve::<SearchConfig>(&[Layer::file("config.toml", &to_toml(&config).unwrap()).unwrap()]);
         assert_eq!(again.unwrap(), config);
     }

@@ -1,7 +1,7 @@
 //! Genotypes as pictures.
 
 use super::picture::{Picture, PictureError};
-use crate::space::{CellGenotype, CellOutput, CellSpace, Genotype, GenotypeError, Space};
+use crate::space::{CellGenotype, CellOutput, CellSpace, Genotype, GenotypeError};
 
 /// A picture of one cell. Edges carry the operation's published name, or its short label if `short`.
 pub fn cell_picture(title: &str, space: &CellSpace, cell: &CellGenotype, short: bool) -> Result<Picture, PictureError> {
@@ -16,7 +16,7 @@ pub fn cell_picture(title: &str, space: &CellSpace, cell: &CellGenotype, short: 
     let mut edges: Vec<((usize, usize), &str)> = Vec::new();
     for (node, choices) in cell.nodes.iter().enumerate() {
         for choice in choices {
-            let name = if short { choice.operation.label } else { choice.operation.name };
+            let name = if short { &choice.operation.label } else { &choice.operation.name };
             edges.push(((choice.input, space.inputs + node), name));
         }
     }
@@ -33,14 +33,13 @@ pub fn cell_picture(title: &str, space: &CellSpace, cell: &CellGenotype, short: 
 
 /// One picture per cell of the genotype, titled by the cell's name in its space.
 pub fn genotype_pictures(genotype: &Genotype, short: bool) -> Result<Vec<Picture>, GenotypeError> {
-    let space = Space::find(genotype.space)
-        .ok_or(GenotypeError::Misfit { space: genotype.space, reason: "there is no space of this name".to_owned() })?;
-    genotype.check(&space)?;
+    let space = &genotype.space;
+    genotype.check(space)?;
     let cells = space.cells.iter().zip(&genotype.cells);
     let pictures = cells.map(|(of, cell)| {
-        let title = if space.cells.len() == 1 { of.name.to_owned() } else { format!("{} cell", of.name) };
+        let title = if space.cells.len() == 1 { of.name.clone() } else { format!("{} cell", of.name) };
         cell_picture(&title, of, cell, short)
-            .map_err(|error| GenotypeError::Misfit { space: space.name, reason: error.to_string() })
+            .map_err(|error| GenotypeError::Misfit { space: space.name.clone(), reason: error.to_string() })
     });
     pictures.collect()
 }
@@ -77,8 +76,8 @@ mod tests {
     /// Short labels must lead to the same colours as full names.
     #[test]
     fn labels_and_names_share_their_class() {
-        for operation in crate::space::OPERATIONS {
-            assert_eq!(EdgeClass::of(operation.label), EdgeClass::of(operation.name), "{}", operation.name);
+        for operation in crate::space::operations::all() {
+            assert_eq!(EdgeClass::of(&operation.label), EdgeClass::of(&operation.name), "{}", operation.name);
         }
     }
 }

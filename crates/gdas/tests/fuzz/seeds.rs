@@ -145,8 +145,7 @@ pub(crate) fn graph() -> Graph {
         drop_path: false,
     };
     let genotype: Genotype = CELL.parse().unwrap();
-    let space = Space::find(genotype.space).unwrap();
-    derive(&space, &space.derived_blocks(1), &config, &genotype)
+    derive(&genotype.space.derived_blocks(1), &config, &genotype).unwrap()
 }
 
 pub(crate) fn safetensors() -> Vec<Vec<u8>> {
