@@ -8,7 +8,8 @@ use std::sync::Arc;
 use gdas_kernels::graph::{Graph, Shape, Sum, ValueId, Window};
 
 use crate::space::{
-    Block, Body, CellGenotype, CellOutput, CellSpace, Genotype, GenotypeError, Layer, Operation, Space, SpaceError, Wiring,
+    Block, Body, CellGenotype, CellOutput, CellSpace, Genotype, GenotypeError, Layer, Operation, Space, SpaceError,
+    Wiring,
 };
 
 /// What the first layers do to the image.
@@ -171,7 +172,10 @@ pub fn lower(
         for (node, term) in plan.iter().enumerate().flat_map(|(i, node)| node.terms.iter().map(move |term| (i, term))) {
             if term.input >= cell.inputs + node || !cell.operations.contains(&term.operation) {
                 let (state, name) = (cell.inputs + node, &term.operation.name);
-                return Err(misfit(format!("node {state} of cell `{}` cannot have `{name}~{}`", cell.name, term.input)));
+                return Err(misfit(format!(
+                    "node {state} of cell `{}` cannot have `{name}~{}`",
+                    cell.name, term.input
+                )));
             }
         }
     }
@@ -241,11 +245,7 @@ pub(crate) fn build(space: &Space, blocks: &[Block], config: &NetworkConfig, pla
 ///
 /// # Errors
 /// The operation cannot be built, or the shape is empty or too large.
-pub fn operation_alone(
-    operation: Option<&Operation>,
-    input: Shape,
-    stride: usize,
-) -> Result<Graph, NetworkError> {
+pub fn operation_alone(operation: Option<&Operation>, input: Shape, stride: usize) -> Result<Graph, NetworkError> {
     operation.map_or(Ok(()), Operation::validate)?;
     let config = NetworkConfig {
         image: input,

@@ -204,7 +204,8 @@ fn mixed_plan(cell: &CellSpace, first_gate: usize) -> CellPlan {
     for (i, edge) in cell.edges().iter().enumerate() {
         let first = first_gate + i * cell.width();
         let terms = cell.operations.iter().enumerate();
-        let terms = terms.map(|(k, operation)| Term { operation: operation.clone(), input: edge.from, gate: Some(first + k) });
+        let terms =
+            terms.map(|(k, operation)| Term { operation: operation.clone(), input: edge.from, gate: Some(first + k) });
         plan[edge.to - cell.inputs].terms.extend(terms);
     }
     plan

@@ -13,7 +13,7 @@ use gdas::export::{ExportError, Weights, to_burn_module, to_burn_record};
 use gdas::graph::{Graph, Shape};
 use gdas::network::{NetworkConfig, Stem, derive};
 use gdas::rng::{Rng, Stream};
-use gdas::space::{Genotype, Space};
+use gdas::space::Genotype;
 use gdas_kernels::Mode;
 use gdas_kernels::cpu::{self, Inputs};
 

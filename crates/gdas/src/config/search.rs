@@ -372,7 +372,9 @@ impl Config for SearchConfig {
         auto("crop_padding", self.crop_padding, 0, 112)?;
         count("cutout", self.cutout, 0, 224)?;
         count("channels", self.channels, 1, 1024)?;
-        if self.space.skeleton.wiring == (Wiring::TwoInputs { fixed_reduction: true }) && !self.channels.is_multiple_of(8) {
+        if self.space.skeleton.wiring == (Wiring::TwoInputs { fixed_reduction: true })
+            && !self.channels.is_multiple_of(8)
+        {
             return wrong("channels", "a multiple of 8, as the fixed reduction cell has groups of 8".to_string());
         }
         count("cells", self.cells, 1, 64)?;

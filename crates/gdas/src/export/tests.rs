@@ -135,7 +135,7 @@ fn untracked_statistics_are_told() {
 #[ignore = "needs a Python with onnx, onnxruntime, torch and safetensors"]
 fn other_programs_agree() {
     use crate::network::{NetworkConfig, Stem, derive};
-    use crate::space::{Genotype, Space};
+    use crate::space::Genotype;
     let config = |affine, track, auxiliary| NetworkConfig {
         image: Shape::new(32, 32, 3),
         classes: 10,

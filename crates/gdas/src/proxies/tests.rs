@@ -4,7 +4,7 @@ use gdas_kernels::graph::{Shape, Window};
 use super::*;
 use crate::data;
 use crate::network::{NetworkConfig, Stem, derive};
-use crate::space::{Genotype, Space};
+use crate::space::Genotype;
 
 /// A network of this cell for the digits, small.
 fn network(cell: &str) -> Graph {

@@ -217,7 +217,8 @@ impl RunData {
 
     /// What an edge connects, as states of the genotype's text.
     pub fn edge_name(&self, table: usize, edge: usize) -> String {
-        let found = self.space.as_ref().and_then(|s| s.cells.get(table)).and_then(|cell| cell.edges().get(edge).copied());
+        let found =
+            self.space.as_ref().and_then(|s| s.cells.get(table)).and_then(|cell| cell.edges().get(edge).copied());
         found.map_or_else(|| format!("edge {edge}"), |e| format!("state {} \u{2192} {}", e.from, e.to))
     }
 

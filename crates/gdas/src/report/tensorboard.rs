@@ -120,7 +120,8 @@ impl TensorBoard {
                 let edge = cell.and_then(|cell| cell.edges().get(e).map(|edge| format!("{}-{}", edge.from, edge.to)));
                 let edge = edge.unwrap_or_else(|| e.to_string());
                 for (k, p) in softmax(logits).into_iter().enumerate() {
-                    let operation = cell.and_then(|cell| cell.operations.get(k)).map(|operation| operation.name.clone());
+                    let operation =
+                        cell.and_then(|cell| cell.operations.get(k)).map(|operation| operation.name.clone());
                     let operation = operation.unwrap_or_else(|| k.to_string());
                     let place = format!("{}/{edge}/{operation}", table.name);
                     scalars.push((format!("alpha/{place}"), f64::from(logits[k])));

@@ -329,7 +329,11 @@ impl From<&Space> for SpaceText {
 /// A built-in space is its name, any other the whole of it, so that what is written needs no definition elsewhere.
 impl Serialize for Space {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.is_built_in() { serializer.serialize_str(&self.name) } else { SpaceText::from(self).serialize(serializer) }
+        if self.is_built_in() {
+            serializer.serialize_str(&self.name)
+        } else {
+            SpaceText::from(self).serialize(serializer)
+        }
     }
 }
 
@@ -463,8 +467,15 @@ impl<'de> Deserialize<'de> for Layer {
                 while let Some((key, value)) = map.next_entry::<String, usize>()? {
                     match key.as_str() {
                         "dilation" if dilation.is_none() => dilation = Some(value),
-                        "conv" | "depthwise" | "avg_pool" | "max_pool" if window.is_none() => window = Some((key, value)),
-                        _ => return Err(A::Error::custom(format!("`{key}` does not belong here; expected {}", Expected))),
+                        "conv" | "depthwise" | "avg_pool" | "max_pool" if window.is_none() => {
+                            window = Some((key, value))
+                        }
+                        _ => {
+                            return Err(A::Error::custom(format!(
+                                "`{key}` does not belong here; expected {}",
+                                Expected
+                            )));
+                        }
                     }
                 }
                 let Some((key, kernel)) = window else {
@@ -496,7 +507,11 @@ fn line_of(text: &str, at: usize) -> usize {
 /// The key whose value the byte `at` is in: that of its line or of the nearest line before that has one.
 fn key_at(text: &str, at: usize) -> Option<String> {
     let line_end = text[at.min(text.len())..].find('\n').map_or(text.len(), |i| at + i);
-    text.get(..line_end)?.lines().rev().take_while(|line| !is_header(line)).find_map(|line| key_of(line).map(str::to_owned))
+    text.get(..line_end)?
+        .lines()
+        .rev()
+        .take_while(|line| !is_header(line))
+        .find_map(|line| key_of(line).map(str::to_owned))
 }
 
 fn key_of(line: &str) -> Option<&str> {
@@ -521,9 +536,7 @@ fn locate(error: SpaceError, text: &str, defined: &[String]) -> SpaceError {
         Place::Space => Some(0),
         Place::Skeleton => nth("[skeleton]", 0),
         // Of two definitions of one name, the last is the one too many.
-        Place::Operation(name) => {
-            defined.iter().rposition(|known| known == name).and_then(|n| nth("[[operation]]", n))
-        }
+        Place::Operation(name) => defined.iter().rposition(|known| known == name).and_then(|n| nth("[[operation]]", n)),
         Place::Cell(index, _) => nth("[[cell]]", *index),
     };
     let line = start.map(|start| {
@@ -595,7 +608,11 @@ operations = ["none", "skip_connect", "conv_5x5"]
             ("{ conv = 5 }", "{ konv = 5 }", "line 9: `layers`: `konv` does not belong here"),
             ("\"relu\"", "\"gelu\"", "line 9: `layers`: invalid value: string \"gelu\", expected a layer: \"relu\""),
             ("{ conv = 5 }", "{ conv = 5, dilation = 2 }", "line 9: `layers`: only a depthwise"),
-            ("name = \"conv_5x5\"", "name = \"conv 5x5\"", "line 14: `operations` of cell `cell`: there is no operation"),
+            (
+                "name = \"conv_5x5\"",
+                "name = \"conv 5x5\"",
+                "line 14: `operations` of cell `cell`: there is no operation",
+            ),
             ("\"residual\"", "\"residual\"\nreduction = \"fixed\"", "line 6: `reduction` of the skeleton"),
             ("\"residual\"", "\"residual\"\nwidths = [1, 0]", "line 6: `widths` of the skeleton: 0 is not"),
             ("name = \"tiny\"", "name = \"ti|ny\"", "line 1: `name` of the space"),
@@ -614,7 +631,9 @@ operations = ["none", "skip_connect", "conv_5x5"]
     #[test]
     fn a_file_that_is_not_there_and_a_name_that_is_not_known() {
         let said = |given: &str| Space::named_or_file(given).expect_err(given).to_string();
-        assert!(said("nas-bench-202").starts_with("there is no space `nas-bench-202`; built in are nas-bench-201, nasnet"));
+        assert!(
+            said("nas-bench-202").starts_with("there is no space `nas-bench-202`; built in are nas-bench-201, nasnet")
+        );
         assert!(said("no/such.toml").starts_with("cannot read no/such.toml: "));
         let file = tempfile::NamedTempFile::with_suffix(".toml").expect("a file");
         std::fs::write(file.path(), TINY.replace("nodes = 2", "nodes = 0")).expect("written");

@@ -254,9 +254,18 @@ mod tests {
                 "`operations` of cell `cell`: `sep_conv_3x3` is there twice",
             ),
             (with(&|s| s.cells[0] = cell([operations::none()])), "`operations` of cell `cell`: every one"),
-            (with(&|s| s.cells[0] = cell([operations::conv(4)])), "`layers` of operation `nor_conv_4x4`: a window of 4x4"),
-            (with(&|s| s.cells[0] = cell([operations::conv(0)])), "`layers` of operation `nor_conv_0x0`: a window of 0x0"),
-            (with(&|s| s.cells[0] = cell([Operation::new("empty", [])])), "`layers` of operation `empty`: there is none"),
+            (
+                with(&|s| s.cells[0] = cell([operations::conv(4)])),
+                "`layers` of operation `nor_conv_4x4`: a window of 4x4",
+            ),
+            (
+                with(&|s| s.cells[0] = cell([operations::conv(0)])),
+                "`layers` of operation `nor_conv_0x0`: a window of 0x0",
+            ),
+            (
+                with(&|s| s.cells[0] = cell([Operation::new("empty", [])])),
+                "`layers` of operation `empty`: there is none",
+            ),
             (
                 with(&|s| {
                     s.cells[0] = cell([operations::conv(3)]);

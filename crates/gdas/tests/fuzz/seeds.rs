@@ -10,7 +10,7 @@ use gdas::export::{Weights, to_safetensors};
 use gdas::graph::{Graph, Shape};
 use gdas::network::{NetworkConfig, Stem, derive};
 use gdas::run::{Array, Checkpoint, Event, RunDir};
-use gdas::space::{Genotype, Space};
+use gdas::space::Genotype;
 use image::{DynamicImage, ImageFormat};
 use serde_json::json;
 

@@ -480,7 +480,8 @@ mod tests {
             let python = Genotype::named("DARTS_V2").expect("published").to_string();
             format!("06/27 01:20 genotype = {python}\n").replace("sep_conv_3x3", operation)
         };
-        let pairs = |operation: &str| format!("[{}]", vec![format!("('{operation}', 0), ('{operation}', 1)"); 4].join(", "));
+        let pairs =
+            |operation: &str| format!("[{}]", vec![format!("('{operation}', 0), ('{operation}', 1)"); 4].join(", "));
         let python = |operation: &str| {
             let pairs = pairs(operation);
             format!(
@@ -488,7 +489,9 @@ mod tests {
                  reduce={pairs}, reduce_concat=range(2, 6))\n2018-06-27 train_acc 40.1\n"
             )
         };
-        for (first, last) in [(line("max_pool_3x3"), line("dil_conv_3x3")), (python("max_pool_3x3"), python("dil_conv_3x3"))] {
+        for (first, last) in
+            [(line("max_pool_3x3"), line("dil_conv_3x3")), (python("max_pool_3x3"), python("dil_conv_3x3"))]
+        {
             let found = Genotype::find_in(&format!("{first}{last}"), None, None).expect("a genotype");
             let alone = Genotype::find_in(&last, None, None).expect("a genotype");
             assert_eq!((found.of, alone.of), (2, 1));
@@ -503,7 +506,8 @@ mod tests {
 
     #[test]
     fn a_file_of_several_named_genotypes_asks_for_a_name() {
-        let pairs = |operation: &str| format!("[{}]", vec![format!("('{operation}', 0), ('{operation}', 1)"); 4].join(", "));
+        let pairs =
+            |operation: &str| format!("[{}]", vec![format!("('{operation}', 0), ('{operation}', 1)"); 4].join(", "));
         let line = |name: &str, operation: &str| {
             let pairs = pairs(operation);
             format!(
