@@ -37,7 +37,7 @@ pub enum ConfigError {
         reason: String,
     },
     /// A space that cannot be read or built.
-    #[error("{origin}: {reason}")]
+    #[error("{origin}: `space`: {reason}")]
     Space {
         /// Where it was chosen.
         origin: Origin,
