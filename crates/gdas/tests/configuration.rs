@@ -154,7 +154,8 @@ fn a_space_from_a_file_has_presets_and_stays_in_the_configuration() {
     std::fs::write(&file, WIDE).unwrap();
     let by_flag = Layer::flags(&json!({ "space": file, "preset": "paper" })).unwrap();
     // A configuration file means a space beside it.
-    let beside = Layer::file(&folder.path().join("my.toml").display().to_string(), "space = \"wide.toml\"\npreset = \"paper\"");
+    let beside =
+        Layer::file(&folder.path().join("my.toml").display().to_string(), "space = \"wide.toml\"\npreset = \"paper\"");
     for layer in [by_flag, beside.unwrap()] {
         let config: SearchConfig = resolve(&[layer]).unwrap();
         let paper = from_file("preset = \"paper\"").unwrap();
@@ -174,11 +175,17 @@ fn a_space_from_a_file_has_presets_and_stays_in_the_configuration() {
         let keys = json!({ "space": file, "genotype": genotype });
         resolve::<TrainConfig>(&[Layer::flags(&keys).unwrap()]).unwrap_err().to_string()
     };
-    assert!(train("|nor_conv_3x3~0|").contains("unknown operation `nor_conv_3x3` at byte 1; known operations: skip_connect, conv_5x5"));
+    assert!(
+        train("|nor_conv_3x3~0|")
+            .contains("unknown operation `nor_conv_3x3` at byte 1; known operations: skip_connect, conv_5x5")
+    );
     std::fs::write(&file, WIDE.replace("conv = 5", "conv = 6")).unwrap();
     let error = resolve::<SearchConfig>(&[Layer::flags(&json!({ "space": file })).unwrap()]).unwrap_err().to_string();
     let path = file.display();
-    assert!(error.starts_with(&format!("flag --space: `space`: {path}, line 8: `layers` of operation `conv_5x5`")), "{error}");
+    assert!(
+        error.starts_with(&format!("flag --space: `space`: {path}, line 8: `layers` of operation `conv_5x5`")),
+        "{error}"
+    );
 }
 
 /// Every configuration and every error of a space is one of the file that it came from.
@@ -188,7 +195,9 @@ fn a_space_defined_in_the_configuration_itself() {
     assert_eq!(from_file(&text).unwrap().space.name, "wide");
     let message = error(&text.replace("nodes = 2", "nodes = 0"));
     assert!(message.starts_with("my.toml, line 3: `space`: `nodes` of cell `cell`: is 0"), "{message}");
-    assert!(error("space = 3").starts_with("my.toml, line 1: `space`: invalid type: integer `3`, expected the name of"));
+    assert!(
+        error("space = 3").starts_with("my.toml, line 1: `space`: invalid type: integer `3`, expected the name of")
+    );
 }
 
 proptest::proptest! {
