@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gdas::budget::Standing;
 use gdas::data::Dataset;
-use gdas::report::TensorBoard;
+use gdas_report::TensorBoard;
 use gdas::run::{Event, Observer};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use gdas::Device;
-use gdas::auto::{AutoConfig, AutoResult, Outcome, auto};
+use gdas_auto::{AutoConfig, AutoResult, Outcome, auto};
 use gdas::config::Auto;
 use gdas::cost;
 use gdas::data::Dataset;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use gdas::config::Auto;
-use gdas::data::read_images;
+use gdas_data::read_images;
 use gdas::device::{DeviceName, Precision};
 use gdas::train::TrainedModel;
 use serde_json::{Map, json};

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use gdas::algorithms::table::{BUDGET_SECONDS, TableAlgorithm};
-use gdas::benchmark::{Budget, Dataset, Table};
-use gdas::reproduce::{self, Job, JobResult, Plan, Shard, Trained};
+use gdas_nasbench::algorithms::{BUDGET_SECONDS, TableAlgorithm};
+use gdas_nasbench::{Budget, Dataset, Table};
+use gdas_nasbench::reproduce::{self, Job, JobResult, Plan, Shard, Trained};
 use gdas::run::{Event, Interrupt, RunInfo};
 
 use super::bench::parse;

@@ -1,7 +1,7 @@
 //! One frame.
 
-use gdas::report::run_data::EpochRow;
-use gdas::report::{RunData, TerminalStyle};
+use gdas_report::run_data::EpochRow;
+use gdas_report::{RunData, TerminalStyle};
 use gdas::run::Event;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
