@@ -16,10 +16,10 @@ use gdas::Error;
 use gdas::config::{Auto, Config, Layer, SearchConfig, Selection, TrainConfig, resolve, to_toml};
 use gdas::data::Dataset;
 use gdas::device::{DeviceName, Precision};
-use gdas_exchange::export::{to_onnx, to_pytorch, to_safetensors};
 use gdas::run::{Interrupt, Observer, RunDir, read_result};
 use gdas::search::{self, SearchResult};
 use gdas::train::{self, TrainResult, TrainedModel};
+use gdas_exchange::export::{to_onnx, to_pytorch, to_safetensors};
 use gdas_report::write_cells;
 
 /// Share of the budget that the search gets; most of the rest is training. What is left covers tests and files.

@@ -2,9 +2,9 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use burn::tensor::Device;
-use gdas_auto::{AutoConfig, Outcome, auto};
 use gdas::config::Auto;
 use gdas::run::{Event, Interrupt, RunDir, Silent};
+use gdas_auto::{AutoConfig, Outcome, auto};
 
 /// With a stop in each stage and a resume after it.
 #[test]

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use gdas::data::{Dataset, Images};
-use gdas::data::digits;
 use super::error::DataError;
 use super::known::{data_directory, find_known, known};
 use super::read::{cifar, idx, image_files, imagenet16, npz};
 use super::tree::{Limits, Tree};
+use gdas::data::digits;
+use gdas::data::{Dataset, Images};
 
 /// How to open a data set.
 #[derive(Clone, Debug)]

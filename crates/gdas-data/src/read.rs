@@ -6,10 +6,10 @@ pub(super) mod image_files;
 pub(super) mod imagenet16;
 pub(super) mod npz;
 
-use gdas::data::Images;
 use super::error::DataError;
 use super::tree::{Entry, Limits, Tree};
 use crate::pickle::{self, Value};
+use gdas::data::Images;
 
 impl Tree {
     /// The entry of this file name, or an error that names it.

@@ -6,9 +6,9 @@ mod hostile;
 
 use std::path::{Path, PathBuf};
 
-use gdas::data::{Dataset, Format, Images};
 use super::tree::Limits;
 use super::{Options, open_with};
+use gdas::data::{Dataset, Format, Images};
 
 /// A file of `tests/fixtures/data`.
 fn fixture(name: &str) -> PathBuf {

@@ -9,11 +9,11 @@ use std::process::Command;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use gdas_exchange::export::{ExportError, Weights, to_burn_module, to_burn_record};
 use gdas::graph::{Graph, Shape};
 use gdas::network::{NetworkConfig, Stem, derive};
 use gdas::rng::{Rng, Stream};
 use gdas::space::{Genotype, Space};
+use gdas_exchange::export::{ExportError, Weights, to_burn_module, to_burn_record};
 use gdas_kernels::Mode;
 use gdas_kernels::cpu::{self, Inputs};
 

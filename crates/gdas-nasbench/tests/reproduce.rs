@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use gdas::space::Genotype;
 use gdas_nasbench::algorithms::TableAlgorithm;
-use gdas_nasbench::{Budget, Dataset, Table, genotype_of};
 use gdas_nasbench::reproduce::{
     Job, JobResult, Plan, ReproduceError, Shard, Trained, aggregate, csv, execute, markdown, rank_histogram, text,
     trajectories, write_report,
 };
-use gdas::space::Genotype;
+use gdas_nasbench::{Budget, Dataset, Table, genotype_of};
 
 /// All 15,625 cells; a cell with more 3x3 convolutions is better, by an amount that differs from cell to cell.
 fn table(folder: &Path) -> Table {

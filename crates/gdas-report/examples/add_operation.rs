@@ -8,9 +8,9 @@ use gdas::config::EdgeOutput;
 use gdas::cost::{self, readable};
 use gdas::graph::Shape;
 use gdas::network::{NetworkConfig, Stem, derive};
-use gdas_report::{TerminalStyle, cell_picture};
 use gdas::space::{Body, CellOutput, CellSpace, Derivation, Genotype, Layer, Operation, Skeleton, Space};
 use gdas::supernet::Supernet;
+use gdas_report::{TerminalStyle, cell_picture};
 
 /// A depthwise 7x7 convolution and a pointwise one.
 static SEP_CONV_7X7: Operation = Operation {

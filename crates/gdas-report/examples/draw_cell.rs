@@ -5,8 +5,8 @@
 
 use std::path::Path;
 
-use gdas_report::{TerminalStyle, genotype_pictures};
 use gdas::space::Genotype;
+use gdas_report::{TerminalStyle, genotype_pictures};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let text = std::env::args().nth(1).unwrap_or_else(|| "GDAS_V1".into());

@@ -7,12 +7,12 @@ use super::chart::Chart;
 use super::run_data::RunData;
 use super::svg::escape;
 use super::{chart, svg};
-use gdas_nasbench::{Quantity, Table, cell_of};
 use gdas::cost::{self, Cost, readable, readable_bytes};
 use gdas::network::{NetworkConfig, Stem, derive};
 use gdas::run::Event;
 use gdas::space::{Genotype, Skeleton, Space};
 use gdas_kernels::graph::{Graph, Shape};
+use gdas_nasbench::{Quantity, Table, cell_of};
 
 /// A figure of a report, to be written as a file of its own.
 #[derive(Clone, Debug)]

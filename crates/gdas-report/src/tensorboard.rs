@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::run_data::softmax;
-use gdas_exchange::export::protobuf::Message;
 use gdas::run::{AlphaTable, Event};
 use gdas::space::Space;
+use gdas_exchange::export::protobuf::Message;
 
 /// Directory of the event files in a run directory.
 const DIRECTORY: &str = "tensorboard";

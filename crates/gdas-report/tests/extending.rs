@@ -3,13 +3,13 @@
 
 use burn::tensor::{Device, Tensor};
 use gdas::config::EdgeOutput;
+use gdas::cost;
 use gdas::graph::Shape;
 use gdas::network::{NetworkConfig, Stem, derive};
 use gdas::space::{
     Body, CellGenotype, CellOutput, CellSpace, Choice, Derivation, Genotype, Layer, Operation, Skeleton, Space,
 };
 use gdas::supernet::Supernet;
-use gdas::cost;
 use gdas_exchange::export;
 use gdas_kernels::Mode;
 

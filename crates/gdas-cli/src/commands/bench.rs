@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use gdas_nasbench::algorithms::{BUDGET_SECONDS, TableAlgorithm};
-use gdas_nasbench::{Budget, Dataset, Limits, Quantity, Seeds, Setting, Table, canonical, genotype_of};
 use gdas_nasbench::reproduce;
+use gdas_nasbench::{Budget, Dataset, Limits, Quantity, Seeds, Setting, Table, canonical, genotype_of};
 use serde_json::json;
 
 use crate::exit::Usage;
@@ -224,7 +224,9 @@ fn query(command: &Query) -> anyhow::Result<()> {
     for setting in opened.settings() {
         match opened.query(index, setting, seeds) {
             Ok(record) => known.push((setting, record)),
-            Err(gdas_nasbench::BenchmarkError::NoResults { .. } | gdas_nasbench::BenchmarkError::UnknownSeed { .. }) => {}
+            Err(
+                gdas_nasbench::BenchmarkError::NoResults { .. } | gdas_nasbench::BenchmarkError::UnknownSeed { .. },
+            ) => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 use clap::Args;
 use gdas::config::{Auto, to_toml};
 use gdas::data::Statistics;
-use gdas_exchange::import::{Given, StateDict, UNKNOWN_DATA, import};
 use gdas::{Device, cost};
+use gdas_exchange::import::{Given, StateDict, UNKNOWN_DATA, import};
 use serde_json::json;
 
 use crate::cli::RunsDir;

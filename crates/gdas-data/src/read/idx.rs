@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use gdas::data::{Dataset, Format, Images, Statistics};
 use crate::error::DataError;
 use crate::tree::{Entry, Tree};
+use gdas::data::{Dataset, Format, Images, Statistics};
 
 const FASHION: [&str; 10] =
     ["T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"];

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use image::{DynamicImage, ImageDecoder, ImageReader};
 use rayon::prelude::*;
 
-use gdas::data::{Dataset, Format, Images, SIZES, Statistics};
 use crate::error::DataError;
 use crate::tree::{Entry, Limits, Tree};
+use gdas::data::{Dataset, Format, Images, SIZES, Statistics};
 
 const EXTENSIONS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
 

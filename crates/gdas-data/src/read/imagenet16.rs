@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use super::{push_rows, read_pickle};
-use gdas::data::{Dataset, Format, Images, Statistics};
 use crate::error::DataError;
-use crate::tree::{Entry, Tree};
 use crate::pickle::Value;
+use crate::tree::{Entry, Tree};
+use gdas::data::{Dataset, Format, Images, Statistics};
 
 const CLASSES: usize = 120;
 

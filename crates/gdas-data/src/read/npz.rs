@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use gdas::data::{Dataset, Format, Images, Statistics};
 use crate::error::DataError;
-use crate::tree::Tree;
 use crate::pickle::{Array, Dtype};
+use crate::tree::Tree;
+use gdas::data::{Dataset, Format, Images, Statistics};
 
 /// Reads the tree if it holds `train_images.npy`.
 pub(crate) fn read(tree: &Tree) -> Option<Result<Dataset, DataError>> {

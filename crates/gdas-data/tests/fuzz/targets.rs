@@ -30,7 +30,7 @@ fn unpickle(input: &[u8], _: &Path) -> String {
 fn dataset(input: &[u8], folder: &Path) -> String {
     let path = folder.join("data");
     fs::write(&path, input).unwrap();
-    say(data::open(&path.display().to_string()))
+    say(gdas_data::open(&path.display().to_string()))
 }
 
 /// A folder where one file is the input and the others are whole.
@@ -44,7 +44,7 @@ fn within(folder: &Path, name: &str, input: &[u8], others: &[(&str, Vec<u8>)]) -
         }
     }
     fs::write(path.join(name), input).unwrap();
-    say(data::open(&path.display().to_string()))
+    say(gdas_data::open(&path.display().to_string()))
 }
 
 fn cifar_binary(input: &[u8], folder: &Path) -> String {

@@ -26,9 +26,9 @@ mod safetensors;
 
 pub use burn_module::to_burn_module;
 pub use burn_record::to_burn_record;
+pub use gdas::weights::PlainWeights as Weights;
 pub use onnx::{OPSET, to_onnx};
 pub use pytorch::to_pytorch;
-pub use gdas::weights::PlainWeights as Weights;
 pub use safetensors::{from_arrays, from_safetensors, to_safetensors};
 
 use gdas::weights::WeightsMismatch;

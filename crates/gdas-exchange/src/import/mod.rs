@@ -18,10 +18,10 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use gdas_kernels::graph::{Graph, Shape};
 
+use crate::export;
 use gdas::Error;
 use gdas::config::{Layer, TrainConfig, resolve};
 use gdas::data::Statistics;
-use crate::export;
 use gdas::network::{NetworkConfig, Stem, derive};
 use gdas::run::RunDir;
 use gdas::space::{Genotype, Skeleton, Space};
