@@ -1,6 +1,6 @@
 //! Adds an operation and a space that uses it: searched, counted and drawn without further code.
 //!
-//! `cargo run --release -p gdas --example add_operation`
+//! `cargo run --release -p gdas-report --example add_operation`
 #![allow(clippy::print_stdout)]
 
 use gdas::Device;
