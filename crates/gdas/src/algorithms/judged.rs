@@ -18,7 +18,6 @@ use gdas_kernels::graph::Graph;
 
 use super::Judge;
 use crate::Error;
-use crate::benchmark::ranks;
 use crate::config::Criterion;
 use crate::data::Batch;
 use crate::network::{NetworkConfig, derive};
@@ -27,6 +26,7 @@ use crate::run::{Interrupt, RunError};
 use crate::sampler::Table;
 use crate::search::Searcher;
 use crate::space::Genotype;
+use crate::stats::ranks;
 use crate::supernet::Supernet;
 
 /// Batches that every candidate's loss is taken on.

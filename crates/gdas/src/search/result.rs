@@ -1,4 +1,4 @@
-//! What a finished search leaves: `result.json`, and a picture of each cell.
+//! What a finished search leaves: `result.json`.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +9,6 @@ use crate::budget::Standing;
 use crate::cost;
 use crate::data::Dataset;
 use crate::network;
-use crate::report;
-use crate::run::RunDir;
 use crate::space::Genotype;
 use crate::weights::host;
 
@@ -102,16 +100,5 @@ impl SearchResult {
             undrawn: undrawn.to_owned(),
             digest: hasher.finalize().to_hex().to_string(),
         })
-    }
-
-    /// Writes the pictures, then `result.json`, which marks the run as finished.
-    pub(super) fn write(&self, run: &RunDir, genotype: &Genotype) -> Result<(), Error> {
-        let pictures =
-            report::genotype_pictures(genotype, false).map_err(|error| Error::Unsuitable(error.to_string()))?;
-        for (picture, cell) in pictures.iter().zip(&genotype.space.cells) {
-            run.write_file(&format!("{}.svg", cell.name), picture.to_svg().as_bytes())?;
-        }
-        run.write_result(self)?;
-        Ok(())
     }
 }
