@@ -96,7 +96,8 @@ pub(super) fn norm(place: &Place, gradients: &[&CubeTensor]) -> CubeTensor {
 fn descend(place: &Place, rule: &Rule, max_norm: f64, norm: &CubeTensor, arrays: &[DeviceParameter]) {
     let keeps = rule.momentum != 0.0;
     for has_gradient in [true, false] {
-        let group: Vec<&DeviceParameter> = arrays.iter().filter(|array| array.gradient.is_some() == has_gradient).collect();
+        let group: Vec<&DeviceParameter> =
+            arrays.iter().filter(|array| array.gradient.is_some() == has_gradient).collect();
         for chunk in group.chunks(place.per_launch(1 + usize::from(has_gradient) + usize::from(keeps))) {
             let weights: Vec<_> = chunk.iter().map(|array| &array.weight).collect();
             let gradients: Vec<_> = chunk.iter().filter_map(|array| array.gradient.as_ref()).collect();
