@@ -129,6 +129,7 @@ const TESTS_PER_LEVEL: [&str; 7] = [
 ];
 
 /// Prints to standard error past the test harness, which captures `eprintln!`.
+#[expect(clippy::explicit_write, reason = "see above")]
 fn announce(text: &str) {
     writeln!(std::io::stderr(), "{text}").unwrap();
 }
