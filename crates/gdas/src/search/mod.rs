@@ -164,7 +164,8 @@ fn prepare(
     let Parts { mut algorithm, estimator, regularisers, selection } = parts;
     let mut searcher = Searcher::new(config, dataset, device)?;
     searcher = searcher.with_estimator(estimator).with_regularisers(regularisers);
-    if !algorithm.learns_alpha() {
+    // Of a built-in algorithm the searcher knows this.
+    if !algorithm.learns_alpha() && config.algorithm.learns_alpha() {
         searcher.alpha = searcher.alpha.iter().map(crate::Alpha::zeros_like).collect();
     }
     algorithm.begin(config, &searcher.supernet.space)?;
