@@ -5,10 +5,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
-pub mod algorithms;
 mod alpha;
-pub mod auto;
-pub mod benchmark;
 pub mod budget;
 pub mod config;
 pub mod cost;
@@ -16,20 +13,17 @@ pub mod data;
 mod deferred;
 pub mod device;
 mod error;
-pub mod export;
-pub mod import;
 pub mod loss;
 pub mod network;
 pub mod optim;
-pub mod pickle;
 pub mod proxies;
-pub mod report;
-pub mod reproduce;
 pub mod rng;
 pub mod run;
 pub mod search;
 pub mod space;
+pub mod stats;
 pub mod supernet;
+mod timing;
 pub mod train;
 pub mod weights;
 

@@ -144,7 +144,7 @@ pub fn search_with(
     }
     let result = SearchResult::new(&task.searcher, &task.state, dataset, &genotype, accuracy);
     if let Some(run) = journal.run() {
-        result.write(run, &genotype)?;
+        run.write_result(&result)?;
     }
     let seconds = started.elapsed().as_secs_f64();
     journal.tell(Event::Finished { step, genotype: result.genotype.clone(), accuracy: Some(accuracy), seconds })?;
@@ -244,7 +244,7 @@ pub fn step_cost(
     let mut batch = SearchBatch::default();
     let mut taken = 0;
     let (seconds, work) = device::counted(|| {
-        crate::auto::measure(interrupt, |step| {
+        crate::timing::measure(interrupt, |step| {
             taken += 1;
             let at = Position { epoch: 0, step: step % source.steps() };
             source.fill(&mut batch, 0, at.step);

@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn the_first_order_gradient_is_that_of_finite_differences() {
-        let (config, dataset) = (config(), data::open("digits").unwrap());
+        let (config, dataset) = (config(), data::digits().hold_out(0.2));
         let (mut searcher, net, pair) = begun(&config, &dataset);
         let step = context(&mut searcher, &pair, 0, 0.0);
         let pass = step.pass(&net, gates(&step), Half::HeldOut).unwrap();
@@ -345,7 +345,7 @@ mod tests {
     /// term, nor with its sign turned.
     #[test]
     fn the_second_order_gradient_is_that_of_the_unrolled_loss() {
-        let (config, dataset) = (config(), data::open("digits").unwrap());
+        let (config, dataset) = (config(), data::digits().hold_out(0.2));
         let (searcher, net, pair) = begun(&config, &dataset);
         let (net, rate) = (smooth(&net), 0.1);
         let found = second_order(&searcher, &net, &pair, rate);
@@ -363,7 +363,7 @@ mod tests {
     /// which can be several times as long. So it is with the published algorithm, too: this is no fault of the code.
     #[test]
     fn the_published_difference_reaches_over_the_bends_of_relus() {
-        let (config, dataset) = (config(), data::open("digits").unwrap());
+        let (config, dataset) = (config(), data::digits().hold_out(0.2));
         let (searcher, net, pair) = begun(&config, &dataset);
         let rate = 0.025;
         let expected = of_unrolled_loss(&searcher, &net, &pair, rate);
@@ -376,7 +376,7 @@ mod tests {
     /// The gradient is that of equations 7 and 8, every derivative in them taken numerically.
     #[test]
     fn the_second_order_gradient_is_that_of_the_equations() {
-        let (config, dataset) = (config(), data::open("digits").unwrap());
+        let (config, dataset) = (config(), data::digits().hold_out(0.2));
         let (searcher, net, pair) = begun(&config, &dataset);
         let rate = 0.025;
         let gradient = second_order(&searcher, &net, &pair, rate);
@@ -390,7 +390,7 @@ mod tests {
     fn the_mixture_is_the_same_in_both_engines() {
         for space in ["nas-bench-201", "nasnet"] {
             let config = SearchConfig { space: space.to_owned(), ..config() };
-            let dataset = data::open("digits").unwrap();
+            let dataset = data::digits().hold_out(0.2);
             let (mut searcher, net, pair) = begun(&config, &dataset);
             let step = context(&mut searcher, &pair, 0, 0.0);
             let fused =

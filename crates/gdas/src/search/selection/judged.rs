@@ -19,13 +19,13 @@ use gdas_kernels::graph::Graph;
 use super::{Judge, Selected, Selection, SelectionContext};
 use crate::Error;
 use crate::alpha::Alpha;
-use crate::benchmark::ranks;
 use crate::config::Criterion;
 use crate::data::Batch;
 use crate::network::{NetworkConfig, derive};
 use crate::rng::{Rng, Stream};
 use crate::search::searcher::Searcher;
 use crate::space::Genotype;
+use crate::stats::ranks;
 use crate::supernet::Supernet;
 
 /// Batches that every candidate's loss is taken on.

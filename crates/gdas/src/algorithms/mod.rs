@@ -1,3 +1,0 @@
-//! Algorithms that search the benchmark's [table].
-
-pub mod table;
