@@ -57,7 +57,7 @@ fn search_run(at: &Path, space: &str, epochs: usize, finished: bool) -> RunData 
             tau: 10.0 - 9.9 * time,
             learning_rate: 0.025 * (1.0 - time),
             alpha_rests: false,
-            alphas: tables.iter().zip(&of.cells).map(|(alpha, cell)| AlphaTable::new(cell.name, alpha)).collect(),
+            alphas: tables.iter().zip(&of.cells).map(|(alpha, cell)| AlphaTable::new(&cell.name, alpha)).collect(),
             costs: vec![],
             genotype: last.clone(),
             parameter_free: genotype.parameter_free_share(),

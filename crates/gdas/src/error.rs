@@ -1,5 +1,7 @@
 use crate::data::{DataError, Position};
+use crate::network::NetworkError;
 use crate::run::{Checkpoint, RunError};
+use crate::space::{GenotypeError, SpaceError};
 
 /// No finite draw of one operation per edge: alpha itself is not finite, or tau is absurdly small.
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -25,6 +27,15 @@ pub enum Error {
     /// The draw.
     #[error(transparent)]
     Draw(#[from] DrawError),
+    /// The search space.
+    #[error(transparent)]
+    Space(#[from] SpaceError),
+    /// The genotype.
+    #[error(transparent)]
+    Genotype(#[from] GenotypeError),
+    /// The network.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// A configuration that does not fit the data, or a checkpoint that does not fit the configuration.
     #[error("{0}")]
     Unsuitable(String),

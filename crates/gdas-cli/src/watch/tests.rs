@@ -14,7 +14,7 @@ fn search(at: &Path, space: &str) -> RunDir {
         task: "search".into(),
         version: "0.1.0".into(),
         algorithm: "gdas".into(),
-        space: space.name.into(),
+        space: space.name.clone(),
         data: "digits".into(),
         classes: 10,
         train_images: 100,
@@ -34,7 +34,7 @@ fn search(at: &Path, space: &str) -> RunDir {
     let tables: Vec<Alpha> = space.cells.iter().map(logits).collect();
     let genotype = Genotype::from_alpha(&space, &tables);
     for epoch in 0..2 {
-        let alphas = tables.iter().zip(&space.cells).map(|(alpha, cell)| AlphaTable::new(cell.name, alpha));
+        let alphas = tables.iter().zip(&space.cells).map(|(alpha, cell)| AlphaTable::new(&cell.name, alpha));
         run.log(&Event::Epoch {
             costs: vec![],
             epoch,

@@ -218,7 +218,7 @@ impl StepContext<'_> {
     /// The space has no such picks, or the loss is not finite.
     pub fn accuracy(&self, picks: &[Vec<usize>]) -> Result<Metrics, Error> {
         picks::check(self.space(), picks)?;
-        let metrics = self.searcher.accuracy(picks, self.held_out);
+        let metrics = self.searcher.accuracy(picks, self.held_out)?;
         self.check_finite(metrics.loss, "the held-out loss")?;
         Ok(metrics)
     }

@@ -126,11 +126,14 @@ pub fn search_with(
         return Ok(Outcome::Interrupted { step });
     }
     // The cell, and its accuracy with the shared weights on the held-out half.
-    let chosen = select(&task, &*selection, dataset, &split.alpha, &mut journal, interrupt)?.and_then(|selected| {
-        let genotype = task.state.early_stop.reported(selected.genotype);
-        let accuracy = task.searcher.evaluate(&genotype, dataset, &split.alpha, interrupt)?;
-        Some((genotype, accuracy, selected.losses))
-    });
+    let chosen = match select(&task, &*selection, dataset, &split.alpha, &mut journal, interrupt)? {
+        Some(selected) => {
+            let genotype = task.state.early_stop.reported(selected.genotype);
+            let accuracy = task.searcher.evaluate(&genotype, dataset, &split.alpha, interrupt)?;
+            accuracy.map(|accuracy| (genotype, accuracy, selected.losses))
+        }
+        None => None,
+    };
     let Some((genotype, accuracy, losses)) = chosen else {
         journal.tell(Event::Interrupted { step })?;
         return Ok(Outcome::Interrupted { step });
@@ -142,7 +145,7 @@ pub fn search_with(
     if let Some(warning) = regularise::exceeded(&task.searcher.standings(&genotype)) {
         journal.tell(warning)?;
     }
-    let result = SearchResult::new(&task.searcher, &task.state, dataset, &genotype, accuracy);
+    let result = SearchResult::new(&task.searcher, &task.state, dataset, &genotype, accuracy)?;
     if let Some(run) = journal.run() {
         run.write_result(&result)?;
     }
@@ -264,5 +267,5 @@ pub fn step_cost(
 pub fn seconds_per_candidate(config: &SearchConfig, dataset: &Dataset, device: &Device) -> Result<f64, Error> {
     let searcher = Searcher::new(config, dataset, device)?;
     let judge = Judge::new(config, dataset, &held_out(config, dataset)?, &searcher.on_device);
-    Ok(selection::seconds_per_candidate(&searcher, &judge))
+    selection::seconds_per_candidate(&searcher, &judge)
 }

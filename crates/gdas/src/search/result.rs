@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::searcher::Searcher;
 use super::state::SearchState;
+use crate::Error;
 use crate::alpha::Alpha;
 use crate::budget::Standing;
 use crate::cost;
@@ -63,10 +64,10 @@ impl SearchResult {
         dataset: &Dataset,
         genotype: &Genotype,
         accuracy: f64,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let supernet = &searcher.supernet;
         let config = network::NetworkConfig { affine: true, ..supernet.config.clone() };
-        let cost = cost::network(&network::derive(&supernet.space, &supernet.blocks, &config, genotype));
+        let cost = cost::network(&network::derive(&supernet.blocks, &config, genotype)?);
         let mut hasher = blake3::Hasher::new();
         for value in searcher.alpha.iter().flat_map(Alpha::values).chain([&accuracy]) {
             hasher.update(&value.to_le_bytes());
@@ -80,8 +81,8 @@ impl SearchResult {
             crate::config::Undrawn::Skip => "skip",
             crate::config::Undrawn::Decay => "decay",
         };
-        Self {
-            space: supernet.space.name.to_owned(),
+        Ok(Self {
+            space: supernet.space.name.clone(),
             data: dataset.name.clone(),
             seed: searcher.config.seed,
             epochs: searcher.config.epochs,
@@ -99,6 +100,6 @@ impl SearchResult {
             alphas: searcher.alpha.clone(),
             undrawn: undrawn.to_owned(),
             digest: hasher.finalize().to_hex().to_string(),
-        }
+        })
     }
 }

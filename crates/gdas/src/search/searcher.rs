@@ -17,11 +17,11 @@ use crate::budget::Standing;
 use crate::config::SearchConfig;
 use crate::data::{Batch, Dataset, EvaluationBatches, OnDevice, Subset};
 use crate::loss::{Metrics, cross_entropy};
-use crate::network::{NetworkConfig, Stem, derive};
+use crate::network::{NetworkConfig, Stem};
 use crate::optim::{Adam, AdamConfig, Sgd, SgdConfig};
 use crate::rng::{Rng, Stream};
 use crate::run::{Interrupt, phase};
-use crate::space::{Genotype, Space};
+use crate::space::Genotype;
 use crate::supernet::{SubNetwork, Supernet};
 
 /// The shared weights, alpha, their optimisers, and what alpha is drawn and regularised by: all that every algorithm
@@ -51,10 +51,9 @@ impl Searcher {
     /// Fresh weights, alpha near zero, the published estimator.
     ///
     /// # Errors
-    /// The configuration names a space that does not exist, or a precision that the device does not have.
+    /// The space gives no network of this size, or the device does not have the configured precision.
     pub fn new(config: &SearchConfig, dataset: &Dataset, device: &Device) -> Result<Self, Error> {
-        let space = Space::find(&config.space)
-            .ok_or_else(|| Error::Unsuitable(format!("there is no search space `{}`", config.space)))?;
+        let space = config.space.clone();
         let images = &dataset.train;
         let network = NetworkConfig {
             image: Shape::new(images.height, images.width, images.channels),
@@ -73,7 +72,7 @@ impl Searcher {
             let mut rng = Rng::new(config.seed, Stream::Alpha, index as u64);
             alpha.push(Alpha::from_fn(cell.edges().len(), cell.width(), |_, _| deviation * rng.normal()));
         }
-        let mut supernet = Supernet::new(space, config.cells, network, config.seed, device);
+        let mut supernet = Supernet::new(space, config.cells, network, config.seed, device)?;
         supernet.drop_skips = config.skip_dropout > 0.0;
         supernet.weights.compute_in(config.precision)?;
         let sgd = SgdConfig { momentum: config.momentum, nesterov: config.nesterov, weight_decay: config.weight_decay };
@@ -142,9 +141,8 @@ impl Searcher {
     }
 
     /// The network of a genotype, over the shared weights.
-    fn derived(&self, genotype: &Genotype) -> SubNetwork {
-        let Supernet { space, blocks, config, .. } = &self.supernet;
-        self.supernet.locate(derive(space, blocks, config, genotype))
+    fn derived(&self, genotype: &Genotype) -> Result<SubNetwork, Error> {
+        Ok(self.supernet.derived(genotype)?)
     }
 
     /// One pass of a batch through a network in training mode, and back as far as gradients are asked for; the devices
@@ -165,9 +163,12 @@ impl Searcher {
 
     /// Loss and accuracy of the sub-network of these picks on a batch, as the published selections measure it: with
     /// running statistics where they are kept, the batch's own elsewhere.
-    pub fn accuracy(&self, picks: &[Vec<usize>], batch: &Batch) -> Metrics {
-        let net = self.derived(&Genotype::from_picks(&self.supernet.space, picks));
-        self.measure(&net, self.weights_of(&net), Mode::Eval, batch)
+    ///
+    /// # Errors
+    /// The picks give no network.
+    pub fn accuracy(&self, picks: &[Vec<usize>], batch: &Batch) -> Result<Metrics, Error> {
+        let net = self.derived(&Genotype::from_picks(&self.supernet.space, picks))?;
+        Ok(self.measure(&net, self.weights_of(&net), Mode::Eval, batch))
     }
 
     /// Loss and accuracy of a derived network on a batch, forward only.
@@ -178,31 +179,37 @@ impl Searcher {
     }
 
     /// Mean loss of a genotype with the shared weights over some batches, normalised by each batch's statistics.
-    pub fn loss(&self, genotype: &Genotype, batches: &[Batch]) -> f64 {
+    ///
+    /// # Errors
+    /// The genotype gives no network.
+    pub fn loss(&self, genotype: &Genotype, batches: &[Batch]) -> Result<f64, Error> {
         phase::enter("judging");
-        let net = self.derived(genotype);
+        let net = self.derived(genotype)?;
         let weights = self.weights_of(&net);
         let losses = batches.iter().map(|batch| self.measure(&net, weights.clone(), Mode::Train, batch).loss);
-        losses.sum::<f64>() / batches.len().max(1) as f64
+        Ok(losses.sum::<f64>() / batches.len().max(1) as f64)
     }
 
     /// Accuracy of a genotype with the shared weights on a subset, in 0..=1. Normalisation uses the batch's statistics,
     /// since running ones mix those of every draw. `None` if interrupted, NaN if a class score is not finite.
+    ///
+    /// # Errors
+    /// The genotype gives no network.
     pub fn evaluate(
         &self,
         genotype: &Genotype,
         dataset: &Dataset,
         subset: &Subset,
         interrupt: &Interrupt,
-    ) -> Option<f64> {
-        let net = self.derived(genotype);
+    ) -> Result<Option<f64>, Error> {
+        let net = self.derived(genotype)?;
         let weights = self.weights_of(&net);
         let batches = EvaluationBatches::new(&dataset.statistics, &subset.mixed(), self.config.batch_size.max(100));
         let batches = batches.on_device(&self.on_device);
         let mut correct = 0.0;
         for step in 0..batches.steps() {
             if interrupt.is_requested() {
-                return None;
+                return Ok(None);
             }
             phase::enter("evaluation");
             let batch = batches.batch(step);
@@ -210,6 +217,6 @@ impl Searcher {
             let accuracy = if metrics.loss.is_finite() { metrics.accuracy } else { f64::NAN };
             correct += accuracy * batch.len() as f64;
         }
-        Some(correct / subset.len() as f64)
+        Ok(Some(correct / subset.len() as f64))
     }
 }

@@ -1,6 +1,7 @@
 //! Bounds on cost while searching: prices made at the start, penalties in the alpha step, what the log says.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Regulariser;
@@ -25,7 +26,7 @@ const TIMING: Duration = Duration::from_millis(20);
 pub struct CostBound {
     bound: Bound,
     weight: f64,
-    space: Space,
+    space: Arc<Space>,
 }
 
 impl Regulariser for CostBound {
@@ -62,13 +63,14 @@ impl CostBound {
             }
             let timed = || Prices::timed(space, blocks, network, TIMING);
             let prices = match (measure, run) {
-                (Measure::Parameters, _) => Prices::counted(space, blocks, network, |cost: Cost| cost.params),
-                (Measure::MultiplyAdds, _) => Prices::counted(space, blocks, network, |cost: Cost| cost.multiply_adds),
-                (Measure::Latency, None) => timed(),
+                (Measure::Parameters, _) => Prices::counted(space, blocks, network, |cost: Cost| cost.params)?,
+                (Measure::MultiplyAdds, _) => Prices::counted(space, blocks, network, |cost: Cost| cost.multiply_adds)?,
+                (Measure::Latency, None) => timed()?,
                 (Measure::Latency, Some(run)) => {
                     let path = run.path().join(LATENCIES);
                     if !path.exists() {
-                        let text = serde_json::to_vec_pretty(&timed()).map_err(|e| Error::Unsuitable(e.to_string()))?;
+                        let text =
+                            serde_json::to_vec_pretty(&timed()?).map_err(|e| Error::Unsuitable(e.to_string()))?;
                         run.write_file(LATENCIES, &text)?;
                         timed_now = true;
                     }

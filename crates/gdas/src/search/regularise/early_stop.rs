@@ -1,6 +1,8 @@
 //! An early stop (DARTS+, arXiv 1909.06035) ends the search when its rule has held for `early_stop_patience` epochs
 //! running. Off in the `paper` presets.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::alpha::{Alpha, argmax};
@@ -32,7 +34,7 @@ impl EarlyStopState {
     pub(crate) fn check(
         &mut self,
         config: &SearchConfig,
-        space: &Space,
+        space: &Arc<Space>,
         alpha: &[Alpha],
         found: &Genotype,
         (epoch, step): (u64, u64),

@@ -4,6 +4,8 @@
 //! have; `alpha_warmup_epochs` does so more directly and is the one to try first. `max_skips` bounds what is read off
 //! alpha (P-DARTS too) and leaves the search itself alone.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::alpha::Alpha;
@@ -14,7 +16,7 @@ use crate::space::{Genotype, Space};
 use crate::supernet::SubNetwork;
 
 /// The genotype that some logits stand for, within the limit on skip connections.
-pub(crate) fn genotype_of(config: &SearchConfig, space: &Space, alpha: &[Alpha]) -> Genotype {
+pub(crate) fn genotype_of(config: &SearchConfig, space: &Arc<Space>, alpha: &[Alpha]) -> Genotype {
     match config.max_skips {
         Auto::Auto => Genotype::from_alpha(space, alpha),
         Auto::Is(most) => Genotype::from_alpha_with_skips(space, alpha, most),

@@ -17,7 +17,7 @@ pub(crate) fn most_accurate(
             return Ok(None);
         }
         picks::check(space, candidate)?;
-        let accuracy = searcher.accuracy(candidate, &choice.judge.batch(i as u64)).accuracy;
+        let accuracy = searcher.accuracy(candidate, &choice.judge.batch(i as u64))?.accuracy;
         if best.is_none_or(|(highest, _)| accuracy > highest) {
             best = Some((accuracy, candidate));
         }

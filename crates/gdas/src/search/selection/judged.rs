@@ -52,7 +52,7 @@ impl Selection for Judged {
             if !choice.proceed(trials.len(), candidates.len())? {
                 return Ok(None);
             }
-            trials.push(Trial::of(choice.searcher, &choice.judge.shown, &batches, genotype));
+            trials.push(Trial::of(choice.searcher, &choice.judge.shown, &batches, genotype)?);
         }
         // Alpha may stand for a cell that costs too much, while all the others are affordable.
         let first = usize::from(candidates.len() > 1 && !choice.searcher.affords(&candidates[0]));
@@ -63,15 +63,15 @@ impl Selection for Judged {
 }
 
 /// How long one candidate takes here, in seconds, by trying a few; for planning, never for results.
-pub(crate) fn seconds_per_candidate(searcher: &Searcher, judge: &Judge) -> f64 {
+pub(crate) fn seconds_per_candidate(searcher: &Searcher, judge: &Judge) -> Result<f64, Error> {
     let batches: Vec<Batch> = (0..judge.steps().min(BATCHES)).map(|i| judge.batch(i)).collect();
     let candidates = candidates(searcher, searcher.genotype());
     let tried = &candidates[..candidates.len().min(TIMED)];
     let started = Instant::now();
     for genotype in tried {
-        Trial::of(searcher, &judge.shown, &batches, genotype);
+        Trial::of(searcher, &judge.shown, &batches, genotype)?;
     }
-    started.elapsed().as_secs_f64() / tried.len() as f64
+    Ok(started.elapsed().as_secs_f64() / tried.len() as f64)
 }
 
 /// What the judges say of a candidate.
@@ -84,13 +84,13 @@ struct Trial {
 }
 
 impl Trial {
-    fn of(searcher: &Searcher, shown: &Batch, batches: &[Batch], genotype: &Genotype) -> Self {
-        let loss = searcher.loss(genotype, batches);
+    fn of(searcher: &Searcher, shown: &Batch, batches: &[Batch], genotype: &Genotype) -> Result<Self, Error> {
+        let loss = searcher.loss(genotype, batches)?;
         let loss = if loss.is_nan() { f64::INFINITY } else { loss };
-        let graph = as_trained(&searcher.supernet, genotype);
+        let graph = as_trained(&searcher.supernet, genotype)?;
         let seed = searcher.config.seed;
         let score = |criterion: &Criterion| criterion.proxy().map_or(-loss, |proxy| proxy.score(&graph, shown, seed));
-        Self { loss, scores: searcher.config.judges.iter().map(score).collect() }
+        Ok(Self { loss, scores: searcher.config.judges.iter().map(score).collect() })
     }
 }
 
@@ -113,9 +113,9 @@ fn first_of(trials: &[Trial], first: usize) -> usize {
 }
 
 /// A cell's network in the supernet's size, built as it would be trained: with scale and shift after every convolution.
-fn as_trained(supernet: &Supernet, genotype: &Genotype) -> Graph {
+fn as_trained(supernet: &Supernet, genotype: &Genotype) -> Result<Graph, Error> {
     let config = NetworkConfig { affine: true, ..supernet.config.clone() };
-    derive(&supernet.space, &supernet.blocks, &config, genotype)
+    Ok(derive(&supernet.blocks, &config, genotype)?)
 }
 
 /// The algorithm's own choice, then cells drawn from alpha and uniformly, by turns, without repetition and within the

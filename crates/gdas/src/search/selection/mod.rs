@@ -58,7 +58,7 @@ const SHOWN: usize = 32;
 ///             if !choice.proceed(done, candidates.len())? {
 ///                 return Ok(None);
 ///             }
-///             let loss = choice.searcher().loss(genotype, &batches);
+///             let loss = choice.searcher().loss(genotype, &batches)?;
 ///             if best.is_none_or(|(smallest, _)| loss < smallest) {
 ///                 best = Some((loss, genotype));
 ///             }
