@@ -61,12 +61,17 @@ impl PendingWeightStep {
     ///
     /// # Errors
     /// The loss or the gradient is not finite.
-    pub fn finish(mut self) -> Result<Metrics, Error> {
+    pub fn finish(self) -> Result<Metrics, Error> {
+        self.finish_with_norm().map(|(metrics, _)| metrics)
+    }
+
+    /// As [`finish`](Self::finish), with the norm of the gradient before clipping.
+    pub fn finish_with_norm(mut self) -> Result<(Metrics, f64), Error> {
         read_all(&mut self.pending());
-        let metrics = self.metrics.get();
+        let (metrics, norm) = (self.metrics.get(), self.norm.get());
         Error::finite(metrics.loss, "the training loss", self.at)?;
-        Error::finite(self.norm.get(), "the gradient of the weights", self.at)?;
-        Ok(metrics)
+        Error::finite(norm, "the gradient of the weights", self.at)?;
+        Ok((metrics, norm))
     }
 
     fn pending(&mut self) -> [&mut dyn Pending; 2] {
@@ -304,7 +309,7 @@ impl StepContext<'_> {
         }
         if config.undrawn == Undrawn::Decay {
             let drawn: BTreeSet<_> = net.params.iter().copied().collect();
-            // Before its first gradient, a weight had none to be zeroed: PyTorch passed it over.
+            // Before its first gradient (here or in an alpha step), a weight had none to be zeroed: PyTorch passed it over.
             let undrawn = |i: &usize| !drawn.contains(i) && sgd.momentum[*i].is_some();
             let undrawn: Vec<usize> = (0..weights.values.len()).filter(undrawn).collect();
             sgd.coast(weights, &undrawn, learning_rate);
@@ -339,7 +344,13 @@ impl StepContext<'_> {
         let rests = self.alpha_rests();
         if !rests {
             let images = self.held_out.len();
-            self.searcher.supernet.weights.update_running(&net.graph, &pass.statistics, images);
+            let Searcher { config, supernet, sgd, .. } = &mut *self.searcher;
+            supernet.weights.update_running(&net.graph, &pass.statistics, images);
+            if config.undrawn == Undrawn::Decay {
+                // The published step computes gradients of the weights here, too. It never uses them, but they are there
+                // to be zeroed, and from then on these weights move in every step.
+                sgd.begin_momentum(&supernet.weights, &net.params);
+            }
         }
         let gate_gradient = if rests { None } else { Some(pass.gate_gradient.get()) };
         Ok(HeldOutPass { metrics, training, gate_gradient })

@@ -35,7 +35,8 @@ pub struct Searcher {
     /// Logits `[edges, operations]`, one matrix per searched cell.
     pub alpha: Vec<Alpha>,
     pub(super) sgd: Sgd,
-    pub(super) adam: Adam,
+    /// Optimiser of alpha.
+    pub adam: Adam,
     pub(super) estimator: Arc<dyn Estimator>,
     pub(super) regularisers: Vec<Arc<dyn Regulariser>>,
     pub(super) bounds: Vec<CostBound>,

@@ -40,11 +40,8 @@ impl Estimator for StraightThrough {
         }
         for redraws in 0..MAX_REDRAWS {
             let noise = Alpha::from_fn(logits.edges(), logits.operations(), |_, _| rng.gumbel());
-            let mut noise_of_edges = noise.rows();
-            let probabilities = logits.map_rows(|row| relaxed(row, noise_of_edges.next().unwrap_or_default(), tau));
-            drop(noise_of_edges);
-            if probabilities.is_finite() && noise.is_finite() {
-                return Ok(Draw { picks: probabilities.argmax(), probabilities, tau, redraws });
+            if let Some(draw) = Self::draw_with_noise(logits, &noise, tau) {
+                return Ok(Draw { redraws, ..draw });
             }
         }
         Err(DrawError { tau, tries: MAX_REDRAWS, reason: "the probabilities were not finite" }.into())
@@ -54,6 +51,17 @@ impl Estimator for StraightThrough {
     /// `softmax(alpha) * sum_k dz_k` is zero, since the `dz` of a row sum to zero.
     fn gradient(&self, draw: &Draw, gates: &Alpha) -> Alpha {
         softmax_gradient(&draw.probabilities, gates, draw.tau)
+    }
+}
+
+impl StraightThrough {
+    /// The draw that this Gumbel noise gives, `[edges, operations]` like the logits. `None` if the noise or a probability
+    /// is not finite.
+    pub fn draw_with_noise(logits: &Alpha, noise: &Alpha, tau: f64) -> Option<Draw> {
+        let mut noise_of_edges = noise.rows();
+        let probabilities = logits.map_rows(|row| relaxed(row, noise_of_edges.next().unwrap_or_default(), tau));
+        let finite = probabilities.is_finite() && noise.is_finite();
+        finite.then(|| Draw { picks: probabilities.argmax(), probabilities, tau, redraws: 0 })
     }
 }
 
