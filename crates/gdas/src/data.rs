@@ -43,6 +43,7 @@ mod resident;
 mod split;
 mod spool;
 mod tree;
+mod validation;
 
 pub use augment::Augmentation;
 pub use batch::{Batch, BatchOptions, EvaluationBatches, SearchBatch, SearchBatches, TrainBatches};
@@ -55,6 +56,7 @@ pub use open::{Options, open, open_with, read_images};
 pub use resident::OnDevice;
 pub use split::{SPLIT_SEED, SearchSplit, SplitRule};
 pub use tree::Limits;
+pub use validation::TrainSplit;
 
 #[cfg(test)]
 mod tests;

@@ -63,6 +63,7 @@ impl Searcher<'_> {
             classes: dataset.classes.len(),
             train_images: split.weights.len(),
             held_out_images: split.alpha.len(),
+            validation_images: 0,
             epochs: self.config.epochs,
             steps_per_epoch: steps as usize,
             parameters: self.supernet.weights.count(),
