@@ -11,7 +11,7 @@ use gdas::run::{Event, Interrupt, RunDir, Silent, read_checkpoint, read_result};
 use gdas::train::{Outcome, TrainResult, TrainedModel, WeightChoice, WeightOrigin, train};
 
 fn digits() -> Dataset {
-    data::open("digits").unwrap()
+    data::digits().hold_out(0.2)
 }
 
 /// Two epochs of five steps with auxiliary head, drop-path, cutout, smoothing and a moving average.

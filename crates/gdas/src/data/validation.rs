@@ -79,12 +79,12 @@ impl Dataset {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::{Images, open};
+    use super::super::{Images, digits};
     use super::*;
 
     /// The digits, cut to this many training images per class.
     fn cut(counts: &[usize]) -> Dataset {
-        let mut dataset = open("digits").expect("digits");
+        let mut dataset = digits();
         let mut kept: Vec<u32> = by_class(&dataset.train, 10)
             .iter()
             .zip(counts)
