@@ -19,6 +19,7 @@ fn search(at: &Path, space: &str) -> RunDir {
         classes: 10,
         train_images: 100,
         held_out_images: 100,
+        validation_images: 0,
         epochs: 3,
         steps_per_epoch: 10,
         parameters: 1000,

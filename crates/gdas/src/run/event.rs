@@ -52,6 +52,9 @@ pub enum Event {
         train_images: usize,
         /// Images that alpha learns from (search) or that test the network (train).
         held_out_images: usize,
+        /// Images that choose the epoch (train).
+        #[serde(default)]
+        validation_images: usize,
         /// Epochs of the whole run.
         epochs: usize,
         /// Steps of one epoch.
@@ -145,6 +148,12 @@ pub enum Event {
         test_accuracy: Option<f64>,
         /// Top-5 accuracy on the test images, where there are more than five classes.
         test_top5: Option<f64>,
+        /// Cross-entropy of the validation images, where there are some and this epoch was validated.
+        #[serde(default)]
+        validation_loss: Option<f64>,
+        /// Top-1 accuracy on them.
+        #[serde(default)]
+        validation_accuracy: Option<f64>,
         /// Learning rate of its last step.
         learning_rate: f64,
         /// Share of paths dropped in this epoch.

@@ -27,6 +27,7 @@ pub(super) fn started(
         classes: dataset.classes.len(),
         train_images: split.weights.len(),
         held_out_images: split.alpha.len(),
+        validation_images: 0,
         epochs: config.epochs,
         steps_per_epoch: steps_per_epoch as usize,
         parameters: searcher.supernet.weights.count(),
