@@ -122,12 +122,12 @@ fn configure<T: Config>(keys: &str) -> PyResult<T> {
     Layer::flags(&keys).and_then(|layer| resolve(&[layer])).map_err(wrong)
 }
 
-fn open(data: &str, image_size: Auto<usize>) -> PyResult<Dataset> {
+fn open(data: &str, image_size: Auto<usize>, skip_damaged: bool) -> PyResult<Dataset> {
     let image_size = match image_size {
         Auto::Auto => None,
         Auto::Is(size) => Some(size),
     };
-    data::open_with(data, &data::Options { image_size, ..data::Options::default() }).map_err(failed)
+    data::open_with(data, &data::Options { image_size, skip_damaged, ..data::Options::default() }).map_err(failed)
 }
 
 /// A path that still holds when the run is resumed from elsewhere.
@@ -166,7 +166,7 @@ fn train_work(config: TrainConfig, dataset: Dataset) -> Work<'static> {
 #[pyo3(signature = (keys, run, on_event))]
 fn search(py: Python, keys: &str, run: PathBuf, on_event: Option<Py<PyAny>>) -> PyResult<String> {
     let mut config: SearchConfig = configure(keys)?;
-    let dataset = py.detach(|| open(&config.data, config.image_size))?;
+    let dataset = py.detach(|| open(&config.data, config.image_size, config.skip_damaged))?;
     config.data = lasting(&config.data);
     let run = RunDir::create(run, &to_toml(&config).map_err(failed)?).map_err(failed)?;
     carry_out(py, run, config.threads, on_event, search_work(config, dataset))
@@ -177,7 +177,7 @@ fn search(py: Python, keys: &str, run: PathBuf, on_event: Option<Py<PyAny>>) -> 
 #[pyo3(signature = (keys, run, on_event))]
 fn train(py: Python, keys: &str, run: PathBuf, on_event: Option<Py<PyAny>>) -> PyResult<String> {
     let mut config: TrainConfig = configure(keys)?;
-    let dataset = py.detach(|| open(&config.data, config.image_size))?;
+    let dataset = py.detach(|| open(&config.data, config.image_size, config.skip_damaged))?;
     config.data = lasting(&config.data);
     let run = RunDir::create(run, &to_toml(&config).map_err(failed)?).map_err(failed)?;
     carry_out(py, run, config.threads, on_event, train_work(config, dataset))
@@ -198,12 +198,12 @@ fn resume(py: Python, run: PathBuf, on_event: Option<Py<PyAny>>) -> PyResult<Str
     match task_of(&text).as_deref() {
         Some("search") => {
             let config: SearchConfig = resolve(&[layer]).map_err(failed)?;
-            let dataset = py.detach(|| open(&config.data, config.image_size))?;
+            let dataset = py.detach(|| open(&config.data, config.image_size, config.skip_damaged))?;
             carry_out(py, opened, config.threads, on_event, search_work(config, dataset))
         }
         Some("train") => {
             let config: TrainConfig = resolve(&[layer]).map_err(failed)?;
-            let dataset = py.detach(|| open(&config.data, config.image_size))?;
+            let dataset = py.detach(|| open(&config.data, config.image_size, config.skip_damaged))?;
             carry_out(py, opened, config.threads, on_event, train_work(config, dataset))
         }
         _ => Err(failed(format!("{} does not say whether it is a search or a training", run.display()))),

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::cli::{Display, RunsDir};
 use crate::commands::{auto, devices, search, train};
 use crate::flags;
+use crate::images::{self, Damaged};
 use crate::output::note;
 use crate::signals;
 
@@ -50,14 +51,14 @@ pub(crate) fn run(command: &Resume) -> anyhow::Result<()> {
         Some("search") => {
             let config: SearchConfig = resolve(&layers)?;
             let devices = devices::open_several(config.device, config.devices, config.precision)?;
-            let dataset = search::open(&config.data, config.image_size, config.threads)?;
-            search::carry_out(&config, &dataset, &mut run, &devices, command.display, &interrupt)
+            let opened = search::open(&config, command.display)?;
+            search::carry_out(&config, &opened, &mut run, &devices, command.display, &interrupt)
         }
         Some("train") => {
             let config: TrainConfig = resolve(&layers)?;
             let device = devices::open(config.device, config.precision)?;
-            let dataset = search::open(&config.data, config.image_size, config.threads)?;
-            train::carry_out(&config, &dataset, &mut run, &device, command.display, &interrupt)
+            let opened = train::open(&config, command.display)?;
+            train::carry_out(&config, &opened, &mut run, &device, command.display, &interrupt)
         }
         Some(other) => bail!("{}: this gdas knows no task `{other}`", run.path().join("config.toml").display()),
         None => bail!("{} does not say its task (`task = \"search\"`)", run.path().join("config.toml").display()),
@@ -73,6 +74,8 @@ fn go_on_with_auto(text: &str, run: &mut RunDir, command: &Resume) -> anyhow::Re
     config.threads = command.threads.unwrap_or(config.threads);
     let device = devices::open(config.device, config.precision)?;
     let interrupt = signals::install()?;
-    let dataset = search::open(&config.data, config.image_size, config.threads)?;
-    auto::carry_out(&config, &dataset, run, &device, command.display, &interrupt)
+    search::use_threads(config.threads)?;
+    let damaged = Damaged { skip_damaged: config.skip_damaged };
+    let opened = images::open(&config.data, config.image_size, damaged, command.display.quiet)?;
+    auto::carry_out(&config, &opened, run, &device, command.display, &interrupt)
 }

@@ -1,7 +1,11 @@
 #![allow(clippy::unwrap_used)]
 
+mod arrays;
 mod batches;
+mod cases;
+mod damage;
 mod fetching;
+mod folders;
 mod formats;
 mod hostile;
 mod splits;
