@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use gdas::config::Auto;
-use gdas::data::{self, Dataset, Format, Options, Reading, ReadingProgress, Summary};
+use gdas::data::{Dataset, Format};
 use gdas::run::{RunDir, RunInfo};
+use gdas_data::{ClassCount, Options, Reading, Summary};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output::note;
@@ -24,7 +25,7 @@ pub(crate) struct Damaged {
 /// A data set and what a user should know about it.
 pub(crate) struct Opened {
     pub(crate) dataset: Dataset,
-    /// What commonly spoils results; see [`data::inspect`].
+    /// What commonly spoils results; see [`gdas_data::inspect`].
     pub(crate) warnings: Vec<String>,
 }
 
@@ -57,19 +58,15 @@ pub(crate) fn open(data: &str, image_size: Auto<usize>, damaged: Damaged, quiet:
         Auto::Auto => None,
         Auto::Is(size) => Some(size),
     };
-    let options = Options {
-        image_size,
-        skip_damaged: damaged.skip_damaged,
-        reading: reading(quiet),
-        ..Options::default()
-    };
-    let dataset = data::open_with(data, &options)?;
+    let options =
+        Options { image_size, skip_damaged: damaged.skip_damaged, reading: reading(quiet), ..Options::default() };
+    let dataset = gdas_data::open_with(data, &options)?;
     drop(options);
     if dataset.format == Format::Digits {
         let warnings = dataset.notes.clone();
         return Ok(Opened { dataset, warnings });
     }
-    let summary = data::inspect(&dataset);
+    let summary = gdas_data::inspect(&dataset);
     if !quiet {
         describe(&summary).iter().for_each(note);
     }
@@ -89,10 +86,12 @@ pub(crate) fn reading(quiet: bool) -> Reading {
             return;
         }
         let (template, done, all) = match progress {
-            ReadingProgress::Unpacking { done, all } => {
+            gdas_data::Progress::Unpacking { done, all } => {
                 ("unpacking [{bar:20}] {bytes} of {total_bytes}, {eta} left", done, all)
             }
-            ReadingProgress::Decoding { done, all } => ("reading [{bar:20}] {pos} of {len} images, {eta} left", done, all),
+            gdas_data::Progress::Decoding { done, all } => {
+                ("reading [{bar:20}] {pos} of {len} images, {eta} left", done, all)
+            }
         };
         let mut bar = bar.lock().unwrap_or_else(PoisonError::into_inner);
         let bar = bar.get_or_insert_with(|| Bar { drawn: ProgressBar::new(all), template: "" });
@@ -132,7 +131,7 @@ fn describe(summary: &Summary) -> [String; 2] {
     let train = if summary.held_out { summary.train + summary.test } else { summary.train };
     let first =
         format!("{}: {train} training images, {test}; {}x{}, {colour}", summary.name, summary.height, summary.width);
-    let class = |class: &data::ClassCount| format!("{} {}+{}", class.name, class.train, class.test);
+    let class = |class: &ClassCount| format!("{} {}+{}", class.name, class.train, class.test);
     let shown: Vec<String> = summary.classes.iter().take(LISTED).map(class).collect();
     let more = summary.classes.len().saturating_sub(LISTED);
     let more = if more > 0 { format!(", and {more} more") } else { String::new() };
@@ -159,4 +158,20 @@ pub(crate) fn other_classes(network: &[String], data: &[String]) -> Option<Strin
         ([], extra) => format!("the network does not know {}", list(extra)),
         (missing, extra) => format!("the data lack {}, and the network does not know {}", list(missing), list(extra)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_that_differ_are_named() {
+        let names = |text: &str| text.split(' ').map(String::from).collect::<Vec<_>>();
+        let other = |network: &str, data: &str| other_classes(&names(network), &names(data)).unwrap_or_default();
+        assert_eq!(other("a b", "a b"), "");
+        assert_eq!(other("a b", "b a"), "they are the same in another order");
+        assert_eq!(other("a b c", "a b"), "the data lack `c`");
+        assert_eq!(other("a b", "a b c d"), "the network does not know `c`, `d`");
+        assert_eq!(other("a b", "A b"), "the data lack `a`, and the network does not know `A`");
+    }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gdas::budget::Standing;
-use gdas::report::TensorBoard;
 use gdas::run::{Event, Observer};
+use gdas_report::TensorBoard;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::Display;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use anyhow::bail;
 use clap::Args;
 use gdas::config::Auto;
-use gdas::data::read_images;
 use gdas::device::{DeviceName, Precision};
 use gdas::train::TrainedModel;
+use gdas_data::read_images;
 use serde_json::{Map, json};
 
 use crate::cli::RunsDir;

@@ -7,7 +7,7 @@ use gdas::config::{Auto, Layer, SearchConfig, resolve, to_toml};
 use gdas::cost;
 use gdas::run::{Interrupt, RunDir};
 use gdas::search::{Outcome, SearchResult, search_on};
-use gdas::space::{Genotype, Space};
+use gdas::space::Genotype;
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
@@ -92,9 +92,15 @@ pub(crate) fn carry_out(
     let outcome = search_on(config, &opened.dataset, run, &mut progress, interrupt, devices)?;
     drop(progress);
     match outcome {
-        Outcome::Finished(result) => present(&result, run.path(), display),
+        Outcome::Finished(result) => finish(&result, run, display),
         Outcome::Interrupted { .. } => Err(Preempted(format!("gdas resume {}", run.path().display())).into()),
     }
+}
+
+/// Draws and prints what a search found.
+pub(crate) fn finish(result: &SearchResult, run: &RunDir, display: Display) -> anyhow::Result<()> {
+    gdas_report::write_cells(run, &result.cells)?;
+    present(result, run.path(), display)
 }
 
 /// Starts the worker threads, on which images are decoded, too.
@@ -108,7 +114,7 @@ pub(crate) fn use_threads(threads: Auto<usize>) -> anyhow::Result<()> {
 }
 
 /// Prints what a search found.
-pub(crate) fn present(result: &SearchResult, run: &Path, display: Display) -> anyhow::Result<()> {
+fn present(result: &SearchResult, run: &Path, display: Display) -> anyhow::Result<()> {
     if display.json {
         let mut value = serde_json::to_value(result)?;
         value["event"] = json!("result");
@@ -122,12 +128,10 @@ pub(crate) fn present(result: &SearchResult, run: &Path, display: Display) -> an
         ("accuracy", format!("{} of the held-out images, with the shared weights", percent(result.held_out_accuracy))),
         ("network searched with", costs(result.params, result.multiply_adds)),
     ];
-    if let Some(space) = Space::find(genotype.space) {
-        let size = show::Size::published(&space);
-        let cost = show::network_cost(&space, genotype, size);
-        let network = format!("{} (C = {}, N = {})", costs(cost.params, cost.multiply_adds), size.channels, size.cells);
-        rows.push(("at published size", network));
-    }
+    let size = show::Size::published(&genotype.space);
+    let cost = show::network_cost(genotype, size)?;
+    let network = format!("{} (C = {}, N = {})", costs(cost.params, cost.multiply_adds), size.channels, size.cells);
+    rows.push(("at published size", network));
     rows.push(("parameter-free edges", percent(result.parameter_free)));
     for cost in &result.costs {
         let [found, limit] = [cost.genotype, cost.limit].map(|value| cost.measure.readable(value));

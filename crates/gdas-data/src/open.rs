@@ -1,0 +1,187 @@
+//! From a name or a path to a data set.
+
+use std::path::{Path, PathBuf};
+
+use super::error::DataError;
+use super::kind::Kind;
+use super::known::{data_directory, find_known, known};
+use super::observe::Reading;
+use super::packed::{self, Packed};
+use super::read::image_files::LooseImages;
+use super::read::{cifar, idx, image_files, imagenet16, npz};
+use super::tree::{Limits, Tree};
+use gdas::data::{Dataset, digits};
+
+/// How to open a data set.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Height and width for image files; by default the most common size among them.
+    pub image_size: Option<usize>,
+    /// Share of the training images to hold out as test images where no test partition is given.
+    pub hold_out: f64,
+    /// Whether to leave image files out that cannot be used, instead of failing. [`Dataset::notes`] names them.
+    pub skip_damaged: bool,
+    /// Bounds on what a file may unpack to.
+    pub limits: Limits,
+    /// Where known sets lie; by default [`data_directory()`].
+    pub directory: Option<PathBuf>,
+    /// Is told how far reading has come.
+    pub reading: Reading,
+}
+
+impl Default for Options {
+    /// A fifth is held out.
+    fn default() -> Self {
+        Self {
+            image_size: None,
+            hold_out: 0.2,
+            skip_damaged: false,
+            limits: Limits::default(),
+            directory: None,
+            reading: Reading::default(),
+        }
+    }
+}
+
+/// Opens `digits`, a known set in the data directory, or the folder or file at a path.
+///
+/// Where no test partition is given, a fifth of every class is held out; there is none only if no class has two images.
+///
+/// A known name is that set even where a folder of that name lies; `./name` is the folder.
+///
+/// # Errors
+/// [`DataError`] says which file, which place in it, and what to do.
+pub fn open(spec: &str) -> Result<Dataset, DataError> {
+    open_with(spec, &Options::default())
+}
+
+/// As [`open`], with options.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(spec: &str, options: &Options) -> Result<Dataset, DataError> {
+    let known = find_known(spec);
+    let mut dataset = if spec == "digits" {
+        digits()
+    } else if let Some(set) = known {
+        let directory = options.directory.clone().map_or_else(data_directory, Ok)?;
+        let path = set.locate(&directory).ok_or_else(|| set.not_fetched(&directory, local(spec)))?;
+        let mut dataset = read_path(&path, options)?;
+        dataset.name = set.name.into();
+        if !set.classes.is_empty() && set.classes.len() == dataset.classes.len() {
+            dataset.classes = set.classes.iter().map(|&class| class.into()).collect();
+        }
+        dataset
+    } else {
+        let path = Path::new(spec);
+        if !path.exists() {
+            return Err(unknown(spec));
+        }
+        read_path(path, options)?
+    };
+    if let (true, Some(local)) = (spec == "digits" || known.is_some(), local(spec)) {
+        dataset.notes.push(format!("`{spec}` is the known data set of that name; for the files here, give `{local}`"));
+    }
+    Ok(without_mirroring_sides(dataset).hold_out(options.hold_out))
+}
+
+/// How to name the file or folder here that is called like a known data set.
+fn local(spec: &str) -> Option<String> {
+    Path::new(spec).exists().then(|| format!("./{spec}"))
+}
+
+/// Where a class is called left or right, a mirrored image would belong to another class.
+fn without_mirroring_sides(mut dataset: Dataset) -> Dataset {
+    let mut words = dataset.classes.iter().flat_map(|class| class.split(|c: char| !c.is_alphanumeric()));
+    if dataset.flip && words.any(|word| word.eq_ignore_ascii_case("left") || word.eq_ignore_ascii_case("right")) {
+        dataset.flip = false;
+        dataset.notes.push("images are not flipped in training, as some classes are called left or right".into());
+    }
+    dataset
+}
+
+/// Reads the images of a file, folder or archive for prediction: their names, and their pixels brought to
+/// `[height, width, channels]`. Files that cannot be used are named in the result.
+///
+/// # Errors
+/// As [`open`]; also if there is no image at all.
+pub fn read_images(path: &Path, size: [usize; 3]) -> Result<LooseImages, DataError> {
+    image_files::read_loose(path, size, Limits::default())
+}
+
+fn unknown(spec: &str) -> DataError {
+    let mut names: Vec<&str> = std::iter::once("digits").chain(known().iter().map(|set| set.name)).collect();
+    names.sort_by_key(|name| distance(name, &spec.to_lowercase()));
+    DataError::Unknown { spec: spec.into(), hint: format!("did you mean `{}`? all: {}", names[0], names.join(", ")) }
+}
+
+/// Letters to insert, delete or replace to turn one word into the other (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// Reads what lies at the path, whatever it is.
+fn read_path(path: &Path, options: &Options) -> Result<Dataset, DataError> {
+    let mut tree = Tree::open(path, options.limits, &options.reading)?;
+    let mut dataset = read_arrays(&tree);
+    if dataset.is_none() && path.is_dir() {
+        match packed::gather(tree, path, options)? {
+            Packed::One(archive) => return read_path(&archive, options),
+            Packed::Tree(gathered) => tree = gathered,
+        }
+        dataset = read_arrays(&tree);
+    }
+    match dataset.or_else(|| image_files::read(&tree, options)) {
+        Some(dataset) => finish(dataset?, path),
+        None => Err(DataError::Unrecognised { found: describe(&tree), file: tree.origin }),
+    }
+}
+
+/// What was found instead of a data set.
+fn describe(tree: &Tree) -> String {
+    let archive = tree.entries.iter().find(|entry| Kind::of(&entry.name, &entry.head()) == Kind::Archive);
+    match (archive, tree.entries.as_slice()) {
+        (_, []) => "it is empty".into(),
+        (Some(archive), _) => format!("the archive `{}` inside of it, which must be unpacked first", archive.name),
+        (None, [entry]) => match Kind::of(&entry.name, &entry.head()) {
+            Kind::UnreadArchive(format) => {
+                format!("a {format} archive, which is not read; pack it as .zip or .tar, or give an unpacked folder")
+            }
+            _ => format!("`{}`, which begins with {}", entry.name, show_head(&entry.head())),
+        },
+        (None, [first, ..]) => format!("{} files such as `{}`", tree.entries.len(), first.name),
+    }
+}
+
+/// Formats that are recognised by the names of their files.
+fn read_arrays(tree: &Tree) -> Option<Result<Dataset, DataError>> {
+    cifar::read(tree).or_else(|| imagenet16::read(tree)).or_else(|| idx::read(tree)).or_else(|| npz::read(tree))
+}
+
+fn finish(mut dataset: Dataset, path: &Path) -> Result<Dataset, DataError> {
+    let file = path.display().to_string();
+    if dataset.name.is_empty() {
+        let name = path.file_name().map_or_else(|| "images".into(), |name| name.to_string_lossy().into_owned());
+        dataset.name = packed::stem(&name).into();
+    }
+    Ok(dataset.check(&file)?)
+}
+
+fn show_head(head: &[u8]) -> String {
+    if head.is_empty() {
+        return "nothing: it is empty".into();
+    }
+    let bytes = head.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
+    format!("the bytes {bytes}")
+}
