@@ -9,6 +9,7 @@ use gdas_report::genotype_pictures;
 
 use crate::cli::RunsDir;
 use crate::exit::Usage;
+use crate::flags::WeightsFlag;
 use crate::output::note;
 
 /// Write a trained network for other programs
@@ -33,6 +34,8 @@ pub(crate) struct Export {
     /// Format [default: by the file's name]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
+    #[command(flatten)]
+    weights: WeightsFlag,
     #[command(flatten)]
     runs: RunsDir,
 }
@@ -75,7 +78,8 @@ pub(crate) fn run(command: &Export) -> anyhow::Result<()> {
         let message = format!("{} does not tell its format; name one with --format", command.to.display());
         return Err(Usage(message).into());
     };
-    let model = TrainedModel::open_path(&command.runs.find(&command.run), &Device::flex())?;
+    let model =
+        TrainedModel::open_weights(&command.runs.find(&command.run), command.weights.choice(), &Device::flex())?;
     let genotype = model.genotype.to_string();
     let numbers = |values: &[f32]| serde_json::to_string(values).unwrap_or_default();
     let (mean, std) = (numbers(&model.statistics.mean), numbers(&model.statistics.std));

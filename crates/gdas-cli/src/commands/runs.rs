@@ -113,8 +113,10 @@ fn run_show(command: &Show) -> anyhow::Result<()> {
         ("task", format!("{} on {}, {}", info.task, info.space, info.data)),
         ("epochs", format!("{} of {}", info.epochs_done, info.epochs)),
     ];
-    if let Some(accuracy) = info.accuracy {
-        rows.push(("accuracy", percent(accuracy)));
+    match (info.accuracy, info.test_images) {
+        (Some(accuracy), _) => rows.push(("accuracy", percent(accuracy))),
+        (None, Some(0)) => rows.push(("accuracy", "no test images".to_string())),
+        (None, _) => {}
     }
     if let Some(genotype) = &info.genotype {
         rows.push(("genotype", genotype.clone()));
@@ -136,6 +138,7 @@ fn run_show(command: &Show) -> anyhow::Result<()> {
 
 /// A table of at most a dozen epochs, evenly spread, the last among them.
 fn epochs(events: &[Event]) -> Vec<Vec<String>> {
+    let mut head = ["epoch", "loss", "accuracy", "held-out loss", "accuracy", "tau", "parameter-free edges"];
     let mut rows = Vec::new();
     for event in events {
         match event {
@@ -159,13 +162,25 @@ fn epochs(events: &[Event]) -> Vec<Vec<String>> {
                     percent(*parameter_free),
                 ]);
             }
-            Event::TrainEpoch { epoch, train_loss, train_accuracy, test_loss, test_accuracy, .. } => rows.push(vec![
-                (epoch + 1).to_string(),
-                format!("{train_loss:.4}"),
-                percent(*train_accuracy),
-                test_loss.map_or_else(|| "-".to_string(), |loss| format!("{loss:.4}")),
-                test_accuracy.map_or_else(|| "-".to_string(), percent),
-            ]),
+            Event::TrainEpoch {
+                epoch,
+                train_loss,
+                train_accuracy,
+                test_loss,
+                test_accuracy,
+                validation_loss,
+                validation_accuracy,
+                ..
+            } => {
+                head[3] = if validation_loss.is_some() { "validation loss" } else { "test loss" };
+                rows.push(vec![
+                    (epoch + 1).to_string(),
+                    format!("{train_loss:.4}"),
+                    percent(*train_accuracy),
+                    validation_loss.or(*test_loss).map_or_else(|| "-".to_string(), |loss| format!("{loss:.4}")),
+                    validation_accuracy.or(*test_accuracy).map_or_else(|| "-".to_string(), percent),
+                ]);
+            }
             _ => {}
         }
     }
@@ -173,7 +188,6 @@ fn epochs(events: &[Event]) -> Vec<Vec<String>> {
     let last = rows.len() - usize::from(!rows.is_empty());
     let mut kept: Vec<_> =
         rows.into_iter().enumerate().filter(|(i, _)| (last - i) % every == 0).map(|(_, row)| row).collect();
-    let head = ["epoch", "loss", "accuracy", "held-out loss", "accuracy", "tau", "parameter-free edges"];
     let width = kept.first().map_or(0, Vec::len);
     kept.insert(0, head.iter().take(width).map(ToString::to_string).collect());
     kept

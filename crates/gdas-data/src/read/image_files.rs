@@ -281,7 +281,7 @@ fn empty_folders(tree: &Tree) -> Vec<&str> {
         let next = tree.entries.partition_point(|entry| entry.name < inside);
         let has_files = tree.entries.get(next).is_some_and(|entry| entry.name.starts_with(&inside));
         let within = |outer: &&str| folder.strip_prefix(*outer).is_some_and(|rest| rest.starts_with('/'));
-        if !has_files && !empty.last().is_some_and(|outer| within(&outer)) {
+        if !has_files && !empty.last().is_some_and(within) {
             empty.push(folder);
         }
     }

@@ -386,6 +386,8 @@ pub struct RunInfo {
     pub genotype: Option<String>,
     /// Held-out (search) or test (train) accuracy of the last epoch that has one.
     pub accuracy: Option<f64>,
+    /// Number of images that test the network of a training.
+    pub test_images: Option<usize>,
 }
 
 impl RunInfo {
@@ -408,6 +410,7 @@ impl RunInfo {
             epochs: 0,
             genotype: None,
             accuracy: None,
+            test_images: None,
         };
         for event in Self::events(path)? {
             info.follow(event);
@@ -440,7 +443,8 @@ impl RunInfo {
 
     fn follow(&mut self, event: Event) {
         match event {
-            Event::Started { task, data, space, epochs, .. } => {
+            Event::Started { task, data, space, epochs, held_out_images, .. } => {
+                self.test_images = (task == "train").then_some(held_out_images);
                 (self.task, self.data, self.space, self.epochs) = (task, data, space, epochs);
             }
             Event::Epoch { epoch, genotype, held_out_accuracy, .. } => {

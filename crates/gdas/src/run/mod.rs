@@ -23,6 +23,7 @@ mod follow;
 mod interrupt;
 mod lock;
 pub(crate) mod phase;
+mod run_loop;
 mod seal;
 mod storage;
 
@@ -34,4 +35,6 @@ pub use error::RunError;
 pub use event::{AlphaTable, Event, Observer, Silent, read_events};
 pub use follow::{Follower, News};
 pub use interrupt::Interrupt;
+pub use run_loop::Outcome;
+pub(crate) use run_loop::{Clock, Journal, Task, run_loop};
 pub use storage::{Operation, Storage};
