@@ -27,6 +27,7 @@ pub mod rng;
 pub mod run;
 pub mod sampler;
 pub mod search;
+pub mod shell;
 pub mod space;
 pub mod supernet;
 pub mod train;

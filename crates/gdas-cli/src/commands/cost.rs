@@ -24,7 +24,7 @@ Examples:
   gdas cost GDAS_V1 --latency
   gdas cost cell.txt --image-size 224 --classes 1000 --json")]
 pub(crate) struct CostCommand {
-    /// A finished search, a published name (GDAS_V1, DARTS_V1, DARTS_V2), a file with the text in it, or the text
+    /// A run, a published name (GDAS_V1, DARTS_V1, DARTS_V2), a file (text, JSON or result.json), or the text
     genotype: String,
     #[command(flatten)]
     network: show::NetworkFlags,
@@ -45,7 +45,7 @@ pub(crate) struct CostCommand {
 }
 
 pub(crate) fn run(command: &CostCommand) -> anyhow::Result<()> {
-    let genotype = genotype::read(&command.runs.find(&command.genotype), &command.genotype)?;
+    let genotype = command.runs.genotype(&command.genotype)?;
     let space = genotype::space(genotype.space)?;
     let size = command.network.size(&space);
     let graph = show::network(&space, &genotype, size);

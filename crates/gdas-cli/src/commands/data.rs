@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use gdas::data::fetch::{FetchOptions, fetch};
 use gdas::data::{self, Format, Options, Status, Summary};
 use gdas::run::Interrupt;
+use gdas::shell;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -132,7 +133,7 @@ fn run_fetch(command: &Fetch) -> anyhow::Result<()> {
     bar.clear();
     let path = fetched.map_err(|error| match error {
         stopped @ data::DataError::Stopped { .. } => {
-            let command = format!("gdas data fetch {}", command.name);
+            let command = format!("gdas data fetch {}", shell::word(&command.name));
             anyhow::Error::new(Preempted(command)).context(stopped.to_string())
         }
         error => error.into(),

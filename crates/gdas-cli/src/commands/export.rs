@@ -25,7 +25,7 @@ use crate::output::note;
   gdas export photos-2 --to genotype.json
   gdas export photos-2 --to cell.dot")]
 pub(crate) struct Export {
-    /// Name of a training's run, or path to its directory
+    /// Name of a training or an automatic run, or path to its directory
     run: String,
     /// File to write
     #[arg(long, value_name = "FILE")]
@@ -75,7 +75,7 @@ pub(crate) fn run(command: &Export) -> anyhow::Result<()> {
         let message = format!("{} does not tell its format; name one with --format", command.to.display());
         return Err(Usage(message).into());
     };
-    let model = TrainedModel::open_path(&command.runs.find(&command.run), &Device::flex())?;
+    let model = TrainedModel::open_path(&command.runs.run(&command.run)?.trained()?, &Device::flex())?;
     let genotype = model.genotype.to_string();
     let numbers = |values: &[f32]| serde_json::to_string(values).unwrap_or_default();
     let (mean, std) = (numbers(&model.statistics.mean), numbers(&model.statistics.std));

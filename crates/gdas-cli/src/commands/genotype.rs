@@ -1,9 +1,6 @@
-use std::path::Path;
-
-use anyhow::Context;
 use clap::{Args, Subcommand};
 use gdas::cost;
-use gdas::space::{Genotype, Space};
+use gdas::space::Space;
 use serde_json::json;
 
 use crate::cli::RunsDir;
@@ -28,7 +25,7 @@ pub(crate) enum GenotypeCommand {
   gdas genotype parse GDAS_V1
   gdas genotype parse \"Genotype(normal=[('sep_conv_3x3', 0), ...], ...)\" --json")]
 pub(crate) struct Parse {
-    /// The text, a published name (GDAS_V1, DARTS_V1, DARTS_V2), a file with the text in it, or a finished run
+    /// The text, a published name (GDAS_V1, DARTS_V1, DARTS_V2), a file (text, JSON or result.json), or a run
     genotype: String,
     #[command(flatten)]
     runs: RunsDir,
@@ -42,7 +39,7 @@ pub(crate) struct Parse {
 #[command(after_help = "Examples:
   gdas genotype validate my-cell.txt --space nas-bench-201")]
 pub(crate) struct Validate {
-    /// The text, a published name, a file with the text in it, or a finished run
+    /// The text, a published name, a file (text, JSON or result.json), or a run
     genotype: String,
     /// The space; by default the one that the text's form belongs to
     #[arg(long, value_name = "NAME")]
@@ -59,7 +56,7 @@ Examples:
   gdas genotype describe GDAS_V1
   gdas genotype describe digits-1 --channels 16 --cells 5 --classes 100 --json")]
 pub(crate) struct Describe {
-    /// The text, a published name, a file with the text in it, or a finished run
+    /// The text, a published name, a file (text, JSON or result.json), or a run
     genotype: String,
     #[command(flatten)]
     network: show::NetworkFlags,
@@ -71,7 +68,7 @@ pub(crate) struct Describe {
 }
 
 fn describe(command: &Describe) -> anyhow::Result<()> {
-    let genotype = read(&command.runs.find(&command.genotype), &command.genotype)?;
+    let genotype = command.runs.genotype(&command.genotype)?;
     let space = space(genotype.space)?;
     let size = command.network.size(&space);
     let cost = show::network_cost(&space, &genotype, size);
@@ -104,14 +101,14 @@ fn describe(command: &Describe) -> anyhow::Result<()> {
 pub(crate) fn run(command: GenotypeCommand) -> anyhow::Result<()> {
     match command {
         GenotypeCommand::Parse(command) => {
-            let genotype = read(&command.runs.find(&command.genotype), &command.genotype)?;
+            let genotype = command.runs.genotype(&command.genotype)?;
             if command.json {
                 return output::json(&json!({ "text": genotype.to_string(), "genotype": genotype }));
             }
             Ok(output::line(genotype)?)
         }
         GenotypeCommand::Validate(command) => {
-            let genotype = read(&command.runs.find(&command.genotype), &command.genotype)?;
+            let genotype = command.runs.genotype(&command.genotype)?;
             let space = space(command.space.as_deref().unwrap_or(genotype.space))?;
             genotype.check(&space)?;
             Ok(output::line(format_args!("a genotype of {}", space.name))?)
@@ -126,21 +123,4 @@ pub(crate) fn space(name: &str) -> anyhow::Result<Space> {
         let known: Vec<_> = gdas::space::spaces::all().iter().map(|space| space.name).collect();
         Usage(format!("unknown space `{name}`; known are {}", known.join(", "))).into()
     })
-}
-
-/// A genotype from whatever the user gave: a name, a run (that would be at `run`), a file, or the text itself.
-pub(crate) fn read(run: &Path, given: &str) -> anyhow::Result<Genotype> {
-    if let Some(genotype) = Genotype::named(given) {
-        return Ok(genotype);
-    }
-    if run.join("config.toml").is_file() {
-        let info = gdas::run::RunInfo::read(run)?;
-        let text = info.genotype.with_context(|| format!("{} has come to no genotype yet", run.display()))?;
-        return text.parse().with_context(|| format!("in the event log of {}", run.display()));
-    }
-    if Path::new(given).is_file() {
-        let text = std::fs::read_to_string(given).with_context(|| format!("cannot read {given}"))?;
-        return text.parse().with_context(|| format!("in {given}"));
-    }
-    Ok(given.parse()?)
 }

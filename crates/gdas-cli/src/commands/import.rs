@@ -4,11 +4,11 @@ use clap::Args;
 use gdas::config::{Auto, to_toml};
 use gdas::data::Statistics;
 use gdas::import::{Given, StateDict, UNKNOWN_DATA, import};
-use gdas::{Device, cost};
+use gdas::{Device, cost, shell};
 use serde_json::json;
 
 use crate::cli::RunsDir;
-use crate::commands::{genotype, search};
+use crate::commands::search;
 use crate::exit::Usage;
 use crate::flags;
 use crate::output::{self, note, table};
@@ -26,7 +26,7 @@ use crate::output::{self, note, table};
 pub(crate) struct Import {
     /// File with the weights
     weights: PathBuf,
-    /// The cells: text (also that of DARTS and AutoDL), a published name, a file with the text in it, or a run
+    /// The cells: text (also that of DARTS and AutoDL), a published name, a file (text, JSON or result.json), or a run
     #[arg(long, value_name = "GENOTYPE")]
     genotype: Option<String>,
     /// The data that it was trained on: gives image size, mean, deviation and classes where the file does not
@@ -36,10 +36,10 @@ pub(crate) struct Import {
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(8..=224))]
     image_size: Option<u16>,
     /// What was subtracted from pixels in 0..255, per channel
-    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', requires = "std")]
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', allow_hyphen_values = true, requires = "std")]
     mean: Option<Vec<f32>>,
     /// What they were divided by then
-    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', requires = "mean")]
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', allow_hyphen_values = true, requires = "mean")]
     std: Option<Vec<f32>>,
     /// Names of the classes, in the order of the classifier's rows [default: the data's, or numbers]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
@@ -67,7 +67,7 @@ pub(crate) fn run(command: &Import) -> anyhow::Result<()> {
         ..Given::default()
     };
     if let Some(text) = &command.genotype {
-        given.genotype = Some(genotype::read(&command.runs.find(text), text)?);
+        given.genotype = Some(command.runs.genotype(text)?);
     }
     if let Some(data) = &command.data {
         let size = command.image_size.map_or(Auto::Auto, |n| Auto::Is(n.into()));
@@ -92,7 +92,7 @@ pub(crate) fn run(command: &Import) -> anyhow::Result<()> {
     );
     let mut run = command.runs.create(command.name.as_deref(), &stem, &config)?;
     let result = network.save(&mut run, &Device::flex())?;
-    let path = run.path().display();
+    let path = shell::path(run.path());
     if command.json {
         let mut value = serde_json::to_value(&result)?;
         value["run"] = json!(run.path());
@@ -111,7 +111,7 @@ pub(crate) fn run(command: &Import) -> anyhow::Result<()> {
             ),
         ),
         ("images", format!("{height}x{width}, {} classes", result.classes.len())),
-        ("files in", path.to_string()),
+        ("files in", run.path().display().to_string()),
     ];
     let rows: Vec<_> = rows.into_iter().map(|(key, value)| vec![key.to_string(), value]).collect();
     output::line(table(&rows))?;

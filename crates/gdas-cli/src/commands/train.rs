@@ -1,18 +1,22 @@
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use clap::Args;
 use gdas::Device;
-use gdas::config::{Layer, SearchConfig, TrainConfig, resolve, task_of, to_toml};
+use gdas::config::{Layer, TrainConfig, resolve, to_toml};
 use gdas::cost;
 use gdas::data::Dataset;
+use gdas::import::UNKNOWN_DATA;
 use gdas::run::{Interrupt, RunDir, read_config};
+use gdas::shell;
 use gdas::train::{Outcome, TrainResult, train};
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
-use crate::commands::{devices, genotype, search};
+use crate::commands::{devices, search};
 use crate::exit::{Preempted, Usage};
 use crate::flags::{self, TrainFlags};
+use crate::named::Named;
 use crate::output::{self, percent, table};
 use crate::progress::Progress;
 use crate::signals;
@@ -28,7 +32,7 @@ use crate::signals;
   gdas train cell.txt --data cifar10 --preset paper-12  NAS-Bench-201's 12 epochs
   gdas train digits-1 --print-config                    all keys and their values")]
 pub(crate) struct Train {
-    /// A finished search, a published name (GDAS_V1, DARTS_V1, DARTS_V2), a file with the text in it, or the text
+    /// A run, a published name (GDAS_V1, DARTS_V1, DARTS_V2), a file (text, JSON or result.json), or the text
     genotype: Option<String>,
     /// TOML file with any of the keys
     #[arg(long, value_name = "FILE")]
@@ -63,7 +67,7 @@ pub(crate) fn run(command: &Train) -> anyhow::Result<()> {
 fn config(command: &Train) -> anyhow::Result<TrainConfig> {
     let mut layers = Vec::new();
     if let Some(given) = &command.genotype {
-        layers.push(start(&command.runs.find(given), given)?);
+        layers.push(start(&command.runs, given)?);
     }
     if let Some(path) = &command.config {
         layers.push(flags::file(path)?);
@@ -73,19 +77,30 @@ fn config(command: &Train) -> anyhow::Result<TrainConfig> {
         let message = "which genotype? Name a search, a published cell or a file, as in `gdas train digits-1`";
         return Err(Usage(message.to_string()).into());
     }
-    Ok(resolve(&layers)?)
+    let config: TrainConfig = resolve(&layers)?;
+    if config.data == UNKNOWN_DATA {
+        let message = "the network was imported, and what it was trained on is not known; name images with --data";
+        return Err(Usage(message.to_string()).into());
+    }
+    Ok(config)
 }
 
-/// The genotype that was named; if by a search, with that search's data.
-fn start(run: &Path, given: &str) -> anyhow::Result<Layer> {
-    let genotype = genotype::read(run, given)?;
+/// The genotype that was named; if by a run, with that run's data.
+fn start(runs: &RunsDir, given: &str) -> anyhow::Result<Layer> {
+    let named = runs.resolve(given)?;
+    let genotype = match &named {
+        Named::Run(run) => run.genotype()?,
+        Named::Genotype(genotype) => genotype.clone(),
+    };
     let mut keys = json!({ "genotype": genotype.to_string(), "space": genotype.space });
-    // Else the genotype was named in another way.
-    let text = if run.join("config.toml").is_file() { read_config(run)? } else { String::new() };
-    if task_of(&text).as_deref() == Some("search") {
-        let search: SearchConfig = resolve(&[flags::of_run(run, &text)?])?;
-        keys["data"] = json!(search.data);
-        keys["image_size"] = json!(search.image_size);
+    if let Named::Run(run) = &named {
+        let file = run.path.join("config.toml");
+        let config: toml::Table = read_config(&run.path)?.parse().with_context(|| file.display().to_string())?;
+        for key in ["data", "image_size"] {
+            if let Some(value) = config.get(key) {
+                keys[key] = json!(value);
+            }
+        }
     }
     Ok(Layer::flags(&keys)?)
 }
@@ -105,7 +120,7 @@ pub(crate) fn carry_out(
     drop(progress);
     match outcome {
         Outcome::Finished(result) => present(&result, run.path(), display),
-        Outcome::Interrupted { .. } => Err(Preempted(format!("gdas resume {}", run.path().display())).into()),
+        Outcome::Interrupted { .. } => Err(Preempted(format!("gdas resume {}", shell::path(run.path()))).into()),
     }
 }
 
@@ -135,6 +150,6 @@ pub(crate) fn present(result: &TrainResult, run: &Path, display: Display) -> any
     rows.push(("files in", run.display().to_string()));
     let rows: Vec<_> = rows.into_iter().map(|(key, value)| vec![key.to_string(), value]).collect();
     output::line(table(&rows))?;
-    output::line(format_args!("\nnext: gdas predict {} IMAGES...", run.display()))?;
-    Ok(output::line(format_args!("      gdas export {} --to network.onnx", run.display()))?)
+    let run = shell::path(run);
+    Ok(output::line(format_args!("\nnext: gdas predict {run} IMAGES...\n      gdas export {run} --to network.onnx"))?)
 }

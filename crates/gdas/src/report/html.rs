@@ -10,7 +10,7 @@ use super::{chart, svg};
 use crate::benchmark::{Quantity, Table, cell_of};
 use crate::cost::{self, Cost, readable, readable_bytes};
 use crate::network::{NetworkConfig, Stem, derive};
-use crate::run::Event;
+use crate::run::{Event, RunInfo};
 use crate::space::{Genotype, Skeleton, Space};
 use gdas_kernels::graph::{Graph, Shape};
 
@@ -61,7 +61,7 @@ pub struct Live<'a> {
 /// A page about one run that follows it; `top` is put below the heading.
 pub fn live_run(run: &RunData, top: &str, live: &Live) -> String {
     let title = format!("{}: {}", run.info.task, run.info.name);
-    let mut body = format!("<p><a href=\"/\">all runs</a></p>\n<h1>{}</h1>\n{top}", escape(&title));
+    let mut body = format!("<p><a href=\"../\">all runs</a></p>\n<h1>{}</h1>\n{top}", escape(&title));
     one_run(run, None, &mut body);
     document(&title, &body, Some(live))
 }
@@ -228,6 +228,18 @@ fn ranks(runs: &[RunData], table: &Table, out: &mut String) {
 
 fn one_run(run: &RunData, table: Option<&Table>, out: &mut String) {
     facts(run, table, out);
+    if run.info.task == "auto" {
+        for stage in &run.stages {
+            let title = if stage.info.task == "train" { "Training" } else { "Search" };
+            let _ = writeln!(out, "<details class=\"run\" open><summary><h2>{title}</h2></summary>");
+            one_run(stage, table, out);
+            out.push_str("</details>\n");
+        }
+        if run.stages.is_empty() {
+            out.push_str("<p>No stage has begun yet.</p>\n");
+        }
+        return;
+    }
     cells(run, out);
     out.push_str("<section>\n<h2>Curves</h2>\n");
     let curves = run.curves();
@@ -249,13 +261,19 @@ fn one_run(run: &RunData, table: Option<&Table>, out: &mut String) {
 
 fn facts(run: &RunData, table: Option<&Table>, out: &mut String) {
     let info = &run.info;
-    let mut rows: Vec<(&str, String)> = vec![
-        ("state", format!("{}, {} of {} epochs", info.status, info.epochs_done, info.epochs)),
-        ("space", info.space.clone()),
-        ("data", info.data.clone()),
-    ];
+    let epochs = |info: &RunInfo| format!("{} of {} epochs", info.epochs_done, info.epochs);
+    let mut rows: Vec<(&str, String)> = Vec::new();
+    if info.task == "auto" {
+        rows.push(("state", info.status.to_owned()));
+        for stage in &info.stages {
+            rows.push((if stage.task == "train" { "training" } else { "search" }, epochs(stage)));
+        }
+    } else {
+        rows.push(("state", format!("{}, {}", info.status, epochs(info))));
+    }
+    rows.extend([("space", info.space.clone()), ("data", info.data.clone())]);
     if let Some(accuracy) = info.accuracy {
-        rows.push(if info.task == "train" {
+        rows.push(if info.stage.unwrap_or(&info.task) == "train" {
             ("test accuracy", percent(accuracy))
         } else {
             ("held-out accuracy (shared weights)", percent(accuracy))

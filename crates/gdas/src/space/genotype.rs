@@ -67,6 +67,12 @@ pub enum GenotypeError {
         /// All known names.
         known: String,
     },
+    /// JSON without a genotype, or with one that cannot be read.
+    #[error("the JSON holds no genotype: {reason}")]
+    Json {
+        /// What is wrong.
+        reason: String,
+    },
     /// A well-formed cell that does not belong to a space.
     #[error("the genotype does not fit space `{space}`: {reason}")]
     Misfit {

@@ -2,10 +2,12 @@
 
 mod genotype;
 mod operation;
+mod reading;
 pub mod spaces;
 
 pub use genotype::{CellGenotype, Choice, Genotype, GenotypeError};
 pub use operation::{Body, Layer, OPERATIONS, Operation};
+pub use reading::read_genotype;
 
 /// An edge of a cell. States are numbered inputs first, then inner nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
