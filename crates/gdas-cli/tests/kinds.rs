@@ -89,8 +89,7 @@ fn what_is_trained_again_is_trained_on_the_data_of_the_run() {
         fs::create_dir_all(run.join("search")).expect("create");
         let text = format!("task = \"{task}\"\ndata = \"photos/\"\nimage_size = 24\ngenotype = \"{CELL}\"\n");
         fs::write(run.join("config.toml"), text).expect("write");
-        let config: toml::Table =
-            succeed(dir.path(), &["train", task, "--print-config"]).parse().expect("TOML");
+        let config: toml::Table = succeed(dir.path(), &["train", task, "--print-config"]).parse().expect("TOML");
         assert_eq!((config["data"].as_str(), config["image_size"].as_integer()), (Some("photos/"), Some(24)), "{task}");
     }
 }
@@ -113,7 +112,9 @@ fn an_automatic_run_is_shown_as_what_it_is() {
     assert!(line.contains("finished  auto") && line.contains(&epochs) && line.contains(" %  |"), "{line}");
 
     let show = succeed(dir, &["runs", "show", "photos"]);
-    for part in ["auto on nas-bench-201, digits", "search    finished, ", "training  finished, ", "photos/search\nepoch"] {
+    for part in
+        ["auto on nas-bench-201, digits", "search    finished, ", "training  finished, ", "photos/search\nepoch"]
+    {
         assert!(show.contains(part), "{part}: {show}");
     }
     let watch = succeed(dir, &["watch", "photos"]);
@@ -170,7 +171,9 @@ fn a_name_that_is_nothing_is_told_so_with_names_like_it() {
     }
     let elsewhere = outcome(dir, &["train", "photos", "--runs", "nowhere"]);
     assert!(elsewhere.contains("there are no runs in nowhere, --runs looks elsewhere"), "{elsewhere}");
-    for (name, what) in [("GDAS_V1", "is a genotype, and this needs a run"), ("zero.png", "is a file, and this needs a run")] {
+    for (name, what) in
+        [("GDAS_V1", "is a genotype, and this needs a run"), ("zero.png", "is a file, and this needs a run")]
+    {
         let text = outcome(dir, &["resume", name]);
         assert!(text.contains("exit code 1") && text.contains(what), "{text}");
     }
@@ -220,7 +223,8 @@ fn hints_can_be_pasted() {
         let search = ["search", "--preset", "smoke", "--runs", runs, &flag, "--quiet"];
         let text = succeed(dir.path(), &search);
         let taken = outcome(dir.path(), &search);
-        let hints = text.lines().filter_map(|line| line.trim_start().trim_start_matches("next: ").strip_prefix("gdas "));
+        let hints =
+            text.lines().filter_map(|line| line.trim_start().trim_start_matches("next: ").strip_prefix("gdas "));
         let taken = taken.split('`').filter_map(|part| part.strip_prefix("gdas "));
         let hints: Vec<&str> = hints.chain(taken).collect();
         assert_eq!(hints.len(), 3, "{text}");

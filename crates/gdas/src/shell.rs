@@ -36,8 +36,32 @@ mod tests {
     #[test]
     fn a_shell_reads_every_word_back() {
         let words = [
-            "", "plain", "a b", "|none~0|+|none~0|none~1|", "it's", "''", "$HOME", "`id`", "$(id)", "a\"b", "a\\b", "~",
-            "~/x", "#x", "*", "?", "[a]", "{a,b}", "a&b", "a;b", "a>b", "!x", "a\nb", "\u{fc}mlaut", "a=b", "(x)",
+            "",
+            "plain",
+            "a b",
+            "|none~0|+|none~0|none~1|",
+            "it's",
+            "''",
+            "$HOME",
+            "`id`",
+            "$(id)",
+            "a\"b",
+            "a\\b",
+            "~",
+            "~/x",
+            "#x",
+            "*",
+            "?",
+            "[a]",
+            "{a,b}",
+            "a&b",
+            "a;b",
+            "a>b",
+            "!x",
+            "a\nb",
+            "\u{fc}mlaut",
+            "a=b",
+            "(x)",
         ];
         for text in words {
             let script = format!("printf %s {}", super::word(text));

@@ -43,7 +43,7 @@ pub(crate) fn run(command: &Resume) -> anyhow::Result<()> {
     }
     let interrupt = signals::install()?;
     match task {
-        Task::Search if finished => search::present(&read_result(run.path())?, run.path(), command.display),
+        Task::Search if finished => search::finish(&read_result(run.path())?, &run, command.display),
         Task::Train if finished => train::present(&read_result(run.path())?, run.path(), command.display),
         Task::Auto if finished => auto::present(&read_result(run.path())?, run.path(), command.display),
         Task::Search => {

@@ -94,7 +94,9 @@ mod tests {
 
     #[test]
     fn base_paths() {
-        for (given, path) in [("", ""), ("/", ""), ("//", ""), ("/gdas", "/gdas"), ("/gdas/", "/gdas"), ("/a/b-1", "/a/b-1")] {
+        for (given, path) in
+            [("", ""), ("/", ""), ("//", ""), ("/gdas", "/gdas"), ("/gdas/", "/gdas"), ("/a/b-1", "/a/b-1")]
+        {
             assert_eq!(base_path(given).as_deref(), Ok(path), "{given}");
         }
         for wrong in ["gdas", "/a//b", "/..", "/a/./b", "/a b", "/{name}", "/*x", "http://x/y", "/a?b", "/\u{e4}"] {

@@ -6,10 +6,10 @@ use gdas::Device;
 use gdas::config::{Layer, TrainConfig, resolve, to_toml};
 use gdas::cost;
 use gdas::data::Dataset;
-use gdas::import::UNKNOWN_DATA;
 use gdas::run::{Interrupt, RunDir, read_config};
 use gdas::shell;
 use gdas::train::{Outcome, TrainResult, train};
+use gdas_exchange::import::UNKNOWN_DATA;
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};

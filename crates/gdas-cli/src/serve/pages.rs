@@ -7,8 +7,8 @@ use std::sync::{Arc, PoisonError};
 use axum::extract::{Path as Segment, State as Extract};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use gdas::report::svg::escape;
-use gdas::report::{RunData, html};
+use gdas_report::svg::escape;
+use gdas_report::{RunData, html};
 
 use super::State;
 use super::news::{Seen, Snapshot};
@@ -53,7 +53,8 @@ fn row(standing: &Standing, out: &mut String) {
     };
     let bar =
         format!("<td><progress max=\"1\" value=\"{:.4}\" aria-label=\"share done\"></progress></td>", standing.share());
-    let task = standing.stage.as_ref().map_or_else(|| standing.task.clone(), |stage| format!("{}: {stage}", standing.task));
+    let task =
+        standing.stage.as_ref().map_or_else(|| standing.task.clone(), |stage| format!("{}: {stage}", standing.task));
     let (task, data) = (escape(&task), escape(&standing.data));
     out.push_str(&field("status"));
     let _ = write!(out, "<td>{task}</td><td>{data}</td>{bar}");

@@ -204,7 +204,8 @@ mod tests {
         let info = RunInfo::read(&path).expect("readable");
         assert_eq!((info.stage, info.epochs, info.stages.len()), (Some("search"), 7, 1));
         assert_eq!(info.stages[0].name, "photos/search");
-        let stage = "task = \"train\"\ndata = \"photos\"\nspace = \"nas-bench-201\"\nepochs = 9\ngenotype = \"|none~0|\"\n";
+        let stage =
+            "task = \"train\"\ndata = \"photos\"\nspace = \"nas-bench-201\"\nepochs = 9\ngenotype = \"|none~0|\"\n";
         drop(RunDir::create(path.join("train"), stage).expect("a run"));
         let info = RunInfo::read(&path).expect("readable");
         assert_eq!((info.stage, info.epochs, info.genotype.as_deref()), (Some("train"), 9, Some("|none~0|")));

@@ -87,7 +87,9 @@ mod tests {
             let pretty = format!("\u{feff}{value:#}\r\n");
             assert_eq!(read_genotype(&pretty).as_ref(), Ok(&genotype), "{pretty}");
         }
-        let log = format!("{{\"genotype\":\"{OTHER}\"}}\n{{\"event\":\"epoch\",\"genotype\":\"{CELL}\"}}\n{{\"event\":\"x\"}}\n");
+        let log = format!(
+            "{{\"genotype\":\"{OTHER}\"}}\n{{\"event\":\"epoch\",\"genotype\":\"{CELL}\"}}\n{{\"event\":\"x\"}}\n"
+        );
         assert_eq!(read_genotype(&log), Ok(genotype));
     }
 

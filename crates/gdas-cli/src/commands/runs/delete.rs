@@ -48,7 +48,12 @@ fn confirmed(paths: &[PathBuf]) -> anyhow::Result<bool> {
     }
     let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
     let mut error = io::stderr().lock();
-    write!(error, "Delete {} with all files in {}? [y/N] ", names.join(", "), if names.len() > 1 { "them" } else { "it" })?;
+    write!(
+        error,
+        "Delete {} with all files in {}? [y/N] ",
+        names.join(", "),
+        if names.len() > 1 { "them" } else { "it" }
+    )?;
     error.flush()?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
