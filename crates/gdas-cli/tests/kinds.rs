@@ -40,8 +40,8 @@ fn predict_evaluate_and_export_use_the_network_of_an_automatic_run() {
     }
     succeed(dir, &["export", "photos", "--to", "whole.safetensors"]);
     succeed(dir, &["export", "photos/train", "--to", "stage.safetensors"]);
-    let bytes = |name: &str| fs::read(dir.join(name)).expect("a file");
-    assert!(bytes("whole.safetensors") == bytes("stage.safetensors"));
+    let digest = |name: &str| json(dir, &["import", name, "--runs", "imported", "--json"])["digest"].clone();
+    assert_eq!(digest("whole.safetensors"), digest("stage.safetensors"));
 }
 
 #[test]
@@ -109,7 +109,10 @@ fn an_automatic_run_is_shown_as_what_it_is() {
     let list = succeed(dir, &["runs", "list"]);
     let line = list.lines().find(|line| line.starts_with("photos ")).expect("a line");
     let epochs = format!("train {0}/{0}", train["epochs"]);
-    assert!(line.contains("finished  auto") && line.contains(&epochs) && line.contains(" %  |"), "{line}");
+    assert!(
+        line.contains("finished  auto") && line.contains(&epochs) && line.contains(" %") && line.contains('|'),
+        "{line}"
+    );
 
     let show = succeed(dir, &["runs", "show", "photos"]);
     for part in
@@ -185,6 +188,7 @@ fn what_holds_a_genotype_is_read_wherever_one_is() {
     let dir = RUNS.path();
     let cell = result(&dir.join("runs/net"))["genotype"].as_str().expect("a genotype").to_owned();
     let keep = |name: &str, arguments: &[&str]| fs::write(dir.join(name), succeed(dir, arguments)).expect("write");
+    keep("describe.txt", &["genotype", "describe", "net"]);
     keep("parse.txt", &["genotype", "parse", "net"]);
     keep("parse.json", &["genotype", "parse", "net", "--json"]);
     keep("describe.json", &["genotype", "describe", "net", "--json"]);
@@ -193,6 +197,7 @@ fn what_holds_a_genotype_is_read_wherever_one_is() {
     succeed(dir, &["export", "net", "--to", "exported.json"]);
     let names = [
         "parse.txt",
+        "describe.txt",
         "parse.json",
         "describe.json",
         "show.json",
@@ -212,6 +217,49 @@ fn what_holds_a_genotype_is_read_wherever_one_is() {
     assert_eq!(succeed(dir, &["genotype", "parse", "runs/photos/result.json"]).trim(), whole);
 }
 
+/// Every format that holds weights, of a training and of an automatic run; also the files that the latter leaves.
+#[test]
+fn what_goes_out_comes_back() {
+    let dir = RUNS.path();
+    for run in ["net", "photos"] {
+        let evaluated = |name: &str| {
+            let value = json(dir, &["evaluate", name, "--data", "digits", "--json"]);
+            (value["accuracy"].clone(), value["loss"].clone())
+        };
+        let expected = evaluated(run);
+        let mut files: Vec<String> =
+            ["onnx", "safetensors", "bpk"].iter().map(|ending| format!("{run}-out.{ending}")).collect();
+        for file in &files {
+            succeed(dir, &["export", run, "--to", file]);
+        }
+        if run == "photos" {
+            files.extend(["runs/photos/network.onnx", "runs/photos/network.safetensors"].map(str::to_owned));
+        }
+        for (number, file) in files.iter().enumerate() {
+            let name = format!("{run}-back-{number}");
+            succeed(dir, &["import", file, "--name", &name]);
+            assert_eq!(evaluated(&name), expected, "{file}");
+            let classes = json(dir, &["predict", &name, "zero.png", "--json"]);
+            assert_eq!(classes, json(dir, &["predict", run, "zero.png", "--json"]), "{file}");
+            // What was imported can be exported, and shown as what it is.
+            succeed(dir, &["export", &name, "--to", "again.onnx"]);
+            assert_eq!(json(dir, &["runs", "show", &name, "--json"])["task"], "import");
+        }
+        // The other formats hold the cells alone.
+        let cell = succeed(dir, &["genotype", "parse", run]);
+        for ending in ["py", "rs", "json", "dot"] {
+            let file = format!("{run}-out.{ending}");
+            succeed(dir, &["export", run, "--to", &file]);
+            let text = outcome(dir, &["import", &file]);
+            assert!(text.contains("exit code 1") && text.contains("holds no weights"), "{text}");
+            assert_eq!(succeed(dir, &["genotype", "parse", &file]), cell, "{file}");
+        }
+    }
+    // What an imported network was trained on is not known: it is not trained on something else.
+    let text = outcome(dir, &["train", "net-back-0"]);
+    assert!(text.contains("exit code 2") && text.contains("name images with --data"), "{text}");
+}
+
 /// Whatever a run is called and wherever it is: a shell takes the hints as they stand.
 #[cfg(unix)]
 #[test]
@@ -225,7 +273,7 @@ fn hints_can_be_pasted() {
         let taken = outcome(dir.path(), &search);
         let hints =
             text.lines().filter_map(|line| line.trim_start().trim_start_matches("next: ").strip_prefix("gdas "));
-        let taken = taken.split('`').filter_map(|part| part.strip_prefix("gdas "));
+        let taken = taken.split('`').skip(1).step_by(2).filter_map(|part| part.strip_prefix("gdas "));
         let hints: Vec<&str> = hints.chain(taken).collect();
         assert_eq!(hints.len(), 3, "{text}");
         for hint in hints {
@@ -326,4 +374,65 @@ fn a_negative_value_is_told_what_is_wrong_with_it() {
     // What is a flag is still one.
     let flag = outcome(dir.path(), &["search", "--name", "--quiet"]);
     assert!(flag.contains("a value is required for '--name <NAME>'"), "{flag}");
+}
+
+/// Clauses of an error that stand in it twice.
+fn said_twice(text: &str) -> Vec<String> {
+    let error = text.split("--- stderr\n").nth(1).unwrap_or_default();
+    let clauses: Vec<&str> = error.split([':', ';', '\n']).map(str::trim).filter(|clause| clause.len() > 14).collect();
+    let twice = clauses.iter().enumerate().filter(|(i, clause)| clauses[..*i].contains(clause));
+    twice.map(|(_, clause)| (*clause).to_owned()).collect()
+}
+
+/// Whatever fails: files that are not there, are folders, are no runs, cannot be written or hold something else.
+#[test]
+fn every_cause_of_an_error_is_said_once() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    fs::write(dir.path().join("file"), "nothing of use").expect("write");
+    fs::write(dir.path().join("broken.zip"), b"PK\x03\x04").expect("write");
+    fs::create_dir_all(dir.path().join("folder/class")).expect("create");
+    let damaged = dir.path().join("runs/damaged");
+    fs::create_dir_all(&damaged).expect("create");
+    fs::write(damaged.join("config.toml"), "task = \"train\"\n").expect("write");
+    fs::write(damaged.join("events.jsonl"), "nonsense\n").expect("write");
+    fs::write(damaged.join("checkpoint.0"), "nonsense").expect("write");
+    fs::write(damaged.join("result.json"), "nonsense").expect("write");
+    let cases: [&[&str]; 31] = [
+        &["search", "--config", "absent.toml"],
+        &["search", "--config", "folder"],
+        &["search", "--data", "file"],
+        &["search", "--data", "folder"],
+        &["search", "--data", "broken.zip"],
+        &["search", "--data", "absent"],
+        &["search", "--preset", "smoke", "--runs", "file"],
+        &["search", "--preset", "smoke", "--runs", "file/deep"],
+        &["auto", "--data", "absent"],
+        &["data", "inspect", "absent"],
+        &["data", "inspect", "broken.zip"],
+        &["import", "absent.pth"],
+        &["import", "folder"],
+        &["import", "file"],
+        &["import", "broken.zip"],
+        &["genotype", "parse", "file"],
+        &["genotype", "parse", "|conv~0|"],
+        &["train", "absent"],
+        &["resume", "damaged"],
+        &["evaluate", "damaged"],
+        &["predict", "damaged", "absent.png"],
+        &["export", "damaged", "--to", "absent/x.onnx"],
+        &["report", "damaged"],
+        &["report", "damaged", "--out", "file"],
+        &["watch", "damaged"],
+        &["runs", "show", "damaged"],
+        &["runs", "list", "--runs", "file"],
+        &["bench", "query", "1", "--table", "absent.csv"],
+        &["bench", "query", "1", "--table", "file"],
+        &["bench", "convert", "absent.csv", "x.arrow"],
+        &["man", "--all", "file/man"],
+    ];
+    for arguments in cases {
+        let text = outcome(dir.path(), arguments);
+        assert!(text.contains("exit code 1") || text.contains("exit code 2"), "{text}");
+        assert_eq!(said_twice(&text), Vec::<String>::new(), "{text}");
+    }
 }

@@ -4,7 +4,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use gdas::Device;
 use gdas::train::TrainedModel;
-use gdas_exchange::export::{to_burn_module, to_burn_record, to_onnx, to_pytorch, to_safetensors};
+use gdas_exchange::export::{metadata, to_burn_module, to_burn_record, to_onnx, to_pytorch, to_safetensors};
 use gdas_report::genotype_pictures;
 
 use crate::cli::RunsDir;
@@ -77,12 +77,8 @@ pub(crate) fn run(command: &Export) -> anyhow::Result<()> {
     };
     let model = TrainedModel::open_path(&command.runs.run(&command.run)?.trained()?, &Device::flex())?;
     let genotype = model.genotype.to_string();
-    let numbers = |values: &[f32]| serde_json::to_string(values).unwrap_or_default();
-    let (mean, std) = (numbers(&model.statistics.mean), numbers(&model.statistics.std));
-    let classes = serde_json::to_string(&model.classes)?;
-    let image = serde_json::to_string(&[model.image.height, model.image.width, model.image.channels])?;
-    let metadata =
-        [("genotype", genotype.as_str()), ("classes", &classes), ("mean", &mean), ("std", &std), ("image", &image)];
+    let metadata = metadata(&model);
+    let metadata = metadata.each_ref().map(|(key, value)| (*key, value.as_str()));
     let bytes = match format {
         Format::Onnx => to_onnx(&model.graph, &model.export_weights(), &metadata)?,
         Format::Safetensors => to_safetensors(&model.graph, &model.export_weights(), &metadata)?,
@@ -92,7 +88,8 @@ pub(crate) fn run(command: &Export) -> anyhow::Result<()> {
         Format::Json => serde_json::to_vec_pretty(&model.genotype)?,
         Format::Dot => {
             let pictures = genotype_pictures(&model.genotype, false)?;
-            pictures.into_iter().map(|picture| picture.to_dot()).collect::<String>().into_bytes()
+            let drawings: String = pictures.into_iter().map(|picture| picture.to_dot()).collect();
+            format!("// {genotype}\n{drawings}").into_bytes()
         }
     };
     std::fs::write(&command.to, &bytes).with_context(|| format!("cannot write {}", command.to.display()))?;

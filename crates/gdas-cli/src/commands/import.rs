@@ -15,12 +15,14 @@ use crate::output::{self, note, table};
 
 /// Take in a network that was trained elsewhere, as if it had been trained here
 ///
-/// The weights are a safetensors file or a state dictionary that PyTorch saved (read as data, nothing in it is run),
-/// named as `gdas export` names them, or as AutoDL names those of NAS-Bench-201's network. Channels, cells and the
-/// number of classes are read off the arrays. A file that `gdas export` wrote says all the rest itself.
+/// The weights are a safetensors file, a state dictionary that PyTorch saved (read as data, nothing in it is run), an
+/// ONNX file or a record of Burn, named as `gdas export` names them, or as AutoDL names those of NAS-Bench-201's network.
+/// Channels, cells and the number of classes are read off the arrays. A file that `gdas export` wrote says all the rest
+/// itself.
 #[derive(Args)]
 #[command(after_help = "Examples:
   gdas import weights.safetensors
+  gdas import runs/photos/network.onnx
   gdas import cell-7.pth --genotype cell.txt --data cifar10
   gdas import net.pth --genotype cell.txt --image-size 32 --mean 125.3,123.0,113.9 --std 63.0,62.1,66.7")]
 pub(crate) struct Import {

@@ -1,6 +1,5 @@
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::Args;
 use gdas::Device;
 use gdas::config::{Layer, TrainConfig, resolve, to_toml};
@@ -67,7 +66,7 @@ pub(crate) fn run(command: &Train) -> anyhow::Result<()> {
 fn config(command: &Train) -> anyhow::Result<TrainConfig> {
     let mut layers = Vec::new();
     if let Some(given) = &command.genotype {
-        layers.push(start(&command.runs, given)?);
+        layers.extend(start(&command.runs, given)?);
     }
     if let Some(path) = &command.config {
         layers.push(flags::file(path)?);
@@ -86,23 +85,16 @@ fn config(command: &Train) -> anyhow::Result<TrainConfig> {
 }
 
 /// The genotype that was named; if by a run, with that run's data.
-fn start(runs: &RunsDir, given: &str) -> anyhow::Result<Layer> {
-    let named = runs.resolve(given)?;
-    let genotype = match &named {
-        Named::Run(run) => run.genotype()?,
-        Named::Genotype(genotype) => genotype.clone(),
-    };
-    let mut keys = json!({ "genotype": genotype.to_string(), "space": genotype.space });
-    if let Named::Run(run) = &named {
-        let file = run.path.join("config.toml");
-        let config: toml::Table = read_config(&run.path)?.parse().with_context(|| file.display().to_string())?;
-        for key in ["data", "image_size"] {
-            if let Some(value) = config.get(key) {
-                keys[key] = json!(value);
-            }
+fn start(runs: &RunsDir, given: &str) -> anyhow::Result<Vec<Layer>> {
+    let (genotype, data) = match runs.resolve(given)? {
+        Named::Genotype(genotype) => (genotype, None),
+        Named::Run(run) => {
+            let data = flags::of_run(&run.path, &read_config(&run.path)?)?.only(&["data", "image_size"]);
+            (run.genotype()?, Some(data))
         }
-    }
-    Ok(Layer::flags(&keys)?)
+    };
+    let genotype = Layer::flags(&json!({ "genotype": genotype.to_string(), "space": genotype.space }))?;
+    Ok([genotype].into_iter().chain(data).collect())
 }
 
 /// Trains, or goes on training, and tells what came of it.

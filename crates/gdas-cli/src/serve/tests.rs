@@ -232,6 +232,32 @@ fn acting_needs_leave_and_a_page_of_our_own() {
 }
 
 #[test]
+fn an_automatic_run_is_served_as_what_it_is() {
+    let server = Fixture::new(None, false);
+    let path = server.directory.path().join("photos");
+    let config = "task = \"auto\"\ndata = \"photos\"\nspace = \"nas-bench-201\"\n";
+    let whole = RunDir::create(&path, config).expect("a run");
+    let page = server.get("/runs/photos");
+    let mut lines = server.follow("/events");
+    assert!(lines.any(|line| line.contains("\"photos\"")), "{page}");
+    let index = server.get("/");
+    let row = index.split("data-run=\"photos\"").nth(1).expect("a row");
+    assert!(row.contains("running</td><td>auto</td><td>photos</td>"), "{row}");
+    assert!(server.get("/runs/photos").contains("No stage has begun yet"));
+    let mut stage = RunDir::create(path.join("search"), "task = \"search\"\n").expect("a run");
+    stage.log(&started()).expect("writable");
+    stage.log(&step(3, 1.25)).expect("writable");
+    let told = |line: &String| line.contains("\"stage\":\"search\"") && line.contains("\"train_loss\":\"1.250\"");
+    assert!(server.follow("/runs/photos/events").any(|line| told(&line)));
+    let index = server.get("/");
+    let row = index.split("data-run=\"photos\"").nth(1).expect("a row");
+    assert!(row.contains("<td>auto: search</td><td>digits</td>") && row.contains("1 of 2"), "{row}");
+    let page = server.get("/runs/photos");
+    assert!(page.contains("<h1>auto: photos</h1>") && page.contains("<h2>Search</h2>"), "{page}");
+    drop((whole, stage));
+}
+
+#[test]
 fn stages_of_an_automatic_run_are_runs_too() {
     let server = Fixture::new(None, false);
     drop(RunDir::create(server.run().join("search"), "task = \"search\"\n").expect("a run"));

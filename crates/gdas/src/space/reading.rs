@@ -9,8 +9,8 @@ use super::{Genotype, GenotypeError};
 const KEYS: [&str; 4] = ["genotype", "text", "train", "search"];
 
 /// Reads a genotype in any known form: a published name; the text form, or Python's of DARTS and AutoDL; the JSON form
-/// ([`Genotype`]'s own); or JSON that holds either, such as `result.json` or what `gdas genotype --json` prints. Of
-/// several JSON values (an event log) the last one with a genotype counts.
+/// ([`Genotype`]'s own); JSON that holds either, such as `result.json` or what `gdas genotype --json` prints; or lines of
+/// text with one in them, such as an exported source. Of several (an event log) the last one counts.
 ///
 /// # Errors
 /// The text is none of these, or the genotype belongs to no space.
@@ -31,8 +31,14 @@ pub fn read_genotype(text: &str) -> Result<Genotype, GenotypeError> {
     }
     match json(trimmed) {
         Some(values) => last_of(&values),
-        None => trimmed.parse(),
+        None => trimmed.parse().or_else(|error| in_words(trimmed).ok_or(error)),
     }
+}
+
+/// The last word of several lines that is a genotype: of a source that was exported, or a description.
+fn in_words(text: &str) -> Option<Genotype> {
+    let words = text.contains('\n').then(|| text.split(|c: char| c.is_whitespace() || c == '"'))?;
+    words.filter(|word| word.contains('~')).filter_map(|word| word.parse().ok()).next_back()
 }
 
 /// The text as JSON objects, one or more; a Python dictionary is none.
