@@ -101,9 +101,12 @@ impl Standing {
     fn planned(path: &Path) -> Self {
         let text = std::fs::read_to_string(path.join("config.toml")).unwrap_or_default();
         let table: toml::Table = text.parse().unwrap_or_default();
-        let text = |key: &str| table.get(key).and_then(toml::Value::as_str).unwrap_or_default().to_owned();
+        let word = |value: Option<&toml::Value>| value.and_then(toml::Value::as_str).unwrap_or_default().to_owned();
+        let text = |key: &str| word(table.get(key));
+        // A space that is not a built-in one stands there whole.
+        let space = table.get("space").map(|space| word(space.get("name").or(Some(space)))).unwrap_or_default();
         let epochs = table.get("epochs").and_then(toml::Value::as_integer).and_then(|n| n.try_into().ok());
-        let (task, data, space) = (text("task"), text("data"), text("space"));
+        let (task, data) = (text("task"), text("data"));
         Self { task, data, space, epochs: epochs.unwrap_or(0), ..Self::default() }
     }
 

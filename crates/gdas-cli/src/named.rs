@@ -2,15 +2,18 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use gdas::config::task_of;
+use gdas::config::{space_of, task_of};
 use gdas::run::{RunInfo, is_run, read_config};
 use gdas::shell;
-use gdas::space::{Genotype, read_genotype};
+use gdas::space::{Genotype, GenotypeError, Space};
 
 use crate::cli::RunsDir;
+use crate::commands::genotype::{self, SpaceFlag};
 use crate::live;
+use crate::output::note;
 
 /// What a word names.
 #[derive(Debug)]
@@ -39,21 +42,20 @@ pub(crate) enum Task {
 }
 
 impl RunsDir {
-    /// What a word names. A run comes first, then a published genotype, a file, the text of a genotype.
-    pub(crate) fn resolve(&self, word: &str) -> anyhow::Result<Named> {
+    /// What a word names. A run comes first, then a published genotype, a file, the text of a genotype. A genotype is read
+    /// for the space that was named with it, if one was.
+    pub(crate) fn resolve(&self, word: &str, space: &SpaceFlag) -> anyhow::Result<Named> {
         if let Some(path) = self.place_of(word) {
             return NamedRun::open(path).map(Named::Run);
         }
-        let file = Path::new(word);
+        let space = space.space.as_deref().map(genotype::space).transpose()?;
         if let Some(genotype) = Genotype::named(word) {
-            Ok(Named::Genotype(genotype))
-        } else if file.is_file() {
-            let text = std::fs::read(file).with_context(|| format!("cannot read {word}"))?;
-            // Not every text is UTF-8; what is lost in the conversion is no part of a genotype.
-            let genotype = read_genotype(&String::from_utf8_lossy(&text)).with_context(|| format!("in {word}"))?;
-            Ok(Named::Genotype(genotype))
+            let fitted = space.map_or(Ok(genotype.clone()), |space| Genotype::parse(&genotype.to_string(), &space))?;
+            Ok(Named::Genotype(fitted))
+        } else if let Some((file, name)) = file_of(word) {
+            Ok(Named::Genotype(in_file(file, name, space.as_ref())?))
         } else if word.is_empty() || word.contains(['|', '~', '(', '{']) {
-            Ok(Named::Genotype(read_genotype(word)?))
+            Ok(Named::Genotype(Genotype::find_in(word, None, space.as_ref())?.genotype))
         } else {
             Err(self.nothing(word).into())
         }
@@ -61,7 +63,7 @@ impl RunsDir {
 
     /// The run that a word names.
     pub(crate) fn run(&self, word: &str) -> anyhow::Result<NamedRun> {
-        match self.resolve(word) {
+        match self.resolve(word, &SpaceFlag::default()) {
             Ok(Named::Run(run)) => Ok(run),
             Ok(Named::Genotype(_)) => bail!("`{word}` is a genotype, and this needs a run{}", self.hint(word)),
             Err(_) if Path::new(word).is_file() => bail!("`{word}` is a file, and this needs a run{}", self.hint(word)),
@@ -75,9 +77,9 @@ impl RunsDir {
     }
 
     /// The genotype that a word names: of a run, the one that it found or was given.
-    pub(crate) fn genotype(&self, word: &str) -> anyhow::Result<Genotype> {
-        match self.resolve(word)? {
-            Named::Run(run) => run.genotype(),
+    pub(crate) fn genotype(&self, word: &str, space: &SpaceFlag) -> anyhow::Result<Genotype> {
+        match self.resolve(word, space)? {
+            Named::Run(run) => run.genotype(space),
             Named::Genotype(genotype) => Ok(genotype),
         }
     }
@@ -186,12 +188,43 @@ impl NamedRun {
         }
     }
 
-    /// The genotype that it found or was given.
-    pub(crate) fn genotype(&self) -> anyhow::Result<Genotype> {
+    /// The genotype that it found or was given, of the run's space unless another one was named.
+    pub(crate) fn genotype(&self, space: &SpaceFlag) -> anyhow::Result<Genotype> {
         let name = self.path.display();
         let text = RunInfo::read(&self.path)?.genotype.with_context(|| format!("{name} has no genotype yet"))?;
-        text.parse().with_context(|| format!("the genotype of {name}"))
+        let space = match &space.space {
+            Some(space) => genotype::space(space)?,
+            None => {
+                space_of(&read_config(&self.path)?).with_context(|| format!("in the configuration of {name}"))?
+            }
+        };
+        Genotype::parse(&text, &space).with_context(|| format!("the genotype of {name}"))
     }
+}
+
+/// A file that was named, and the name of the genotype in it, if one was: `FILE` or `FILE:NAME`.
+fn file_of(word: &str) -> Option<(&Path, Option<&str>)> {
+    let file = |path| Some(Path::new(path)).filter(|path| path.is_file());
+    if let Some(file) = file(word) {
+        return Some((file, None));
+    }
+    let (path, name) = word.rsplit_once(':')?;
+    Some((file(path)?, Some(name)))
+}
+
+/// The genotype in a file; of several without names the last.
+fn in_file(file: &Path, name: Option<&str>, space: Option<&Arc<Space>>) -> anyhow::Result<Genotype> {
+    let place = file.display();
+    let text = std::fs::read(file).with_context(|| format!("cannot read {place}"))?;
+    // Not every text is UTF-8; what is lost in the conversion is no part of a genotype.
+    let found = Genotype::find_in(&String::from_utf8_lossy(&text), name, space).map_err(|error| match error {
+        GenotypeError::Several { .. } => anyhow::anyhow!("in {place}: {error}, as in {place}:NAME"),
+        other => anyhow::Error::from(other).context(format!("in {place}")),
+    })?;
+    if found.of > 1 {
+        note(format_args!("{place} holds {} genotypes; this is the last of them", found.of));
+    }
+    Ok(found.genotype)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Asks NAS-Bench-201's table about cells, without training any.
 //!
-//! `cargo run --release -p gdas --example query_table -- nasbench201.csv`; without a file, the tests' little one.
+//! `cargo run --release -p gdas-nasbench --example query_table -- nasbench201.csv`; without a file, the tests' little one.
 #![allow(clippy::print_stdout)]
 
 use std::path::{Path, PathBuf};

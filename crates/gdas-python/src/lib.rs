@@ -10,7 +10,7 @@ use gdas::config::{Auto, Config, Layer, SearchConfig, TrainConfig, resolve, task
 use gdas::data::Dataset;
 use gdas::device::{DeviceError, DeviceName, Precision, check_precision};
 use gdas::run::{Event, Interrupt, RunDir, read_config, read_result};
-use gdas::space::{Space, read_genotype};
+use gdas::space::Genotype;
 use gdas_nasbench::{BenchmarkError, Seeds, Table};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyValueError};
@@ -272,11 +272,13 @@ fn query(py: Python, table: PathBuf, cell: &str) -> PyResult<String> {
 /// Reads a genotype in any known form; as JSON.
 #[pyfunction]
 fn genotype(text: &str) -> PyResult<String> {
-    let genotype = read_genotype(text).map_err(wrong)?;
-    let space = Space::find(genotype.space).ok_or_else(|| wrong(format!("unknown space {}", genotype.space)))?;
+    let genotype = match Genotype::named(text) {
+        Some(genotype) => genotype,
+        None => text.parse().map_err(wrong)?,
+    };
     let structure = serde_json::to_value(&genotype).map_err(failed)?;
     let value = json!({
-        "text": genotype.to_string(), "space": space.name, "cells": structure["cells"],
+        "text": genotype.to_string(), "space": genotype.space.name, "cells": structure["cells"],
         "parameter_free": genotype.parameter_free_share(),
     });
     Ok(value.to_string())

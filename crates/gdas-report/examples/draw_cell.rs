@@ -1,6 +1,6 @@
 //! Draws a genotype, given as text or by a published name, in the terminal and as `cell-N.svg`.
 //!
-//! `cargo run --release -p gdas --example draw_cell -- GDAS_V1`
+//! `cargo run --release -p gdas-report --example draw_cell -- GDAS_V1`
 #![allow(clippy::print_stdout)]
 
 use std::path::Path;

@@ -10,7 +10,7 @@ use super::{chart, svg};
 use gdas::cost::{self, Cost, readable, readable_bytes};
 use gdas::network::{NetworkConfig, Stem, derive};
 use gdas::run::{Event, RunInfo};
-use gdas::space::{Genotype, Skeleton, Space};
+use gdas::space::{Genotype, Wiring};
 use gdas_kernels::graph::{Graph, Shape};
 use gdas_nasbench::{Quantity, Table, cell_of};
 
@@ -123,7 +123,7 @@ pub(crate) fn file_name(text: &str) -> String {
 }
 
 fn genotype(run: &RunData) -> Option<Genotype> {
-    run.info.genotype.as_ref()?.parse().ok()
+    Genotype::parse(run.info.genotype.as_ref()?, run.space.as_ref()?).ok()
 }
 
 /// The figures of a comparison of several runs, as files; none for a single run.
@@ -386,11 +386,11 @@ struct Sized {
 /// A training's own network; for a search the one of published size that its cell is meant for.
 fn network_of(run: &RunData) -> Option<Sized> {
     let genotype = genotype(run)?;
-    let space = Space::find(genotype.space)?;
+    let space = &genotype.space;
     let number = |key: &str| run.setting(key).and_then(|text| text.parse::<usize>().ok());
-    let (published_channels, published_cells) = match space.skeleton {
-        Skeleton::Residual => (16, 5),
-        Skeleton::TwoInputs { .. } => (36, 6),
+    let (published_channels, published_cells) = match space.skeleton.wiring {
+        Wiring::Residual => (16, 5),
+        Wiring::TwoInputs { .. } => (36, 6),
     };
     let own = run.info.task == "train";
     let channels = number("channels").filter(|_| own).unwrap_or(published_channels);
@@ -411,7 +411,7 @@ fn network_of(run: &RunData) -> Option<Sized> {
         auxiliary: false,
         drop_path: false,
     };
-    let graph = derive(&space, &space.derived_blocks(cells), &config, &genotype);
+    let graph = derive(&space.derived_blocks(cells), &config, &genotype).ok()?;
     Some(Sized { graph, channels, cells, image, classes })
 }
 

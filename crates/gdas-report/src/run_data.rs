@@ -1,10 +1,12 @@
 //! What a report says about one run, read from its directory.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::chart::{Chart, Series};
 use super::csv;
 use gdas::budget::{Measure, Standing};
+use gdas::config::space_of;
 use gdas::run::{AlphaTable, Event, RunError, RunInfo, read_config, read_result_text};
 use gdas::space::Space;
 
@@ -55,6 +57,8 @@ pub struct RunData {
     pub info: RunInfo,
     /// The text of its `config.toml`.
     pub config: String,
+    /// The space that it says; `None` where it says none.
+    pub space: Option<Arc<Space>>,
     /// The text of its `result.json`, if it is at its end.
     pub result: Option<String>,
     /// Its epochs, each once: what was done again after an interruption counts as done last.
@@ -92,7 +96,8 @@ impl RunData {
                 None => others.push(event),
             }
         }
-        Self { info, config, result, epochs, events: others, stages: Vec::new() }
+        let space = space_of(&config).ok().or_else(|| Space::find(&info.space));
+        Self { info, config, space, result, epochs, events: others, stages: Vec::new() }
     }
 
     /// The value of a key of the configuration, as text.
@@ -214,15 +219,14 @@ impl RunData {
 
     /// Names of the operations of a table's columns.
     pub fn operation_names(&self, table: usize) -> Vec<String> {
-        let space = Space::find(&self.info.space);
-        let cell = space.as_ref().and_then(|s| s.cells.get(table));
-        cell.map_or_else(Vec::new, |cell| cell.operations.iter().map(|op| op.name.to_owned()).collect())
+        let cell = self.space.as_ref().and_then(|s| s.cells.get(table));
+        cell.map_or_else(Vec::new, |cell| cell.operations.iter().map(|op| op.name.clone()).collect())
     }
 
     /// What an edge connects, as states of the genotype's text.
     pub fn edge_name(&self, table: usize, edge: usize) -> String {
-        let space = Space::find(&self.info.space);
-        let found = space.as_ref().and_then(|s| s.cells.get(table)).and_then(|cell| cell.edges().get(edge).copied());
+        let found =
+            self.space.as_ref().and_then(|s| s.cells.get(table)).and_then(|cell| cell.edges().get(edge).copied());
         found.map_or_else(|| format!("edge {edge}"), |e| format!("state {} \u{2192} {}", e.from, e.to))
     }
 

@@ -9,6 +9,7 @@ use gdas_nasbench::{Budget, Dataset, Limits, Quantity, Seeds, Setting, Table, ca
 use serde_json::json;
 
 use crate::cli::RunsDir;
+use crate::commands::genotype::SpaceFlag;
 use crate::exit::Usage;
 use crate::output::{self, line, table};
 
@@ -225,7 +226,7 @@ fn index(table: &Table, word: &str, runs: &RunsDir) -> anyhow::Result<usize> {
     if word.trim().parse::<usize>().is_ok() {
         return Ok(table.find(word)?);
     }
-    Ok(table.find(&runs.genotype(word)?.to_string())?)
+    Ok(table.find(&runs.genotype(word, &SpaceFlag::default())?.to_string())?)
 }
 
 fn query(command: &Query) -> anyhow::Result<()> {

@@ -78,7 +78,7 @@ pub(crate) fn run(command: &Export) -> anyhow::Result<()> {
     let model = TrainedModel::open_path(&command.runs.run(&command.run)?.trained()?, &Device::flex())?;
     let genotype = model.genotype.to_string();
     let metadata = metadata(&model);
-    let metadata = metadata.each_ref().map(|(key, value)| (*key, value.as_str()));
+    let metadata: Vec<(&str, &str)> = metadata.iter().map(|(key, value)| (*key, value.as_str())).collect();
     let bytes = match format {
         Format::Onnx => to_onnx(&model.graph, &model.export_weights(), &metadata)?,
         Format::Safetensors => to_safetensors(&model.graph, &model.export_weights(), &metadata)?,

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use clap::{Args, Subcommand};
 use gdas::cost;
 use gdas::space::Space;
@@ -5,7 +7,8 @@ use serde_json::json;
 
 use crate::cli::RunsDir;
 use crate::exit::Usage;
-use crate::{output, show};
+use crate::output;
+use crate::show;
 
 /// Read, check and describe genotypes (cells as text)
 #[derive(Subcommand)]
@@ -25,8 +28,11 @@ pub(crate) enum GenotypeCommand {
   gdas genotype parse GDAS_V1
   gdas genotype parse \"Genotype(normal=[('sep_conv_3x3', 0), ...], ...)\" --json")]
 pub(crate) struct Parse {
-    /// The text, a published name (GDAS_V1, DARTS_V1, DARTS_V2), a file (text, JSON or result.json), or a run
+    /// The text, a published name (GDAS_V1, DARTS_V1, DARTS_V2), a file (text, a log, JSON or result.json; FILE:NAME where
+    /// it holds several by name), or a run
     genotype: String,
+    #[command(flatten)]
+    space: SpaceFlag,
     #[command(flatten)]
     runs: RunsDir,
     /// Print JSON
@@ -41,9 +47,8 @@ pub(crate) struct Parse {
 pub(crate) struct Validate {
     /// The text, a published name, a file (text, JSON or result.json), or a run
     genotype: String,
-    /// The space; by default the one that the text's form belongs to
-    #[arg(long, value_name = "NAME")]
-    space: Option<String>,
+    #[command(flatten)]
+    space: SpaceFlag,
     #[command(flatten)]
     runs: RunsDir,
 }
@@ -59,6 +64,8 @@ pub(crate) struct Describe {
     /// The text, a published name, a file (text, JSON or result.json), or a run
     genotype: String,
     #[command(flatten)]
+    space: SpaceFlag,
+    #[command(flatten)]
     network: show::NetworkFlags,
     #[command(flatten)]
     runs: RunsDir,
@@ -68,10 +75,10 @@ pub(crate) struct Describe {
 }
 
 fn describe(command: &Describe) -> anyhow::Result<()> {
-    let genotype = command.runs.genotype(&command.genotype)?;
-    let space = space(genotype.space)?;
-    let size = command.network.size(&space);
-    let cost = show::network_cost(&space, &genotype, size);
+    let genotype = command.runs.genotype(&command.genotype, &command.space)?;
+    let space = &genotype.space;
+    let size = command.network.size(space);
+    let cost = show::network_cost(&genotype, size)?;
     if command.json {
         return output::json(&json!({
             "text": genotype.to_string(),
@@ -88,7 +95,7 @@ fn describe(command: &Describe) -> anyhow::Result<()> {
     output::line(&genotype)?;
     output::line(format_args!("\n{}\n", show::drawing(&genotype)?))?;
     let rows = [
-        ("space", space.description.to_string()),
+        ("space", if space.description.is_empty() { space.name.clone() } else { space.description.clone() }),
         ("parameter-free edges", output::percent(genotype.parameter_free_share())),
         ("network", size.to_string()),
         ("parameters", cost::readable(cost.params)),
@@ -101,26 +108,29 @@ fn describe(command: &Describe) -> anyhow::Result<()> {
 pub(crate) fn run(command: GenotypeCommand) -> anyhow::Result<()> {
     match command {
         GenotypeCommand::Parse(command) => {
-            let genotype = command.runs.genotype(&command.genotype)?;
+            let genotype = command.runs.genotype(&command.genotype, &command.space)?;
             if command.json {
                 return output::json(&json!({ "text": genotype.to_string(), "genotype": genotype }));
             }
             Ok(output::line(genotype)?)
         }
         GenotypeCommand::Validate(command) => {
-            let genotype = command.runs.genotype(&command.genotype)?;
-            let space = space(command.space.as_deref().unwrap_or(genotype.space))?;
-            genotype.check(&space)?;
-            Ok(output::line(format_args!("a genotype of {}", space.name))?)
+            let genotype = command.runs.genotype(&command.genotype, &command.space)?;
+            Ok(output::line(format_args!("a genotype of {}", genotype.space.name))?)
         }
         GenotypeCommand::Describe(command) => describe(&command),
     }
 }
 
-/// A space by name.
-pub(crate) fn space(name: &str) -> anyhow::Result<Space> {
-    Space::find(name).ok_or_else(|| {
-        let known: Vec<_> = gdas::space::spaces::all().iter().map(|space| space.name).collect();
-        Usage(format!("unknown space `{name}`; known are {}", known.join(", "))).into()
-    })
+/// The space that a genotype is read for.
+#[derive(Args, Default)]
+pub(crate) struct SpaceFlag {
+    /// Space of the genotype: a built-in name or a TOML file [default: the run's, else as the genotype's form says]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) space: Option<String>,
+}
+
+/// A space by name or from a TOML file.
+pub(crate) fn space(given: &str) -> anyhow::Result<Arc<Space>> {
+    Space::named_or_file(given).map_err(|error| Usage(error.to_string()).into())
 }

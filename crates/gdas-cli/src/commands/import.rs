@@ -31,6 +31,8 @@ pub(crate) struct Import {
     /// The cells: text (also that of DARTS and AutoDL), a published name, a file (text, JSON or result.json), or a run
     #[arg(long, value_name = "GENOTYPE")]
     genotype: Option<String>,
+    #[command(flatten)]
+    space: genotype::SpaceFlag,
     /// The data that it was trained on: gives image size, mean, deviation and classes where the file does not
     #[arg(long, value_name = "NAME|PATH")]
     data: Option<String>,
@@ -69,7 +71,7 @@ pub(crate) fn run(command: &Import) -> anyhow::Result<()> {
         ..Given::default()
     };
     if let Some(text) = &command.genotype {
-        given.genotype = Some(command.runs.genotype(text)?);
+        given.genotype = Some(command.runs.genotype(text, &command.space)?);
     }
     if let Some(data) = &command.data {
         let size = command.image_size.map_or(Auto::Auto, |n| Auto::Is(n.into()));

@@ -12,6 +12,7 @@ use gdas_exchange::import::UNKNOWN_DATA;
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
+use crate::commands::genotype::SpaceFlag;
 use crate::commands::{devices, search};
 use crate::exit::{Preempted, Usage};
 use crate::flags::{self, TrainFlags};
@@ -66,7 +67,7 @@ pub(crate) fn run(command: &Train) -> anyhow::Result<()> {
 fn config(command: &Train) -> anyhow::Result<TrainConfig> {
     let mut layers = Vec::new();
     if let Some(given) = &command.genotype {
-        layers.extend(start(&command.runs, given)?);
+        layers.extend(start(&command.runs, given, command.flags.space())?);
     }
     if let Some(path) = &command.config {
         layers.push(flags::file(path)?);
@@ -85,15 +86,16 @@ fn config(command: &Train) -> anyhow::Result<TrainConfig> {
 }
 
 /// The genotype that was named; if by a run, with that run's data.
-fn start(runs: &RunsDir, given: &str) -> anyhow::Result<Vec<Layer>> {
-    let (genotype, data) = match runs.resolve(given)? {
+fn start(runs: &RunsDir, given: &str, space: Option<&str>) -> anyhow::Result<Vec<Layer>> {
+    let space = SpaceFlag { space: space.map(str::to_owned) };
+    let (genotype, data) = match runs.resolve(given, &space)? {
         Named::Genotype(genotype) => (genotype, None),
         Named::Run(run) => {
             let data = flags::of_run(&run.path, &read_config(&run.path)?)?.only(&["data", "image_size"]);
-            (run.genotype()?, Some(data))
+            (run.genotype(&space)?, Some(data))
         }
     };
-    let genotype = Layer::flags(&json!({ "genotype": genotype.to_string(), "space": genotype.space }))?;
+    let genotype = Layer::flags(&json!({ "genotype": genotype.to_string(), "space": *genotype.space }))?;
     Ok([genotype].into_iter().chain(data).collect())
 }
 

@@ -70,7 +70,7 @@ fn an_imported_network_is_a_trained_one() {
 
     // And back: what is exported says everything about itself, in every format with weights.
     let metadata = export::metadata(&model);
-    let metadata = metadata.each_ref().map(|(key, value)| (*key, value.as_str()));
+    let metadata: Vec<(&str, &str)> = metadata.iter().map(|(key, value)| (*key, value.as_str())).collect();
     for (name, bytes) in exported(&network, &metadata) {
         let file = folder.path().join(name);
         std::fs::write(&file, bytes).unwrap();
@@ -138,8 +138,8 @@ fn a_network_of_the_nasnet_space_comes_back_in_every_format() {
 
 /// A small network with weights that are all different.
 fn network_of(genotype: &Genotype) -> Imported {
-    let space = Space::find(genotype.space).unwrap();
-    let keys = serde_json::json!({ "space": space.name, "genotype": genotype.to_string(), "channels": 4, "cells": 1 });
+    let space = &genotype.space;
+    let keys = serde_json::json!({ "space": **space, "genotype": genotype.to_string(), "channels": 4, "cells": 1 });
     let config: TrainConfig = resolve(&[Layer::flags(&keys).unwrap()]).unwrap();
     let network = NetworkConfig {
         image: Shape::new(16, 16, 3),
@@ -151,7 +151,7 @@ fn network_of(genotype: &Genotype) -> Imported {
         auxiliary: false,
         drop_path: false,
     };
-    let graph = derive(&space, &space.derived_blocks(1), &network, genotype);
+    let graph = derive(&space.derived_blocks(1), &network, genotype).unwrap();
     let mut next = 0.0;
     let mut numbers = |count: usize| -> Vec<f32> {
         std::iter::repeat_with(|| {

@@ -76,6 +76,8 @@ impl RunInfo {
         let settings = fs::read_to_string(path.join(CONFIG)).unwrap_or_default();
         let settings: toml::Table = settings.parse().unwrap_or_default();
         let text = |key: &str| settings.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+        // A space that is not a built-in one stands there whole.
+        let own = || settings.get("space")?.get("name")?.as_str().map(str::to_owned);
         let number = |key: &str| settings.get(key).and_then(toml::Value::as_integer);
         let mut info = Self {
             name: Self::name_of(path).unwrap_or_else(|| path.display().to_string()),
@@ -85,7 +87,7 @@ impl RunInfo {
             task: text("task").unwrap_or_default(),
             stage: None,
             data: text("data").unwrap_or_default(),
-            space: text("space").unwrap_or_default(),
+            space: text("space").or_else(own).unwrap_or_default(),
             epochs_done: 0,
             epochs: number("epochs").and_then(|epochs| epochs.try_into().ok()).unwrap_or(0),
             genotype: text("genotype"),
