@@ -194,9 +194,7 @@ impl NamedRun {
         let text = RunInfo::read(&self.path)?.genotype.with_context(|| format!("{name} has no genotype yet"))?;
         let space = match &space.space {
             Some(space) => genotype::space(space)?,
-            None => {
-                space_of(&read_config(&self.path)?).with_context(|| format!("in the configuration of {name}"))?
-            }
+            None => space_of(&read_config(&self.path)?).with_context(|| format!("in the configuration of {name}"))?,
         };
         Genotype::parse(&text, &space).with_context(|| format!("the genotype of {name}"))
     }

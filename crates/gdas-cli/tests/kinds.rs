@@ -87,7 +87,9 @@ fn what_is_trained_again_is_trained_on_the_data_of_the_run() {
     for task in ["search", "train", "auto"] {
         let run = dir.path().join("runs").join(task);
         fs::create_dir_all(run.join("search")).expect("create");
-        let text = format!("task = \"{task}\"\ndata = \"photos/\"\nimage_size = 24\nspace = \"nas-bench-201\"\ngenotype = \"{CELL}\"\n");
+        let text = format!(
+            "task = \"{task}\"\ndata = \"photos/\"\nimage_size = 24\nspace = \"nas-bench-201\"\ngenotype = \"{CELL}\"\n"
+        );
         fs::write(run.join("config.toml"), text).expect("write");
         let config: toml::Table = succeed(dir.path(), &["train", task, "--print-config"]).parse().expect("TOML");
         assert_eq!((config["data"].as_str(), config["image_size"].as_integer()), (Some("photos/"), Some(24)), "{task}");

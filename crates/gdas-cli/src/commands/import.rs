@@ -8,7 +8,7 @@ use gdas_exchange::import::{Given, StateDict, UNKNOWN_DATA, import};
 use serde_json::json;
 
 use crate::cli::RunsDir;
-use crate::commands::search;
+use crate::commands::{genotype, search};
 use crate::exit::Usage;
 use crate::flags;
 use crate::output::{self, note, table};
