@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use gdas_kernels::graph::Graph;
-use gdas_kernels::{Inputs, Mode, Outcome};
+use gdas_kernels::{ForwardOutput, Inputs, Mode};
 
 use crate::config::EdgeOutput;
 use crate::network::{self, CellPlan, NetworkConfig, NetworkError, NodePlan, Term};
@@ -161,7 +161,7 @@ impl Supernet {
         image: Tensor<4>,
         params: Vec<Tensor<1>>,
         gates: Tensor<1>,
-    ) -> Outcome {
+    ) -> ForwardOutput {
         self.run_masked(net, mode, image, params, gates, None)
     }
 
@@ -175,7 +175,7 @@ impl Supernet {
         params: Vec<Tensor<1>>,
         gates: Tensor<1>,
         masks: Option<Tensor<2>>,
-    ) -> Outcome {
+    ) -> ForwardOutput {
         let running = if mode == Mode::Eval { self.weights.running_of(&net.graph) } else { vec![] };
         let inputs = Inputs { image, params, gates: Some(gates), masks, running, precision: self.weights.precision() };
         gdas_kernels::run(&net.graph, mode, inputs)
