@@ -64,6 +64,7 @@ impl Layer {
     }
 
     /// The same without all other keys.
+    #[must_use]
     pub fn only(mut self, keys: &[&str]) -> Self {
         self.entries.retain(|entry| keys.contains(&entry.key.as_str()));
         self
