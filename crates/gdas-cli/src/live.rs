@@ -24,7 +24,7 @@ pub(crate) struct Standing {
     pub(crate) steps: u64,
     pub(crate) train_loss: Option<f64>,
     pub(crate) train_accuracy: Option<f64>,
-    /// Of held-out images (search) or test images (train).
+    /// Of held-out images (search), or of validation or test images (train).
     pub(crate) other_loss: Option<f64>,
     pub(crate) other_accuracy: Option<f64>,
     pub(crate) tau: Option<f64>,
@@ -33,6 +33,8 @@ pub(crate) struct Standing {
     pub(crate) eta_seconds: Option<f64>,
     /// Grows with everything but steps: what a page about the run shows is as of a revision.
     pub(crate) revision: u64,
+    /// Whether validation images choose the epoch of this training, which is at work.
+    validated: bool,
     paused: bool,
 }
 
@@ -120,7 +122,8 @@ impl Standing {
             self.revision += 1;
         }
         match event {
-            Event::Started { task, data, space, epochs, steps_per_epoch, step, .. } => {
+            Event::Started { task, data, space, epochs, steps_per_epoch, step, validation_images, .. } => {
+                self.validated = *validation_images > 0;
                 (self.task, self.data, self.space) = (task.clone(), data.clone(), space.clone());
                 (self.epochs, self.steps) = (*epochs, (epochs * steps_per_epoch) as u64);
                 self.at(*step);
@@ -163,13 +166,16 @@ impl Standing {
                 train_accuracy,
                 test_loss,
                 test_accuracy,
+                validation_loss,
+                validation_accuracy,
                 learning_rate,
                 steps_per_second,
                 eta_seconds,
                 ..
             } => {
                 self.at(*step);
-                let (loss, accuracy) = (test_loss.or(self.other_loss), test_accuracy.or(self.other_accuracy));
+                let loss = validation_loss.or(*test_loss).or(self.other_loss);
+                let accuracy = validation_accuracy.or(*test_accuracy).or(self.other_accuracy);
                 self.figures(*train_loss, *train_accuracy, loss, accuracy);
                 self.learning_rate = Some(*learning_rate);
                 (self.speed, self.eta_seconds) = (Some(*steps_per_second), Some(*eta_seconds));
@@ -184,6 +190,10 @@ impl Standing {
             }
             Event::Finished { step, accuracy, .. } => {
                 self.at(*step);
+                // A training that chose an epoch ends on its accuracy on the test images.
+                if std::mem::take(&mut self.validated) {
+                    (self.other_loss, self.other_accuracy) = (None, None);
+                }
                 self.other_accuracy = accuracy.or(self.other_accuracy);
                 self.eta_seconds = None;
             }
@@ -211,7 +221,11 @@ impl Standing {
 
     /// What is not the training half.
     pub(crate) fn other(&self) -> &'static str {
-        if self.is_training() { "test" } else { "held-out" }
+        match (self.is_training(), self.validated) {
+            (true, true) => "validation",
+            (true, false) => "test",
+            (false, _) => "held-out",
+        }
     }
 
     /// Share of the steps that is done.

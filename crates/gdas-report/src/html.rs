@@ -186,8 +186,8 @@ fn comparison_charts(runs: &[RunData]) -> Vec<Chart> {
         Chart::new(title, "epoch", runs.iter().map(|run| run.series(&run.info.name, value)).collect())
     };
     let mut charts = vec![
-        over("Held-out or test accuracy", |e| e.other_accuracy).percent().between(Some(0.0), None),
-        over("Held-out or test loss", |e| e.other_loss),
+        over("Held-out, validation or test accuracy", |e| e.other_accuracy).percent().between(Some(0.0), None),
+        over("Held-out, validation or test loss", |e| e.other_loss),
         over("Training accuracy", |e| Some(e.train_accuracy)).percent().between(Some(0.0), None),
         over("Edges without parameters", |e| e.parameter_free).percent().between(Some(0.0), Some(1.0)),
     ];
@@ -272,12 +272,16 @@ fn facts(run: &RunData, table: Option<&Table>, out: &mut String) {
         rows.push(("state", format!("{}, {}", info.status, epochs(info))));
     }
     rows.extend([("space", info.space.clone()), ("data", info.data.clone())]);
-    if let Some(accuracy) = info.accuracy {
-        rows.push(if info.stage.unwrap_or(&info.task) == "train" {
-            ("test accuracy", percent(accuracy))
-        } else {
-            ("held-out accuracy (shared weights)", percent(accuracy))
-        });
+    match (info.accuracy, info.stage.unwrap_or(&info.task)) {
+        (Some(accuracy), "train") => rows.push(("test accuracy", percent(accuracy))),
+        (Some(accuracy), _) => rows.push(("held-out accuracy (shared weights)", percent(accuracy))),
+        (None, "train") if info.test_images == Some(0) => {
+            rows.push(("test accuracy", "no test images".into()));
+        }
+        (None, _) => {}
+    }
+    if let Some((epoch, accuracy)) = run.chosen_epoch() {
+        rows.push(("weights", format!("of epoch {epoch}, chosen by its validation accuracy of {}", percent(accuracy))));
     }
     if let Some(genotype) = genotype(run) {
         rows.push(("edges without parameters", percent(genotype.parameter_free_share())));

@@ -14,10 +14,10 @@ use gdas_auto::{AutoConfig, AutoResult, Outcome, auto};
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
-use crate::commands::{devices, genotype, search};
+use crate::commands::{devices, genotype, search, train};
 use crate::exit::Preempted;
 use crate::flags;
-use crate::output::{self, percent, table};
+use crate::output::{self, table};
 use crate::progress::Progress;
 use crate::signals;
 
@@ -137,13 +137,14 @@ pub(crate) fn present(result: &AutoResult, run: &Path, display: Display) -> anyh
         value["run"] = json!(run);
         return output::json(&value);
     }
-    let train = &result.train;
-    let mut rows = vec![("genotype", train.genotype.clone())];
-    if let Some(accuracy) = train.test_accuracy {
-        rows.push(("test accuracy", percent(accuracy)));
-    }
-    let size =
-        format!("{} parameters, {} multiply-adds", cost::readable(train.params), cost::readable(train.multiply_adds));
+    let trained = &result.train;
+    let mut rows = vec![("genotype", trained.genotype.clone())];
+    rows.push(("test accuracy", train::test_accuracy(trained)));
+    let size = format!(
+        "{} parameters, {} multiply-adds",
+        cost::readable(trained.params),
+        cost::readable(trained.multiply_adds)
+    );
     rows.push(("network", size));
     for file in &result.exported {
         rows.push(("exported", run.join(file).display().to_string()));

@@ -9,6 +9,7 @@ use gdas_report::genotype_pictures;
 
 use crate::cli::RunsDir;
 use crate::exit::Usage;
+use crate::flags::WeightsFlag;
 use crate::output::note;
 
 /// Write a trained network for other programs
@@ -33,6 +34,8 @@ pub(crate) struct Export {
     /// Format [default: by the file's name]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
+    #[command(flatten)]
+    weights: WeightsFlag,
     #[command(flatten)]
     runs: RunsDir,
 }
@@ -75,7 +78,8 @@ pub(crate) fn run(command: &Export) -> anyhow::Result<()> {
         let message = format!("{} does not tell its format; name one with --format", command.to.display());
         return Err(Usage(message).into());
     };
-    let model = TrainedModel::open_path(&command.runs.run(&command.run)?.trained()?, &Device::flex())?;
+    let path = command.runs.run(&command.run)?.trained()?;
+    let model = TrainedModel::open_weights(&path, command.weights.choice(), &Device::flex())?;
     let genotype = model.genotype.to_string();
     let metadata = metadata(&model);
     let metadata: Vec<(&str, &str)> = metadata.iter().map(|(key, value)| (*key, value.as_str())).collect();

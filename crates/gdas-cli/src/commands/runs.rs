@@ -74,13 +74,12 @@ fn show(command: &Show) -> anyhow::Result<()> {
     ];
     for stage in &info.stages {
         let name = if stage.task == "train" { "training" } else { "search" };
-        rows.push((name, format!("{}, {}", stage.status, work(stage))));
+        let accuracy = accuracy(stage).map_or_else(String::new, |text| format!(", accuracy: {text}"));
+        rows.push((name, format!("{}, {} of {} epochs{accuracy}", stage.status, stage.epochs_done, stage.epochs)));
     }
     if info.stages.is_empty() {
         rows.push(("epochs", format!("{} of {}", info.epochs_done, info.epochs)));
-        if let Some(accuracy) = info.accuracy {
-            rows.push(("accuracy", percent(accuracy)));
-        }
+        rows.extend(accuracy(&info).map(|text| ("accuracy", text)));
     }
     if let Some(genotype) = &info.genotype {
         rows.push(("genotype", genotype.clone()));
@@ -106,15 +105,18 @@ fn show(command: &Show) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How far a stage has come.
-fn work(stage: &RunInfo) -> String {
-    let epochs = format!("{} of {} epochs", stage.epochs_done, stage.epochs);
-    let of = if stage.task == "train" { "test images" } else { "held-out images" };
-    stage.accuracy.map_or(epochs.clone(), |accuracy| format!("{epochs}, {} of the {of}", percent(accuracy)))
+/// The accuracy of a run in words, if there is anything to say about it.
+fn accuracy(info: &RunInfo) -> Option<String> {
+    match (info.accuracy, info.test_images) {
+        (Some(accuracy), _) => Some(percent(accuracy)),
+        (None, Some(0)) => Some("no test images".to_string()),
+        (None, _) => None,
+    }
 }
 
 /// A table of at most a dozen epochs, evenly spread, the last among them.
 fn epochs(events: &[Event]) -> Vec<Vec<String>> {
+    let mut head = ["epoch", "loss", "accuracy", "held-out loss", "accuracy", "tau", "parameter-free edges"];
     let mut rows = Vec::new();
     for event in events {
         match event {
@@ -138,13 +140,25 @@ fn epochs(events: &[Event]) -> Vec<Vec<String>> {
                     percent(*parameter_free),
                 ]);
             }
-            Event::TrainEpoch { epoch, train_loss, train_accuracy, test_loss, test_accuracy, .. } => rows.push(vec![
-                (epoch + 1).to_string(),
-                format!("{train_loss:.4}"),
-                percent(*train_accuracy),
-                test_loss.map_or_else(|| "-".to_string(), |loss| format!("{loss:.4}")),
-                test_accuracy.map_or_else(|| "-".to_string(), percent),
-            ]),
+            Event::TrainEpoch {
+                epoch,
+                train_loss,
+                train_accuracy,
+                test_loss,
+                test_accuracy,
+                validation_loss,
+                validation_accuracy,
+                ..
+            } => {
+                head[3] = if validation_loss.is_some() { "validation loss" } else { "test loss" };
+                rows.push(vec![
+                    (epoch + 1).to_string(),
+                    format!("{train_loss:.4}"),
+                    percent(*train_accuracy),
+                    validation_loss.or(*test_loss).map_or_else(|| "-".to_string(), |loss| format!("{loss:.4}")),
+                    validation_accuracy.or(*test_accuracy).map_or_else(|| "-".to_string(), percent),
+                ]);
+            }
             _ => {}
         }
     }
@@ -152,7 +166,6 @@ fn epochs(events: &[Event]) -> Vec<Vec<String>> {
     let last = rows.len() - usize::from(!rows.is_empty());
     let mut kept: Vec<_> =
         rows.into_iter().enumerate().filter(|(i, _)| (last - i) % every == 0).map(|(_, row)| row).collect();
-    let head = ["epoch", "loss", "accuracy", "held-out loss", "accuracy", "tau", "parameter-free edges"];
     let width = kept.first().map_or(0, Vec::len);
     kept.insert(0, head.iter().take(width).map(ToString::to_string).collect());
     kept

@@ -118,6 +118,13 @@ pub(crate) fn carry_out(
     }
 }
 
+/// Accuracy and loss on the test images in words.
+pub(crate) fn test_accuracy(result: &TrainResult) -> String {
+    let Some(accuracy) = result.test_accuracy else { return "no test images".to_string() };
+    let loss = result.test_loss.map_or_else(String::new, |loss| format!(", loss {loss:.4}"));
+    percent(accuracy) + &loss
+}
+
 /// Prints what came of a training.
 pub(crate) fn present(result: &TrainResult, run: &Path, display: Display) -> anyhow::Result<()> {
     if display.json {
@@ -127,15 +134,15 @@ pub(crate) fn present(result: &TrainResult, run: &Path, display: Display) -> any
         return output::json(&value);
     }
     let mut rows = vec![("genotype", result.genotype.clone())];
-    if let Some(accuracy) = result.test_accuracy {
-        let loss = result.test_loss.map_or_else(String::new, |loss| format!(", loss {loss:.4}"));
-        rows.push(("test accuracy", format!("{}{loss} after the last epoch", percent(accuracy))));
-    }
+    rows.push(("test accuracy", test_accuracy(result)));
     if let (Some(top5), true) = (result.test_top5, result.classes.len() > 5) {
         rows.push(("top-5", percent(top5)));
     }
-    if let (Some(accuracy), Some(epoch)) = (result.best_accuracy, result.best_epoch) {
-        rows.push(("best epoch", format!("{} ({}; chosen on the test images)", epoch + 1, percent(accuracy))));
+    if let (Some(accuracy), Some(epoch)) = (result.validation_accuracy, result.chosen_epoch) {
+        rows.push((
+            "weights",
+            format!("of epoch {}, chosen by its validation accuracy of {}", epoch + 1, percent(accuracy)),
+        ));
     }
     let size =
         format!("{} parameters, {} multiply-adds", cost::readable(result.params), cost::readable(result.multiply_adds));

@@ -54,6 +54,8 @@ pub struct RunInfo {
     pub genotype: Option<String>,
     /// Held-out (search) or test (train) accuracy of the last epoch that has one.
     pub accuracy: Option<f64>,
+    /// Number of images that test the network of a training.
+    pub test_images: Option<usize>,
     /// Time of the last event, in seconds since 1970.
     pub updated: Option<f64>,
     /// The stages of an automatic run that have begun.
@@ -92,6 +94,7 @@ impl RunInfo {
             epochs: number("epochs").and_then(|epochs| epochs.try_into().ok()).unwrap_or(0),
             genotype: text("genotype"),
             accuracy: None,
+            test_images: None,
             updated: updated(&path.join(EVENTS)),
             stages: Vec::new(),
         };
@@ -110,7 +113,7 @@ impl RunInfo {
             self.stage = STAGES.into_iter().find(|stage| last.path.ends_with(stage));
             (self.data, self.space) = (last.data.clone(), last.space.clone());
             (self.epochs_done, self.epochs) = (last.epochs_done, last.epochs);
-            self.accuracy = last.accuracy;
+            (self.accuracy, self.test_images) = (last.accuracy, last.test_images);
             self.genotype = stages.iter().rev().find_map(|stage| stage.genotype.clone());
             self.updated = stages.iter().filter_map(|stage| stage.updated).reduce(f64::max);
             if (self.status, last.status) == ("running", "paused") {
@@ -145,7 +148,8 @@ impl RunInfo {
 
     fn follow(&mut self, event: Event) {
         match event {
-            Event::Started { task, data, space, epochs, .. } => {
+            Event::Started { task, data, space, epochs, held_out_images, .. } => {
+                self.test_images = (task == "train").then_some(held_out_images);
                 (self.task, self.data, self.space, self.epochs) = (task, data, space, epochs);
             }
             Event::Epoch { epoch, genotype, held_out_accuracy, .. } => {

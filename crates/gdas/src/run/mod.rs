@@ -25,6 +25,7 @@ mod info;
 mod interrupt;
 mod lock;
 pub(crate) mod phase;
+mod run_loop;
 mod seal;
 mod storage;
 
@@ -38,4 +39,6 @@ pub use event::{AlphaTable, Event, Observer, Silent, read_events};
 pub use follow::{Follower, News};
 pub use info::{RunInfo, STAGES, is_run, list, stages};
 pub use interrupt::Interrupt;
+pub use run_loop::Outcome;
+pub(crate) use run_loop::{Clock, Journal, Task, run_loop};
 pub use storage::{Operation, Storage};
