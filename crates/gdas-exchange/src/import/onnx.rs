@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::torch::half;
 use super::{Array, StateDict};
-use crate::export::protobuf::{Field, fields};
+use crate::export::protobuf::{Field, fields, varint};
 
 /// Element types of tensors (`TensorProto.DataType`).
 const FLOAT: u64 = 1;
@@ -63,8 +63,9 @@ fn tensor_of(bytes: &[u8]) -> Result<Option<(String, Array)>, String> {
             // Several sizes in one field: "packed".
             (1, Field::Bytes(mut sizes)) => {
                 while !sizes.is_empty() {
-                    let (size, rest) = crate::export::protobuf::varint(sizes)?;
-                    (sizes, _) = (rest, shape.push(size));
+                    let (size, rest) = varint(sizes)?;
+                    shape.push(size);
+                    sizes = rest;
                 }
             }
             (2, Field::Integer(value)) => kind = value,
