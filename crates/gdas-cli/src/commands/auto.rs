@@ -8,6 +8,7 @@ use gdas::config::Auto;
 use gdas::cost;
 use gdas::device::{DeviceName, Precision};
 use gdas::run::{Interrupt, RunDir};
+use gdas::shell;
 use gdas_auto::{AutoConfig, AutoResult, Outcome, auto};
 use serde_json::json;
 
@@ -40,7 +41,7 @@ pub(crate) struct AutoCommand {
     #[command(flatten)]
     damaged: Damaged,
     /// Time for search and training together, as in 90s, 30m or 2h [default: 3m for digits, otherwise 1h]
-    #[arg(long, value_name = "TIME", value_parser = budget)]
+    #[arg(long, value_name = "TIME", value_parser = budget, allow_hyphen_values = true)]
     budget: Option<Duration>,
     /// Search space
     #[arg(long, value_name = "NAME", default_value = "nas-bench-201")]
@@ -88,12 +89,10 @@ pub(crate) fn run(command: &AutoCommand) -> anyhow::Result<()> {
     let space = genotype::space(&command.space)?;
     let device = devices::open(command.device, command.precision)?;
     let interrupt = signals::install()?;
-    search::use_threads(command.threads)?;
-    let opened = images::open(&command.data, command.image_size, command.damaged, command.display.quiet)?;
     let usual = if command.data == "digits" { 180.0 } else { 3600.0 };
-    let config = AutoConfig {
+    let mut config = AutoConfig {
         task: "auto".to_string(),
-        data: flags::lasting(&command.data),
+        data: command.data.clone(),
         image_size: command.image_size,
         skip_damaged: command.damaged.skip_damaged,
         space,
@@ -104,8 +103,17 @@ pub(crate) fn run(command: &AutoCommand) -> anyhow::Result<()> {
         precision: command.precision,
         tensorboard: command.tensorboard,
     };
+    let opened = open(&config, command.display)?;
+    config.data = flags::lasting(&command.data);
     let mut run = command.runs.create(command.name.as_deref(), &opened.dataset.name, &toml::to_string(&config)?)?;
     carry_out(&config, &opened, &mut run, &device, command.display, &interrupt)
+}
+
+/// The data of an automatic run.
+pub(crate) fn open(config: &AutoConfig, display: Display) -> anyhow::Result<Opened> {
+    search::use_threads(config.threads)?;
+    let damaged = Damaged { skip_damaged: config.skip_damaged };
+    images::open(&config.data, config.image_size, damaged, display.quiet)
 }
 
 /// Does the whole, or what is left of it.
@@ -123,7 +131,7 @@ pub(crate) fn carry_out(
     drop(progress);
     match outcome {
         Outcome::Finished(result) => present(&result, run.path(), display),
-        Outcome::Interrupted => Err(Preempted(format!("gdas resume {}", run.path().display())).into()),
+        Outcome::Interrupted => Err(Preempted(format!("gdas resume {}", shell::path(run.path()))).into()),
     }
 }
 
@@ -154,7 +162,8 @@ pub(crate) fn present(result: &AutoResult, run: &Path, display: Display) -> anyh
     }
     let rows: Vec<_> = rows.into_iter().map(|(key, value)| vec![key.to_string(), value]).collect();
     output::line(table(&rows))?;
-    Ok(output::line(format_args!("\nnext: gdas predict {} IMAGES...", run.join("train").display()))?)
+    let run = shell::path(run);
+    Ok(output::line(format_args!("\nnext: gdas predict {run} IMAGES...\n      gdas report {run}"))?)
 }
 
 #[cfg(test)]
