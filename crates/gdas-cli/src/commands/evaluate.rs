@@ -2,6 +2,7 @@ use clap::Args;
 use gdas::config::{Auto, TrainConfig, resolve};
 use gdas::device::{DeviceName, Precision};
 use gdas::run::read_config;
+use gdas::shell;
 use gdas::train::TrainedModel;
 use serde_json::json;
 
@@ -9,6 +10,7 @@ use crate::cli::RunsDir;
 use crate::commands::{devices, search};
 use crate::exit::{Preempted, Usage};
 use crate::flags::{self, WeightsFlag};
+use crate::images::{self, Damaged};
 use crate::output::{self, percent, table};
 use crate::signals;
 
@@ -18,7 +20,7 @@ use crate::signals;
   gdas evaluate digits-2
   gdas evaluate digits-2 --data other-digits/ --test-flip --json")]
 pub(crate) struct Evaluate {
-    /// Name of a training's run, or path to its directory
+    /// Name of a training or an automatic run, or path to its directory
     run: String,
     /// Other data than the training's; its test images are used, and its classes must be the same
     #[arg(long, value_name = "NAME|PATH")]
@@ -35,6 +37,8 @@ pub(crate) struct Evaluate {
     #[arg(long, value_name = "NAME", default_value_t)]
     device: DeviceName,
     #[command(flatten)]
+    damaged: Damaged,
+    #[command(flatten)]
     runs: RunsDir,
     /// Print JSON
     #[arg(long)]
@@ -43,16 +47,17 @@ pub(crate) struct Evaluate {
 
 pub(crate) fn run(command: &Evaluate) -> anyhow::Result<()> {
     let interrupt = signals::install()?;
-    let path = command.runs.find(&command.run);
+    let path = command.runs.run(&command.run)?.trained()?;
     let device = devices::open(command.device, Precision::Float32)?;
     let model = TrainedModel::open_weights(&path, command.weights.choice(), &device)?;
     let data = match &command.data {
         Some(data) => data.clone(),
         None => resolve::<TrainConfig>(&[flags::of_run(&path, &read_config(&path)?)?])?.data,
     };
-    let dataset = search::open(&data, Auto::Is(model.image.height), command.threads)?;
-    if dataset.classes != model.classes {
-        let message = format!("the classes of {data} are not those that the network was trained on");
+    search::use_threads(command.threads)?;
+    let dataset = images::open(&data, Auto::Is(model.image.height), command.damaged, false)?.noted();
+    if let Some(difference) = images::other_classes(&model.classes, &dataset.classes) {
+        let message = format!("the classes of {data} are not those that the network was trained on: {difference}");
         return Err(Usage(message).into());
     }
     let images = &dataset.train;
@@ -70,7 +75,7 @@ pub(crate) fn run(command: &Evaluate) -> anyhow::Result<()> {
         Some(test) => Some(
             model
                 .evaluate(&test, flip, &interrupt)
-                .ok_or_else(|| Preempted(format!("gdas evaluate {}", path.display())))?,
+                .ok_or_else(|| Preempted(format!("gdas evaluate {}", shell::path(&path))))?,
         ),
         None => None,
     };
