@@ -82,6 +82,8 @@ pub fn search_on(
     let split = batches::split(config, dataset)?;
     let mut searcher = Searcher::new(config, dataset, first)?.on_devices(devices);
     let source = batches::Source::new(config, dataset, &split, &searcher.on_device);
+    let judge = Judge::new(config, dataset, &split.alpha).on_device(&searcher.on_device);
+    let mut judging_seconds = None;
     let steps = source.steps();
     let weight_steps = source.weight_steps();
     let epochs = config.epochs as u64;
@@ -129,8 +131,12 @@ pub fn search_on(
         if progress.at.step == 0 {
             let speed = per_second(epoch_clock.0, steps - epoch_clock.1);
             epoch_clock = (Instant::now(), 0);
-            let event = searcher.end_epoch(&mut progress, epoch, steps, tau, rate, speed);
+            // Timed once the first epoch is over, when the weights and the caches are warm.
+            let after = *judging_seconds.get_or_insert_with(|| searcher.judging_seconds(&judge));
+            let event = searcher.end_epoch(&mut progress, epoch, steps, tau, rate, speed, after);
+            let alarms = searcher.alarms(&mut progress, &event);
             tell(run, event)?;
+            alarms.into_iter().try_for_each(|alarm| tell(run, alarm))?;
             if let Some(event) = searcher.early_stop(&mut progress, epoch, done) {
                 tell(run, event)?;
             }
@@ -155,11 +161,21 @@ pub fn search_on(
     drop(prefetch);
 
     // The cell, and its accuracy with the shared weights on the held-out half.
-    let judge = Judge::new(config, dataset, &split.alpha).on_device(&searcher.on_device);
     let step = progress.step(steps);
     // Whatever ends a search early has also said which cell is its result.
     let judges = searcher.judges() && progress.watch.stopped.is_none();
-    let mut told = |done, candidates| tell(run, Event::Judging { step, candidates, done });
+    let mut began = Instant::now();
+    let mut told = |done: usize, candidates: usize| -> Result<(), RunError> {
+        if interrupt.is_paused() && !interrupt.is_requested() {
+            // The checkpoint of the last step is durable; what has been judged stays in memory.
+            began += interrupt.wait(step, |event| tell(run, event))?;
+        }
+        let each = match done {
+            0 => judging_seconds.unwrap_or(0.0) / candidates.max(1) as f64,
+            done => began.elapsed().as_secs_f64() / done as f64,
+        };
+        tell(run, Event::Judging { step, candidates, done, eta_seconds: each * (candidates - done) as f64 })
+    };
     let found = algorithms::conclude(&searcher, &judge, judges, interrupt, &mut told)?.and_then(|(found, judged)| {
         let found = progress.watch.reported(found);
         Some((searcher.evaluate(&found, dataset, &split.alpha, interrupt)?, found, judged))
@@ -168,17 +184,15 @@ pub fn search_on(
         tell(run, Event::Interrupted { step })?;
         return Ok(Outcome::Interrupted { step });
     };
-    if let Some(judged) = judged {
-        tell(
-            run,
-            Event::Judged { step, genotype: genotype.to_string(), loss: judged.loss, own_loss: judged.own_loss },
-        )?;
+    let judgement = judged.map(|judged| judged.judgement(step, config));
+    if let Some(judgement) = &judgement {
+        tell(run, Event::Judged(judgement.clone()))?;
     }
     Error::finite(accuracy, "a class score of the cell found", progress.at)?;
     if let Some(warning) = bounds::exceeded(&searcher.standings(&genotype)) {
         tell(run, warning)?;
     }
-    let result = SearchResult::new(&searcher, &progress, dataset, &genotype, accuracy);
+    let result = SearchResult::new(&searcher, &progress, dataset, &genotype, accuracy, judgement);
     result.write(run, &genotype)?;
     let seconds = started.elapsed().as_secs_f64();
     tell(run, Event::Finished { step, genotype: result.genotype.clone(), accuracy: Some(accuracy), seconds })?;
@@ -600,9 +614,16 @@ impl<'a> Searcher<'a> {
         self.config.selection == Selection::Judged && !self.config.algorithm.samples_whole_cells()
     }
 
+    /// How long judging will take in the end, in seconds, by trying a few candidates; for what is told, never for results.
+    fn judging_seconds(&self, judge: &Judge) -> f64 {
+        if !self.judges() {
+            return 0.0;
+        }
+        algorithms::judged::seconds_per_candidate(self, judge) * self.config.candidates as f64
+    }
+
     /// Mean loss of a genotype with the shared weights over some batches, normalised by each batch's statistics.
     pub(crate) fn loss(&self, genotype: &Genotype, batches: &[Batch]) -> f64 {
-        phase::enter("judging");
         let net = self.derived(genotype);
         let params = self.values(&net);
         let losses = batches.iter().map(|batch| self.measure(&net, params.clone(), Mode::Train, batch).loss);

@@ -132,6 +132,9 @@ pub(crate) fn present(result: &SearchResult, run: &Path, display: Display) -> an
         rows.push(("at published size", network));
     }
     rows.push(("parameter-free edges", percent(result.parameter_free)));
+    if let Some(judgement) = &result.judged {
+        rows.push(("why this cell", judgement.reason()));
+    }
     for cost in &result.costs {
         let [found, limit] = [cost.genotype, cost.limit].map(|value| cost.measure.readable(value));
         rows.push(("bound", format!("{} {found} of at most {limit}", cost.measure.name())));

@@ -18,11 +18,11 @@ use gdas_kernels::graph::Graph;
 
 use super::Judge;
 use crate::benchmark::ranks;
-use crate::config::Criterion;
+use crate::config::{Criterion, SearchConfig};
 use crate::data::Batch;
 use crate::network::{NetworkConfig, derive};
 use crate::rng::{Rng, Stream};
-use crate::run::{Interrupt, RunError};
+use crate::run::{Interrupt, Judgement, Places, RunError, phase};
 use crate::sampler::Table;
 use crate::search::Searcher;
 use crate::space::Genotype;
@@ -48,16 +48,31 @@ pub(super) fn choose(
     let candidates = candidates(searcher);
     let mut trials = Vec::with_capacity(candidates.len());
     for genotype in &candidates {
+        told(trials.len(), candidates.len())?;
+        // Also while a pause was waited for.
         if interrupt.is_requested() {
             return Ok(None);
         }
-        told(trials.len(), candidates.len())?;
+        phase::enter("judging");
         trials.push(Trial::of(searcher, judge, &batches, genotype));
     }
     // Alpha may stand for a cell that costs too much, while all the others are affordable.
     let first = usize::from(candidates.len() > 1 && !searcher.affords(&candidates[0]));
     let best = first_of(&trials, first);
-    Ok(Some(Judged { genotype: candidates[best].clone(), loss: trials[best].loss, own_loss: trials[0].loss }))
+    let places = (0..searcher.config.judges.len()).map(|judge| {
+        let scores: Vec<f64> = trials.iter().map(|trial| trial.scores[judge]).collect();
+        // The highest score has the highest rank, and the first place.
+        let places = ranks(&scores).into_iter().map(|rank| (trials.len() + 1) as f64 - rank).collect::<Vec<_>>();
+        [places[best], places[0]]
+    });
+    Ok(Some(Judged {
+        genotype: candidates[best].clone(),
+        own: candidates[0].clone(),
+        loss: trials[best].loss,
+        own_loss: trials[0].loss,
+        candidates: candidates.len(),
+        places: places.collect(),
+    }))
 }
 
 /// How long one candidate takes here, in seconds, by trying a few; for planning, never for results.
@@ -98,15 +113,38 @@ impl Trial {
     }
 }
 
-/// What judging came to.
+/// The choice of the judges.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Judged {
     /// The candidate chosen.
     pub(crate) genotype: Genotype,
-    /// Its held-out loss with the shared weights.
-    pub(crate) loss: f64,
-    /// That of alpha's own choice.
-    pub(crate) own_loss: f64,
+    /// The cell that alpha alone points to.
+    own: Genotype,
+    /// Held-out loss of the candidate chosen with the shared weights.
+    loss: f64,
+    /// That of alpha's own cell.
+    own_loss: f64,
+    /// Number of candidates.
+    candidates: usize,
+    /// Per judge the places of the candidate chosen and of alpha's own cell, from 1.
+    places: Vec<[f64; 2]>,
+}
+
+impl Judged {
+    /// The same for the log and the result.
+    pub(crate) fn judgement(self, step: u64, config: &SearchConfig) -> Judgement {
+        let judges = config.judges.iter().zip(&self.places);
+        let judges = judges.map(|(judge, &[chosen, own])| Places { judge: judge.name().to_owned(), chosen, own });
+        Judgement {
+            step,
+            genotype: self.genotype.to_string(),
+            loss: self.loss,
+            own_loss: self.own_loss,
+            own_genotype: Some(self.own.to_string()),
+            candidates: self.candidates,
+            judges: judges.collect(),
+        }
+    }
 }
 
 /// Which candidate from `first` on has the largest sum of ranks; of equals that with the smallest loss, then the first.

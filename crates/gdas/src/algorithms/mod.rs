@@ -80,10 +80,10 @@ pub(crate) fn conclude(
     let mut best: Option<Best> = None;
     let count = candidates.len();
     for (i, picks) in candidates.into_iter().enumerate() {
+        told(i, count)?;
         if interrupt.is_requested() {
             return Ok(None);
         }
-        told(i, count)?;
         let accuracy = searcher.accuracy(&picks, &judge.batch(i as u64)).accuracy;
         Best::improve(&mut best, accuracy, &picks);
     }

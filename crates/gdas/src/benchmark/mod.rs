@@ -17,6 +17,7 @@ mod quantity;
 mod ranking;
 mod simulate;
 mod table;
+mod trajectory;
 
 pub use cells::{CANDIDATES, Cell, EDGES, canonical, cell_of, genotype_of};
 pub use columns::{Columns, Curves, Run, TableWriter};
@@ -27,3 +28,4 @@ pub use quantity::{Dataset, Quantity, Record, Setting};
 pub use ranking::{Limits, Rank, Spread};
 pub use simulate::{Budget, NOMINAL_SECONDS, SHORT_EPOCHS, Simulator, Visit};
 pub use table::{Seeds, Table};
+pub use trajectory::{TRAJECTORY_DATASETS, Trajectory, TrajectoryPoint};

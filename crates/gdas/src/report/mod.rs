@@ -42,7 +42,7 @@ pub fn write(
     };
     put("report.html", html::page(runs, table).as_bytes())?;
     if files {
-        for figure in html::comparison_figures(runs).into_iter().chain(runs.iter().flat_map(html::figures)) {
+        for figure in html::comparison_figures(runs).into_iter().chain(runs.iter().flat_map(|run| html::figures(run, table))) {
             put(&format!("{}.svg", figure.name), figure.svg.as_bytes())?;
             put(&format!("{}.png", figure.name), &png(&figure.svg).map_err(std::io::Error::other)?)?;
         }

@@ -13,6 +13,7 @@
 //! reader sees the old content or the new one, never a half. Every write goes through [`Storage`], where tests
 //! make the n-th one fail.
 
+mod alarm;
 mod cadence;
 mod checkpoint;
 mod control;
@@ -21,17 +22,20 @@ mod error;
 mod event;
 mod follow;
 mod interrupt;
+mod judgement;
 mod lock;
 pub(crate) mod phase;
 mod seal;
 mod storage;
 
 pub(crate) use cadence::Cadence;
+pub use alarm::{Alarms, EpochNumbers, FLAT, LATE, LEAST_EPOCHS, PATIENCE, SATURATED, relative_entropy};
 pub use checkpoint::{Array, Checkpoint, Data, FORMAT_VERSION};
 pub use control::{Wish, ask, wished};
 pub use dir::{Loaded, RunDir, RunInfo, Saved, list, read_checkpoint, read_config, read_result, read_result_text};
 pub use error::RunError;
-pub use event::{AlphaTable, Event, Observer, Silent, read_events};
+pub use event::{Alarm, AlphaTable, Event, Observer, Silent, read_events};
 pub use follow::{Follower, News};
 pub use interrupt::Interrupt;
+pub use judgement::{Judgement, Places};
 pub use storage::{Operation, Storage};

@@ -6,7 +6,8 @@ use super::Searcher;
 use super::state::{Best, Progress, Sums};
 use crate::algorithms::Taken;
 use crate::data::{Dataset, Position, SearchSplit};
-use crate::run::{AlphaTable, Event};
+use crate::config::Selection;
+use crate::run::{Alarm, AlphaTable, EpochNumbers, Event};
 
 impl Searcher<'_> {
     pub(super) fn end_epoch(
@@ -17,6 +18,7 @@ impl Searcher<'_> {
         tau: f64,
         rate: f64,
         speed: f64,
+        judging_seconds: f64,
     ) -> Event {
         let genotype = self.genotype();
         let sums = std::mem::take(&mut progress.sums);
@@ -43,8 +45,26 @@ impl Searcher<'_> {
             parameter_free: genotype.parameter_free_share(),
             redraws: sums.redraws,
             steps_per_second: speed,
-            eta_seconds: if speed > 0.0 { left as f64 / speed } else { 0.0 },
+            eta_seconds: judging_seconds + if speed > 0.0 { left as f64 / speed } else { 0.0 },
         }
+    }
+
+    /// The alarms that begin with an epoch, from the event that ends it.
+    pub(super) fn alarms(&self, progress: &mut Progress, ended: &Event) -> Vec<Event> {
+        let config = self.config;
+        let (Event::Epoch { epoch, step, .. }, Some(now)) = (ended, EpochNumbers::of(ended)) else { return vec![] };
+        if !config.algorithm.learns_alpha() {
+            return vec![];
+        }
+        let begun = progress.alarms.follow(&now);
+        let judged = config.selection == Selection::Judged;
+        let event = |alarm: Alarm| Event::Alarm {
+            epoch: *epoch,
+            step: *step,
+            alarm,
+            message: progress.alarms.message(alarm, &now, judged),
+        };
+        begun.into_iter().map(event).collect()
     }
 
     fn alpha_tables(&self) -> Vec<AlphaTable> {

@@ -8,7 +8,7 @@ use crate::Error;
 use crate::algorithms::Taken;
 use crate::data::{Dataset, Position};
 use crate::device;
-use crate::run::{Array, Checkpoint, Event, Observer, RunDir};
+use crate::run::{Alarms, Array, Checkpoint, Event, Observer, RunDir};
 use crate::sampler::Table;
 
 /// How far a search has come.
@@ -22,11 +22,13 @@ pub(super) struct Progress {
     pub(super) best: Option<Best>,
     /// What an early stop has seen.
     pub(super) watch: Watch,
+    /// What the alarms have seen.
+    pub(super) alarms: Alarms,
 }
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { at: Position::START, sums: Sums::default(), best: None, watch: Watch::default() }
+        Self { at: Position::START, sums: Sums::default(), best: None, watch: Watch::default(), alarms: Alarms::default() }
     }
 }
 
@@ -90,6 +92,8 @@ struct Saved {
     best: Option<Best>,
     #[serde(default)]
     watch: Watch,
+    #[serde(default)]
+    alarms: Alarms,
     adam_steps: u64,
     data_digest: String,
     /// What computed it; empty in checkpoints of early builds.
@@ -106,6 +110,7 @@ impl Searcher<'_> {
             sums: progress.sums.clone(),
             best: progress.best.clone(),
             watch: progress.watch.clone(),
+            alarms: progress.alarms.clone(),
             adam_steps: self.adam.steps,
             data_digest: self.data_digest.clone(),
             arithmetic: device::arithmetic(self.supernet.weights.device()),
@@ -159,7 +164,7 @@ impl Searcher<'_> {
         self.adam.steps = saved.adam_steps;
         self.own.load(&self.supernet.space, &mut checkpoint)?;
         let at = Position { epoch: saved.epoch, step: saved.step };
-        Ok(Progress { at, sums: saved.sums, best: saved.best, watch: saved.watch })
+        Ok(Progress { at, sums: saved.sums, best: saved.best, watch: saved.watch, alarms: saved.alarms })
     }
 
     fn tables(&self) -> [(&'static str, &Vec<Table>); 3] {
