@@ -7,8 +7,8 @@ use clap::Args;
 use gdas::cost::{self, Cost};
 use gdas::graph::{Graph, Shape};
 use gdas::network::{NetworkConfig, Stem, derive};
-use gdas::report::{TerminalStyle, genotype_pictures};
 use gdas::space::{Genotype, Skeleton, Space};
+use gdas_report::{TerminalStyle, genotype_pictures};
 
 /// The network that a genotype is built into when it is trained or counted.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use command::{gdas, outcome, succeed};
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../gdas/tests/fixtures/benchmark").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../gdas-nasbench/tests/fixtures/benchmark").join(name)
 }
 
 /// Every cell, with numbers that differ.
@@ -191,7 +191,8 @@ fn a_search_is_followed_through_the_table() {
         assert_eq!(epoch["table"]["cifar100"], serde_json::Value::Null);
         let rows = event["alphas"][0]["alphas"].as_array().expect("edges");
         let entropies = rows.iter().map(|row| {
-            let exponentials: Vec<f64> = row.as_array().expect("logits").iter().map(|a| a.as_f64().expect("a logit").exp()).collect();
+            let exponentials: Vec<f64> =
+                row.as_array().expect("logits").iter().map(|a| a.as_f64().expect("a logit").exp()).collect();
             let sum: f64 = exponentials.iter().sum();
             exponentials.iter().map(|e| -e / sum * (e / sum).ln()).sum::<f64>() / 5f64.ln()
         });
@@ -210,7 +211,10 @@ fn a_search_is_followed_through_the_table() {
     assert!(lines[4].starts_with(&format!("3,{},", told[3]["cell"].as_str().expect("text"))), "{csv}");
     let text = succeed(dir.path(), &asked);
     assert_eq!(text.lines().count(), 1 + 4 + 2, "{text}");
-    assert!(text.starts_with("epoch  cifar10  rank") && text.contains("test_accuracy (%) after trainings of 200 epochs"), "{text}");
+    assert!(
+        text.starts_with("epoch  cifar10  rank") && text.contains("test_accuracy (%) after trainings of 200 epochs"),
+        "{text}"
+    );
     assert_eq!(content(&run), before, "the run is only read");
     succeed(dir.path(), &["report", "run", "--table", "table.csv", "--out", "page"]);
     let page = fs::read_to_string(dir.path().join("page/report.html")).expect("a page");

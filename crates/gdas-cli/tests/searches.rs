@@ -54,10 +54,14 @@ fn a_judged_end_says_why() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let text = outcome(dir.path(), &["search", "--preset", "smoke", "--candidates", "9", "--name", "run"]);
     let (out, errors) = text.split_once("--- stderr").expect("something is said");
-    for (place, part) in [(out, "why this cell"), (out, "9 candidates"), (errors, "judging 9 cells"), (errors, "9 candidates: ")] {
+    for (place, part) in
+        [(out, "why this cell"), (out, "9 candidates"), (errors, "judging 9 cells"), (errors, "9 candidates: ")]
+    {
         assert!(place.contains(part), "{part}: {text}");
     }
-    assert!(result(&dir.path().join("runs/run"))["judged"]["judges"].as_array().is_some_and(|judges| judges.len() == 3));
+    assert!(
+        result(&dir.path().join("runs/run"))["judged"]["judges"].as_array().is_some_and(|judges| judges.len() == 3)
+    );
     assert!(succeed(dir.path(), &["watch", "run"]).contains("9 candidates: "));
 }
 

@@ -193,7 +193,7 @@ pub fn search_on(
         tell(run, warning)?;
     }
     let result = SearchResult::new(&searcher, &progress, dataset, &genotype, accuracy, judgement);
-    result.write(run, &genotype)?;
+    run.write_result(&result)?;
     let seconds = started.elapsed().as_secs_f64();
     tell(run, Event::Finished { step, genotype: result.genotype.clone(), accuracy: Some(accuracy), seconds })?;
     Ok(Outcome::Finished(Box::new(result)))
@@ -689,7 +689,7 @@ pub fn step_cost(
     let mut pair = SearchBatch::default();
     let mut taken = 0;
     let (seconds, work) = device::counted(|| {
-        crate::auto::measure(interrupt, |step| {
+        crate::timing::measure(interrupt, |step| {
             taken += 1;
             source.fill(&mut pair, 0, step % source.steps());
             let at = Position { epoch: 0, step: step % source.steps() };

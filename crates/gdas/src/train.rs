@@ -29,7 +29,7 @@ use crate::weights::Weights;
 
 pub use model::{TrainedModel, score};
 pub use state::TrainResult;
-pub(crate) use state::adopt;
+pub use state::adopt;
 use state::{Best, Progress};
 
 /// How a training ended.
@@ -125,7 +125,7 @@ pub fn train(
 }
 
 /// How long a step takes here, by trying a few; for planning, never for results. `None` if interrupted.
-pub(crate) fn seconds_per_step(
+pub fn seconds_per_step(
     config: &TrainConfig,
     dataset: &Dataset,
     interrupt: &Interrupt,
@@ -134,7 +134,7 @@ pub(crate) fn seconds_per_step(
     let mut trainer = Trainer::new(config, dataset, device)?;
     let source = Source::new(config, dataset, device);
     let mut batch = Batch::default();
-    crate::auto::measure(interrupt, |step| {
+    crate::timing::measure(interrupt, |step| {
         source.fill(&mut batch, 0, step % source.steps());
         trainer.step(&batch, Position::START, step, source.steps(), config.learning_rate).map(|_| ())
     })

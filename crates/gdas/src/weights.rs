@@ -1,5 +1,7 @@
 //! The trainable arrays and running statistics of a network, by name.
 
+mod plain;
+
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -11,6 +13,8 @@ use crate::Error;
 use crate::device;
 use crate::rng::{Rng, Stream};
 use crate::run::{Array, Checkpoint, RunError};
+
+pub use plain::{PlainWeights, WeightsMismatch};
 
 /// How much of a running statistic a batch replaces (PyTorch's default).
 const RUNNING_MOMENTUM: f64 = 0.1;

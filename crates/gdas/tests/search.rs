@@ -11,7 +11,7 @@ use gdas::space::Genotype;
 use gdas_kernels::{Inputs, Mode};
 
 fn digits() -> Dataset {
-    data::open("digits").unwrap()
+    data::digits().hold_out(0.2)
 }
 
 /// Two epochs of five steps on a narrow supernet.

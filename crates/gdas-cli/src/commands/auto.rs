@@ -4,13 +4,13 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use gdas::Device;
-use gdas::auto::{AutoConfig, AutoResult, Outcome, auto};
 use gdas::config::Auto;
 use gdas::cost;
 use gdas::data::Dataset;
 use gdas::device::{DeviceName, Precision};
 use gdas::run::{Interrupt, RunDir};
 use gdas::space::Space;
+use gdas_auto::{AutoConfig, AutoResult, Outcome, auto};
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};

@@ -3,9 +3,9 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use gdas::Device;
-use gdas::export::{to_burn_module, to_burn_record, to_onnx, to_pytorch, to_safetensors};
-use gdas::report::genotype_pictures;
 use gdas::train::TrainedModel;
+use gdas_exchange::export::{to_burn_module, to_burn_record, to_onnx, to_pytorch, to_safetensors};
+use gdas_report::genotype_pictures;
 
 use crate::cli::RunsDir;
 use crate::exit::Usage;

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 use clap::Args;
 use gdas::config::{Auto, to_toml};
 use gdas::data::Statistics;
-use gdas::import::{Given, StateDict, UNKNOWN_DATA, import};
 use gdas::{Device, cost};
+use gdas_exchange::import::{Given, StateDict, UNKNOWN_DATA, import};
 use serde_json::json;
 
 use crate::cli::RunsDir;
@@ -78,7 +78,7 @@ pub(crate) fn run(command: &Import) -> anyhow::Result<()> {
         given.data = Some(flags::lasting(data));
     }
     let network = import(dict, &given).map_err(|error| match error {
-        gdas::import::ImportError::Unknown { what, mend } => {
+        gdas_exchange::import::ImportError::Unknown { what, mend } => {
             let flags = "--genotype, --data, --image-size, --mean and --std say it";
             anyhow::Error::from(Usage(format!("the file does not say {what}; {mend} ({flags})")))
         }

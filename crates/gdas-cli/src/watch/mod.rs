@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gdas::report::run_data::softmax;
-use gdas::report::{RunData, TerminalStyle};
 use gdas::run::{Interrupt, RunError, Wish, ask};
 use gdas::space::Genotype;
+use gdas_report::run_data::softmax;
+use gdas_report::{RunData, TerminalStyle};
 use ratatui::crossterm::event::{self, Event as Key, KeyCode, KeyEventKind, KeyModifiers};
 
 use crate::live::{Live, Standing};

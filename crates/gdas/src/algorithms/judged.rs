@@ -17,7 +17,6 @@ use std::time::Instant;
 use gdas_kernels::graph::Graph;
 
 use super::Judge;
-use crate::benchmark::ranks;
 use crate::config::{Criterion, SearchConfig};
 use crate::data::Batch;
 use crate::network::{NetworkConfig, derive};
@@ -26,6 +25,7 @@ use crate::run::{Interrupt, Judgement, Places, RunError, phase};
 use crate::sampler::Table;
 use crate::search::Searcher;
 use crate::space::Genotype;
+use crate::stats::ranks;
 use crate::supernet::Supernet;
 
 /// Batches that every candidate's loss is taken on.

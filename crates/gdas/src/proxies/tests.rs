@@ -28,7 +28,7 @@ const POOR: &str = "|none~0|+|none~0|none~1|+|avg_pool_3x3~0|none~1|none~2|";
 const EMPTY: &str = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|";
 
 fn digits(images: usize) -> Batch {
-    super::images(&data::open("digits").unwrap(), images)
+    super::images(&data::digits().hold_out(0.2), images)
 }
 
 /// Images of one pixel and one channel.

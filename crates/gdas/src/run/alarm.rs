@@ -131,7 +131,11 @@ impl Alarms {
                 now.epoch + 1,
                 now.epochs,
                 100.0 * now.entropy,
-                if judged { "; the judged end does not rely on alpha alone" } else { "; `--selection judged` relies on it less" },
+                if judged {
+                    "; the judged end does not rely on alpha alone"
+                } else {
+                    "; `--selection judged` relies on it less"
+                },
             ),
             Alarm::ParameterFree => format!(
                 "alpha's cell has had no parameters on {} of its edges or more for {epochs} epochs (now {}): skip \
@@ -164,7 +168,11 @@ mod tests {
     use super::*;
 
     /// The alarms of a search of these entropies and shares, each with the epoch that it begins with; and those at the end.
-    fn alarms(entropy: impl Fn(usize) -> f64, free: impl Fn(usize) -> f64, epochs: usize) -> (Vec<(usize, Alarm)>, Alarms) {
+    fn alarms(
+        entropy: impl Fn(usize) -> f64,
+        free: impl Fn(usize) -> f64,
+        epochs: usize,
+    ) -> (Vec<(usize, Alarm)>, Alarms) {
         let (mut alarms, mut begun) = (Alarms::default(), Vec::new());
         for epoch in 0..epochs {
             let (entropy, parameter_free) = (entropy(epoch), free(epoch));

@@ -84,10 +84,7 @@ impl Judgement {
             return format!("alpha's own cell {best}");
         }
         let outweighed = if self.loss > self.own_loss { ": the other judges outweigh it" } else { "" };
-        format!(
-            "the cell chosen {best} (alpha's own cell: {}). Its {losses}{outweighed}",
-            places(|judge| judge.own)
-        )
+        format!("the cell chosen {best} (alpha's own cell: {}). Its {losses}{outweighed}", places(|judge| judge.own))
     }
 }
 

@@ -28,8 +28,8 @@ pub(crate) mod phase;
 mod seal;
 mod storage;
 
-pub(crate) use cadence::Cadence;
 pub use alarm::{Alarms, EpochNumbers, FLAT, LATE, LEAST_EPOCHS, PATIENCE, SATURATED, relative_entropy};
+pub(crate) use cadence::Cadence;
 pub use checkpoint::{Array, Checkpoint, Data, FORMAT_VERSION};
 pub use control::{Wish, ask, wished};
 pub use dir::{Loaded, RunDir, RunInfo, Saved, list, read_checkpoint, read_config, read_result, read_result_text};

@@ -5,8 +5,8 @@ use std::time::Instant;
 use super::Searcher;
 use super::state::{Best, Progress, Sums};
 use crate::algorithms::Taken;
-use crate::data::{Dataset, Position, SearchSplit};
 use crate::config::Selection;
+use crate::data::{Dataset, Position, SearchSplit};
 use crate::run::{Alarm, AlphaTable, EpochNumbers, Event};
 
 impl Searcher<'_> {

@@ -1,16 +1,14 @@
-//! What a finished search leaves: `result.json`, and a picture of each cell.
+//! What a finished search leaves: `result.json`.
 
 use serde::{Deserialize, Serialize};
 
 use super::Searcher;
 use super::state::Progress;
-use crate::Error;
 use crate::budget::Standing;
 use crate::cost;
 use crate::data::Dataset;
 use crate::network;
-use crate::report;
-use crate::run::{Judgement, RunDir};
+use crate::run::Judgement;
 use crate::space::Genotype;
 use crate::weights::host;
 
@@ -108,20 +106,4 @@ impl SearchResult {
             digest: hasher.finalize().to_hex().to_string(),
         }
     }
-
-    /// Writes the pictures, then `result.json`, which marks the run as finished.
-    pub(super) fn write(&self, run: &RunDir, genotype: &Genotype) -> Result<(), Error> {
-        let pictures =
-            report::genotype_pictures(genotype, false).map_err(|error| Error::Unsuitable(error.to_string()))?;
-        for (picture, cell) in pictures.iter().zip(cell_names(genotype)) {
-            run.write_file(&format!("{cell}.svg"), picture.to_svg().as_bytes())?;
-        }
-        run.write_result(self)?;
-        Ok(())
-    }
-}
-
-fn cell_names(genotype: &Genotype) -> Vec<&'static str> {
-    crate::space::Space::find(genotype.space)
-        .map_or_else(Vec::new, |space| space.cells.iter().map(|c| c.name).collect())
 }

@@ -28,7 +28,13 @@ pub(super) struct Progress {
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { at: Position::START, sums: Sums::default(), best: None, watch: Watch::default(), alarms: Alarms::default() }
+        Self {
+            at: Position::START,
+            sums: Sums::default(),
+            best: None,
+            watch: Watch::default(),
+            alarms: Alarms::default(),
+        }
     }
 }
 

@@ -12,12 +12,11 @@ use super::state;
 use crate::Error;
 use crate::config::{Layer, TrainConfig, resolve};
 use crate::data::{Batch, EvaluationBatches, Images, Statistics, Subset};
-use crate::export;
 use crate::loss::{Metrics, cross_entropy};
 use crate::network::{self, NetworkConfig};
 use crate::run::{Interrupt, RunDir, phase, read_checkpoint, read_config};
 use crate::space::{Genotype, Space};
-use crate::weights::Weights;
+use crate::weights::{PlainWeights, Weights};
 
 /// The network of a finished or running training, with its best weights.
 #[derive(Clone, Debug)]
@@ -100,12 +99,12 @@ impl TrainedModel {
         Some(probabilities)
     }
 
-    /// The weights as exports want them.
-    pub fn export_weights(&self) -> export::Weights {
+    /// The weights and running statistics as plain arrays, as exports take them.
+    pub fn export_weights(&self) -> PlainWeights {
         let params = self.weights.locate(&self.graph).into_iter().map(|index| self.weights.to_vec(index)).collect();
         let host = |running: Tensor<2>| running.into_data().iter::<f32>().collect();
         let running = self.weights.running_of(&self.graph);
-        export::Weights { params, running: running.into_iter().map(|r| r.map(host).unwrap_or_default()).collect() }
+        PlainWeights { params, running: running.into_iter().map(|r| r.map(host).unwrap_or_default()).collect() }
     }
 }
 

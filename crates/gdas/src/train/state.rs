@@ -10,11 +10,10 @@ use crate::config::TrainConfig;
 use crate::cost;
 use crate::data::{Dataset, Position, Statistics};
 use crate::device;
-use crate::export;
 use crate::loss::Metrics;
 use crate::run::{Checkpoint, Event, Observer, RunDir};
 use crate::space::Genotype;
-use crate::weights::{Weights, flat, host};
+use crate::weights::{PlainWeights, Weights, flat, host};
 
 /// How far a training has come.
 #[derive(Clone, Debug)]
@@ -187,23 +186,27 @@ impl Trainer<'_> {
     }
 }
 
-/// Makes a new run hold a network that was trained elsewhere, as if it had been trained here.
-pub(crate) fn adopt(
+/// Makes a new run hold a network that was trained elsewhere, as if it had been trained here: `graph` must be that of
+/// the configuration's genotype, `plain` its weights. `classes` names the classes, `statistics` are what pixels are
+/// normalised with.
+///
+/// # Errors
+/// The weights are those of another network, the genotype cannot be read, or the directory cannot be written.
+pub fn adopt(
     run: &mut RunDir,
     config: &TrainConfig,
-    (graph, exported): (&Graph, &export::Weights),
+    (graph, plain): (&Graph, &PlainWeights),
     classes: &[String],
     statistics: &Statistics,
     device: &Device,
 ) -> Result<TrainResult, Error> {
-    let unsuitable = |error: export::ExportError| Error::Unsuitable(error.to_string());
-    exported.check(graph).map_err(unsuitable)?;
+    plain.check(graph).map_err(|error| Error::Unsuitable(error.to_string()))?;
     let mut weights = Weights::new(config.seed, device);
     weights.declare(graph);
-    for (index, values) in weights.locate(graph).into_iter().zip(&exported.params) {
+    for (index, values) in weights.locate(graph).into_iter().zip(&plain.params) {
         weights.set(index, values.clone());
     }
-    for (norm, values) in graph.norms.iter().zip(&exported.running).filter(|(norm, _)| norm.track) {
+    for (norm, values) in graph.norms.iter().zip(&plain.running).filter(|(norm, _)| norm.track) {
         let statistics = flat(values.clone(), device).reshape([2, norm.channels]);
         weights.running.insert(norm.name.clone(), statistics);
     }

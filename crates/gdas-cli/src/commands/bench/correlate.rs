@@ -3,14 +3,14 @@ use std::str::FromStr;
 
 use anyhow::Context;
 use clap::Args;
-use gdas::benchmark::{Correlation, Pair, PairFile, Quantity, Table, best_first, genotype_of, ranks};
 use gdas::config::{Auto, SearchConfig, resolve};
 use gdas::data::{Batch, Dataset, Subset};
 use gdas::proxies::{self, Proxy};
-use gdas::report::{Chart, Series};
 use gdas::run::{Interrupt, read_config};
 use gdas::search::{Searcher, held_out};
 use gdas::space::{Genotype, Space, spaces};
+use gdas_nasbench::{Correlation, Pair, PairFile, Quantity, Table, best_first, genotype_of};
+use gdas_report::{Chart, Series};
 use serde_json::json;
 
 use super::{SettingFlags, TableFlags, parse};
@@ -240,7 +240,8 @@ impl Correlate {
     /// Accuracy against the rank by score.
     fn scatter(&self, ranking: &str, pairs: &[Pair], found: &Correlation) -> String {
         let scores: Vec<f64> = pairs.iter().map(|pair| pair.score).collect();
-        let points = ranks(&scores).into_iter().zip(pairs).map(|(rank, pair)| (rank, pair.accuracy)).collect();
+        let points =
+            gdas::stats::ranks(&scores).into_iter().zip(pairs).map(|(rank, pair)| (rank, pair.accuracy)).collect();
         let name = ranking.split(';').next().unwrap_or_default();
         let tau = found.kendall_tau.map_or_else(String::new, |tau| format!(" (Kendall's tau {tau:.2})"));
         let title = format!("{}, {}{tau}", self.by, self.setting.setting());

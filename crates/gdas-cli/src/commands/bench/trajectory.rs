@@ -1,8 +1,8 @@
 use clap::Args;
-use gdas::benchmark::{self, Quantity, Table};
-use gdas::report::RunData;
-use gdas::report::run_data::EpochRow;
 use gdas::space::spaces;
+use gdas_nasbench::{Quantity, Table};
+use gdas_report::RunData;
+use gdas_report::run_data::EpochRow;
 use serde_json::{Value, json};
 
 use super::{TableFlags, parse};
@@ -57,12 +57,12 @@ pub(crate) fn run(command: &Trajectory) -> anyhow::Result<()> {
         anyhow::bail!("{} has no epoch behind it yet", command.search);
     }
     let looked_up = cells.iter().map(|(row, cell)| (row.epoch, *cell));
-    let found = benchmark::Trajectory::new(looked_up, &opened, command.by, command.epochs);
+    let found = gdas_nasbench::Trajectory::new(looked_up, &opened, command.by, command.epochs);
     if found.points.iter().all(|point| point.ranks.iter().all(Option::is_none)) {
         let what = format!("{} after {} epochs of any of its cells", command.by, command.epochs);
         anyhow::bail!("{} has no {what}; --by and --epochs choose another", command.table.table.display());
     }
-    let rows: Vec<(&EpochRow, &benchmark::TrajectoryPoint)> =
+    let rows: Vec<(&EpochRow, &gdas_nasbench::TrajectoryPoint)> =
         cells.iter().map(|(row, _)| *row).zip(&found.points).collect();
     if command.table.json {
         return command.print_json(&found, &rows);
@@ -76,8 +76,8 @@ pub(crate) fn run(command: &Trajectory) -> anyhow::Result<()> {
 impl Trajectory {
     fn print_json(
         &self,
-        found: &benchmark::Trajectory,
-        rows: &[(&EpochRow, &benchmark::TrajectoryPoint)],
+        found: &gdas_nasbench::Trajectory,
+        rows: &[(&EpochRow, &gdas_nasbench::TrajectoryPoint)],
     ) -> anyhow::Result<()> {
         let epochs = rows.iter().map(|(row, point)| {
             let table: serde_json::Map<String, Value> = found
@@ -100,8 +100,8 @@ impl Trajectory {
 
     fn print_text(
         &self,
-        found: &benchmark::Trajectory,
-        rows: &[(&EpochRow, &benchmark::TrajectoryPoint)],
+        found: &gdas_nasbench::Trajectory,
+        rows: &[(&EpochRow, &gdas_nasbench::TrajectoryPoint)],
     ) -> anyhow::Result<()> {
         let mut head = vec!["epoch".to_owned()];
         for dataset in &found.datasets {
@@ -132,8 +132,8 @@ impl Trajectory {
 }
 
 fn print_csv(
-    found: &benchmark::Trajectory,
-    rows: &[(&EpochRow, &benchmark::TrajectoryPoint)],
+    found: &gdas_nasbench::Trajectory,
+    rows: &[(&EpochRow, &gdas_nasbench::TrajectoryPoint)],
 ) -> anyhow::Result<()> {
     let mut head = "epoch,cell,index".to_owned();
     for dataset in &found.datasets {
@@ -143,7 +143,8 @@ fn print_csv(
     output::line(head + ",parameter_free,entropy,held_out_accuracy")?;
     let optional = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
     for (row, point) in rows {
-        let mut line = format!("{},{},{}", row.epoch, point.cell, point.index.map_or_else(String::new, |i| i.to_string()));
+        let mut line =
+            format!("{},{},{}", row.epoch, point.cell, point.index.map_or_else(String::new, |i| i.to_string()));
         for rank in &point.ranks {
             let rank_text = rank.map_or_else(String::new, |rank| rank.rank.to_string());
             line += &format!(",{},{rank_text}", optional(rank.map(|rank| rank.value)));
