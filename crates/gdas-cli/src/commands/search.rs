@@ -139,7 +139,7 @@ fn present(result: &SearchResult, run: &Path, display: Display) -> anyhow::Resul
     }
     rows.push(("parameter-free edges", percent(result.parameter_free)));
     if let Some(judgement) = &result.judged {
-        rows.push(("why this cell", judgement.reason()));
+        rows.push(("why this cell", format!("best sum of places among {}", judgement.places())));
     }
     for cost in &result.costs {
         let [found, limit] = [cost.genotype, cost.limit].map(|value| cost.measure.readable(value));

@@ -139,11 +139,11 @@ impl Alarms {
             ),
             Alarm::ParameterFree => format!(
                 "alpha's cell has had no parameters on {} of its edges or more for {epochs} epochs (now {}): skip \
-                 connections, pools and `none` need no training and look good early, and such cells are poor. {}, \
+                 connections, pools and `none` need no training and look good early, and such cells are poor. {} \
                  `--alpha-warmup-epochs`, `--early-stop parameter-free` and `--max-skips` work against it",
                 percent(SATURATED),
                 percent(now.parameter_free),
-                if judged { "The judged end chooses among other cells, too" } else { "`--selection judged`" },
+                if judged { "The judged end chooses among other cells, too;" } else { "`--selection judged`," },
             ),
         }
     }
@@ -185,7 +185,7 @@ mod tests {
     /// As in a search that works: flat at first, cells without parameters for a while, then decided and with parameters.
     #[test]
     fn a_healthy_search_is_not_warned_of() {
-        for epochs in [10, 50, 250] {
+        for epochs in [20, 50, 250] {
             let time = |epoch: usize| (epoch + 1) as f64 / epochs as f64;
             let free = |epoch: usize| if epoch % (epochs / 10) == 0 { 5.0 / 6.0 } else { 0.5 };
             let (begun, at_end) = alarms(|epoch| 1.0 - 0.1 * time(epoch).powi(2), free, epochs);

@@ -67,10 +67,6 @@ impl Judgement {
     /// );
     /// ```
     pub fn reason(&self) -> String {
-        let places = |place: fn(&Places) -> f64| {
-            let of = |judge: &Places| format!("{} {}", judge.judge, place(judge));
-            self.judges.iter().map(of).collect::<Vec<_>>().join(", ")
-        };
         let losses = format!(
             "held-out loss with the shared weights is {:.3}, that of alpha's own cell {:.3}",
             self.loss, self.own_loss
@@ -78,13 +74,24 @@ impl Judgement {
         if self.judges.is_empty() {
             return format!("the cell chosen by the judges: its {losses}");
         }
-        let chosen = places(|judge| judge.chosen);
-        let best = format!("has the best sum of places among {} candidates: {chosen}", self.candidates);
+        let subject = if self.is_own() { "alpha's own cell" } else { "the cell chosen" };
+        let best = format!("{subject} has the best sum of places among {}", self.places());
         if self.is_own() {
-            return format!("alpha's own cell {best}");
+            return best;
         }
         let outweighed = if self.loss > self.own_loss { ": the other judges outweigh it" } else { "" };
-        format!("the cell chosen {best} (alpha's own cell: {}). Its {losses}{outweighed}", places(|judge| judge.own))
+        format!("{best}. Its {losses}{outweighed}")
+    }
+
+    /// The place of the cell chosen with each judge, beside that of alpha's own cell if that is another.
+    pub fn places(&self) -> String {
+        let list = |place: fn(&Places) -> f64| {
+            let of = |judge: &Places| format!("{} {}", judge.judge, place(judge));
+            self.judges.iter().map(of).collect::<Vec<_>>().join(", ")
+        };
+        let own =
+            if self.is_own() { String::new() } else { format!(" (alpha's own cell: {})", list(|judge| judge.own)) };
+        format!("{} candidates: {}{own}", self.candidates, list(|judge| judge.chosen))
     }
 }
 
