@@ -7,6 +7,7 @@
 #![deny(missing_docs)]
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ use gdas::data::Dataset;
 use gdas::device::{DeviceName, Precision};
 use gdas::run::{Interrupt, Observer, RunDir, read_result};
 use gdas::search::{self, SearchResult};
+use gdas::space::Space;
 use gdas::train::{self, TrainResult, TrainedModel};
 use gdas_exchange::export::{to_onnx, to_pytorch, to_safetensors};
 use gdas_report::write_cells;
@@ -44,7 +46,8 @@ pub struct AutoConfig {
     /// Images are brought to this many pixels in height and width; `auto`: the data's own size.
     pub image_size: Auto<usize>,
     /// Search space.
-    pub space: String,
+    #[serde(with = "gdas::space::shared")]
+    pub space: Arc<Space>,
     /// Seconds that the whole may take on this machine; 0: as long as the presets take.
     pub budget_seconds: f64,
     /// Seed of all randomness.
@@ -93,7 +96,7 @@ pub fn auto(
 ) -> Result<Outcome, Error> {
     let interrupt = &interrupt.heeding(run.path())?;
     let search_config: Option<SearchConfig> = stage(run.path(), "search", || {
-        let keys = json!({ "data": config.data, "image_size": config.image_size, "space": config.space,
+        let keys = json!({ "data": config.data, "image_size": config.image_size, "space": *config.space,
             "seed": config.seed, "threads": config.threads, "device": config.device, "precision": config.precision,
             "tensorboard": config.tensorboard });
         let mut plan: SearchConfig = read(&keys)?;
@@ -130,7 +133,7 @@ pub fn auto(
     };
 
     let train_config: Option<TrainConfig> = stage(run.path(), "train", || {
-        let keys = json!({ "data": config.data, "image_size": config.image_size, "space": config.space,
+        let keys = json!({ "data": config.data, "image_size": config.image_size, "space": *config.space,
             "genotype": found.genotype, "seed": config.seed, "threads": config.threads, "device": config.device, "precision": config.precision,
             "tensorboard": config.tensorboard });
         let mut plan: TrainConfig = read(&keys)?;
@@ -221,7 +224,11 @@ fn export(run: &RunDir, device: &Device) -> Result<Vec<PathBuf>, Error> {
     let text = |value: serde_json::Value| value.to_string();
     let (classes, mean, std) =
         (text(json!(model.classes)), text(json!(model.statistics.mean)), text(json!(model.statistics.std)));
-    let metadata = [("genotype", genotype.as_str()), ("classes", &classes), ("mean", &mean), ("std", &std)];
+    let space = text(json!(*model.genotype.space));
+    let mut metadata = vec![("genotype", genotype.as_str()), ("classes", &classes), ("mean", &mean), ("std", &std)];
+    if !model.genotype.space.is_built_in() {
+        metadata.push(("space", &space));
+    }
     let files = [
         ("network.onnx", to_onnx(&model.graph, &weights, &metadata).map_err(unsuitable)?),
         ("network.safetensors", to_safetensors(&model.graph, &weights, &metadata).map_err(unsuitable)?),

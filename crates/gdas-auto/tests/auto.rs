@@ -16,7 +16,7 @@ fn an_automatic_run_survives_stops_and_exports() {
         task: "auto".to_owned(),
         data: "digits".to_owned(),
         image_size: Auto::Auto,
-        space: "nas-bench-201".to_owned(),
+        space: gdas::space::spaces::nas_bench_201(),
         budget_seconds: 4.0,
         seed: 1,
         threads: Auto::Auto,

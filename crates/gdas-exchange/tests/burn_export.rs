@@ -12,7 +12,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use gdas::graph::{Graph, Shape};
 use gdas::network::{NetworkConfig, Stem, derive};
 use gdas::rng::{Rng, Stream};
-use gdas::space::{Genotype, Space};
+use gdas::space::Genotype;
 use gdas_exchange::export::{ExportError, Weights, to_burn_module, to_burn_record};
 use gdas_kernels::Mode;
 use gdas_kernels::cpu::{self, Inputs};
@@ -37,7 +37,6 @@ const BATCH: usize = 3;
 
 fn network(text: &str, track: bool) -> Graph {
     let genotype: Genotype = text.parse().unwrap();
-    let space = Space::find(genotype.space).unwrap();
     let config = NetworkConfig {
         image: Shape::new(16, 16, 3),
         classes: 5,
@@ -48,7 +47,7 @@ fn network(text: &str, track: bool) -> Graph {
         auxiliary: true,
         drop_path: true,
     };
-    derive(&space, &space.derived_blocks(1), &config, &genotype)
+    derive(&genotype.space.derived_blocks(1), &config, &genotype).unwrap()
 }
 
 fn normals(step: u64, count: usize) -> Vec<f32> {

@@ -49,7 +49,7 @@ pub fn canonical(cell: Cell) -> String {
     for target in 1..4 {
         let first = target * (target - 1) / 2;
         let mut terms: Vec<String> = (0..target)
-            .map(|source| match operations[usize::from(cell[first + source])].name {
+            .map(|source| match operations[usize::from(cell[first + source])].name.as_str() {
                 _ if nodes[source] == "#" => "#".to_owned(),
                 "none" => "#".to_owned(),
                 "skip_connect" => nodes[source].clone(),

@@ -9,7 +9,7 @@ use gdas::Device;
 use gdas::config::{Auto, Config, Layer, SearchConfig, TrainConfig, resolve, task_of, to_toml};
 use gdas::data::Dataset;
 use gdas::run::{Event, Interrupt, RunDir, read_config, read_result};
-use gdas::space::{Genotype, Space};
+use gdas::space::Genotype;
 use gdas_nasbench::{BenchmarkError, Seeds, Table};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyValueError};
@@ -242,10 +242,9 @@ fn genotype(text: &str) -> PyResult<String> {
         Some(genotype) => genotype,
         None => text.parse().map_err(wrong)?,
     };
-    let space = Space::find(genotype.space).ok_or_else(|| wrong(format!("unknown space {}", genotype.space)))?;
     let structure = serde_json::to_value(&genotype).map_err(failed)?;
     let value = json!({
-        "text": genotype.to_string(), "space": space.name, "cells": structure["cells"],
+        "text": genotype.to_string(), "space": genotype.space.name, "cells": structure["cells"],
         "parameter_free": genotype.parameter_free_share(),
     });
     Ok(value.to_string())

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::picture::{Picture, PictureError};
 use gdas::Error;
 use gdas::run::RunDir;
-use gdas::space::{CellGenotype, CellOutput, CellSpace, Genotype, GenotypeError, Space};
+use gdas::space::{CellGenotype, CellOutput, CellSpace, Genotype, GenotypeError};
 
 /// A picture of one cell. Edges carry the operation's published name, or its short label if `short`.
 pub fn cell_picture(title: &str, space: &CellSpace, cell: &CellGenotype, short: bool) -> Result<Picture, PictureError> {
@@ -20,7 +20,7 @@ pub fn cell_picture(title: &str, space: &CellSpace, cell: &CellGenotype, short: 
     let mut edges: Vec<((usize, usize), &str)> = Vec::new();
     for (node, choices) in cell.nodes.iter().enumerate() {
         for choice in choices {
-            let name = if short { choice.operation.label } else { choice.operation.name };
+            let name = if short { &choice.operation.label } else { &choice.operation.name };
             edges.push(((choice.input, space.inputs + node), name));
         }
     }
@@ -37,14 +37,13 @@ pub fn cell_picture(title: &str, space: &CellSpace, cell: &CellGenotype, short: 
 
 /// One picture per cell of the genotype, titled by the cell's name in its space.
 pub fn genotype_pictures(genotype: &Genotype, short: bool) -> Result<Vec<Picture>, GenotypeError> {
-    let space = Space::find(genotype.space)
-        .ok_or(GenotypeError::Misfit { space: genotype.space, reason: "there is no space of this name".to_owned() })?;
-    genotype.check(&space)?;
+    let space = &genotype.space;
+    genotype.check(space)?;
     let cells = space.cells.iter().zip(&genotype.cells);
     let pictures = cells.map(|(of, cell)| {
-        let title = if space.cells.len() == 1 { of.name.to_owned() } else { format!("{} cell", of.name) };
+        let title = if space.cells.len() == 1 { of.name.clone() } else { format!("{} cell", of.name) };
         cell_picture(&title, of, cell, short)
-            .map_err(|error| GenotypeError::Misfit { space: space.name, reason: error.to_string() })
+            .map_err(|error| GenotypeError::Misfit { space: space.name.clone(), reason: error.to_string() })
     });
     pictures.collect()
 }
@@ -56,10 +55,8 @@ pub fn genotype_pictures(genotype: &Genotype, short: bool) -> Result<Vec<Picture
 /// The genotype does not fit its space, or a file cannot be written.
 pub fn write_cells(run: &RunDir, genotype: &Genotype) -> Result<Vec<PathBuf>, Error> {
     let pictures = genotype_pictures(genotype, false).map_err(|error| Error::Unsuitable(error.to_string()))?;
-    let space = Space::find(genotype.space);
-    let names = space.iter().flat_map(|space| &space.cells).map(|cell| cell.name);
-    let files = pictures.iter().zip(names).map(|(picture, name)| {
-        let file = format!("{name}.svg");
+    let files = pictures.iter().zip(&genotype.space.cells).map(|(picture, cell)| {
+        let file = format!("{}.svg", cell.name);
         let path = run.path().join(&file);
         if path.is_file() { Ok(path) } else { Ok(run.write_file(&file, picture.to_svg().as_bytes())?) }
     });
@@ -98,8 +95,8 @@ mod tests {
     /// Short labels must lead to the same colours as full names.
     #[test]
     fn labels_and_names_share_their_class() {
-        for operation in gdas::space::OPERATIONS {
-            assert_eq!(EdgeClass::of(operation.label), EdgeClass::of(operation.name), "{}", operation.name);
+        for operation in gdas::space::operations::all() {
+            assert_eq!(EdgeClass::of(&operation.label), EdgeClass::of(&operation.name), "{}", operation.name);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{chart, svg};
 use gdas::cost::{self, Cost, readable, readable_bytes};
 use gdas::network::{NetworkConfig, Stem, derive};
 use gdas::run::{Event, Places};
-use gdas::space::{Genotype, Skeleton, Space};
+use gdas::space::{Genotype, Wiring};
 use gdas_kernels::graph::{Graph, Shape};
 use gdas_nasbench::{Dataset, Quantity, Rank, Table, Trajectory, cell_of};
 
@@ -128,7 +128,7 @@ pub(crate) fn file_name(text: &str) -> String {
 }
 
 fn genotype(run: &RunData) -> Option<Genotype> {
-    run.info.genotype.as_ref()?.parse().ok()
+    Genotype::parse(run.info.genotype.as_ref()?, run.space.as_ref()?).ok()
 }
 
 /// The figures of a comparison of several runs, as files; none for a single run.
@@ -351,8 +351,8 @@ fn judgement(run: &RunData, out: &mut String) {
     let _ = writeln!(out, "<section>\n<h2>Why this cell</h2>\n<p>{}.</p>", escape(&reason));
     if let (Some(own), false) = (&judgement.own_genotype, judgement.is_own()) {
         let free = |text: &str| {
-            let share = text.parse::<Genotype>().map(|genotype| percent(genotype.parameter_free_share()));
-            share.unwrap_or_else(|_| "\u{2013}".to_owned())
+            let genotype = run.space.as_ref().and_then(|space| Genotype::parse(text, space).ok());
+            genotype.map_or_else(|| "\u{2013}".to_owned(), |genotype| percent(genotype.parameter_free_share()))
         };
         let mut rows: Vec<Vec<String>> = judgement
             .judges
@@ -462,11 +462,11 @@ struct Sized {
 /// A training's own network; for a search the one of published size that its cell is meant for.
 fn network_of(run: &RunData) -> Option<Sized> {
     let genotype = genotype(run)?;
-    let space = Space::find(genotype.space)?;
+    let space = &genotype.space;
     let number = |key: &str| run.setting(key).and_then(|text| text.parse::<usize>().ok());
-    let (published_channels, published_cells) = match space.skeleton {
-        Skeleton::Residual => (16, 5),
-        Skeleton::TwoInputs { .. } => (36, 6),
+    let (published_channels, published_cells) = match space.skeleton.wiring {
+        Wiring::Residual => (16, 5),
+        Wiring::TwoInputs { .. } => (36, 6),
     };
     let own = run.info.task == "train";
     let channels = number("channels").filter(|_| own).unwrap_or(published_channels);
@@ -487,7 +487,7 @@ fn network_of(run: &RunData) -> Option<Sized> {
         auxiliary: false,
         drop_path: false,
     };
-    let graph = derive(&space, &space.derived_blocks(cells), &config, &genotype);
+    let graph = derive(&space.derived_blocks(cells), &config, &genotype).ok()?;
     Some(Sized { graph, channels, cells, image, classes })
 }
 

@@ -1,11 +1,12 @@
 //! What a report says about one run, read from its directory.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::chart::{Chart, Series};
 use super::csv;
 use gdas::budget::{Measure, Standing};
-use gdas::config::Algorithm;
+use gdas::config::{Algorithm, space_of};
 use gdas::run::{
     Alarm, Alarms, AlphaTable, EpochNumbers, Event, Judgement, RunError, RunInfo, read_config, read_result_text,
     relative_entropy,
@@ -61,6 +62,8 @@ pub struct RunData {
     pub info: RunInfo,
     /// The text of its `config.toml`.
     pub config: String,
+    /// The space that it says; `None` where it says none.
+    pub space: Option<Arc<Space>>,
     /// The text of its `result.json`, if it is at its end.
     pub result: Option<String>,
     /// Its epochs, each once: what was done again after an interruption counts as done last.
@@ -95,7 +98,8 @@ impl RunData {
                 None => others.push(event),
             }
         }
-        let mut run = Self { info, config, result, epochs, alarms: vec![], events: others };
+        let space = space_of(&config).ok().or_else(|| Space::find(&info.space));
+        let mut run = Self { info, config, space, result, epochs, alarms: vec![], events: others };
         if run.learns_alpha() {
             run.alarms = alarms_of(&numbers, run.setting("selection").as_deref() == Some("judged"));
         }
@@ -196,7 +200,8 @@ impl RunData {
     fn parameter_free_series(&self) -> Vec<Series> {
         let mut of_alpha = self.series("", |e| e.parameter_free);
         let Some(judgement) = self.judgement().filter(|judgement| !judgement.is_own()) else { return vec![of_alpha] };
-        let Ok(chosen) = judgement.genotype.parse::<Genotype>() else { return vec![of_alpha] };
+        let chosen = self.space.as_ref().and_then(|space| Genotype::parse(&judgement.genotype, space).ok());
+        let Some(chosen) = chosen else { return vec![of_alpha] };
         "alpha's cell".clone_into(&mut of_alpha.name);
         let end = of_alpha.points.last().map_or(0.0, |point| point.0);
         let points = vec![(end, chosen.parameter_free_share())];
@@ -248,15 +253,14 @@ impl RunData {
 
     /// Names of the operations of a table's columns.
     pub fn operation_names(&self, table: usize) -> Vec<String> {
-        let space = Space::find(&self.info.space);
-        let cell = space.as_ref().and_then(|s| s.cells.get(table));
-        cell.map_or_else(Vec::new, |cell| cell.operations.iter().map(|op| op.name.to_owned()).collect())
+        let cell = self.space.as_ref().and_then(|s| s.cells.get(table));
+        cell.map_or_else(Vec::new, |cell| cell.operations.iter().map(|op| op.name.clone()).collect())
     }
 
     /// What an edge connects, as states of the genotype's text.
     pub fn edge_name(&self, table: usize, edge: usize) -> String {
-        let space = Space::find(&self.info.space);
-        let found = space.as_ref().and_then(|s| s.cells.get(table)).and_then(|cell| cell.edges().get(edge).copied());
+        let found =
+            self.space.as_ref().and_then(|s| s.cells.get(table)).and_then(|cell| cell.edges().get(edge).copied());
         found.map_or_else(|| format!("edge {edge}"), |e| format!("state {} \u{2192} {}", e.from, e.to))
     }
 

@@ -7,10 +7,12 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::run_data::softmax;
-use gdas::run::{AlphaTable, Event};
+use gdas::config::space_of;
+use gdas::run::{AlphaTable, Event, read_config};
 use gdas::space::Space;
 use gdas_exchange::export::protobuf::Message;
 
@@ -25,15 +27,16 @@ const SUFFIX: &str = ".gdas";
 /// the new one says so to a TensorBoard that has read them already. So no step is there twice.
 #[derive(Debug)]
 pub struct TensorBoard {
+    run: PathBuf,
     directory: PathBuf,
     file: Option<File>,
-    space: Option<Space>,
+    space: Option<Arc<Space>>,
 }
 
 impl TensorBoard {
     /// For the run at `path`; files are made when it starts.
     pub fn new(path: &Path) -> Self {
-        Self { directory: path.join(DIRECTORY), file: None, space: None }
+        Self { run: path.to_path_buf(), directory: path.join(DIRECTORY), file: None, space: None }
     }
 
     /// Writes what there is to say of an event.
@@ -43,7 +46,9 @@ impl TensorBoard {
     pub fn event(&mut self, event: &Event) -> io::Result<()> {
         match event {
             Event::Started { step, space, .. } => {
-                self.space = Space::find(space);
+                // Names are a help to the reader; without them columns are numbered.
+                let whole = read_config(&self.run).ok().and_then(|text| space_of(&text).ok());
+                self.space = whole.or_else(|| Space::find(space));
                 self.start(*step)
             }
             Event::Step { step, train_loss, train_accuracy, held_out_loss, held_out_accuracy, .. } => self.scalars(
@@ -115,8 +120,9 @@ impl TensorBoard {
                 let edge = cell.and_then(|cell| cell.edges().get(e).map(|edge| format!("{}-{}", edge.from, edge.to)));
                 let edge = edge.unwrap_or_else(|| e.to_string());
                 for (k, p) in softmax(logits).into_iter().enumerate() {
-                    let operation = cell.and_then(|cell| cell.operations.get(k)).map(|operation| operation.name);
-                    let operation = operation.map_or_else(|| k.to_string(), str::to_owned);
+                    let operation =
+                        cell.and_then(|cell| cell.operations.get(k)).map(|operation| operation.name.clone());
+                    let operation = operation.unwrap_or_else(|| k.to_string());
                     let place = format!("{}/{edge}/{operation}", table.name);
                     scalars.push((format!("alpha/{place}"), f64::from(logits[k])));
                     scalars.push((format!("probability/{place}"), p));

@@ -50,7 +50,7 @@ fn search_run(at: &Path, space: &str, epochs: usize, finished: bool) -> RunData 
         let genotype = Genotype::from_alpha(&of, &tables);
         last = genotype.to_string();
         let table = |(t, rows): (usize, &Vec<Vec<f64>>)| AlphaTable {
-            name: of.cells[t].name.into(),
+            name: of.cells[t].name.clone(),
             alphas: rows.iter().map(|row| row.iter().map(|&a| a as f32).collect()).collect(),
         };
         run.log(&Event::Epoch {

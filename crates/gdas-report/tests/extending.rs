@@ -1,41 +1,22 @@
 //! The example of `docs/extending.md`: a new operation and a new space, from data to export.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor};
 use gdas::config::EdgeOutput;
 use gdas::cost;
 use gdas::graph::Shape;
 use gdas::network::{NetworkConfig, Stem, derive};
-use gdas::space::{
-    Body, CellGenotype, CellOutput, CellSpace, Choice, Derivation, Genotype, Layer, Operation, Skeleton, Space,
-};
+use gdas::space::{CellGenotype, CellSpace, Choice, Genotype, Layer, Operation, Space, operations};
 use gdas::supernet::Supernet;
 use gdas_exchange::export;
 use gdas_kernels::Mode;
 
-static NOR_CONV_5X5: Operation = Operation {
-    name: "nor_conv_5x5",
-    aliases: &[],
-    label: "conv 5x5",
-    body: Body::Layers(&[Layer::Relu, Layer::Conv { kernel: 5 }, Layer::Norm]),
-};
-
-/// Two nodes, three edges, three operations.
+/// Two nodes, three edges, three operations, one of them new.
 fn space() -> Space {
-    let known = |name| Operation::find(name).unwrap();
-    Space {
-        name: "tiny",
-        description: "an example",
-        cells: vec![CellSpace {
-            name: "cell",
-            inputs: 1,
-            nodes: 2,
-            operations: vec![known("none"), known("skip_connect"), &NOR_CONV_5X5],
-            output: CellOutput::Last,
-            derivation: Derivation::BestPerEdge,
-        }],
-        skeleton: Skeleton::Residual,
-    }
+    let wide = Operation::new("conv_5x5", [Layer::Relu, Layer::Conv { kernel: 5 }, Layer::Norm]);
+    Space::residual("tiny", CellSpace::one_input("cell", 2, [operations::none(), operations::skip_connect(), wide]))
 }
 
 fn config(affine: bool) -> NetworkConfig {
@@ -54,8 +35,9 @@ fn config(affine: bool) -> NetworkConfig {
 #[test]
 fn a_new_operation_in_a_new_space() {
     let device = Device::flex();
-    let supernet = Supernet::new(space(), 1, config(false), 0, &device);
-    assert!(supernet.weights.find("cells.0.edge.2.1.nor_conv_5x5.1.weight").is_some());
+    let space = Arc::new(space());
+    let supernet = Supernet::new(space.clone(), 1, config(false), 0, &device).unwrap();
+    assert!(supernet.weights.find("cells.0.edge.2.1.conv_5x5.1.weight").is_some());
 
     // Searched: a draw runs, and the gates have gradients.
     let net = supernet.sub_network(&[vec![2, 1, 2]], EdgeOutput::AllGates);
@@ -68,16 +50,16 @@ fn a_new_operation_in_a_new_space() {
     assert!(gradient.abs().sum().into_scalar::<f32>() > 0.0);
 
     // Derived, costed, drawn, exported.
-    let choice = |operation, input| Choice { operation, input };
-    let skip = Operation::find("skip_connect").unwrap();
-    let nodes = vec![vec![choice(&NOR_CONV_5X5, 0)], vec![choice(skip, 0), choice(&NOR_CONV_5X5, 1)]];
-    let genotype = Genotype { space: "tiny", cells: vec![CellGenotype { nodes }] };
-    genotype.check(&space()).unwrap();
-    let graph = derive(&space(), &space().derived_blocks(1), &config(true), &genotype);
-    let part = cost::parts(&graph, 8).into_iter().find(|part| part.name.contains("cells.0.edge.1.0.nor_conv_5x5.1"));
+    let cell = &space.cells[0];
+    let choice = |name, input| Choice { operation: cell.find(name).unwrap().clone(), input };
+    let nodes = vec![vec![choice("conv_5x5", 0)], vec![choice("skip_connect", 0), choice("conv_5x5", 1)]];
+    let genotype = Genotype { space: space.clone(), cells: vec![CellGenotype { nodes }] };
+    assert_eq!(genotype, Genotype::parse("|conv_5x5~0|+|skip_connect~0|conv_5x5~1|", &space).unwrap());
+    let graph = derive(&space.derived_blocks(1), &config(true), &genotype).unwrap();
+    let part = cost::parts(&graph, 8).into_iter().find(|part| part.name.contains("cells.0.edge.1.0.conv_5x5.1"));
     assert_eq!(part.unwrap().cost.params, 25 * 8 * 8);
-    let picture = gdas_report::cell_picture("cell", &space().cells[0], &genotype.cells[0], false).unwrap();
-    assert!(picture.to_svg().contains("nor_conv_5x5"));
+    let picture = gdas_report::cell_picture("cell", cell, &genotype.cells[0], false).unwrap();
+    assert!(picture.to_svg().contains("conv_5x5"));
     let mut weights = gdas::weights::Weights::new(0, &device);
     weights.declare(&graph);
     let weights = export::Weights {

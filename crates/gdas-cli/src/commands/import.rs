@@ -29,6 +29,8 @@ pub(crate) struct Import {
     /// The cells: text (also that of DARTS and AutoDL), a published name, a file with the text in it, or a run
     #[arg(long, value_name = "GENOTYPE")]
     genotype: Option<String>,
+    #[command(flatten)]
+    space: genotype::SpaceFlag,
     /// The data that it was trained on: gives image size, mean, deviation and classes where the file does not
     #[arg(long, value_name = "NAME|PATH")]
     data: Option<String>,
@@ -67,7 +69,7 @@ pub(crate) fn run(command: &Import) -> anyhow::Result<()> {
         ..Given::default()
     };
     if let Some(text) = &command.genotype {
-        given.genotype = Some(genotype::read(&command.runs.find(text), text)?);
+        given.genotype = Some(genotype::read(&command.runs.find(text), text, command.space.space.as_deref())?);
     }
     if let Some(data) = &command.data {
         let size = command.image_size.map_or(Auto::Auto, |n| Auto::Is(n.into()));

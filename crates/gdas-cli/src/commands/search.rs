@@ -8,7 +8,7 @@ use gdas::cost;
 use gdas::data::Dataset;
 use gdas::run::{Interrupt, RunDir};
 use gdas::search::{Outcome, SearchResult, search_on};
-use gdas::space::{Genotype, Space};
+use gdas::space::Genotype;
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
@@ -131,12 +131,10 @@ fn present(result: &SearchResult, run: &Path, display: Display) -> anyhow::Resul
         ("accuracy", format!("{} of the held-out images, with the shared weights", percent(result.held_out_accuracy))),
         ("network searched with", costs(result.params, result.multiply_adds)),
     ];
-    if let Some(space) = Space::find(genotype.space) {
-        let size = show::Size::published(&space);
-        let cost = show::network_cost(&space, genotype, size);
-        let network = format!("{} (C = {}, N = {})", costs(cost.params, cost.multiply_adds), size.channels, size.cells);
-        rows.push(("at published size", network));
-    }
+    let size = show::Size::published(&genotype.space);
+    let cost = show::network_cost(genotype, size)?;
+    let network = format!("{} (C = {}, N = {})", costs(cost.params, cost.multiply_adds), size.channels, size.cells);
+    rows.push(("at published size", network));
     rows.push(("parameter-free edges", percent(result.parameter_free)));
     if let Some(judgement) = &result.judged {
         rows.push(("why this cell", format!("best sum of places among {}", judgement.places())));

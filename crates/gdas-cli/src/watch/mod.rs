@@ -99,8 +99,10 @@ impl View {
 
     /// The cells of the last epoch as text.
     fn cells(&self, style: TerminalStyle) -> String {
-        let genotype = self.data.as_ref().and_then(|data| data.info.genotype.as_ref());
-        let genotype = genotype.and_then(|text| text.parse::<Genotype>().ok());
+        let genotype = self.data.as_ref().and_then(|data| {
+            let (text, space) = (data.info.genotype.as_ref()?, data.space.as_ref()?);
+            Genotype::parse(text, space).ok()
+        });
         genotype.and_then(|genotype| show::drawing_in(&genotype, style).ok()).unwrap_or_default()
     }
 

@@ -135,7 +135,7 @@ fn untracked_statistics_are_told() {
 #[ignore = "needs a Python with onnx, onnxruntime, torch and safetensors"]
 fn other_programs_agree() {
     use gdas::network::{NetworkConfig, Stem, derive};
-    use gdas::space::{Genotype, Space};
+    use gdas::space::Genotype;
     let config = |affine, track, auxiliary| NetworkConfig {
         image: Shape::new(32, 32, 3),
         classes: 10,
@@ -147,8 +147,7 @@ fn other_programs_agree() {
         drop_path: auxiliary,
     };
     let network = |genotype: &Genotype, config: &NetworkConfig| {
-        let space = Space::find(genotype.space).unwrap();
-        derive(&space, &space.derived_blocks(2), config, genotype)
+        derive(&genotype.space.derived_blocks(2), config, genotype).unwrap()
     };
     let cell = "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_1x1~2|";
     let frc: Genotype = format!("normal={}", Genotype::named("GDAS_V1").unwrap().cells[0]).parse().unwrap();

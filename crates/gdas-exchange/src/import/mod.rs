@@ -14,6 +14,7 @@ mod torch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burn::tensor::Device;
 use gdas_kernels::graph::{Graph, Shape};
@@ -24,7 +25,7 @@ use gdas::config::{Layer, TrainConfig, resolve};
 use gdas::data::Statistics;
 use gdas::network::{NetworkConfig, Stem, derive};
 use gdas::run::RunDir;
-use gdas::space::{Genotype, Skeleton, Space};
+use gdas::space::{Genotype, Space, Wiring, spaces};
 use gdas::train::{self, TrainResult};
 
 /// An array of a file.
@@ -182,10 +183,9 @@ pub struct Imported {
 /// another shape, or left over.
 pub fn import(mut dict: StateDict, given: &Given) -> Result<Imported, ImportError> {
     let genotype = genotype(&dict, given)?;
-    let space = Space::find(genotype.space)
-        .ok_or_else(|| ImportError::Unsuitable(format!("space `{}` is not known", genotype.space)))?;
+    let space = &genotype.space;
     if names::are_foreign(&dict) {
-        if !names::are_of_benchmark(&dict) || space.skeleton != Skeleton::Residual {
+        if !names::are_of_benchmark(&dict) || **space != *spaces::nas_bench_201() {
             return Err(ImportError::Unsuitable(
                 "these arrays have the names of DARTS's or AutoDL's own code. Of those networks only NAS-Bench-201's \
                  (with `lastact` and `conv_a`) is the same as here; the networks of NASNet cells end without \
@@ -199,16 +199,16 @@ pub fn import(mut dict: StateDict, given: &Given) -> Result<Imported, ImportErro
             .nodes
             .iter()
             .enumerate()
-            .flat_map(|(node, choices)| choices.iter().map(move |c| (node + 1, c.input, c.operation.name)))
+            .flat_map(|(node, choices)| choices.iter().map(move |c| (node + 1, c.input, c.operation.name.as_str())))
             .collect();
         names::rename(&mut dict, &edges);
     }
-    let layout = layout(&dict, &space)?;
+    let layout = layout(&dict, space)?;
     let [height, width] = image_size(&dict, given)?;
     let statistics = statistics(&dict, given, layout.image_channels)?;
     let classes = classes(&dict, given, layout.classes)?;
     let keys = serde_json::json!({
-        "preset": "paper", "space": space.name, "genotype": genotype.to_string(),
+        "preset": "paper", "space": **space, "genotype": genotype.to_string(),
         "data": given.data.as_deref().unwrap_or(UNKNOWN_DATA),
         "channels": layout.channels, "cells": layout.cells,
         "stem": if layout.stem == Stem::Cifar { "cifar" } else { "imagenet" },
@@ -226,7 +226,8 @@ pub fn import(mut dict: StateDict, given: &Given) -> Result<Imported, ImportErro
         auxiliary: false,
         drop_path: false,
     };
-    let graph = derive(&space, &space.derived_blocks(layout.cells), &network, &genotype);
+    let graph = derive(&space.derived_blocks(layout.cells), &network, &genotype)
+        .map_err(|error| ImportError::Unsuitable(error.to_string()))?;
     let weights = fit(&graph, dict)?;
     Ok(Imported { config, graph, weights, classes, statistics })
 }
@@ -245,7 +246,12 @@ impl Imported {
 }
 
 fn genotype(dict: &StateDict, given: &Given) -> Result<Genotype, ImportError> {
-    let told = dict.metadata.get("genotype").map(|text| text.parse::<Genotype>());
+    // A space of one's own stands in the file too; the form of the text tells a built-in one.
+    let space = dict.metadata.get("space").map(|text| serde_json::from_str::<Space>(text)).transpose();
+    let space = space.map_err(|error| ImportError::Unsuitable(format!("the space in the file's metadata: {error}")))?;
+    let space = space.map(Arc::new);
+    let told = dict.metadata.get("genotype").map(|text| Genotype::find_in(text, None, space.as_ref()));
+    let told = told.map(|found| found.map(|found| found.genotype));
     match (&given.genotype, told) {
         (Some(given), Some(Ok(told))) if *given != told => Err(ImportError::Unsuitable(format!(
             "the file says that it holds the weights of {told}, not those of {given}"
@@ -275,27 +281,30 @@ fn layout(dict: &StateDict, space: &Space) -> Result<Layout, ImportError> {
         unexpected: dict.arrays.keys().cloned().collect(),
     };
     let need = |name: &str, axis| dict.extent(name, axis).filter(|&n| n > 0).ok_or_else(|| missing(name));
-    let residual = space.skeleton == Skeleton::Residual;
+    let residual = space.skeleton.wiring == Wiring::Residual;
+    let stages = space.skeleton.widths.len();
+    let first_width = space.skeleton.widths[0];
     let (stem, first, channels) = if dict.arrays.contains_key("stem.0.conv.weight") {
         (Stem::ImageNet, "stem.0.conv.weight", need("stem.1.conv.weight", 0)?)
     } else {
         let stem = need("stem.conv.weight", 0)?;
-        (Stem::Cifar, "stem.conv.weight", if residual { stem } else { stem / 3 })
+        (Stem::Cifar, "stem.conv.weight", if residual { stem / first_width } else { stem / 3 })
     };
     let cells: BTreeSet<usize> =
         dict.arrays.keys().filter_map(|name| name.strip_prefix("cells.")?.split('.').next()?.parse().ok()).collect();
     // The residual blocks always have weights, cells of the benchmark may have none; NASNet cells always do.
     let is_block = |index: &&usize| dict.arrays.contains_key(&format!("cells.{index}.a.conv.weight"));
-    let count = if residual {
+    let all = cells.last().map_or(0, |last| last + 1);
+    let count = if residual && stages > 1 {
         cells.iter().find(is_block).copied().ok_or_else(|| missing("cells.N.a.conv.weight"))?
     } else {
-        let all = cells.last().map_or(0, |last| last + 1);
-        if all < 5 || all % 3 != 2 {
+        if all < 2 * stages - 1 || all % stages != stages - 1 {
+            let between = stages - 1;
             return Err(ImportError::Unsuitable(format!(
-                "{all} cells cannot be three stages of N cells with reductions between them (3 N + 2)"
+                "{all} cells cannot be {stages} stages of N cells with reductions between them ({stages} N + {between})"
             )));
         }
-        (all - 2) / 3
+        (all + 1 - stages) / stages
     };
     Ok(Layout {
         stem,

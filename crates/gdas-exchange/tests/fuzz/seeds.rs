@@ -5,7 +5,7 @@ use std::path::Path;
 
 use gdas::graph::{Graph, Shape};
 use gdas::network::{NetworkConfig, Stem, derive};
-use gdas::space::{Genotype, Space};
+use gdas::space::Genotype;
 use gdas_exchange::export::{Weights, to_safetensors};
 
 const CELL: &str = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|nor_conv_3x3~2|";
@@ -27,8 +27,7 @@ pub(crate) fn graph() -> Graph {
         drop_path: false,
     };
     let genotype: Genotype = CELL.parse().unwrap();
-    let space = Space::find(genotype.space).unwrap();
-    derive(&space, &space.derived_blocks(1), &config, &genotype)
+    derive(&genotype.space.derived_blocks(1), &config, &genotype).unwrap()
 }
 
 pub(crate) fn safetensors() -> Vec<Vec<u8>> {

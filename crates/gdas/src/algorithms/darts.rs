@@ -368,8 +368,8 @@ mod tests {
     /// The fused engine and plain Burn operations agree on the whole mixture: loss, and gradient of every gate and weight.
     #[test]
     fn the_mixture_is_the_same_in_both_engines() {
-        for space in ["nas-bench-201", "nasnet"] {
-            let config = SearchConfig { space: space.to_owned(), ..config() };
+        for space in [crate::space::spaces::nas_bench_201(), crate::space::spaces::nasnet()] {
+            let config = SearchConfig { space, ..config() };
             let dataset = data::digits().hold_out(0.2);
             let (searcher, net, pair) = begun(&config, &dataset);
             let fused =
@@ -387,7 +387,7 @@ mod tests {
                 let a = host(a);
                 let size = a.iter().map(|x| x.abs()).fold(1e-2, f32::max);
                 let apart = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                assert!(apart < 2e-3 * size, "{space}, {what}: {apart} of {size}");
+                assert!(apart < 2e-3 * size, "{}, {what}: {apart} of {size}", config.space.name);
             };
             close(&gates.grad(&gradients).unwrap(), &fused.gates.get(), "gates");
             for (i, (param, fused)) in params.iter().zip(&fused.weights).enumerate() {

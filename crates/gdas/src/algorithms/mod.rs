@@ -62,7 +62,7 @@ pub(crate) fn conclude(
     judges: bool,
     interrupt: &Interrupt,
     told: &mut dyn FnMut(usize, usize) -> Result<(), RunError>,
-) -> Result<Option<(Genotype, Option<judged::Judged>)>, RunError> {
+) -> Result<Option<(Genotype, Option<judged::Judged>)>, Error> {
     let candidates = match searcher.config.algorithm {
         Algorithm::Gdas | Algorithm::DartsV1 | Algorithm::DartsV2 => {
             if !judges {
@@ -82,7 +82,7 @@ pub(crate) fn conclude(
         if interrupt.is_requested() {
             return Ok(None);
         }
-        let accuracy = searcher.accuracy(&picks, &judge.batch(i as u64)).accuracy;
+        let accuracy = searcher.accuracy(&picks, &judge.batch(i as u64))?.accuracy;
         Best::improve(&mut best, accuracy, &picks);
     }
     let space = &searcher.supernet.space;

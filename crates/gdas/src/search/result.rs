@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Searcher;
 use super::state::Progress;
+use crate::Error;
 use crate::budget::Standing;
 use crate::cost;
 use crate::data::Dataset;
@@ -67,10 +68,10 @@ impl SearchResult {
         genotype: &Genotype,
         accuracy: f64,
         judged: Option<Judgement>,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let supernet = &searcher.supernet;
         let config = network::NetworkConfig { affine: true, ..supernet.config.clone() };
-        let cost = cost::network(&network::derive(&supernet.space, &supernet.blocks, &config, genotype));
+        let cost = cost::network(&network::derive(&supernet.blocks, &config, genotype)?);
         let mut hasher = blake3::Hasher::new();
         for value in searcher.alpha.iter().flatten().flatten().chain([&accuracy]) {
             hasher.update(&value.to_le_bytes());
@@ -84,8 +85,8 @@ impl SearchResult {
             crate::config::Undrawn::Skip => "skip",
             crate::config::Undrawn::Decay => "decay",
         };
-        Self {
-            space: supernet.space.name.to_owned(),
+        Ok(Self {
+            space: supernet.space.name.clone(),
             data: dataset.name.clone(),
             seed: searcher.config.seed,
             epochs: searcher.config.epochs,
@@ -104,6 +105,6 @@ impl SearchResult {
             alphas: searcher.alpha.clone(),
             undrawn: undrawn.to_owned(),
             digest: hasher.finalize().to_hex().to_string(),
-        }
+        })
     }
 }

@@ -15,7 +15,7 @@ use crate::data::{Batch, EvaluationBatches, Images, Statistics, Subset};
 use crate::loss::{Metrics, cross_entropy};
 use crate::network::{self, NetworkConfig};
 use crate::run::{Interrupt, RunDir, phase, read_checkpoint, read_config};
-use crate::space::{Genotype, Space};
+use crate::space::Genotype;
 use crate::weights::{PlainWeights, Weights};
 
 /// The network of a finished or running training, with its best weights.
@@ -53,8 +53,7 @@ impl TrainedModel {
         let mut checkpoint = loaded.checkpoint;
         let trained = state::trained(&checkpoint)?;
         let [height, width, channels] = trained.image;
-        let genotype: Genotype = config.genotype.parse().map_err(|error| unsuitable(&error))?;
-        let space = Space::find(genotype.space).ok_or_else(|| unsuitable(&"the genotype's space is not known"))?;
+        let genotype = Genotype::parse(&config.genotype, &config.space)?;
         let network = NetworkConfig {
             image: Shape::new(height, width, channels),
             classes: trained.classes.len(),
@@ -65,7 +64,7 @@ impl TrainedModel {
             auxiliary: false,
             drop_path: false,
         };
-        let graph = network::derive(&space, &space.derived_blocks(config.cells), &network, &genotype);
+        let graph = network::derive(&genotype.space.derived_blocks(config.cells), &network, &genotype)?;
         let mut weights = Weights::new(config.seed, device);
         weights.declare(&graph);
         weights.load(&mut checkpoint, trained.weights)?;

@@ -229,10 +229,9 @@ pub fn adopt(
     })?;
     weights.save(&mut checkpoint, "weights");
     let cost = cost::network(graph);
-    let genotype: Genotype =
-        config.genotype.parse().map_err(|error: crate::space::GenotypeError| Error::Unsuitable(error.to_string()))?;
+    let genotype = Genotype::parse(&config.genotype, &config.space)?;
     let result = TrainResult {
-        space: genotype.space.to_owned(),
+        space: genotype.space.name.clone(),
         genotype: genotype.to_string(),
         data: config.data.clone(),
         classes: classes.to_vec(),
@@ -318,7 +317,7 @@ impl TrainResult {
     pub(super) fn new(trainer: &Trainer, progress: &Progress, dataset: &Dataset) -> Self {
         let cost = cost::network(&trainer.test_graph);
         Self {
-            space: trainer.genotype.space.to_owned(),
+            space: trainer.genotype.space.name.clone(),
             genotype: trainer.genotype.to_string(),
             data: dataset.name.clone(),
             classes: dataset.classes.clone(),

@@ -42,8 +42,8 @@ pub(crate) struct Trajectory {
 
 pub(crate) fn run(command: &Trajectory) -> anyhow::Result<()> {
     let run = RunData::read(&command.runs.find(&command.search))?;
-    let space = spaces::nas_bench_201().name;
-    if run.info.task != "search" || run.info.space != space {
+    let space = &spaces::nas_bench_201().name;
+    if run.info.task != "search" || run.info.space != *space {
         let what = if run.info.task == "search" {
             format!("searches in {}, which the table does not hold", run.info.space)
         } else {
