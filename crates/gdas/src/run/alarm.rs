@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Alarm, AlphaTable, Event};
-use crate::sampler::softmax;
+use crate::alpha::softmax;
 
 /// Alpha is flat from this relative entropy on. At 0.99 its logits deviate by 0.18 (five operations) or 0.2 (eight) from
 /// their mean: an operation that stands out alone is drawn with 28 % instead of 20 %, or 21 % instead of 12.5 %.

@@ -41,15 +41,11 @@ pub(crate) struct Trajectory {
 }
 
 pub(crate) fn run(command: &Trajectory) -> anyhow::Result<()> {
-    let run = RunData::read(&command.runs.find(&command.search))?;
+    let run = RunData::read(&command.runs.run(&command.search)?.search()?)?;
     let space = &spaces::nas_bench_201().name;
-    if run.info.task != "search" || run.info.space != *space {
-        let what = if run.info.task == "search" {
-            format!("searches in {}, which the table does not hold", run.info.space)
-        } else {
-            "is no search".to_owned()
-        };
-        return Err(Usage(format!("{} {what}; a trajectory is that of a search in {space}", command.search)).into());
+    if run.info.space != *space {
+        let what = format!("{} searches in {}, which the table does not hold", command.search, run.info.space);
+        return Err(Usage(format!("{what}; a trajectory is that of a search in {space}")).into());
     }
     let opened = Table::open(&command.table.table)?;
     let cells: Vec<(&EpochRow, &str)> = run.epochs.iter().filter_map(|e| Some((e, e.genotype.as_deref()?))).collect();

@@ -16,15 +16,15 @@ use std::time::Instant;
 
 use gdas_kernels::graph::Graph;
 
-use super::Judge;
+use super::{Judge, Selected, Selection, SelectionContext};
 use crate::Error;
-use crate::config::{Criterion, SearchConfig};
+use crate::alpha::Alpha;
+use crate::config::Criterion;
 use crate::data::Batch;
 use crate::network::{NetworkConfig, derive};
 use crate::rng::{Rng, Stream};
-use crate::run::{Interrupt, Judgement, Places, RunError, phase};
-use crate::sampler::Table;
-use crate::search::Searcher;
+use crate::run::{Judgement, Places};
+use crate::search::searcher::Searcher;
 use crate::space::Genotype;
 use crate::stats::ranks;
 use crate::supernet::Supernet;
@@ -32,65 +32,56 @@ use crate::supernet::Supernet;
 /// Batches that every candidate's loss is taken on.
 const BATCHES: u64 = 4;
 
-/// Images that proxies are shown: fewer than published, to spend no more time on them than on the losses.
-pub(super) const SHOWN: usize = 32;
-
 /// Candidates that planning times.
 const TIMED: usize = 3;
 
-/// The best candidate. `told` hears before each how many are judged, of how many. `None` if interrupted.
-pub(super) fn choose(
-    searcher: &Searcher,
-    judge: &Judge,
-    interrupt: &Interrupt,
-    told: &mut dyn FnMut(usize, usize) -> Result<(), RunError>,
-) -> Result<Option<Judged>, Error> {
-    let batches = batches(judge);
-    let candidates = candidates(searcher);
-    let mut trials = Vec::with_capacity(candidates.len());
-    for genotype in &candidates {
-        told(trials.len(), candidates.len())?;
-        // Also while a pause was waited for.
-        if interrupt.is_requested() {
-            return Ok(None);
-        }
-        phase::enter("judging");
-        trials.push(Trial::of(searcher, judge, &batches, genotype)?);
+/// The best of alpha's own choice, cells drawn from alpha and cells drawn uniformly, as several judges together rank
+/// them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Judged;
+
+impl Selection for Judged {
+    fn name(&self) -> &'static str {
+        "judged"
     }
-    // Alpha may stand for a cell that costs too much, while all the others are affordable.
-    let first = usize::from(candidates.len() > 1 && !searcher.affords(&candidates[0]));
-    let best = first_of(&trials, first);
-    let places = (0..searcher.config.judges.len()).map(|judge| {
-        let scores: Vec<f64> = trials.iter().map(|trial| trial.scores[judge]).collect();
-        // The highest score has the highest rank, and the first place.
-        let places = ranks(&scores).into_iter().map(|rank| (trials.len() + 1) as f64 - rank).collect::<Vec<_>>();
-        [places[best], places[0]]
-    });
-    Ok(Some(Judged {
-        genotype: candidates[best].clone(),
-        own: candidates[0].clone(),
-        loss: trials[best].loss,
-        own_loss: trials[0].loss,
-        candidates: candidates.len(),
-        places: places.collect(),
-    }))
+
+    fn select(&self, choice: &mut SelectionContext<'_>) -> Result<Option<Selected>, Error> {
+        let batches = choice.batches(BATCHES);
+        let candidates = candidates(choice.searcher, choice.proposal());
+        let mut trials = Vec::with_capacity(candidates.len());
+        for genotype in &candidates {
+            if !choice.proceed(trials.len(), candidates.len())? {
+                return Ok(None);
+            }
+            trials.push(Trial::of(choice.searcher, &choice.judge.shown, &batches, genotype)?);
+        }
+        // Alpha may stand for a cell that costs too much, while all the others are affordable.
+        let first = usize::from(candidates.len() > 1 && !choice.searcher.affords(&candidates[0]));
+        let best = first_of(&trials, first);
+        let genotype = candidates[best].clone();
+        let judgement = Judgement {
+            step: choice.steps_done(),
+            genotype: genotype.to_string(),
+            loss: trials[best].loss,
+            own_loss: trials[0].loss,
+            own_genotype: Some(candidates[0].to_string()),
+            candidates: candidates.len(),
+            judges: places(&choice.config().judges, &trials, best),
+        };
+        Ok(Some(Selected { genotype, judgement: Some(judgement) }))
+    }
 }
 
 /// How long one candidate takes here, in seconds, by trying a few; for planning, never for results.
 pub(crate) fn seconds_per_candidate(searcher: &Searcher, judge: &Judge) -> Result<f64, Error> {
-    let batches = batches(judge);
-    let candidates = candidates(searcher);
+    let batches: Vec<Batch> = (0..judge.steps().min(BATCHES)).map(|i| judge.batch(i)).collect();
+    let candidates = candidates(searcher, searcher.genotype());
     let tried = &candidates[..candidates.len().min(TIMED)];
     let started = Instant::now();
     for genotype in tried {
-        Trial::of(searcher, judge, &batches, genotype)?;
+        Trial::of(searcher, &judge.shown, &batches, genotype)?;
     }
     Ok(started.elapsed().as_secs_f64() / tried.len() as f64)
-}
-
-/// What all candidates' losses are taken on.
-fn batches(judge: &Judge) -> Vec<Batch> {
-    (0..judge.steps().min(BATCHES)).map(|i| judge.batch(i)).collect()
 }
 
 /// What the judges say of a candidate.
@@ -103,49 +94,26 @@ struct Trial {
 }
 
 impl Trial {
-    fn of(searcher: &Searcher, judge: &Judge, batches: &[Batch], genotype: &Genotype) -> Result<Self, Error> {
+    fn of(searcher: &Searcher, shown: &Batch, batches: &[Batch], genotype: &Genotype) -> Result<Self, Error> {
         let loss = searcher.loss(genotype, batches)?;
         let loss = if loss.is_nan() { f64::INFINITY } else { loss };
         let graph = as_trained(&searcher.supernet, genotype)?;
         let seed = searcher.config.seed;
-        let score =
-            |criterion: &Criterion| criterion.proxy().map_or(-loss, |proxy| proxy.score(&graph, &judge.shown, seed));
+        let score = |criterion: &Criterion| criterion.proxy().map_or(-loss, |proxy| proxy.score(&graph, shown, seed));
         Ok(Self { loss, scores: searcher.config.judges.iter().map(score).collect() })
     }
 }
 
-/// The choice of the judges.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Judged {
-    /// The candidate chosen.
-    pub(crate) genotype: Genotype,
-    /// The cell that alpha alone points to.
-    own: Genotype,
-    /// Held-out loss of the candidate chosen with the shared weights.
-    loss: f64,
-    /// That of alpha's own cell.
-    own_loss: f64,
-    /// Number of candidates.
-    candidates: usize,
-    /// Per judge the places of the candidate chosen and of alpha's own cell, from 1.
-    places: Vec<[f64; 2]>,
-}
-
-impl Judged {
-    /// The same for the log and the result.
-    pub(crate) fn judgement(self, step: u64, config: &SearchConfig) -> Judgement {
-        let judges = config.judges.iter().zip(&self.places);
-        let judges = judges.map(|(judge, &[chosen, own])| Places { judge: judge.name().to_owned(), chosen, own });
-        Judgement {
-            step,
-            genotype: self.genotype.to_string(),
-            loss: self.loss,
-            own_loss: self.own_loss,
-            own_genotype: Some(self.own.to_string()),
-            candidates: self.candidates,
-            judges: judges.collect(),
-        }
-    }
+/// Per judge the places of the candidate chosen and of the first, which is the algorithm's own choice.
+fn places(judges: &[Criterion], trials: &[Trial], chosen: usize) -> Vec<Places> {
+    let of = |(i, judge): (usize, &Criterion)| {
+        let scores: Vec<f64> = trials.iter().map(|trial| trial.scores[i]).collect();
+        let ranks = ranks(&scores);
+        // The highest score has the highest rank, and the first place.
+        let place = |trial: usize| (trials.len() + 1) as f64 - ranks[trial];
+        Places { judge: judge.name().to_owned(), chosen: place(chosen), own: place(0) }
+    };
+    judges.iter().enumerate().map(of).collect()
 }
 
 /// Which candidate from `first` on has the largest sum of ranks; of equals that with the smallest loss, then the first.
@@ -172,11 +140,11 @@ fn as_trained(supernet: &Supernet, genotype: &Genotype) -> Result<Graph, Error> 
     Ok(derive(&supernet.blocks, &config, genotype)?)
 }
 
-/// Alpha's own choice, then cells drawn from alpha and uniformly, by turns, without repetition and within the bounds on
-/// cost.
-fn candidates(searcher: &Searcher) -> Vec<Genotype> {
-    let config = searcher.config;
-    let mut found = vec![searcher.genotype()];
+/// The algorithm's own choice, then cells drawn from alpha and uniformly, by turns, without repetition and within the
+/// bounds on cost.
+fn candidates(searcher: &Searcher, own: Genotype) -> Vec<Genotype> {
+    let config = &searcher.config;
+    let mut found = vec![own];
     for draw in 0..10 * config.candidates as u64 {
         // The space may hold fewer cells than are asked for.
         if found.len() >= config.candidates {
@@ -185,9 +153,8 @@ fn candidates(searcher: &Searcher) -> Vec<Genotype> {
         // The largest of logits with Gumbel noise is a draw from their softmax, the largest noise a uniform one.
         let mut rng = Rng::new(config.seed, Stream::Architectures, draw);
         let scale = if draw.is_multiple_of(2) { 1.0 } else { 0.0 };
-        let mut noisy = |table: &Table| -> Table {
-            table.iter().map(|row| row.iter().map(|alpha| scale * alpha + rng.gumbel()).collect()).collect()
-        };
+        let mut noisy =
+            |alpha: &Alpha| alpha.map_rows(|row| row.iter().map(|alpha| scale * alpha + rng.gumbel()).collect());
         let genotype = searcher.genotype_of(&searcher.alpha.iter().map(&mut noisy).collect::<Vec<_>>());
         if !found.contains(&genotype) && searcher.affords(&genotype) {
             found.push(genotype);
