@@ -154,11 +154,12 @@ pub(crate) fn read(run: &Path, given: &str, space: Option<&str>) -> anyhow::Resu
         let info = gdas::run::RunInfo::read(run)?;
         let text = info.genotype.with_context(|| format!("{} has come to no genotype yet", run.display()))?;
         let space = match space {
-            Some(space) => space,
-            None => space_of(&gdas::run::read_config(run)?)
-                .with_context(|| format!("in the configuration of {}", run.display()))?,
+            Some(space) => Some(space),
+            // Without one in its configuration, the form of the text tells the space.
+            None => space_of(&gdas::run::read_config(run)?).ok(),
         };
-        return Genotype::parse(&text, &space).with_context(|| format!("in the event log of {}", run.display()));
+        let found = Genotype::find_in(&text, None, space.as_ref());
+        return Ok(found.with_context(|| format!("in the event log of {}", run.display()))?.genotype);
     }
     if let Some((file, name)) = file_of(given) {
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
