@@ -1,8 +1,7 @@
 //! The seam between Burn and the fused engines: a backend extension with a hand-written backward pass.
 //!
-//! Burn sees one operation per network: its parents are the images, the gates and the parameters. The
-//! engine asks which of them are tracked and computes no other gradient, so an architecture step, whose
-//! weights are plain tensors, pays for no weight gradient.
+//! Burn sees one operation per network. Its parents are the images, the gates and the parameters; gradients are computed only
+//! for those that Burn tracks. An architecture step, whose weights are plain tensors, computes no weight gradient.
 
 use std::sync::Arc;
 
@@ -24,19 +23,19 @@ use crate::cpu;
 use crate::graph::Graph;
 use crate::{Mode, Precision};
 
-/// What a call runs, beside its tensors.
+/// Arguments of a call other than its tensors.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     /// The network.
     pub(crate) graph: Arc<Graph>,
     /// Batch or running statistics.
     pub(crate) mode: Mode,
-    /// How values between operations are stored, where the engine leaves a choice.
-    #[cfg_attr(not(feature = "gpu"), expect(dead_code, reason = "the engine of the processor leaves none"))]
+    /// Number type of the values between operations, on engines that offer a choice.
+    #[cfg_attr(not(feature = "gpu"), expect(dead_code, reason = "the engine of the processor offers none"))]
     pub(crate) precision: Precision,
 }
 
-/// Any number of float tensors as one argument, which Burn's macro does not offer of itself.
+/// Any number of float tensors as one argument of a backend extension.
 #[derive(Clone, Debug)]
 pub(crate) struct TensorList<B: Backend>(pub(crate) Vec<FloatTensor<B>>);
 
@@ -97,43 +96,43 @@ pub(crate) struct Tensors<B: Backend> {
     pub(crate) running: Vec<FloatTensor<B>>,
 }
 
-/// Whose gradients are wanted.
-pub(crate) struct Wants {
+/// Which gradients a backward pass computes.
+pub(crate) struct GradTargets {
     pub(crate) params: Vec<bool>,
-    /// The length of the gates' tensor, where theirs are wanted; it may be longer than the graph needs.
+    /// The length of the tensor of gates if its gradient is wanted; it may be longer than the graph needs.
     pub(crate) gates: Option<usize>,
     pub(crate) image: bool,
 }
 
-/// Those gradients.
-pub(crate) struct Wanted<B: Backend> {
+/// The gradients that a backward pass computed.
+pub(crate) struct GraphGradients<B: Backend> {
     pub(crate) params: Vec<Option<FloatTensor<B>>>,
     pub(crate) gates: Option<FloatTensor<B>>,
     pub(crate) image: Option<FloatTensor<B>>,
 }
 
-/// What runs whole networks on one of Burn's backends.
+/// A Burn backend that runs whole networks.
 pub(crate) trait Engine: Backend {
-    /// What a forward pass leaves for the way back.
+    /// What a forward pass saves for the backward pass.
     type Tape: std::fmt::Debug + Send + Sync + 'static;
 
     /// The tensor with its elements in order.
     fn contiguous(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// Outputs `[batch, sum of classes]`, statistics, and a tape where it is asked for.
+    /// Outputs `[batch, sum of classes]`, statistics, and a tape if `save`.
     fn forward(
         call: &Call,
         tensors: &Tensors<Self>,
         save: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, Option<Self::Tape>);
 
-    /// Gradients, given the outputs'.
+    /// The gradients in `targets`, given that of the outputs.
     fn backward(
         tape: &Self::Tape,
         params: &[FloatTensor<Self>],
         upstream: &FloatTensor<Self>,
-        wants: &Wants,
-    ) -> Wanted<Self>;
+        targets: &GradTargets,
+    ) -> GraphGradients<Self>;
 }
 
 impl Engine for Flex {
@@ -161,18 +160,23 @@ impl Engine for Flex {
         (tensor(result.outputs, [batch, classes]), tensor(result.stats, [stats]), result.tape)
     }
 
-    fn backward(tape: &cpu::Tape, params: &[FlexTensor], upstream: &FlexTensor, wants: &Wants) -> Wanted<Self> {
+    fn backward(
+        tape: &cpu::Tape,
+        params: &[FlexTensor],
+        upstream: &FlexTensor,
+        targets: &GradTargets,
+    ) -> GraphGradients<Self> {
         let values: Vec<_> = params.iter().map(slice).collect();
-        let asked = cpu::Wants { params: &wants.params, gates: wants.gates.is_some(), image: wants.image };
+        let asked = cpu::GradTargets { params: &targets.params, gates: targets.gates.is_some(), image: targets.image };
         let mut result = cpu::backward(tape, &values, slice(upstream), &asked);
-        if let (Some(gates), Some(length)) = (&mut result.gates, wants.gates) {
+        if let (Some(gates), Some(length)) = (&mut result.gates, targets.gates) {
             gates.resize(length, 0.0);
         }
         let flat = |values: Vec<f32>| {
             let length = values.len();
             tensor(values, [length])
         };
-        Wanted {
+        GraphGradients {
             params: result.params.into_iter().map(|gradient| gradient.map(flat)).collect(),
             gates: result.gates.map(flat),
             image: result.image.map(flat),
@@ -208,9 +212,9 @@ impl Engine for Cube {
         tape: &Self::Tape,
         params: &[FloatTensor<Self>],
         upstream: &FloatTensor<Self>,
-        wants: &Wants,
-    ) -> Wanted<Self> {
-        crate::gpu::backward(tape, params, upstream, wants)
+        targets: &GradTargets,
+    ) -> GraphGradients<Self> {
+        crate::gpu::backward(tape, params, upstream, targets)
     }
 }
 
@@ -301,7 +305,7 @@ fn tracked<B: Engine, const N: usize, C: CheckpointStrategy>(
     (outputs, Tracked::<B>::new(stats))
 }
 
-/// What the backward pass needs.
+/// State of the autodiff node between the passes.
 #[derive(Debug)]
 struct Saved<B: Engine> {
     tape: Arc<B::Tape>,
@@ -328,12 +332,12 @@ impl<B: Engine, const N: usize> Backward<B, N> for Network {
         let saved = ops.state;
         let [image, gates] = [&ops.parents[0], &ops.parents[1]];
         let params = &ops.parents[2..2 + saved.params.len()];
-        let wants = Wants {
+        let targets = GradTargets {
             params: params.iter().map(Option::is_some).collect(),
             gates: gates.is_some().then(|| saved.gates.num_elements()),
             image: image.is_some(),
         };
-        let result = B::backward(&saved.tape, &saved.params, &upstream, &wants);
+        let result = B::backward(&saved.tape, &saved.params, &upstream, &targets);
         for (parent, gradient) in params.iter().zip(result.params) {
             if let (Some(node), Some(gradient)) = (parent, gradient) {
                 grads.register::<B>(node.id, gradient);

@@ -8,7 +8,7 @@ use gdas::network::{NetworkConfig, NodePlan, Stem, Term, derive, lower};
 use gdas::rng::{Rng, Stream};
 use gdas::space::{Genotype, Space, spaces};
 use gdas_kernels::graph::{Graph, Shape};
-use gdas_kernels::{Inputs, Mode, Outcome};
+use gdas_kernels::{ForwardOutput, Inputs, Mode};
 
 fn config(size: usize) -> NetworkConfig {
     NetworkConfig {
@@ -62,7 +62,7 @@ fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
 fn gradients(
     graph: &Arc<Graph>,
     dtype: DType,
-    run: impl Fn(&Arc<Graph>, Mode, Inputs) -> Outcome,
+    run: impl Fn(&Arc<Graph>, Mode, Inputs) -> ForwardOutput,
 ) -> (Vec<f64>, Gradients) {
     let leaves = leaves(graph, 3, 11, dtype);
     let inputs = Inputs {

@@ -56,7 +56,6 @@ fn vector_features() -> Vec<&'static str> {
             ("avx2", std::arch::is_x86_feature_detected!("avx2")),
             ("fma", std::arch::is_x86_feature_detected!("fma")),
             ("avx512f", std::arch::is_x86_feature_detected!("avx512f")),
-            ("avx512bf16", std::arch::is_x86_feature_detected!("avx512bf16")),
         ];
         found.into_iter().filter_map(|(name, there)| there.then_some(name)).collect()
     }

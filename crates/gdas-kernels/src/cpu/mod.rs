@@ -4,8 +4,6 @@
     // Kernels must inline into the function that enables their instructions.
     clippy::inline_always,
     clippy::inline_fn_without_body,
-    // Tasks write disjoint ranges of shared buffers; each place says why.
-    clippy::mut_from_ref,
     // Tile sizes are macro arguments, one of which is 1.
     clippy::int_plus_one,
     // Intrinsics.
@@ -16,30 +14,30 @@
 )]
 
 mod backward;
-#[cfg(target_arch = "x86_64")]
-mod bf16;
 mod conv;
 mod depthwise;
 mod direct;
 mod elementwise;
 mod forward;
+mod norm;
 mod plan;
 mod pool;
 mod pooling;
 pub(crate) mod sgd;
 mod simd;
+mod values;
 mod winograd;
 
 use std::sync::Arc;
 
-use self::forward::NormState;
+use self::norm::NormState;
 use self::plan::Plan;
 use self::pool::Buffer;
 use self::simd::Level;
 use crate::Mode;
 use crate::graph::{Graph, Op};
 
-/// What [`forward`] reads.
+/// Inputs of [`forward`].
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a> {
     /// Number of images.
@@ -57,20 +55,20 @@ pub struct Inputs<'a> {
     pub running: &'a [&'a [f32]],
 }
 
-/// What [`forward`] returns.
+/// Result of [`forward`].
 #[derive(Debug)]
 pub struct Forward {
     /// `[batch, sum of classes]`: per image the values of [`Graph::outputs`] one after another.
     pub outputs: Vec<f32>,
     /// Per normalisation, in order, the mean and the biased variance that it used (`2 * channels` each).
     pub stats: Vec<f32>,
-    /// What [`backward`] needs, if asked for.
+    /// What [`backward`] needs; `None` unless it was to be saved.
     pub tape: Option<Tape>,
 }
 
 /// Which gradients [`backward`] computes.
 #[derive(Clone, Copy, Debug)]
-pub struct Wants<'a> {
+pub struct GradTargets<'a> {
     /// One entry per parameter.
     pub params: &'a [bool],
     /// The gradient of every gate.
@@ -79,7 +77,7 @@ pub struct Wants<'a> {
     pub image: bool,
 }
 
-/// What [`backward`] returns: exactly the gradients asked for.
+/// Result of [`backward`]: the gradients in [`GradTargets`], `None` for every other.
 #[derive(Debug)]
 pub struct Gradients {
     /// One entry per parameter, shaped like it.
@@ -107,14 +105,14 @@ impl Tape {
         self.values.iter().flatten().map(|v| 4 * v.len()).sum()
     }
 
-    /// Bytes that the forward pass and a backward pass with every gradient read from and write to arrays of the whole
-    /// batch: the least that has to pass through memory, if no array survives in a cache from one step to the next.
+    /// Bytes that the forward pass and a backward pass with every gradient read from and write to arrays of the whole batch: a
+    /// lower bound of the memory traffic if no array stays in a cache from one step to the next.
     pub fn traffic(&self) -> [usize; 2] {
         self.plan.traffic().map(|floats| 4 * self.batch * floats)
     }
 }
 
-/// Runs the graph. `save` keeps what [`backward`] needs.
+/// Runs the graph. With `save` the result has a tape for [`backward`].
 ///
 /// # Panics
 /// If a slice has the wrong length.
@@ -147,7 +145,7 @@ pub fn forward(graph: &Arc<Graph>, mode: Mode, inputs: &Inputs, save: bool) -> F
         stats.extend_from_slice(&norm.mean[..channels]);
         stats.extend_from_slice(&norm.variance[..channels]);
         let base = tape.plan.norms[n].base;
-        // A bias that a normalisation takes away again was never added; its mean has it nevertheless.
+        // A bias in front of a normalisation is never added, because the mean takes it away again; the statistics include it.
         if let Op::Conv { bias: Some(bias), .. } = graph.nodes[base].op
             && tape.plan.bias_cancels(base)
         {
@@ -162,22 +160,27 @@ pub fn forward(graph: &Arc<Graph>, mode: Mode, inputs: &Inputs, save: bool) -> F
 ///
 /// # Panics
 /// If a slice has the wrong length.
-pub fn backward(tape: &Tape, params: &[&[f32]], upstream: &[f32], wants: &Wants) -> Gradients {
+pub fn backward(tape: &Tape, params: &[&[f32]], upstream: &[f32], targets: &GradTargets) -> Gradients {
     let graph = &tape.plan.graph;
     assert_eq!(params.len(), graph.params.len(), "the number of parameters");
-    assert_eq!(wants.params.len(), graph.params.len(), "the number of wanted parameters");
+    assert_eq!(targets.params.len(), graph.params.len(), "the number of wanted parameters");
     let classes: usize = graph.outputs.iter().map(|&o| graph.shape(o).elements()).sum();
     assert_eq!(upstream.len(), tape.batch * classes, "the upstream gradient's length");
-    backward::backward(tape, params, upstream, wants)
+    backward::backward(tape, params, upstream, targets)
 }
 
 /// The name of the instruction set in use: `avx512`, `avx2`, `neon` or `portable`. The environment variable `GDAS_SIMD`
-/// forces one that the processor has; `avx512-bf16`, which rounds the factors of direct convolutions, is only used so.
+/// forces one that the processor has; another name is ignored.
 pub fn simd_level() -> &'static str {
     Level::get().name()
 }
 
-/// Gives the memory of finished passes, kept for the next ones, back to the system.
+/// The instruction sets that this processor has and the kernels are compiled for, best first: what `GDAS_SIMD` can be.
+pub fn simd_levels() -> Vec<&'static str> {
+    Level::available().into_iter().map(Level::name).collect()
+}
+
+/// Returns the buffers of finished passes, which are kept for reuse, to the operating system.
 pub fn release_memory() {
     pool::clear();
 }

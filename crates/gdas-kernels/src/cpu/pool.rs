@@ -12,7 +12,7 @@ static FREE: Mutex<BTreeMap<usize, Vec<Raw>>> = Mutex::new(BTreeMap::new());
 #[derive(Debug)]
 struct Raw(NonNull<f32>);
 
-// SAFETY: a free buffer is plain memory that nobody else refers to.
+// SAFETY: a free buffer is plain memory without any other reference to it.
 unsafe impl Send for Raw {}
 
 /// Floats of unspecified (but initialised) content, given back to the pool when dropped.
@@ -23,13 +23,13 @@ pub(crate) struct Buffer {
     len: usize,
 }
 
-// SAFETY: owns its memory like a boxed slice does.
+// SAFETY: a buffer owns its memory, as a boxed slice does.
 unsafe impl Send for Buffer {}
-// SAFETY: as above; shared access is read-only.
+// SAFETY: a shared buffer is only read.
 unsafe impl Sync for Buffer {}
 
 impl Buffer {
-    /// A buffer of `len` floats with whatever its last user left there.
+    /// A buffer of `len` floats of unspecified values.
     pub(crate) fn new(len: usize) -> Self {
         // Eighth steps between powers of two, so that nearly equal sizes share buffers.
         let step = (len.next_power_of_two() / 8).max(1024);
@@ -89,7 +89,7 @@ impl Deref for Buffer {
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        // SAFETY: as above, and borrowed uniquely.
+        // SAFETY: `start` is valid for `capacity >= len` initialised floats, and the buffer is borrowed uniquely.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }
 }
@@ -112,47 +112,8 @@ pub(crate) fn clear() {
     }
 }
 
-/// A buffer that parallel tasks write at disjoint places.
-#[derive(Clone, Copy)]
-pub(crate) struct Shared {
-    start: *mut f32,
-    len: usize,
-}
-
-// SAFETY: access goes through `slice`, whose callers keep to disjoint ranges.
-unsafe impl Send for Shared {}
-// SAFETY: as above.
-unsafe impl Sync for Shared {}
-
-impl Shared {
-    /// Lends `b` to tasks; the borrow ends with the parallel region, by the caller's care.
-    pub(crate) fn new(b: &mut [f32]) -> Self {
-        Self { start: b.as_mut_ptr(), len: b.len() }
-    }
-
-    /// Lends finished values for reading.
-    pub(crate) fn reading(b: &[f32]) -> Self {
-        Self { start: b.as_ptr().cast_mut(), len: b.len() }
-    }
-
-    /// A range to read.
-    ///
-    /// # Safety
-    /// The buffer is alive and nobody writes to this range meanwhile.
-    pub(crate) unsafe fn read(&self, start: usize, len: usize) -> &[f32] {
-        assert!(start + len <= self.len, "a task's range lies in its buffer");
-        // SAFETY: in bounds, alive and not written by the caller's promise.
-        unsafe { std::slice::from_raw_parts(self.start.add(start), len) }
-    }
-
-    /// One task's range to write.
-    ///
-    /// # Safety
-    /// The buffer is alive and no other reference to this range exists meanwhile.
-    #[allow(clippy::mut_from_ref)]
-    pub(crate) unsafe fn slice(&self, start: usize, len: usize) -> &mut [f32] {
-        assert!(start + len <= self.len, "a task's range lies in its buffer");
-        // SAFETY: in bounds, alive and unshared by the caller's promise.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }
-    }
+/// Splits a buffer into one part of `len` floats per task. The iterator ends early where the buffer does; the last part may be
+/// shorter.
+pub(crate) fn parts(buffer: &mut [f32], len: usize) -> std::slice::ChunksMut<'_, f32> {
+    buffer.chunks_mut(len.max(1))
 }

@@ -9,6 +9,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{Body, CellOutput, CellSpace, Derivation, Genotype, Layer, Operation, Skeleton, Space, Wiring, operations};
+use crate::alpha::Alpha;
 use crate::config::{Layer as Values, SearchConfig, resolve, space_of, to_toml};
 use crate::network::{NetworkConfig, Stem, derive};
 use crate::rng::{Rng, Stream};
@@ -107,11 +108,9 @@ fn network(affine: bool) -> NetworkConfig {
     }
 }
 
-fn random_alpha(space: &Space, seed: u64) -> Vec<Vec<Vec<f64>>> {
+fn random_alpha(space: &Space, seed: u64) -> Vec<Alpha> {
     let mut rng = Rng::new(seed, Stream::Alpha, 0);
-    let mut table =
-        |cell: &CellSpace| cell.edges().iter().map(|_| (0..cell.width()).map(|_| rng.normal()).collect()).collect();
-    space.cells.iter().map(&mut table).collect()
+    space.cells.iter().map(|cell| Alpha::from_fn(cell.edges().len(), cell.width(), |_, _| rng.normal())).collect()
 }
 
 proptest! {
