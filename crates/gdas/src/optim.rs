@@ -69,6 +69,14 @@ impl Sgd {
         self.move_arrays(weights, indices, vec![None; indices.len()], rate, sgd::step);
     }
 
+    /// Lets [`coast`](Self::coast) move the arrays at `indices` from now on, as if each had had a gradient: one that had none
+    /// has a momentum of zeros afterwards.
+    pub fn begin_momentum(&mut self, weights: &Weights, indices: &[usize]) {
+        for &index in indices {
+            self.momentum[index].get_or_insert_with(|| weights.values[index].zeros_like());
+        }
+    }
+
     /// Hands the arrays at `indices` to `step`, and takes what becomes of them.
     fn move_arrays(
         &mut self,

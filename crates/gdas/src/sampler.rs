@@ -49,13 +49,19 @@ pub fn draw(alpha: &Table, tau: f64, rng: &mut Rng) -> Result<Draw, DrawError> {
     }
     for redraws in 0..MAX_REDRAWS {
         let noise: Table = alpha.iter().map(|row| row.iter().map(|_| rng.gumbel()).collect()).collect();
-        let probabilities: Table = alpha.iter().zip(&noise).map(|(row, noise)| relaxed(row, noise, tau)).collect();
-        if probabilities.iter().chain(&noise).flatten().all(|x| x.is_finite()) {
-            let picks = probabilities.iter().map(|row| argmax(row)).collect();
-            return Ok(Draw { picks, probabilities, tau, redraws });
+        if let Some(draw) = draw_with_noise(alpha, &noise, tau) {
+            return Ok(Draw { redraws, ..draw });
         }
     }
     Err(DrawError { tau, reason: "the probabilities were not finite" })
+}
+
+/// The draw that this Gumbel noise gives, both `[edges][operations]`. `None` if the noise or a probability is not finite.
+pub fn draw_with_noise(alpha: &Table, noise: &Table, tau: f64) -> Option<Draw> {
+    let probabilities: Table = alpha.iter().zip(noise).map(|(row, noise)| relaxed(row, noise, tau)).collect();
+    let finite = probabilities.iter().chain(noise).flatten().all(|x| x.is_finite());
+    let picks = probabilities.iter().map(|row| argmax(row)).collect();
+    finite.then_some(Draw { picks, probabilities, tau, redraws: 0 })
 }
 
 fn relaxed(alpha: &[f64], noise: &[f64], tau: f64) -> Vec<f64> {

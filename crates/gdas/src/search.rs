@@ -265,12 +265,17 @@ pub(crate) struct Learned {
 
 impl Learned {
     /// Loss and accuracy on the training batch of the step at this place; read now, if they were not before.
-    pub(crate) fn metrics(mut self, at: Position) -> Result<Metrics, Error> {
+    pub(crate) fn metrics(self, at: Position) -> Result<Metrics, Error> {
+        self.metrics_and_norm(at).map(|(metrics, _)| metrics)
+    }
+
+    /// The same, and the norm of the gradient before clipping.
+    fn metrics_and_norm(mut self, at: Position) -> Result<(Metrics, f64), Error> {
         unread::read(&mut self.unread());
-        let metrics = self.metrics.get();
+        let (metrics, norm) = (self.metrics.get(), self.norm.get());
         Error::finite(metrics.loss, "the training loss", at)?;
-        Error::finite(self.norm.get(), "the gradient of the weights", at)?;
-        Ok(metrics)
+        Error::finite(norm, "the gradient of the weights", at)?;
+        Ok((metrics, norm))
     }
 
     /// What may have to be read.
@@ -289,7 +294,8 @@ pub struct Searcher<'a> {
     /// One table of logits per searched cell.
     pub alpha: Vec<Table>,
     pub(crate) sgd: Sgd,
-    adam: Adam,
+    /// Optimiser of alpha.
+    pub adam: Adam,
     /// What the network may cost.
     bounds: Vec<Bound>,
     /// What the algorithm keeps besides alpha.
@@ -382,12 +388,17 @@ impl<'a> Searcher<'a> {
         Ok((learned.metrics(at)?, draws))
     }
 
+    /// As [`weight_step`](Self::weight_step), with draws made elsewhere. Returns the metrics and the norm of the gradient
+    /// before clipping.
+    pub fn weight_step_with(&mut self, draws: &[Draw], batch: &Batch, now: Now) -> Result<(Metrics, f64), Error> {
+        self.learn_drawn(&picks_of(draws), batch, now)?.metrics_and_norm(now.at)
+    }
+
     /// As [`weight_step`](Self::weight_step), but nothing is read yet.
     pub(crate) fn begin_step(&mut self, batch: &Batch, now: Now) -> Result<(Learned, Vec<Draw>), Error> {
         phase::enter("weight step");
         let draws = self.draw(Stream::DrawWeights, now.step, now.tau)?;
-        let picks: Vec<_> = draws.iter().map(|draw| draw.picks.clone()).collect();
-        Ok((self.learn_drawn(&picks, batch, now)?, draws))
+        Ok((self.learn_drawn(&picks_of(&draws), batch, now)?, draws))
     }
 
     /// The weights of one drawn sub-network learn from a training batch.
@@ -419,7 +430,8 @@ impl<'a> Searcher<'a> {
         }
         if self.config.undrawn == Undrawn::Decay {
             let drawn: std::collections::BTreeSet<_> = net.params.iter().copied().collect();
-            // Before its first gradient, a weight had none to be zeroed: PyTorch passed it over.
+            // Before its first gradient (here or in an architecture step), a weight had none to be zeroed: PyTorch passed it
+            // over.
             let undrawn = |i: &usize| !drawn.contains(i) && self.sgd.momentum[*i].is_some();
             let undrawn: Vec<usize> = (0..weights.values.len()).filter(undrawn).collect();
             self.sgd.coast(weights, &undrawn, rate);
@@ -436,6 +448,11 @@ impl<'a> Searcher<'a> {
         Ok((metrics, redraws))
     }
 
+    /// As [`alpha_step`](Self::alpha_step), with draws made elsewhere.
+    pub fn alpha_step_with(&mut self, draws: &[Draw], batch: &Batch, now: Now) -> Result<Metrics, Error> {
+        self.move_alpha_through(draws, None, batch, now).map(|(_, metrics)| metrics)
+    }
+
     /// As [`alpha_step`](Self::alpha_step); what the weight step before it has left is read with its own numbers, and
     /// comes first.
     pub(crate) fn end_step(
@@ -446,14 +463,24 @@ impl<'a> Searcher<'a> {
     ) -> Result<(Option<Metrics>, Metrics, u64), Error> {
         phase::enter("alpha step");
         let draws = self.draw(Stream::DrawAlpha, now.step, now.tau)?;
-        let picks: Vec<_> = draws.iter().map(|draw| draw.picks.clone()).collect();
-        let net = self.supernet.sub_network(&picks, self.config.edge_output);
+        let (train, held_out) = self.move_alpha_through(&draws, learned, batch, now)?;
+        Ok((train, held_out, draws.iter().map(|draw| draw.redraws).sum()))
+    }
+
+    /// Alpha learns from a held-out batch through the sub-network of these draws.
+    fn move_alpha_through(
+        &mut self,
+        draws: &[Draw],
+        learned: Option<Learned>,
+        batch: &Batch,
+        now: Now,
+    ) -> Result<(Option<Metrics>, Metrics), Error> {
+        let net = self.supernet.sub_network(&picks_of(draws), self.config.edge_output);
         let gradient = |supernet: &Supernet, gates: &[f32]| -> Vec<Table> {
-            let gates = supernet.gate_gradients(&draws, gates);
+            let gates = supernet.gate_gradients(draws, gates);
             draws.iter().zip(&gates).map(|(d, g)| sampler::alpha_gradient(d, g)).collect()
         };
-        let (train, held_out) = self.move_alpha(&net, self.supernet.gates(), batch, now, learned, gradient)?;
-        Ok((train, held_out, draws.iter().map(|draw| draw.redraws).sum()))
+        self.move_alpha(&net, self.supernet.gates(), batch, now, learned, gradient)
     }
 
     /// Alpha learns from a held-out batch; `gradient` takes the gradient of the network's gates to alpha. Whatever the
@@ -482,6 +509,11 @@ impl<'a> Searcher<'a> {
         if !resting {
             self.descend(&gradient(&self.supernet, &pass.gates.get()), at)?;
             self.supernet.weights.update_running(&net.graph, &pass.stats, batch.len());
+            if self.config.undrawn == Undrawn::Decay {
+                // The published step computes gradients of the weights here, too. It never uses them, but they are there to
+                // be zeroed, and from then on these weights move in every step.
+                self.sgd.begin_momentum(&self.supernet.weights, &net.params);
+            }
         }
         Ok((train, metrics))
     }
@@ -605,6 +637,11 @@ impl<'a> Searcher<'a> {
         }
         Ok(Some(correct / subset.len() as f64))
     }
+}
+
+/// The drawn operations, per table and edge.
+fn picks_of(draws: &[Draw]) -> Vec<Vec<usize>> {
+    draws.iter().map(|draw| draw.picks.clone()).collect()
 }
 
 /// The images that a search holds out: those that alpha learns on.

@@ -67,9 +67,9 @@ pub enum EdgeOutput {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Undrawn {
-    /// Nothing, as in today's PyTorch.
+    /// Nothing, as with PyTorch since 2.0.
     Skip,
-    /// Weight decay and momentum move them on, as in the PyTorch of 2019 that made the published figures.
+    /// Weight decay and momentum move them on, as with PyTorch to 1.13, which the published figures were made with.
     Decay,
 }
 
