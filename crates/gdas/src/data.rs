@@ -24,6 +24,7 @@ mod error;
 mod loader;
 mod resident;
 mod split;
+mod validation;
 
 pub use augment::Augmentation;
 pub use batch::{Batch, BatchOptions, EvaluationBatches, SearchBatch, SearchBatches, TrainBatches};
@@ -33,6 +34,7 @@ pub use error::DataError;
 pub use loader::{BatchSource, Position, Prefetch};
 pub use resident::OnDevice;
 pub use split::{SPLIT_SEED, SearchSplit, SplitRule};
+pub use validation::TrainSplit;
 
 #[cfg(test)]
 mod tests;

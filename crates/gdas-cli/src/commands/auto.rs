@@ -9,14 +9,15 @@ use gdas::cost;
 use gdas::data::Dataset;
 use gdas::device::{DeviceName, Precision};
 use gdas::run::{Interrupt, RunDir};
+use gdas::shell;
 use gdas_auto::{AutoConfig, AutoResult, Outcome, auto};
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
-use crate::commands::{devices, genotype, search};
+use crate::commands::{devices, genotype, search, train};
 use crate::exit::Preempted;
 use crate::flags;
-use crate::output::{self, percent, table};
+use crate::output::{self, table};
 use crate::progress::Progress;
 use crate::signals;
 
@@ -38,7 +39,7 @@ pub(crate) struct AutoCommand {
     #[arg(long, value_name = "PIXELS|auto", default_value = "auto")]
     image_size: Auto<usize>,
     /// Time for search and training together, as in 90s, 30m or 2h [default: 3m for digits, otherwise 1h]
-    #[arg(long, value_name = "TIME", value_parser = budget)]
+    #[arg(long, value_name = "TIME", value_parser = budget, allow_hyphen_values = true)]
     budget: Option<Duration>,
     /// Search space
     #[arg(long, value_name = "NAME", default_value = "nas-bench-201")]
@@ -119,7 +120,7 @@ pub(crate) fn carry_out(
     drop(progress);
     match outcome {
         Outcome::Finished(result) => present(&result, run.path(), display),
-        Outcome::Interrupted => Err(Preempted(format!("gdas resume {}", run.path().display())).into()),
+        Outcome::Interrupted => Err(Preempted(format!("gdas resume {}", shell::path(run.path()))).into()),
     }
 }
 
@@ -136,20 +137,22 @@ pub(crate) fn present(result: &AutoResult, run: &Path, display: Display) -> anyh
         value["run"] = json!(run);
         return output::json(&value);
     }
-    let train = &result.train;
-    let mut rows = vec![("genotype", train.genotype.clone())];
-    if let Some(accuracy) = train.test_accuracy {
-        rows.push(("test accuracy", percent(accuracy)));
-    }
-    let size =
-        format!("{} parameters, {} multiply-adds", cost::readable(train.params), cost::readable(train.multiply_adds));
+    let trained = &result.train;
+    let mut rows = vec![("genotype", trained.genotype.clone())];
+    rows.push(("test accuracy", train::test_accuracy(trained)));
+    let size = format!(
+        "{} parameters, {} multiply-adds",
+        cost::readable(trained.params),
+        cost::readable(trained.multiply_adds)
+    );
     rows.push(("network", size));
     for file in &result.exported {
         rows.push(("exported", run.join(file).display().to_string()));
     }
     let rows: Vec<_> = rows.into_iter().map(|(key, value)| vec![key.to_string(), value]).collect();
     output::line(table(&rows))?;
-    Ok(output::line(format_args!("\nnext: gdas predict {} IMAGES...", run.join("train").display()))?)
+    let run = shell::path(run);
+    Ok(output::line(format_args!("\nnext: gdas predict {run} IMAGES...\n      gdas report {run}"))?)
 }
 
 #[cfg(test)]
