@@ -46,7 +46,8 @@ impl Table {
             return Err(BenchmarkError::UnknownFormat { path: path.to_owned() });
         }
         if start.starts_with(b"ARROW1") {
-            let file = fs::File::open(path).and_then(|file| MappedFile::open(&file)).map_err(BenchmarkError::io(path))?;
+            let file =
+                fs::File::open(path).and_then(|file| MappedFile::open(&file)).map_err(BenchmarkError::io(path))?;
             return Table::from_bytes(Bytes::Mapped(file), path);
         }
         let bytes = fs::read(path).map_err(BenchmarkError::io(path))?;
