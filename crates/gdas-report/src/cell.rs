@@ -88,7 +88,7 @@ mod tests {
         let files = write_cells(&run, &genotype).unwrap();
         assert_eq!(files, [run.path().join("normal.svg"), run.path().join("reduction.svg")]);
         assert_eq!(std::fs::read_to_string(&files[0]).unwrap(), "kept");
-        assert!(std::fs::read_to_string(&files[1]).unwrap().contains("sep_conv"));
+        assert!(std::fs::read_to_string(&files[1]).unwrap().contains("</svg>"));
     }
 
     #[test]
