@@ -4,10 +4,8 @@ use std::fs;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use gdas_kernels::mapped::MappedFile;
-
 use super::columns::{Curves, TableWriter};
-use super::table::{Bytes, Table};
+use super::table::Table;
 use super::{BenchmarkError, cells, csv, official};
 
 /// Converts a table of any known kind: to CSV if `to` ends in `.csv`, otherwise to a compact file. Official files go
@@ -33,14 +31,14 @@ pub fn convert(from: impl AsRef<Path>, to: impl AsRef<Path>, curves: Curves) -> 
 }
 
 impl Table {
-    /// Opens a table of any known kind, told apart by its content: a compact file in place; a CSV file or an official
+    /// Opens a table of any known kind, told apart by its content: a compact file; a CSV file or an official
     /// file of NAS-Bench-201 or NATS-Bench by way of a compact one in memory (convert those once instead).
     pub fn open(path: impl AsRef<Path>) -> Result<Self, BenchmarkError> {
         let path = path.as_ref();
         let start = official::start_of(path)?;
         if let Some(kind) = official::Kind::of(path, &start) {
             let bytes = official::convert(path, kind, Vec::new(), Curves::Short)?;
-            return Table::from_bytes(Bytes::Owned(bytes), path);
+            return Table::from_bytes(bytes, path);
         }
         if path.is_dir() {
             return Err(BenchmarkError::UnknownFormat { path: path.to_owned() });
