@@ -44,9 +44,7 @@ impl Table {
             return Err(BenchmarkError::UnknownFormat { path: path.to_owned() });
         }
         if start.starts_with(b"ARROW1") {
-            let file =
-                fs::File::open(path).and_then(|file| MappedFile::open(&file)).map_err(BenchmarkError::io(path))?;
-            return Table::from_bytes(Bytes::Mapped(file), path);
+            return Table::from_bytes(fs::read(path).map_err(BenchmarkError::io(path))?, path);
         }
         let bytes = fs::read(path).map_err(BenchmarkError::io(path))?;
         match String::from_utf8(bytes) {
