@@ -9,7 +9,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=aarch64-unknown-linux-gnu
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/neon"
+CARGO_TARGET_DIR="$(realpath -m "${CARGO_TARGET_DIR:-target}")/neon"
+export CARGO_TARGET_DIR
 skip() { echo "skipped: $*; the NEON kernels are not tested" >&2; exit 0; }
 
 # Debian's compiler and its standard libraries for this machine and for ARM, in $1.
@@ -56,20 +57,27 @@ fi
 if ! [ -d "$(rustc --print sysroot)/lib/rustlib/$target" ]; then
     compiler="$CARGO_TARGET_DIR/compiler"
     if ! [ -x "$compiler/rustc" ]; then
-        command -v dpkg >/dev/null || skip "no standard library for $target"
-        unpack_debian_compiler "$compiler" || skip "no standard library for $target, and no compiler of Debian's"
+        [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] || skip "no standard library for $target"
+        unpack_debian_compiler "$compiler" || true
     fi
     export RUSTC="$compiler/rustc"
+    if ! "$RUSTC" --version; then
+        rm -rf "$compiler"
+        skip "no standard library for $target, and no compiler of Debian's that has one"
+    fi
 fi
 
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-binary=$(cargo test --release --manifest-path crates/gdas-kernels/emulated/Cargo.toml --target "$target" --test engine --no-run 2>&1 |
-    tee /dev/stderr | sed -n 's/.*Executable.*(\(.*\))/\1/p')
-[ "$binary" ] || exit 1
-tests=$(qemu-aarch64 -L /usr/aarch64-linux-gnu "$binary" --list 2>/dev/null | grep -c ': test$')
+mapfile -t binaries < <(cargo test --release --manifest-path crates/gdas-kernels/emulated/Cargo.toml --target "$target" \
+    --lib --test engine --no-run 2>&1 | tee /dev/stderr | sed -n 's/.*Executable.*(\(.*\))/\1/p')
+[ "${#binaries[@]}" = 2 ] || exit 1
+emulated() { qemu-aarch64 -L /usr/aarch64-linux-gnu "$@"; }
+# The first one has tests of single kernels, which compare the instruction sets with each other.
+emulated "${binaries[0]}"
+tests=$(emulated "${binaries[1]}" --list 2>/dev/null | grep -c ': test$')
 for level in neon portable; do
     echo "== emulated ARM, $level"
-    printed=$(GDAS_SIMD=$level PROPTEST_CASES=${CASES:-5} qemu-aarch64 -L /usr/aarch64-linux-gnu "$binary" | tee /dev/stderr)
+    printed=$(GDAS_SIMD=$level PROPTEST_CASES=${CASES:-5} emulated "${binaries[1]}" | tee /dev/stderr)
     # One of the tests checks the level.
     grep -q "the_engine_runs_on_the_instruction_set_that_is_asked_for ... ok" <<<"$printed"
     grep -q "^test result: ok. $tests passed; 0 failed; 0 ignored" <<<"$printed"

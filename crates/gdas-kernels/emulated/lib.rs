@@ -1,5 +1,7 @@
 //! The engine of the processor alone; see `Cargo.toml`.
 
+#![allow(dead_code, reason = "what only Burn's seam uses")]
+
 #[path = "../src/cpu/mod.rs"]
 pub mod cpu;
 #[path = "../src/graph.rs"]
