@@ -21,7 +21,8 @@ run_tests() {
     local level=$1 binary=${!#} expected printed
     shift
     expected=$("$binary" --list 2>/dev/null | grep -c ': test$')
-    printed=$(GDAS_SIMD=$level "$@" --test-threads 1 | tee /dev/stderr)
+    printed=$(GDAS_SIMD=$level "$@" --test-threads 1) || { echo "$printed"; return 1; }
+    echo "$printed"
     grep -q "^test result: ok. $expected passed; 0 failed; 0 ignored" <<<"$printed" || return 1
     grep -q 'the_engine_runs_on_the_instruction_set_that_is_asked_for ... ok' <<<"$printed"
 }

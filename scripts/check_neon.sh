@@ -67,17 +67,21 @@ if ! [ -d "$(rustc --print sysroot)/lib/rustlib/$target" ]; then
     fi
 fi
 
+# Nothing of an interrupted build is used again.
+export CARGO_INCREMENTAL=0
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-mapfile -t binaries < <(cargo test --release --manifest-path crates/gdas-kernels/emulated/Cargo.toml --target "$target" \
-    --lib --test engine --no-run 2>&1 | tee /dev/stderr | sed -n 's/.*Executable.*(\(.*\))/\1/p')
-[ "${#binaries[@]}" = 2 ] || exit 1
+built=$(cargo test --release --manifest-path crates/gdas-kernels/emulated/Cargo.toml --target "$target" \
+    --lib --test engine --no-run 2>&1) || { echo "$built"; exit 1; }
+mapfile -t binaries < <(sed -n 's/.*Executable.*(\(.*\))/\1/p' <<<"$built")
+[ "${#binaries[@]}" = 2 ] || { echo "$built"; exit 1; }
 emulated() { qemu-aarch64 -L /usr/aarch64-linux-gnu "$@"; }
 # The first one has tests of single kernels, which compare the instruction sets with each other.
 emulated "${binaries[0]}"
 tests=$(emulated "${binaries[1]}" --list 2>/dev/null | grep -c ': test$')
 for level in neon portable; do
     echo "== emulated ARM, $level"
-    printed=$(GDAS_SIMD=$level PROPTEST_CASES=${CASES:-5} emulated "${binaries[1]}" | tee /dev/stderr)
+    printed=$(GDAS_SIMD=$level PROPTEST_CASES=${CASES:-5} emulated "${binaries[1]}") || { echo "$printed"; exit 1; }
+    echo "$printed"
     # One of the tests checks the level.
     grep -q "the_engine_runs_on_the_instruction_set_that_is_asked_for ... ok" <<<"$printed"
     grep -q "^test result: ok. $tests passed; 0 failed; 0 ignored" <<<"$printed"
