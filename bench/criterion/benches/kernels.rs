@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gdas_kernels::Mode;
-use gdas_kernels::cpu::{self, Inputs, Wants};
+use gdas_kernels::cpu::{self, Inputs, GradTargets};
 
 const BATCH: usize = 64;
 
@@ -32,8 +32,8 @@ fn kernels(c: &mut Criterion) {
         for (name, params_too) in [("backward", true), ("backward of gates and images", false)] {
             let none = vec![false; params.len()];
             let wanted = if params_too { &everything } else { &none };
-            let wants = Wants { params: wanted, gates: true, image: true };
-            group.bench_function(name, |b| b.iter(|| cpu::backward(tape, &params, &upstream, &wants)));
+            let targets = GradTargets { params: wanted, gates: true, image: true };
+            group.bench_function(name, |b| b.iter(|| cpu::backward(tape, &params, &upstream, &targets)));
         }
         group.finish();
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use gdas::budget::Standing;
 use gdas::data::Dataset;
-use gdas::report::TensorBoard;
 use gdas::run::{Event, Observer};
+use gdas_report::TensorBoard;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::Display;

@@ -6,9 +6,9 @@ use std::io::{self, IsTerminal};
 use clap::Args;
 use gdas::cost::{self, Cost};
 use gdas::graph::{Graph, Shape};
-use gdas::network::{NetworkConfig, Stem, derive};
-use gdas::report::{TerminalStyle, genotype_pictures};
-use gdas::space::{Genotype, Skeleton, Space};
+use gdas::network::{NetworkConfig, NetworkError, Stem, derive};
+use gdas::space::{Genotype, Space, Wiring};
+use gdas_report::{TerminalStyle, genotype_pictures};
 
 /// The network that a genotype is built into when it is trained or counted.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,7 @@ pub(crate) struct Size {
 impl Size {
     /// The published size of networks of this space on CIFAR-10.
     pub(crate) fn published(space: &Space) -> Self {
-        let (channels, cells) = if space.skeleton == Skeleton::Residual { (16, 5) } else { (36, 6) };
+        let (channels, cells) = if space.skeleton.wiring == Wiring::Residual { (16, 5) } else { (36, 6) };
         Self { channels, cells, pixels: 32, image_channels: 3, classes: 10 }
     }
 }
@@ -73,12 +73,12 @@ impl NetworkFlags {
 }
 
 /// Parameters and multiply-adds of the network of this genotype.
-pub(crate) fn network_cost(space: &Space, genotype: &Genotype, size: Size) -> Cost {
-    cost::network(&network(space, genotype, size))
+pub(crate) fn network_cost(genotype: &Genotype, size: Size) -> Result<Cost, NetworkError> {
+    Ok(cost::network(&network(genotype, size)?))
 }
 
 /// The network of this genotype as it is used after training.
-pub(crate) fn network(space: &Space, genotype: &Genotype, size: Size) -> Graph {
+pub(crate) fn network(genotype: &Genotype, size: Size) -> Result<Graph, NetworkError> {
     let config = NetworkConfig {
         image: Shape::new(size.pixels, size.pixels, size.image_channels),
         classes: size.classes,
@@ -89,7 +89,7 @@ pub(crate) fn network(space: &Space, genotype: &Genotype, size: Size) -> Graph {
         auxiliary: false,
         drop_path: false,
     };
-    derive(space, &space.derived_blocks(size.cells), &config, genotype)
+    derive(&genotype.space.derived_blocks(size.cells), &config, genotype)
 }
 
 /// The cells as drawn in a terminal.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use command::{gdas, outcome, succeed};
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../gdas/tests/fixtures/benchmark").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../gdas-nasbench/tests/fixtures/benchmark").join(name)
 }
 
 /// Every cell, with numbers that differ.

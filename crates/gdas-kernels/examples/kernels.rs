@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use gdas_kernels::Mode;
-use gdas_kernels::cpu::{self, Inputs, Wants};
+use gdas_kernels::cpu::{self, GradTargets, Inputs};
 
 fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
@@ -43,7 +43,7 @@ fn main() {
         let params: Vec<&[f32]> = params.iter().map(Vec::as_slice).collect();
         let gates = vec![1.0; graph.gates];
         let inputs = Inputs { batch, image: &images, params: &params, gates: &gates, masks: &[], running: &[] };
-        let wants = Wants { params: &vec![true; params.len()], gates: true, image: true };
+        let targets = GradTargets { params: &vec![true; params.len()], gates: true, image: true };
         let (mut forward, mut backward, mut traffic) = (vec![], vec![], [0; 2]);
         for repeat in 0..repeats + 2 {
             let start = Instant::now();
@@ -52,7 +52,7 @@ fn main() {
             let upstream = vec![1.0 / batch as f32; result.outputs.len()];
             let tape = result.tape.as_ref().unwrap();
             let start = Instant::now();
-            let gradients = cpu::backward(tape, &params, &upstream, &wants);
+            let gradients = cpu::backward(tape, &params, &upstream, &targets);
             let after = start.elapsed().as_secs_f64();
             assert!(gradients.image.is_some());
             traffic = tape.traffic();

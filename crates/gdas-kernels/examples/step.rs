@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use gdas_kernels::Mode;
-use gdas_kernels::cpu::{self, Inputs, Wants};
+use gdas_kernels::cpu::{self, GradTargets, Inputs};
 use gdas_kernels::graph::{Graph, Init};
 
 /// A weight and its momentum.
@@ -58,6 +58,14 @@ fn processor_seconds() -> f64 {
         text.split_whitespace().next()?.parse::<f64>().ok()
     };
     tasks.filter_map(spent).sum::<f64>() / 1e9
+}
+
+/// FNV-1a of the bits of all weights and momenta, in the order of their names: two versions that compute the same print the same.
+fn digest(weights: &HashMap<String, Weight>) -> u64 {
+    let mut names: Vec<_> = weights.keys().collect();
+    names.sort();
+    let values = names.into_iter().map(|name| &weights[name]).flat_map(|w| w.value.iter().chain(&w.momentum));
+    values.fold(0xcbf2_9ce4_8422_2325, |hash, v| (hash ^ u64::from(v.to_bits())).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 struct Bench {
@@ -103,9 +111,9 @@ impl Bench {
         self.saved = self.saved.max(tape.bytes());
         self.moved += tape.traffic().iter().map(|&b| b as f64).sum::<f64>();
         let (loss, upstream) = cross_entropy(&forward.outputs, self.batch);
-        let wants = Wants { params: &vec![update; params.len()], gates: !update, image: false };
+        let targets = GradTargets { params: &vec![update; params.len()], gates: !update, image: false };
         let start = Instant::now();
-        let mut gradients = cpu::backward(tape, &params, &upstream, &wants);
+        let mut gradients = cpu::backward(tape, &params, &upstream, &targets);
         let backward_time = start.elapsed().as_secs_f64();
         if update {
             let norm: f32 = gradients.params.iter().flatten().flatten().map(|g| g * g).sum::<f32>().sqrt();
@@ -175,7 +183,8 @@ fn main() {
         "{{\"engine\": \"gdas {}\", \"space\": \"{space}\", \"threads\": {threads}, \"batch\": {batch}, \"steps\": {steps}, \
          \"mean\": {mean:.5}, \"median\": {:.5}, \"fastest\": {:.5}, \"processor\": {:.5}, \"forward_w\": {:.5}, \"backward_w\": {:.5}, \
          \"forward_a\": {:.5}, \"backward_a\": {:.5}, \"gflop\": {:.2}, \"gflop_per_s\": {:.1}, \
-         \"peak_gflop_per_s\": {:.1}, \"saved_mb\": {:.1}, \"moved_gb\": {:.2}, \"loss\": {:.4}}}",
+         \"peak_gflop_per_s\": {:.1}, \"saved_mb\": {:.1}, \"moved_gb\": {:.2}, \"loss\": {:.4}, \
+         \"digest\": \"{:016x}\"}}",
         cpu::simd_level(),
         sorted[steps / 2],
         sorted[0],
@@ -190,5 +199,6 @@ fn main() {
         bench.saved as f64 / 1e6,
         bench.moved / 1e9 / (steps + 2) as f64,
         losses[losses.len() - 1],
+        digest(&bench.weights),
     );
 }

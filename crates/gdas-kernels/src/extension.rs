@@ -98,7 +98,7 @@ pub(crate) struct Tensors<B: Backend> {
 }
 
 /// Whose gradients are wanted.
-pub(crate) struct Wants {
+pub(crate) struct GradTargets {
     pub(crate) params: Vec<bool>,
     /// The length of the gates' tensor, where theirs are wanted; it may be longer than the graph needs.
     pub(crate) gates: Option<usize>,
@@ -106,7 +106,7 @@ pub(crate) struct Wants {
 }
 
 /// Those gradients.
-pub(crate) struct Wanted<B: Backend> {
+pub(crate) struct GraphGradients<B: Backend> {
     pub(crate) params: Vec<Option<FloatTensor<B>>>,
     pub(crate) gates: Option<FloatTensor<B>>,
     pub(crate) image: Option<FloatTensor<B>>,
@@ -132,8 +132,8 @@ pub(crate) trait Engine: Backend {
         tape: &Self::Tape,
         params: &[FloatTensor<Self>],
         upstream: &FloatTensor<Self>,
-        wants: &Wants,
-    ) -> Wanted<Self>;
+        targets: &GradTargets,
+    ) -> GraphGradients<Self>;
 }
 
 impl Engine for Flex {
@@ -161,18 +161,23 @@ impl Engine for Flex {
         (tensor(result.outputs, [batch, classes]), tensor(result.stats, [stats]), result.tape)
     }
 
-    fn backward(tape: &cpu::Tape, params: &[FlexTensor], upstream: &FlexTensor, wants: &Wants) -> Wanted<Self> {
+    fn backward(
+        tape: &cpu::Tape,
+        params: &[FlexTensor],
+        upstream: &FlexTensor,
+        targets: &GradTargets,
+    ) -> GraphGradients<Self> {
         let values: Vec<_> = params.iter().map(slice).collect();
-        let asked = cpu::Wants { params: &wants.params, gates: wants.gates.is_some(), image: wants.image };
+        let asked = cpu::GradTargets { params: &targets.params, gates: targets.gates.is_some(), image: targets.image };
         let mut result = cpu::backward(tape, &values, slice(upstream), &asked);
-        if let (Some(gates), Some(length)) = (&mut result.gates, wants.gates) {
+        if let (Some(gates), Some(length)) = (&mut result.gates, targets.gates) {
             gates.resize(length, 0.0);
         }
         let flat = |values: Vec<f32>| {
             let length = values.len();
             tensor(values, [length])
         };
-        Wanted {
+        GraphGradients {
             params: result.params.into_iter().map(|gradient| gradient.map(flat)).collect(),
             gates: result.gates.map(flat),
             image: result.image.map(flat),
@@ -208,9 +213,9 @@ impl Engine for Cube {
         tape: &Self::Tape,
         params: &[FloatTensor<Self>],
         upstream: &FloatTensor<Self>,
-        wants: &Wants,
-    ) -> Wanted<Self> {
-        crate::gpu::backward(tape, params, upstream, wants)
+        targets: &GradTargets,
+    ) -> GraphGradients<Self> {
+        crate::gpu::backward(tape, params, upstream, targets)
     }
 }
 
@@ -328,12 +333,12 @@ impl<B: Engine, const N: usize> Backward<B, N> for Network {
         let saved = ops.state;
         let [image, gates] = [&ops.parents[0], &ops.parents[1]];
         let params = &ops.parents[2..2 + saved.params.len()];
-        let wants = Wants {
+        let targets = GradTargets {
             params: params.iter().map(Option::is_some).collect(),
             gates: gates.is_some().then(|| saved.gates.num_elements()),
             image: image.is_some(),
         };
-        let result = B::backward(&saved.tape, &saved.params, &upstream, &wants);
+        let result = B::backward(&saved.tape, &saved.params, &upstream, &targets);
         for (parent, gradient) in params.iter().zip(result.params) {
             if let (Some(node), Some(gradient)) = (parent, gradient) {
                 grads.register::<B>(node.id, gradient);

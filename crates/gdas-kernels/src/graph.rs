@@ -146,6 +146,15 @@ pub struct Node {
     pub shape: Shape,
 }
 
+/// Whether batch normalisation uses the batch's statistics or the running ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Statistics of the batch.
+    Train,
+    /// Running statistics, where they are tracked.
+    Eval,
+}
+
 /// How a parameter starts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {

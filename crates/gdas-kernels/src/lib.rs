@@ -29,16 +29,8 @@ use burn::tensor::{DType, Tensor, TensorData};
 
 use extension::{Call, GraphOps, TensorList};
 use graph::Graph;
+pub use graph::Mode;
 pub use precision::Precision;
-
-/// Whether batch normalisation uses the batch's statistics or the running ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Mode {
-    /// Statistics of the batch.
-    Train,
-    /// Running statistics, where they are tracked.
-    Eval,
-}
 
 /// The tensors that a network reads.
 #[derive(Clone, Debug)]
@@ -67,7 +59,7 @@ impl Inputs {
 
 /// What a network gives.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct ForwardOutput {
     /// Class scores `[batch, classes]`, one tensor per output of the graph.
     pub outputs: Vec<Tensor<2>>,
     /// Mean and biased variance `[2, channels]` that each normalisation used, without gradient.
@@ -122,7 +114,7 @@ fn numbers(data: TensorData) -> Vec<f32> {
 
 /// Runs the graph, differentiably in the images, the parameters and the gates: only tensors that require
 /// a gradient cost one.
-pub fn run(graph: &Arc<Graph>, mode: Mode, inputs: Inputs) -> Outcome {
+pub fn run(graph: &Arc<Graph>, mode: Mode, inputs: Inputs) -> ForwardOutput {
     let fused = has_engine(&inputs.image.clone().into_dispatch().kind);
     if !fused || inputs.image.dtype() != DType::F32 || reference_forced() {
         return reference::run(graph, mode, inputs);
@@ -155,5 +147,5 @@ pub fn run(graph: &Arc<Graph>, mode: Mode, inputs: Inputs) -> Outcome {
         at += 2 * norm.channels;
         stats.clone().narrow(0, at - 2 * norm.channels, 2 * norm.channels).reshape([2, norm.channels])
     });
-    Outcome { outputs, stats: stats.collect() }
+    ForwardOutput { outputs, stats: stats.collect() }
 }

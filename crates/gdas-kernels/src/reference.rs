@@ -8,15 +8,20 @@ use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 
 use crate::graph::{Graph, NORM_EPSILON, Node, Op};
-use crate::{Inputs, Mode, Outcome};
+use crate::{ForwardOutput, Inputs, Mode};
 
 /// Runs the graph; see [`crate::run`].
-pub fn run(graph: &Graph, mode: Mode, inputs: Inputs) -> Outcome {
+pub fn run(graph: &Graph, mode: Mode, inputs: Inputs) -> ForwardOutput {
     run_observed(graph, mode, inputs, &mut |_, _| {})
 }
 
 /// As [`run`], which shows every value (activations `[batch, height, width, channels]`) as soon as it is computed.
-pub fn run_observed(graph: &Graph, mode: Mode, inputs: Inputs, observe: &mut dyn FnMut(&Node, &Tensor<4>)) -> Outcome {
+pub fn run_observed(
+    graph: &Graph,
+    mode: Mode,
+    inputs: Inputs,
+    observe: &mut dyn FnMut(&Node, &Tensor<4>),
+) -> ForwardOutput {
     let mut state = State { mode, values: Vec::with_capacity(graph.nodes.len()), stats: Vec::new(), inputs };
     let mut last_use = vec![0; graph.nodes.len()];
     for (i, node) in graph.nodes.iter().enumerate() {
@@ -37,7 +42,7 @@ pub fn run_observed(graph: &Graph, mode: Mode, inputs: Inputs, observe: &mut dyn
         let [batch, _, _, channels] = x.dims();
         x.reshape([batch, channels])
     });
-    Outcome { outputs: outputs.collect(), stats: std::mem::take(&mut state.stats) }
+    ForwardOutput { outputs: outputs.collect(), stats: std::mem::take(&mut state.stats) }
 }
 
 struct State {

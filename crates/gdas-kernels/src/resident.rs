@@ -1,48 +1,48 @@
-//! Images that stay on a graphics device as bytes, and batches that are made of them there.
+//! Data sets that stay on a graphics device as bytes, and batches that are augmented there.
 //!
-//! What is random about a batch is drawn on the host and comes as [`Change`]s, a few numbers per image, so that the batch is
-//! the one that the host would have made, bit for bit: values come out of the same table.
+//! The random numbers of an augmentation are drawn on the host and passed as one [`ImageTransform`] per image. The batch has the
+//! same bits as the one that the host would make, because values are looked up in the same table.
 
-/// What is done to an image on its way into a batch: mirrored, cut out of a black frame, normalised, and a square of it
-/// set to zero, in this order.
+/// The augmentation of one image: mirror, crop from the zero-padded image, normalise, then zero a square (cutout), in this
+/// order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Change {
-    /// Whether it is mirrored left to right.
+pub struct ImageTransform {
+    /// Whether the image is mirrored left to right.
     pub mirror: bool,
-    /// First row of the cut, counted from the top of the frame.
+    /// First row of the crop in the padded image.
     pub top: usize,
-    /// First column of the cut, counted from the left of the frame.
+    /// First column of the crop in the padded image.
     pub left: usize,
-    /// Row and column of the middle of the square.
+    /// Row and column of the cutout's centre, in the cropped image.
     pub cutout: [usize; 2],
 }
 
-/// What all changes of a batch have in common.
+/// The sizes that all transforms of a batch share, in pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Frame {
-    /// Black pixels around an image, on every side.
+pub struct TransformSizes {
+    /// Black pixels added on every side before the crop.
     pub padding: usize,
-    /// Side length of the square; 0 for none. It reaches from half of it before its middle on.
+    /// Side of the cutout square; 0 for none. The square begins `cutout / 2` before its centre.
     pub cutout: usize,
 }
 
 #[cfg(feature = "gpu")]
 pub use crate::gpu::ResidentImages;
 
-/// Images on a graphics device. This build knows none, so there are none.
+/// Images on a graphics device. This build has no engine for graphics devices, so no value of this type exists.
 #[cfg(not(feature = "gpu"))]
 #[derive(Clone, Debug)]
 pub enum ResidentImages {}
 
 #[cfg(not(feature = "gpu"))]
 impl ResidentImages {
-    /// Nothing: the host makes the batches.
+    /// `None`: without an engine for graphics devices the host makes the batches.
     pub fn new(_: &[u8], _: crate::graph::Shape, _: &[f32], _: &burn::tensor::Device) -> Option<Self> {
         None
     }
 
-    /// A batch.
-    pub fn batch(&self, _: &[(u32, Change)], _: Frame) -> burn::tensor::Tensor<4> {
+    /// The batch `[n, height, width, channels]` of the images with these indices, each with its transform.
+    pub fn batch(&self, _: &[(u32, ImageTransform)], _: TransformSizes) -> burn::tensor::Tensor<4> {
         match *self {}
     }
 }

@@ -1,35 +1,37 @@
-//! Running statistics of many normalisations, moved in one call: on a graphics processor few launches instead of several for each.
+//! Running statistics of many batch normalisations, updated in one call: on a graphics device a few launches instead of several
+//! per normalisation.
 
 use burn::tensor::Tensor;
 
-/// The running statistics of one normalisation, and what they move towards.
+/// The running statistics of one normalisation, and the batch statistics that they move towards.
 #[derive(Clone, Debug)]
-pub struct Moving {
-    /// Running mean and variance, `[2, channels]`. Moved in place if this is the only handle to them.
+pub struct RunningUpdate {
+    /// Running mean and variance, `[2, channels]`. Updated in place if this is the only handle to the tensor.
     pub running: Tensor<2>,
-    /// Mean and biased variance of a batch, `[2, channels]`, as [`crate::Outcome::stats`] has them.
+    /// Mean and biased variance of a batch, `[2, channels]`, as in [`crate::ForwardOutput::stats`].
     pub batch: Tensor<2>,
-    /// From how many values they are. The running variance is the unbiased one, as in PyTorch.
+    /// The number of values per channel that the batch statistics were taken over (batch x height x width).
     pub count: usize,
 }
 
-impl Moving {
-    /// What takes the biased variance to the unbiased one.
+impl RunningUpdate {
+    /// The factor from the biased variance to the unbiased one, which PyTorch keeps as the running variance: n / (n - 1).
     pub(crate) fn unbiased(&self) -> f64 {
         self.count as f64 / (self.count as f64 - 1.0).max(1.0)
     }
 }
 
-/// Moves each by `share` of the way: `running = (1 - share) * running + share * batch`. Returns the new ones.
-pub fn approach(share: f64, all: Vec<Moving>) -> Vec<Tensor<2>> {
+/// The new running statistics, `(1 - momentum) * running + momentum * batch` with the batch's unbiased variance, as in PyTorch's
+/// `BatchNorm2d`. One tensor `[2, channels]` per update, in order.
+pub fn update(momentum: f64, updates: Vec<RunningUpdate>) -> Vec<Tensor<2>> {
     #[cfg(feature = "gpu")]
-    if !all.is_empty() && all.iter().all(|moving| crate::on_graphics_device(&moving.running)) {
-        return crate::gpu::approach(share, all);
+    if !updates.is_empty() && updates.iter().all(|update| crate::on_graphics_device(&update.running)) {
+        return crate::gpu::update_running(momentum, updates);
     }
-    let moved = all.into_iter().map(|moving| {
-        let scale = [[share], [share * moving.unbiased()]];
-        let scale = Tensor::<2>::from_floats(scale, &moving.running.device());
-        moving.running * (1.0 - share) + moving.batch * scale
+    let updated = updates.into_iter().map(|update| {
+        let scale = [[momentum], [momentum * update.unbiased()]];
+        let scale = Tensor::<2>::from_floats(scale, &update.running.device());
+        update.running * (1.0 - momentum) + update.batch * scale
     });
-    moved.collect()
+    updated.collect()
 }

@@ -1,9 +1,11 @@
 //! Stochastic gradient descent on many arrays in one call.
 //!
-//! A network has hundreds of small arrays. Moved by Burn's operations one after another, each costs several allocations
-//! and passes. [`step`] and [`squared_sums`] hand all of them to the device's engine at once; where there is none (and
-//! with `GDAS_ENGINE=reference`) they go through plain Burn operations, which also say what the engine has to compute:
-//! the same operations on `f32` in the same order, hence the same bits.
+//! A network has hundreds of small arrays. Burn's operations, one array at a time, cost several allocations and passes each.
+//! [`step`] and [`squared_sums`] hand all arrays to the device's engine at once. Where there is no engine, and with
+//! `GDAS_ENGINE=reference`, they use plain Burn operations. These define the result: the engine does the same operations on `f32`
+//! in the same order, so the bits are the same.
+
+mod rule;
 
 use burn::backend::flex::FlexTensor;
 use burn::backend::ops::FloatTensorOps;
@@ -12,43 +14,28 @@ use burn::backend::{Backend, Dispatch, DispatchTensorKind, Flex, TensorMetadata,
 use burn::tensor::{DType, Tensor};
 use rayon::prelude::*;
 
+pub use self::rule::Rule;
 use crate::cpu::sgd as kernels;
 use crate::extension::{Engine, TensorList, slice, tensor};
 use crate::reference_forced;
 
-/// How arrays move: `v = momentum * v + d` and `w -= rate * v`, or with Nesterov's look ahead
-/// `w -= rate * (d + momentum * v)`, where `d = scale * gradient + weight_decay * w`. As PyTorch's `SGD`: the first
-/// momentum is `d` itself, and without momentum `w -= rate * d`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rule {
-    /// Learning rate.
-    pub rate: f64,
-    /// Factor of the gradients (that of clipping), applied if it is less than one.
-    pub scale: f64,
-    /// Decay rate of the momentum; 0 keeps none.
-    pub momentum: f64,
-    /// Whether the momentum looks ahead (Nesterov).
-    pub nesterov: bool,
-    /// Added to the gradient, times the weight.
-    pub weight_decay: f64,
-}
-
-/// One array to be moved.
+/// One parameter array and its optimizer state, `[n]` each.
 #[derive(Clone, Debug)]
-pub struct Array {
-    /// Its values. Moved in place if this is the only handle to them.
+pub struct Parameter {
+    /// The values. Updated in place if this is the only handle to the tensor.
     pub weight: Tensor<1>,
-    /// Their gradient; `None` stands for zeros, so that only decay and momentum act.
+    /// The gradient; `None` stands for zeros, so that only weight decay and momentum act.
     pub gradient: Option<Tensor<1>>,
-    /// The momentum, once there is one. In place likewise.
+    /// The momentum buffer; `None` before the first step. Updated in place likewise.
     pub momentum: Option<Tensor<1>>,
 }
 
-/// Moves every array once. Returns the new weights and momenta; there is no momentum where the rule keeps none.
+/// Updates every array once. Returns the new weight and momentum of each, in order; without momentum (`rule.momentum` of 0) the
+/// second is `None`.
 ///
 /// # Panics
 /// If the tensors of an array differ in length.
-pub fn step(rule: &Rule, arrays: Vec<Array>) -> Vec<(Tensor<1>, Option<Tensor<1>>)> {
+pub fn step(rule: &Rule, arrays: Vec<Parameter>) -> Vec<(Tensor<1>, Option<Tensor<1>>)> {
     if arrays.is_empty() {
         return vec![];
     }
@@ -63,7 +50,7 @@ pub fn step(rule: &Rule, arrays: Vec<Array>) -> Vec<(Tensor<1>, Option<Tensor<1>
     let list = |tensors: Vec<Tensor<1>>| TensorList(tensors.into_iter().map(Tensor::into_dispatch).collect());
     let (mut weights, mut gradients, mut momenta) = (vec![], vec![], vec![]);
     let mut parts = vec![];
-    for Array { weight, gradient, momentum } in arrays {
+    for Parameter { weight, gradient, momentum } in arrays {
         let momentum = momentum.filter(|_| rule.momentum != 0.0);
         parts.push(Parts { gradient: gradient.is_some(), momentum: momentum.is_some() });
         weights.push(weight);
@@ -76,7 +63,7 @@ pub fn step(rule: &Rule, arrays: Vec<Array>) -> Vec<(Tensor<1>, Option<Tensor<1>
     weights.0.into_iter().map(|weight| (Tensor::from_dispatch(weight), momenta.next())).collect()
 }
 
-/// The sum of squares of each tensor, in `f32` arithmetic. The order of summation does not depend on the threads.
+/// The sum of squares of each tensor, in `f32` arithmetic. The order of summation does not depend on the number of threads.
 pub fn squared_sums(tensors: Vec<Tensor<1>>) -> Vec<f64> {
     if tensors.is_empty() {
         return vec![];
@@ -90,19 +77,20 @@ pub fn squared_sums(tensors: Vec<Tensor<1>>) -> Vec<f64> {
     sums.into_data().convert::<f64>().iter::<f64>().collect()
 }
 
-/// What [`clipped_step`] comes to.
+/// Result of [`clipped_step`].
 #[derive(Debug)]
 pub struct Clipped {
-    /// New weights and momenta, as of [`step`].
-    pub moved: Vec<(Tensor<1>, Option<Tensor<1>>)>,
-    /// The length of all gradients together before clipping, `[1]`, on the device. Where it is not finite nothing has moved.
+    /// New weights and momenta, as from [`step`].
+    pub updated: Vec<(Tensor<1>, Option<Tensor<1>>)>,
+    /// The global norm of all gradients before clipping, `[1]`, on the device. Where it is not finite, nothing was updated.
     pub norm: Tensor<1>,
 }
 
-/// As [`step`], with gradients clipped to a global norm of `max_norm` (0: any) that never leaves the device: nothing has
-/// to be read before the next pass can begin. For graphics processors; elsewhere the arrays come back as they were.
+/// As [`step`], with gradients clipped to a global norm of `max_norm` (0: no clipping). The norm stays on the device, so that the
+/// host does not wait for it before the next pass. Only for graphics devices: elsewhere the arrays come back unchanged as the
+/// error.
 #[cfg_attr(not(feature = "gpu"), allow(clippy::missing_errors_doc, unused_variables))]
-pub fn clipped_step(rule: &Rule, max_norm: f64, arrays: Vec<Array>) -> Result<Clipped, Vec<Array>> {
+pub fn clipped_step(rule: &Rule, max_norm: f64, arrays: Vec<Parameter>) -> Result<Clipped, Vec<Parameter>> {
     #[cfg(feature = "gpu")]
     if !arrays.is_empty() && arrays.iter().all(|array| crate::on_graphics_device(&array.weight)) {
         return Ok(crate::gpu::clipped_step(rule, max_norm, arrays));
@@ -110,7 +98,7 @@ pub fn clipped_step(rule: &Rule, max_norm: f64, arrays: Vec<Array>) -> Result<Cl
     Err(arrays)
 }
 
-/// Whether all of them lie where [`SgdOps`] is implemented.
+/// Whether all tensors are `f32` on a backend that implements [`SgdOps`].
 fn has_engine<'a>(mut tensors: impl Iterator<Item = &'a Tensor<1>>) -> bool {
     let fits = |tensor: &Tensor<1>| {
         tensor.dtype() == DType::F32 && matches!(tensor.clone().into_dispatch().kind, DispatchTensorKind::Flex(_))
@@ -118,10 +106,10 @@ fn has_engine<'a>(mut tensors: impl Iterator<Item = &'a Tensor<1>>) -> bool {
     !reference_forced() && tensors.all(fits)
 }
 
-/// The meaning of [`step`], for one array.
-fn step_by_operations(rule: &Rule, array: Array) -> (Tensor<1>, Option<Tensor<1>>) {
+/// Defines [`step`], for one array.
+fn step_by_operations(rule: &Rule, array: Parameter) -> (Tensor<1>, Option<Tensor<1>>) {
     let Rule { rate, scale, momentum, nesterov, weight_decay } = *rule;
-    let Array { weight, gradient, momentum: buffer } = array;
+    let Parameter { weight, gradient, momentum: buffer } = array;
     let decay = weight.clone() * weight_decay;
     let gradient = match gradient {
         Some(gradient) if scale < 1.0 => gradient * scale + decay,
@@ -139,12 +127,12 @@ fn step_by_operations(rule: &Rule, array: Array) -> (Tensor<1>, Option<Tensor<1>
     (weight - direction * rate, Some(buffer))
 }
 
-/// The meaning of [`squared_sums`]: one number per tensor.
+/// Defines [`squared_sums`]: one number per tensor.
 fn squared_sums_by_operations(tensors: Vec<Tensor<1>>) -> Tensor<1> {
     Tensor::cat(tensors.into_iter().map(|tensor| tensor.powi_scalar(2).sum()).collect(), 0)
 }
 
-/// What a step does, beside its tensors.
+/// Arguments of a step other than its tensors.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) rule: Rule,
@@ -152,14 +140,14 @@ pub(crate) struct Call {
     pub(crate) parts: Vec<Parts>,
 }
 
-/// Which tensors an array comes with; those that are there follow each other in the lists.
+/// Which tensors an array comes with. The lists hold the tensors that exist, one after another.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parts {
     pub(crate) gradient: bool,
     pub(crate) momentum: bool,
 }
 
-/// The operations of an engine.
+/// Backend operations of this module.
 #[backend_extension(Flex)]
 pub(crate) trait SgdOps: Backend {
     /// See [`step`]. Returns a weight per weight, and a momentum per weight unless the rule keeps none.

@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use gdas_kernels::graph::{Graph, Shape, Sum, Window};
-use gdas_kernels::running::{Moving, approach};
+use gdas_kernels::running::{self, RunningUpdate};
 use gdas_kernels::{Inputs, Mode, Precision, gpu, run};
 use oracle::Data;
-use oracle::cases::{self, Found, Wants, single};
+use oracle::cases::{self, Found, GradTargets, single};
 use oracle::random::{self, Random};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -44,8 +44,8 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 /// Runs a network in float32.
-fn engine(g: &Graph, mode: Mode, data: &Data, upstream: &[f32], wants: &Wants) -> Found {
-    engine_in(Precision::Float32, g, mode, data, upstream, wants).0
+fn engine(g: &Graph, mode: Mode, data: &Data, upstream: &[f32], targets: &GradTargets) -> Found {
+    engine_in(Precision::Float32, g, mode, data, upstream, targets).0
 }
 
 /// Runs a network through Burn on the device, and is sure that its engine did it. Also says how many bytes it was given.
@@ -55,7 +55,7 @@ fn engine_in(
     mode: Mode,
     data: &Data,
     upstream: &[f32],
-    wants: &Wants,
+    targets: &GradTargets,
 ) -> (Found, u64) {
     let _alone = alone();
     let device = device().expect("asked for before");
@@ -66,9 +66,10 @@ fn engine_in(
     };
     let shape = g.shape(0);
     let image = flat(&data.image).reshape([data.batch, shape.height, shape.width, shape.channels]);
-    let image = if wants.image { image.autodiff().require_grad() } else { image };
-    let params: Vec<_> = data.params.iter().zip(&wants.params).map(|(values, &wanted)| leaf(values, wanted)).collect();
-    let gates = (g.gates > 0).then(|| leaf(&data.gates, wants.gates));
+    let image = if targets.image { image.autodiff().require_grad() } else { image };
+    let params: Vec<_> =
+        data.params.iter().zip(&targets.params).map(|(values, &wanted)| leaf(values, wanted)).collect();
+    let gates = (g.gates > 0).then(|| leaf(&data.gates, targets.gates));
     let running = data.running.iter().map(|r| (!r.is_empty()).then(|| flat(r).reshape([2, r.len() / 2])));
     let inputs = Inputs {
         image: image.clone(),
@@ -87,20 +88,20 @@ fn engine_in(
     let scores = host(outputs.clone().into_data());
     let weights = Tensor::<2>::from_data(TensorData::new(upstream.to_vec(), outputs.dims()), device);
     // Burn does not track what has no elements: without images there is no way back, and nothing to give.
-    let any = data.batch > 0 && (wants.image || (wants.gates && gates.is_some()) || wants.params.contains(&true));
+    let any = data.batch > 0 && (targets.image || (targets.gates && gates.is_some()) || targets.params.contains(&true));
     let gradients = any.then(|| (outputs * weights).sum().backward());
     let zeros = |length: usize| vec![0.0; length];
     let of = |leaf: &Tensor<1>, length: usize| {
         let gradient = gradients.as_ref().and_then(|gradients| leaf.grad(gradients));
         gradient.map_or_else(|| zeros(length), |gradient| host(gradient.into_data()))
     };
-    let each = params.iter().zip(&wants.params).zip(&g.params);
+    let each = params.iter().zip(&targets.params).zip(&g.params);
     let found = Found {
         outputs: scores,
         stats,
         params: each.map(|((param, &wanted), spec)| wanted.then(|| of(param, spec.len()))).collect(),
-        gates: wants.gates.then(|| gates.map_or_else(Vec::new, |gates| of(&gates, g.gates))),
-        image: wants.image.then(|| {
+        gates: targets.gates.then(|| gates.map_or_else(Vec::new, |gates| of(&gates, g.gates))),
+        image: targets.image.then(|| {
             let gradient = gradients.as_ref().and_then(|gradients| image.grad(gradients));
             gradient.map_or_else(|| zeros(data.image.len()), |gradient| host(gradient.into_data()))
         }),
@@ -192,7 +193,7 @@ fn the_same_bits_every_time() {
     let g = random::network(r, Shape::new(9, 8, 3), 12);
     let data = random::data(&g, 4, r);
     let upstream = vec![0.3; 4 * g.outputs.iter().map(|&output| g.shape(output).channels).sum::<usize>()];
-    let bits = || engine(&g, Mode::Train, &data, &upstream, &Wants::all(&g)).bits();
+    let bits = || engine(&g, Mode::Train, &data, &upstream, &GradTargets::all(&g)).bits();
     assert!(bits() == bits());
 }
 
@@ -279,8 +280,8 @@ fn in_16_bits_all_gradients_are_near_those_of_float32() {
         for size in [1.0, 1e-5] {
             let upstream: Vec<f32> = upstream.iter().map(|x| x * size).collect();
             for mode in [Mode::Train, Mode::Eval] {
-                let exact = engine(&g, mode, &data, &upstream, &Wants::all(&g));
-                let (found, _) = engine_in(precision, &g, mode, &data, &upstream, &Wants::all(&g));
+                let exact = engine(&g, mode, &data, &upstream, &GradTargets::all(&g));
+                let (found, _) = engine_in(precision, &g, mode, &data, &upstream, &GradTargets::all(&g));
                 assert_near(&found, &exact, rounding, &format!("{precision}, {mode:?}, gradients of {size}"));
                 assert!(found.bits() != exact.bits(), "{precision}: as exact as float32, so nothing was stored so");
             }
@@ -293,7 +294,7 @@ fn in_16_bits_the_same_bits_every_time_for_half_of_the_bytes() {
     let (g, data, upstream) = usual();
     for (precision, _) in narrow() {
         let moved = |precision| {
-            let (found, bytes) = engine_in(precision, &g, Mode::Train, &data, &upstream, &Wants::all(&g));
+            let (found, bytes) = engine_in(precision, &g, Mode::Train, &data, &upstream, &GradTargets::all(&g));
             (found.bits(), bytes)
         };
         let (first, second) = (moved(precision), moved(precision));
@@ -310,7 +311,7 @@ fn in_float16_a_gradient_too_large_is_noticed() {
     let (g, data, upstream) = usual();
     for (precision, _) in narrow().into_iter().filter(|(precision, _)| *precision == Precision::Float16) {
         let upstream: Vec<f32> = upstream.iter().map(|x| x * 1e5).collect();
-        let (found, _) = engine_in(precision, &g, Mode::Train, &data, &upstream, &Wants::all(&g));
+        let (found, _) = engine_in(precision, &g, Mode::Train, &data, &upstream, &GradTargets::all(&g));
         assert!(found.params.iter().flatten().flatten().any(|x| !x.is_finite()), "lost in the weights' gradients");
         assert!(found.gates.unwrap().iter().any(|x| !x.is_finite()), "lost in the gates' gradients");
     }
@@ -340,11 +341,11 @@ fn running_statistics_move_as_on_the_processor() {
         let all = values.iter().map(|(channels, count, running, batch)| {
             let tensor =
                 |values: &Vec<f32>| Tensor::<2>::from_data(TensorData::new(values.clone(), [2, *channels]), device);
-            Moving { running: tensor(running), batch: tensor(batch), count: *count }
+            RunningUpdate { running: tensor(running), batch: tensor(batch), count: *count }
         });
         let all: Vec<_> = all.collect();
         let shared = all[0].running.clone();
-        let moved = approach(0.1, all);
+        let moved = running::update(0.1, all);
         let unmoved: Vec<f32> = shared.into_data().iter::<f32>().collect();
         assert_eq!(unmoved, values[0].2, "somebody else's statistics moved");
         moved.into_iter().map(|tensor| tensor.into_data().iter::<f32>().collect::<Vec<_>>()).collect::<Vec<_>>()

@@ -6,11 +6,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use gdas::Device;
-use gdas::benchmark::{BenchmarkError, Seeds, Table};
 use gdas::config::{Auto, Config, Layer, SearchConfig, TrainConfig, resolve, task_of, to_toml};
-use gdas::data::{self, Dataset};
+use gdas::data::Dataset;
 use gdas::run::{Event, Interrupt, RunDir, read_config, read_result};
-use gdas::space::{Genotype, Space};
+use gdas::space::Genotype;
+use gdas_nasbench::{BenchmarkError, Seeds, Table};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -127,13 +127,13 @@ fn open(data: &str, image_size: Auto<usize>) -> PyResult<Dataset> {
         Auto::Auto => None,
         Auto::Is(size) => Some(size),
     };
-    data::open_with(data, &data::Options { image_size, ..data::Options::default() }).map_err(failed)
+    gdas_data::open_with(data, &gdas_data::Options { image_size, ..gdas_data::Options::default() }).map_err(failed)
 }
 
 /// A path that still holds when the run is resumed from elsewhere.
 fn lasting(data: &str) -> String {
     match Path::new(data).canonicalize() {
-        Ok(path) if data != "digits" && data::find_known(data).is_none() => path.display().to_string(),
+        Ok(path) if data != "digits" && gdas_data::find_known(data).is_none() => path.display().to_string(),
         _ => data.to_owned(),
     }
 }
@@ -143,7 +143,10 @@ fn search_work(config: SearchConfig, dataset: Dataset) -> Work<'static> {
         let mut observer = |event: &Event| observer(event);
         let devices = vec![Device::flex(); config.devices];
         match gdas::search::search_on(&config, &dataset, run, &mut observer, interrupt, &devices) {
-            Ok(gdas::search::Outcome::Finished(result)) => Ok(Some(json!(result))),
+            Ok(gdas::search::Outcome::Finished(result)) => {
+                gdas_report::write_cells(run, &result.cells).map_err(|error| error.to_string())?;
+                Ok(Some(json!(result)))
+            }
             Ok(gdas::search::Outcome::Interrupted { .. }) => Ok(None),
             Err(error) => Err(error.to_string()),
         }
@@ -239,10 +242,9 @@ fn genotype(text: &str) -> PyResult<String> {
         Some(genotype) => genotype,
         None => text.parse().map_err(wrong)?,
     };
-    let space = Space::find(genotype.space).ok_or_else(|| wrong(format!("unknown space {}", genotype.space)))?;
     let structure = serde_json::to_value(&genotype).map_err(failed)?;
     let value = json!({
-        "text": genotype.to_string(), "space": space.name, "cells": structure["cells"],
+        "text": genotype.to_string(), "space": genotype.space.name, "cells": structure["cells"],
         "parameter_free": genotype.parameter_free_share(),
     });
     Ok(value.to_string())

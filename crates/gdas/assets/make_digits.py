@@ -1,8 +1,8 @@
-"""Packs scikit-learn's copy of the UCI handwritten digits into digits.bin.gz.
+"""Packs scikit-learn's copy of the UCI handwritten digits into digits.bin.
 
     pip download scikit-learn --no-deps && python make_digits.py scikit_learn-*.whl
 
-Output: 1,797 records of 65 bytes (the label 0..9, then 8x8 pixels 0..16, row by row), gzipped.
+Output: 1,797 records of 65 bytes (the label 0..9, then 8x8 pixels 0..16, row by row).
 """
 
 import gzip
@@ -15,6 +15,6 @@ with zipfile.ZipFile(sys.argv[1]) as wheel:
 rows = [[int(float(value)) for value in line.split(",")] for line in text.split()]
 assert len(rows) == 1797 and all(len(row) == 65 and max(row[:64]) <= 16 for row in rows)
 packed = b"".join(bytes([row[64], *row[:64]]) for row in rows)
-out = pathlib.Path(__file__).parent / "digits.bin.gz"
-out.write_bytes(gzip.compress(packed, 9, mtime=0))
+out = pathlib.Path(__file__).parent / "digits.bin"
+out.write_bytes(packed)
 print(out, out.stat().st_size)

@@ -14,13 +14,14 @@
 //! and each of a node's `n` edges counts for `2 / n`, as if both were drawn evenly. There `E` is an estimate, elsewhere
 //! exactly the mean over genotypes drawn from `q`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::cost::{self, Cost};
 use crate::graph::Shape;
-use crate::network::{self, NetworkConfig, Stem};
+use crate::network::{self, NetworkConfig, NetworkError, Stem};
 use crate::sampler::{Table, softmax};
 use crate::space::{Block, Body, CellSpace, Derivation, Genotype, Operation, Space};
 
@@ -66,56 +67,72 @@ pub struct Prices {
 
 impl Prices {
     /// Counts them on the network of these stages: the difference that one operation makes.
-    pub fn counted(space: &Space, blocks: &[Block], config: &NetworkConfig, of: impl Fn(Cost) -> u64) -> Self {
+    ///
+    /// # Errors
+    /// The network cannot be built.
+    pub fn counted(
+        space: &Arc<Space>,
+        blocks: &[Block],
+        config: &NetworkConfig,
+        of: impl Fn(Cost) -> u64,
+    ) -> Result<Self, NetworkError> {
         let config = NetworkConfig { affine: true, ..config.clone() };
         // Column 0 may be any operation; `none` is found by what it does.
         let empty: Vec<Vec<usize>> =
             space.cells.iter().map(|cell| vec![zero(cell).unwrap_or(0); cell.edges().len()]).collect();
-        let count = |picks: &[Vec<usize>]| {
+        let count = |picks: &[Vec<usize>]| -> Result<f64, NetworkError> {
             let genotype = Genotype::from_picks(space, picks);
-            of(cost::network(&network::derive(space, blocks, &config, &genotype))) as f64
+            Ok(of(cost::network(&network::derive(blocks, &config, &genotype)?)) as f64)
         };
         // Without `none` in the space, the fixed part would hold column 0 on every edge; its price is then taken off.
-        let base = count(&empty);
+        let base = count(&empty)?;
         let price = |table: usize, edge: usize, k: usize| {
             let mut picks = empty.clone();
             picks[table][edge] = k;
-            count(&picks) - base
+            Ok(count(&picks)? - base)
         };
-        Self { fixed: base, tables: table_of(space, price) }
+        Ok(Self { fixed: base, tables: table_of(space, price)? })
     }
 
     /// Times them: each operation alone, at the size and stride that it has in each cell, for one image. The fixed part
     /// is the time of the network without any. `budget` is spent on each of them.
-    pub fn timed(space: &Space, blocks: &[Block], config: &NetworkConfig, budget: Duration) -> Self {
+    ///
+    /// # Errors
+    /// The network cannot be built.
+    pub fn timed(
+        space: &Arc<Space>,
+        blocks: &[Block],
+        config: &NetworkConfig,
+        budget: Duration,
+    ) -> Result<Self, NetworkError> {
         let config = NetworkConfig { affine: true, ..config.clone() };
         let empty: Vec<Vec<usize>> =
             space.cells.iter().map(|cell| vec![zero(cell).unwrap_or(0); cell.edges().len()]).collect();
-        let base = network::derive(space, blocks, &config, &Genotype::from_picks(space, &empty));
+        let base = network::derive(blocks, &config, &Genotype::from_picks(space, &empty))?;
         let fixed = cost::cpu_latency(&base, 1, budget).median * 1e3;
         let mut known: Vec<((&str, Shape, usize), f64)> = Vec::new();
         let mut price = |table: usize, edge: usize, k: usize| {
             let cell = &space.cells[table];
-            let operation = cell.operations[k];
+            let operation = &cell.operations[k];
             let mut sum = 0.0;
             for place in places(blocks, &config).into_iter().filter(|place| place.table == table) {
                 let (shape, stride) = place.edge(cell, edge);
-                if operation.layers(stride).is_empty() {
+                if !operation.computes(stride) {
                     continue;
                 }
-                let key = (operation.name, shape, stride);
+                let key = (operation.name.as_str(), shape, stride);
                 let time = if let Some((_, time)) = known.iter().find(|(k, _)| *k == key) {
                     *time
                 } else {
-                    let time = milliseconds_alone(operation, shape, stride, budget);
+                    let time = milliseconds_alone(operation, shape, stride, budget)?;
                     known.push((key, time));
                     time
                 };
                 sum += time;
             }
-            sum
+            Ok(sum)
         };
-        Self { fixed, tables: table_of(space, &mut price) }
+        Ok(Self { fixed, tables: table_of(space, &mut price)? })
     }
 
     /// The cost of a genotype: exact where it was counted, an estimate where it was timed.
@@ -125,7 +142,7 @@ impl Prices {
             for (edge, row) in cell.edges().iter().zip(prices) {
                 let node = &chosen.nodes[edge.to - cell.inputs];
                 for choice in node.iter().filter(|choice| choice.input == edge.from) {
-                    let column = cell.operations.iter().position(|&op| op == choice.operation);
+                    let column = cell.operations.iter().position(|op| *op == choice.operation);
                     total += column.map_or(0.0, |k| row[k]);
                 }
             }
@@ -165,12 +182,20 @@ impl Prices {
 }
 
 /// How long an operation takes for one image on this machine's CPU, in milliseconds: beyond what reading its result takes.
-pub fn milliseconds_alone(operation: &Operation, input: Shape, stride: usize, budget: Duration) -> f64 {
-    let time = |operation| {
-        let alone = network::operation_alone(operation, input, stride);
-        cost::cpu_latency(&alone, 1, budget).median * 1e3
+///
+/// # Errors
+/// The operation cannot be built.
+pub fn milliseconds_alone(
+    operation: &Operation,
+    input: Shape,
+    stride: usize,
+    budget: Duration,
+) -> Result<f64, NetworkError> {
+    let time = |operation| -> Result<f64, NetworkError> {
+        let alone = network::operation_alone(operation, input, stride)?;
+        Ok(cost::cpu_latency(&alone, 1, budget).median * 1e3)
     };
-    (time(Some(operation)) - time(None)).max(0.0)
+    Ok((time(Some(operation))? - time(None)?).max(0.0))
 }
 
 /// Whether an operation can be in a genotype of the cell.
@@ -197,13 +222,16 @@ fn probabilities(cell: &CellSpace, logits: &[f64]) -> Vec<f64> {
     (0..logits.len()).map(|k| if counts(cell, k) { kept.next().unwrap_or(0.0) } else { 0.0 }).collect()
 }
 
-fn table_of(space: &Space, mut price: impl FnMut(usize, usize, usize) -> f64) -> Vec<Table> {
+fn table_of(
+    space: &Space,
+    mut price: impl FnMut(usize, usize, usize) -> Result<f64, NetworkError>,
+) -> Result<Vec<Table>, NetworkError> {
     let mut tables = Vec::new();
     for (t, cell) in space.cells.iter().enumerate() {
         let mut row = |edge| (0..cell.width()).map(|k| price(t, edge, k)).collect();
-        tables.push((0..cell.edges().len()).map(&mut row).collect());
+        tables.push((0..cell.edges().len()).map(&mut row).collect::<Result<_, _>>()?);
     }
-    tables
+    Ok(tables)
 }
 
 /// Where a cell stands.
@@ -331,11 +359,11 @@ mod tests {
         for space in spaces::all() {
             let blocks = space.supernet_blocks(2);
             for (of, measure) in [((|c| c.params) as fn(Cost) -> u64, "params"), (|c| c.multiply_adds, "madds")] {
-                let prices = Prices::counted(&space, &blocks, &config(16), of);
+                let prices = Prices::counted(space, &blocks, &config(16), of).expect("prices");
                 for seed in 0..5 {
-                    let genotype = Genotype::from_alpha(&space, &random_alpha(&space, seed));
+                    let genotype = Genotype::from_alpha(space, &random_alpha(&space, seed));
                     let network = NetworkConfig { affine: true, ..config(16) };
-                    let whole = of(cost::network(&network::derive(&space, &blocks, &network, &genotype)));
+                    let whole = of(cost::network(&network::derive(&blocks, &network, &genotype).expect("a network")));
                     assert_eq!(prices.of(&space, &genotype), whole as f64, "{} {measure}", space.name);
                     assert!(prices.least(&space) <= whole as f64);
                 }
@@ -346,7 +374,7 @@ mod tests {
     #[test]
     fn the_gradient_is_that_of_finite_differences() {
         for space in spaces::all() {
-            let prices = Prices::counted(&space, &space.supernet_blocks(1), &config(8), |c| c.params);
+            let prices = Prices::counted(&space, &space.supernet_blocks(1), &config(8), |c| c.params).expect("prices");
             let alpha = random_alpha(&space, 7);
             let (expected, _) = prices.expected(&space, &alpha);
             let bound = Bound { measure: Measure::Parameters, limit: 0.8 * expected, prices };
@@ -382,7 +410,7 @@ mod tests {
     #[test]
     fn the_expectation_is_a_mean_over_draws() {
         let space = spaces::nas_bench_201();
-        let prices = Prices::counted(&space, &space.supernet_blocks(1), &config(8), |c| c.params);
+        let prices = Prices::counted(&space, &space.supernet_blocks(1), &config(8), |c| c.params).expect("prices");
         let alpha = random_alpha(&space, 1);
         let (expected, _) = prices.expected(&space, &alpha);
         let mut rng = Rng::new(0, Stream::DrawWeights, 0);
@@ -400,7 +428,7 @@ mod tests {
     fn timed_prices_are_finite_and_ordered() {
         let space = spaces::nas_bench_201();
         let wide = NetworkConfig { channels: 32, ..config(32) };
-        let prices = Prices::timed(&space, &space.supernet_blocks(1), &wide, Duration::from_millis(4));
+        let prices = Prices::timed(&space, &space.supernet_blocks(1), &wide, Duration::from_millis(4)).expect("prices");
         assert!(prices.fixed > 0.0);
         assert!(prices.tables.iter().flatten().flatten().all(|p| p.is_finite() && *p >= 0.0));
         for row in &prices.tables[0] {

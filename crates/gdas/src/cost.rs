@@ -380,7 +380,7 @@ mod tests {
                 drop_path: false,
             };
             let genotype = Genotype::from_picks(&space, &[picks.to_vec()]);
-            let lowered = derive(&space, &space.derived_blocks(5), &config, &genotype);
+            let lowered = derive(&space.derived_blocks(5), &config, &genotype).unwrap();
             let by_hand = benchmark_network(picks.map(|pick| names[pick]), 10, 32);
             assert_eq!(network(&lowered), network(&by_hand), "{genotype}");
         }
@@ -392,10 +392,9 @@ mod tests {
     #[test]
     fn published_parameters_of_nasnet_cells() {
         use crate::network::{NetworkConfig, Stem, derive};
-        use crate::space::{Genotype, Space};
+        use crate::space::Genotype;
         let of = |name: &str| {
             let genotype = Genotype::named(name).unwrap();
-            let space = Space::find(genotype.space).unwrap();
             let config = NetworkConfig {
                 image: Shape::new(32, 32, 3),
                 classes: 10,
@@ -406,7 +405,7 @@ mod tests {
                 auxiliary: true,
                 drop_path: true,
             };
-            derive(&space, &space.derived_blocks(6), &config, &genotype)
+            derive(&genotype.space.derived_blocks(6), &config, &genotype).unwrap()
         };
         assert_eq!(network(&of("DARTS_V1")).params - 2 * 576, 3_169_414);
         assert_eq!(network(&of("DARTS_V2")).params - 2 * 576, 3_349_342);

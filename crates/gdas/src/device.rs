@@ -375,7 +375,7 @@ mod wgpu {
 /// The device, if it computes what it is told to.
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 fn checked(name: DeviceName, device: Device) -> Result<Device, DeviceError> {
-    if gdas_kernels::gpu::computes(&device) {
+    if gdas_kernels::gpu::self_test(&device) {
         return Ok(device);
     }
     Err(DeviceError::Wrong { device: name, name: describe(&device) })

@@ -1,6 +1,8 @@
 use crate::data::{DataError, Position};
+use crate::network::NetworkError;
 use crate::run::{Checkpoint, RunError};
 use crate::sampler::DrawError;
+use crate::space::{GenotypeError, SpaceError};
 
 /// Why a search or a training could not go on. Nothing that was saved is lost.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +16,15 @@ pub enum Error {
     /// The draw.
     #[error(transparent)]
     Draw(#[from] DrawError),
+    /// The search space.
+    #[error(transparent)]
+    Space(#[from] SpaceError),
+    /// The genotype.
+    #[error(transparent)]
+    Genotype(#[from] GenotypeError),
+    /// The network.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// A configuration that does not fit the data, or a checkpoint that does not fit the configuration.
     #[error("{0}")]
     Unsuitable(String),

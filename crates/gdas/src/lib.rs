@@ -6,29 +6,24 @@
 #![deny(missing_docs)]
 
 pub mod algorithms;
-pub mod auto;
-pub mod benchmark;
 pub mod budget;
 pub mod config;
 pub mod cost;
 pub mod data;
 pub mod device;
 mod error;
-pub mod export;
-pub mod import;
 pub mod loss;
 pub mod network;
 pub mod optim;
-pub mod pickle;
 pub mod proxies;
-pub mod report;
-pub mod reproduce;
 pub mod rng;
 pub mod run;
 pub mod sampler;
 pub mod search;
 pub mod space;
+pub mod stats;
 pub mod supernet;
+mod timing;
 pub mod train;
 mod unread;
 pub mod weights;

@@ -3,9 +3,14 @@
 //! The supernet for one draw and the network derived from a genotype come out of the same code, with
 //! the same parameter names, so weights move between them by name.
 
+use std::sync::Arc;
+
 use gdas_kernels::graph::{Graph, Shape, Sum, ValueId, Window};
 
-use crate::space::{Block, Body, CellGenotype, CellOutput, CellSpace, Genotype, Layer, Operation, Skeleton, Space};
+use crate::space::{
+    Block, Body, CellGenotype, CellOutput, CellSpace, Genotype, GenotypeError, Layer, Operation, Space, SpaceError,
+    Wiring,
+};
 
 /// What the first layers do to the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -46,11 +51,67 @@ pub struct NetworkConfig {
     pub drop_path: bool,
 }
 
+/// Why a network cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// Its space cannot be built.
+    #[error(transparent)]
+    Space(#[from] SpaceError),
+    /// The genotype is not one of its space.
+    #[error(transparent)]
+    Genotype(#[from] GenotypeError),
+    /// A number of the configuration is out of range.
+    #[error("{what} of the network: {value}, but must be between {low} and {high}")]
+    Size {
+        /// Which number.
+        what: &'static str,
+        /// What it is.
+        value: usize,
+        /// The least that can be built.
+        low: usize,
+        /// The most.
+        high: usize,
+    },
+    /// A block asks for a cell that the space does not have, or for a kind of block that its skeleton does not have.
+    #[error("block {index} ({block:?}) does not belong to space `{space}`")]
+    Block {
+        /// Its place in the list.
+        index: usize,
+        /// The block.
+        block: Block,
+        /// The space.
+        space: String,
+    },
+}
+
+/// Largest sizes: far above any network that was published, and small enough that products of them are no overflow.
+const MOST_PIXELS: usize = 1 << 14;
+const MOST_CHANNELS: usize = 1 << 14;
+const MOST_CLASSES: usize = 1 << 24;
+
+impl NetworkConfig {
+    fn check(&self) -> Result<(), NetworkError> {
+        for (what, value, high) in [
+            ("image height", self.image.height, MOST_PIXELS),
+            ("image width", self.image.width, MOST_PIXELS),
+            ("image channels", self.image.channels, MOST_CHANNELS),
+            ("classes", self.classes, MOST_CLASSES),
+            ("channels", self.channels, MOST_CHANNELS),
+        ] {
+            if !(1..=high).contains(&value) {
+                return Err(NetworkError::Size { what, value, low: 1, high });
+            }
+        }
+        Ok(())
+    }
+}
+
 /// An operation on an edge of a cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {
     /// What is computed.
-    pub operation: &'static Operation,
+    pub operation: Arc<Operation>,
     /// State that it reads.
     pub input: usize,
     /// Gate that multiplies it.
@@ -72,34 +133,97 @@ pub struct NodePlan {
 pub type CellPlan = Vec<NodePlan>;
 
 fn cell_plan(genotype: &CellGenotype) -> CellPlan {
-    let term = |c: &crate::space::Choice| Term { operation: c.operation, input: c.input, gate: None };
+    let term = |c: &crate::space::Choice| Term { operation: c.operation.clone(), input: c.input, gate: None };
     let node = |node: &Vec<_>| NodePlan { terms: node.iter().map(term).collect(), ..NodePlan::default() };
     genotype.nodes.iter().map(node).collect()
 }
 
-/// The network of a genotype on the given stages.
-pub fn derive(space: &Space, blocks: &[Block], config: &NetworkConfig, genotype: &Genotype) -> Graph {
+/// The network of a genotype on blocks of its space, such as [`Space::derived_blocks`] gives.
+///
+/// # Errors
+/// The space cannot be built, the genotype is not one of it, or the blocks or the configuration do not fit.
+pub fn derive(blocks: &[Block], config: &NetworkConfig, genotype: &Genotype) -> Result<Graph, NetworkError> {
+    check(&genotype.space, blocks, config)?;
+    genotype.check_structure(&genotype.space)?;
     let plans: Vec<CellPlan> = genotype.cells.iter().map(cell_plan).collect();
-    lower(space, blocks, config, &plans)
+    Ok(build(&genotype.space, blocks, config, &plans))
 }
 
-/// The network in which each table's cells follow its plan.
-pub fn lower(space: &Space, blocks: &[Block], config: &NetworkConfig, plans: &[CellPlan]) -> Graph {
+/// The network in which each table's cells follow its plan, as the supernet makes them: with gates, and with any number of
+/// operations per edge.
+///
+/// # Errors
+/// The space cannot be built, or the blocks, the configuration or the plans do not fit it.
+pub fn lower(
+    space: &Space,
+    blocks: &[Block],
+    config: &NetworkConfig,
+    plans: &[CellPlan],
+) -> Result<Graph, NetworkError> {
+    check(space, blocks, config)?;
+    let misfit = |reason: String| NetworkError::Genotype(GenotypeError::Misfit { space: space.name.clone(), reason });
+    if plans.len() != space.cells.len() {
+        return Err(misfit(format!("{} plans for {} cells", plans.len(), space.cells.len())));
+    }
+    for (plan, cell) in plans.iter().zip(&space.cells) {
+        if plan.len() != cell.nodes {
+            return Err(misfit(format!("a plan of {} nodes for cell `{}` of {}", plan.len(), cell.name, cell.nodes)));
+        }
+        for (node, term) in plan.iter().enumerate().flat_map(|(i, node)| node.terms.iter().map(move |term| (i, term))) {
+            if term.input >= cell.inputs + node || !cell.operations.contains(&term.operation) {
+                let (state, name) = (cell.inputs + node, &term.operation.name);
+                return Err(misfit(format!(
+                    "node {state} of cell `{}` cannot have `{name}~{}`",
+                    cell.name, term.input
+                )));
+            }
+        }
+    }
+    Ok(build(space, blocks, config, plans))
+}
+
+/// Checks that blocks and configuration describe a network of a space that can be built.
+///
+/// # Errors
+/// What does not fit.
+pub(crate) fn check(space: &Space, blocks: &[Block], config: &NetworkConfig) -> Result<(), NetworkError> {
+    space.validate()?;
+    config.check()?;
+    for (index, &block) in blocks.iter().enumerate() {
+        let (wiring, tables) = (space.skeleton.wiring, space.cells.len());
+        let (fits, width) = match block {
+            Block::Cell { table, width, reduction } => (table < tables && !(reduction && table == 0), width),
+            Block::Residual { width } => (wiring == Wiring::Residual, width),
+            Block::FixedReduction { width } => (wiring != Wiring::Residual, width),
+        };
+        if !fits {
+            return Err(NetworkError::Block { index, block, space: space.name.clone() });
+        }
+        let value = width.saturating_mul(config.channels);
+        if !(1..=MOST_CHANNELS).contains(&value) {
+            return Err(NetworkError::Size { what: "channels of a stage", value, low: 1, high: MOST_CHANNELS });
+        }
+    }
+    Ok(())
+}
+
+/// As [`lower`], of what was checked before.
+pub(crate) fn build(space: &Space, blocks: &[Block], config: &NetworkConfig, plans: &[CellPlan]) -> Graph {
     let mut builder = Builder { graph: Graph::new(config.image), config };
-    let (mut older, mut newer, mut reduced) = builder.stem(space.skeleton);
+    let (mut older, mut newer, mut reduced) = builder.stem(space);
     let second_reduction = blocks.iter().rposition(|block| !matches!(block, Block::Cell { reduction: false, .. }));
     let mut auxiliary = None;
     for (index, block) in blocks.iter().enumerate() {
         let name = format!("cells.{index}");
-        let output = match (*block, space.skeleton) {
+        let output = match (*block, space.skeleton.wiring) {
             (Block::Residual { width }, _) => builder.residual(newer, &name, width * config.channels),
             (Block::FixedReduction { width }, _) => {
                 builder.fixed_reduction([older, newer], &name, width * config.channels, reduced)
             }
-            (Block::Cell { table, .. }, Skeleton::Residual) => {
+            (Block::Cell { table, .. }, Wiring::Residual) => {
                 builder.cell(&space.cells[table], &plans[table], &[newer], &name, false)
             }
-            (Block::Cell { table, width, reduction }, Skeleton::TwoInputs { .. }) => {
+            (Block::Cell { table, width, reduction }, Wiring::TwoInputs { .. }) => {
                 let inputs = builder.preprocess([older, newer], &name, width * config.channels, reduced);
                 builder.cell(&space.cells[table], &plans[table], &inputs, &name, reduction)
             }
@@ -118,7 +242,11 @@ pub fn lower(space: &Space, blocks: &[Block], config: &NetworkConfig, plans: &[C
 }
 
 /// One operation (or none) on values of this shape, averaged over the image: to be timed alone.
-pub fn operation_alone(operation: Option<&Operation>, input: Shape, stride: usize) -> Graph {
+///
+/// # Errors
+/// The operation cannot be built, or the shape is empty or too large.
+pub fn operation_alone(operation: Option<&Operation>, input: Shape, stride: usize) -> Result<Graph, NetworkError> {
+    operation.map_or(Ok(()), Operation::validate)?;
     let config = NetworkConfig {
         image: input,
         classes: 1,
@@ -129,11 +257,12 @@ pub fn operation_alone(operation: Option<&Operation>, input: Shape, stride: usiz
         auxiliary: false,
         drop_path: false,
     };
+    config.check()?;
     let mut builder = Builder { graph: Graph::new(input), config: &config };
-    let x = operation.map_or(0, |operation| builder.operation(0, operation.name, operation, stride));
+    let x = operation.map_or(0, |operation| builder.operation(0, &operation.name, operation, stride));
     let x = builder.graph.global_avg_pool(x);
     builder.graph.outputs = vec![x];
-    builder.graph
+    Ok(builder.graph)
 }
 
 struct Builder<'a> {
@@ -154,12 +283,14 @@ impl Builder<'_> {
     }
 
     /// The values that the first cell reads (older, newer), and whether the newer is half the size of the older.
-    fn stem(&mut self, skeleton: Skeleton) -> (ValueId, ValueId, bool) {
-        let (c, image) = (self.config.channels, 0);
+    fn stem(&mut self, space: &Space) -> (ValueId, ValueId, bool) {
+        let (residual, image) = (space.skeleton.wiring == Wiring::Residual, 0);
+        // Cells of one input keep the channels that they get.
+        let c = self.config.channels * if residual { space.skeleton.widths[0] } else { 1 };
         match self.config.stem {
             Stem::Cifar => {
                 // Stem multiplier 3 in the NASNet space, 1 in NAS-Bench-201.
-                let channels = if skeleton == Skeleton::Residual { c } else { 3 * c };
+                let channels = if residual { c } else { 3 * c };
                 let x = self.conv_norm(image, "stem", channels, Window::same(3, 1, 1), 1);
                 (x, x, false)
             }
@@ -279,7 +410,7 @@ impl Builder<'_> {
                 let to = cell.inputs + i;
                 let name = format!("{name}.edge.{to}.{}.{}", term.input, term.operation.name);
                 let x = states[term.input];
-                let y = self.operation(x, &name, term.operation, stride);
+                let y = self.operation(x, &name, &term.operation, stride);
                 let droppable = if y == x { node.drop_skips } else { self.config.drop_path };
                 values.push(if droppable { self.graph.scale_images(y) } else { y });
                 sum.gates.push(term.gate);
@@ -292,23 +423,28 @@ impl Builder<'_> {
         }
     }
 
-    fn operation(&mut self, mut x: ValueId, name: &str, operation: &Operation, stride: usize) -> ValueId {
+    fn operation(&mut self, mut x: ValueId, name: &str, operation: &Operation, mut stride: usize) -> ValueId {
         let channels = self.graph.shape(x).channels;
         let bias = !self.config.affine;
-        for (i, layer) in operation.layers(stride).iter().enumerate() {
+        let layers = match &operation.body {
+            Body::Skip if stride > 1 => return self.factorized_reduction(x, &format!("{name}.0"), channels),
+            Body::Zero | Body::Skip => return x,
+            Body::Layers(layers) => layers,
+        };
+        for (i, layer) in layers.iter().enumerate() {
             let name = format!("{name}.{i}");
+            // The first layer that can take the stride has it.
+            let step = if layer.takes_stride() { std::mem::replace(&mut stride, 1) } else { 1 };
             x = match *layer {
                 Layer::Relu => self.graph.relu(x),
-                Layer::Conv { kernel } => self.graph.conv(x, &name, channels, Window::same(kernel, stride, 1), 1, bias),
-                Layer::Depthwise { kernel, dilation, strided } => {
-                    let window = Window::same(kernel, if strided { stride } else { 1 }, dilation);
-                    self.graph.conv(x, &name, channels, window, channels, false)
+                Layer::Conv { kernel } => self.graph.conv(x, &name, channels, Window::same(kernel, step, 1), 1, bias),
+                Layer::Depthwise { kernel, dilation } => {
+                    self.graph.conv(x, &name, channels, Window::same(kernel, step, dilation), channels, false)
                 }
                 Layer::Pointwise => self.graph.conv(x, &name, channels, Window::valid(1, 1), 1, bias),
                 Layer::Norm => self.candidate_norm(x, &name),
-                Layer::AvgPool { kernel } => self.graph.avg_pool(x, Window::same(kernel, stride, 1)),
-                Layer::MaxPool { kernel } => self.graph.max_pool(x, Window::same(kernel, stride, 1)),
-                Layer::FactorizedReduction => self.factorized_reduction(x, &name, channels),
+                Layer::AvgPool { kernel } => self.graph.avg_pool(x, Window::same(kernel, step, 1)),
+                Layer::MaxPool { kernel } => self.graph.max_pool(x, Window::same(kernel, step, 1)),
             };
         }
         x

@@ -49,7 +49,7 @@ impl Sgd {
             let arrays = match sgd::clipped_step(rule, clip_norm, arrays) {
                 Ok(clipped) => {
                     norm_of_all = Norm::Unread(clipped.norm);
-                    return clipped.moved;
+                    return clipped.updated;
                 }
                 Err(arrays) => arrays,
             };
@@ -76,7 +76,7 @@ impl Sgd {
         indices: &[usize],
         gradients: Vec<Option<Tensor<1>>>,
         rate: f64,
-        step: impl FnOnce(&sgd::Rule, Vec<sgd::Array>) -> Vec<(Tensor<1>, Option<Tensor<1>>)>,
+        step: impl FnOnce(&sgd::Rule, Vec<sgd::Parameter>) -> Vec<(Tensor<1>, Option<Tensor<1>>)>,
     ) {
         let SgdConfig { momentum, nesterov, weight_decay } = self.config;
         let rule = sgd::Rule { rate, scale: 1.0, momentum, nesterov, weight_decay };
@@ -84,7 +84,7 @@ impl Sgd {
         let mut values: Vec<_> = std::mem::take(&mut weights.values).into_iter().map(Some).collect();
         let arrays = indices.iter().zip(gradients).map(|(&index, gradient)| {
             let weight = values[index].take().expect("each array is moved once");
-            sgd::Array { weight, gradient, momentum: self.momentum[index].take() }
+            sgd::Parameter { weight, gradient, momentum: self.momentum[index].take() }
         });
         let moved = step(&rule, arrays.collect());
         for (&index, (weight, momentum)) in indices.iter().zip(moved) {

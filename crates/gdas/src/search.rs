@@ -32,7 +32,7 @@ use crate::optim::{Adam, AdamConfig, Norm, Sgd, SgdConfig, cosine, tau};
 use crate::rng::{Rng, Stream};
 use crate::run::{Cadence, Event, Interrupt, Observer, RunDir, RunError, phase, read_checkpoint};
 use crate::sampler::{self, Draw, DrawError, Table};
-use crate::space::{Genotype, Space};
+use crate::space::Genotype;
 use crate::supernet::{SubNetwork, Supernet};
 use crate::unread::{self, Numbers, Unread};
 
@@ -160,10 +160,14 @@ pub fn search_on(
     // Whatever ends a search early has also said which cell is its result.
     let judges = searcher.judges() && progress.watch.stopped.is_none();
     let mut told = |done, candidates| tell(run, Event::Judging { step, candidates, done });
-    let found = algorithms::conclude(&searcher, &judge, judges, interrupt, &mut told)?.and_then(|(found, judged)| {
-        let found = progress.watch.reported(found);
-        Some((searcher.evaluate(&found, dataset, &split.alpha, interrupt)?, found, judged))
-    });
+    let found = match algorithms::conclude(&searcher, &judge, judges, interrupt, &mut told)? {
+        Some((found, judged)) => {
+            let found = progress.watch.reported(found);
+            let accuracy = searcher.evaluate(&found, dataset, &split.alpha, interrupt)?;
+            accuracy.map(|accuracy| (accuracy, found, judged))
+        }
+        None => None,
+    };
     let Some((accuracy, genotype, judged)) = found else {
         tell(run, Event::Interrupted { step })?;
         return Ok(Outcome::Interrupted { step });
@@ -178,8 +182,8 @@ pub fn search_on(
     if let Some(warning) = bounds::exceeded(&searcher.standings(&genotype)) {
         tell(run, warning)?;
     }
-    let result = SearchResult::new(&searcher, &progress, dataset, &genotype, accuracy);
-    result.write(run, &genotype)?;
+    let result = SearchResult::new(&searcher, &progress, dataset, &genotype, accuracy)?;
+    run.write_result(&result)?;
     let seconds = started.elapsed().as_secs_f64();
     tell(run, Event::Finished { step, genotype: result.genotype.clone(), accuracy: Some(accuracy), seconds })?;
     Ok(Outcome::Finished(Box::new(result)))
@@ -301,8 +305,7 @@ pub struct Searcher<'a> {
 impl<'a> Searcher<'a> {
     /// Fresh weights, alpha near zero.
     pub fn new(config: &'a SearchConfig, dataset: &Dataset, device: &Device) -> Result<Self, Error> {
-        let space = Space::find(&config.space)
-            .ok_or_else(|| Error::Unsuitable(format!("there is no search space `{}`", config.space)))?;
+        let space = config.space.clone();
         let images = &dataset.train;
         let network = NetworkConfig {
             image: Shape::new(images.height, images.width, images.channels),
@@ -322,7 +325,7 @@ impl<'a> Searcher<'a> {
             let mut row = || (0..cell.width()).map(|_| deviation * rng.normal()).collect::<Vec<f64>>();
             alpha.push(cell.edges().iter().map(|_| row()).collect());
         }
-        let mut supernet = Supernet::new(space, config.cells, network, config.seed, device);
+        let mut supernet = Supernet::new(space, config.cells, network, config.seed, device)?;
         supernet.drop_skips = config.skip_dropout > 0.0;
         supernet.weights.compute_in(config.precision)?;
         let sgd = SgdConfig { momentum: config.momentum, nesterov: config.nesterov, weight_decay: config.weight_decay };
@@ -503,9 +506,8 @@ impl<'a> Searcher<'a> {
     }
 
     /// The network of a genotype, over the shared weights.
-    fn derived(&self, genotype: &Genotype) -> SubNetwork {
-        let Supernet { space, blocks, config, .. } = &self.supernet;
-        self.supernet.locate(crate::network::derive(space, blocks, config, genotype))
+    fn derived(&self, genotype: &Genotype) -> Result<SubNetwork, Error> {
+        Ok(self.supernet.derived(genotype)?)
     }
 
     /// One pass through a network in training mode, and back as far as gradients are asked for; the devices share the
@@ -551,9 +553,9 @@ impl<'a> Searcher<'a> {
 
     /// Accuracy of a drawn sub-network on a batch as the published selections measure it: with running statistics
     /// where they are kept, the batch's own elsewhere.
-    pub(crate) fn accuracy(&self, picks: &[Vec<usize>], batch: &Batch) -> Metrics {
-        let net = self.derived(&Genotype::from_picks(&self.supernet.space, picks));
-        self.measure(&net, self.values(&net), Mode::Eval, batch)
+    pub(crate) fn accuracy(&self, picks: &[Vec<usize>], batch: &Batch) -> Result<Metrics, Error> {
+        let net = self.derived(&Genotype::from_picks(&self.supernet.space, picks))?;
+        Ok(self.measure(&net, self.values(&net), Mode::Eval, batch))
     }
 
     /// Loss and accuracy of a derived network on a batch, forward only.
@@ -569,12 +571,12 @@ impl<'a> Searcher<'a> {
     }
 
     /// Mean loss of a genotype with the shared weights over some batches, normalised by each batch's statistics.
-    pub(crate) fn loss(&self, genotype: &Genotype, batches: &[Batch]) -> f64 {
+    pub(crate) fn loss(&self, genotype: &Genotype, batches: &[Batch]) -> Result<f64, Error> {
         phase::enter("judging");
-        let net = self.derived(genotype);
+        let net = self.derived(genotype)?;
         let params = self.values(&net);
         let losses = batches.iter().map(|batch| self.measure(&net, params.clone(), Mode::Train, batch).loss);
-        losses.sum::<f64>() / batches.len().max(1) as f64
+        Ok(losses.sum::<f64>() / batches.len().max(1) as f64)
     }
 
     /// Accuracy of a genotype with the shared weights. Normalisation uses the batch's statistics, since running ones
@@ -585,15 +587,15 @@ impl<'a> Searcher<'a> {
         dataset: &Dataset,
         subset: &Subset,
         interrupt: &Interrupt,
-    ) -> Option<f64> {
-        let net = self.derived(genotype);
+    ) -> Result<Option<f64>, Error> {
+        let net = self.derived(genotype)?;
         let params = self.values(&net);
         let batches = EvaluationBatches::new(&dataset.statistics, &subset.mixed(), self.config.batch_size.max(100));
         let batches = batches.on_device(&self.on_device);
         let mut correct = 0.0;
         for step in 0..batches.steps() {
             if interrupt.is_requested() {
-                return None;
+                return Ok(None);
             }
             phase::enter("evaluation");
             let batch = batches.batch(step);
@@ -601,7 +603,7 @@ impl<'a> Searcher<'a> {
             let accuracy = if metrics.loss.is_finite() { metrics.accuracy } else { f64::NAN };
             correct += accuracy * batch.len() as f64;
         }
-        Some(correct / subset.len() as f64)
+        Ok(Some(correct / subset.len() as f64))
     }
 }
 
@@ -631,7 +633,7 @@ pub fn step_cost(
     let mut pair = SearchBatch::default();
     let mut taken = 0;
     let (seconds, work) = device::counted(|| {
-        crate::auto::measure(interrupt, |step| {
+        crate::timing::measure(interrupt, |step| {
             taken += 1;
             source.fill(&mut pair, 0, step % source.steps());
             let at = Position { epoch: 0, step: step % source.steps() };
@@ -651,5 +653,5 @@ pub fn step_cost(
 pub fn seconds_per_candidate(config: &SearchConfig, dataset: &Dataset, device: &Device) -> Result<f64, Error> {
     let searcher = Searcher::new(config, dataset, device)?;
     let judge = Judge::new(config, dataset, &held_out(config, dataset)?).on_device(&searcher.on_device);
-    Ok(algorithms::judged::seconds_per_candidate(&searcher, &judge))
+    algorithms::judged::seconds_per_candidate(&searcher, &judge)
 }

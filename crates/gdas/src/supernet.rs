@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use gdas_kernels::graph::Graph;
-use gdas_kernels::{Inputs, Mode, Outcome};
+use gdas_kernels::{ForwardOutput, Inputs, Mode};
 
 use crate::config::EdgeOutput;
-use crate::network::{self, CellPlan, NetworkConfig, NodePlan, Term};
+use crate::network::{self, CellPlan, NetworkConfig, NetworkError, NodePlan, Term};
 use crate::sampler::{Draw, Table};
-use crate::space::{Block, CellSpace, Space};
+use crate::space::{Block, CellSpace, Genotype, Space};
 use crate::weights::{Weights, flat};
 
 /// Shared weights, and how they are wired.
 #[derive(Clone, Debug)]
 pub struct Supernet {
     /// The space that is searched.
-    pub space: Space,
+    pub space: Arc<Space>,
     /// Its stages.
     pub blocks: Vec<Block>,
     /// Everything but the cells.
@@ -38,8 +38,19 @@ pub struct SubNetwork {
 
 impl Supernet {
     /// A supernet with fresh weights. `cells` is N.
-    pub fn new(space: Space, cells: usize, config: NetworkConfig, seed: u64, device: &Device) -> Self {
+    ///
+    /// # Errors
+    /// The space cannot be built, or a number of the configuration is out of range.
+    pub fn new(
+        space: impl Into<Arc<Space>>,
+        cells: usize,
+        config: NetworkConfig,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, NetworkError> {
+        let space = space.into();
         let blocks = space.supernet_blocks(cells);
+        network::check(&space, &blocks, &config)?;
         let mut supernet = Self { space, blocks, config, drop_skips: false, weights: Weights::new(seed, device) };
         // One pass per candidate declares all weights, in an order that depends on nothing but the space.
         let widest = supernet.space.cells.iter().map(CellSpace::width).max().unwrap_or(0);
@@ -48,7 +59,7 @@ impl Supernet {
             let graph = supernet.sub_network_graph(&picks, EdgeOutput::PickedGate);
             supernet.weights.declare(&graph);
         }
-        supernet
+        Ok(supernet)
     }
 
     /// Operation `k` on every edge of every table (the last one where a table has fewer).
@@ -65,6 +76,15 @@ impl Supernet {
     pub fn locate(&self, graph: Graph) -> SubNetwork {
         let params = self.weights.locate(&graph);
         SubNetwork { graph: Arc::new(graph), params }
+    }
+
+    /// The network of a genotype of this space, without gates, over this supernet's weights.
+    ///
+    /// # Errors
+    /// The genotype is of another space, or does not fit this one.
+    pub fn derived(&self, genotype: &Genotype) -> Result<SubNetwork, NetworkError> {
+        genotype.check_structure(&self.space)?;
+        Ok(self.locate(network::derive(&self.blocks, &self.config, genotype)?))
     }
 
     fn sub_network_graph(&self, picks: &[Vec<usize>], form: EdgeOutput) -> Graph {
@@ -92,7 +112,7 @@ impl Supernet {
             first_gate += gates;
             plans.push(nodes);
         }
-        let mut graph = network::lower(&self.space, &self.blocks, &self.config, &plans);
+        let mut graph = network::build(&self.space, &self.blocks, &self.config, &plans);
         graph.gates = first_gate;
         graph
     }
@@ -141,7 +161,7 @@ impl Supernet {
         image: Tensor<4>,
         params: Vec<Tensor<1>>,
         gates: Tensor<1>,
-    ) -> Outcome {
+    ) -> ForwardOutput {
         self.run_masked(net, mode, image, params, gates, None)
     }
 
@@ -155,7 +175,7 @@ impl Supernet {
         params: Vec<Tensor<1>>,
         gates: Tensor<1>,
         masks: Option<Tensor<2>>,
-    ) -> Outcome {
+    ) -> ForwardOutput {
         let running = if mode == Mode::Eval { self.weights.running_of(&net.graph) } else { vec![] };
         let inputs = Inputs { image, params, gates: Some(gates), masks, running, precision: self.weights.precision() };
         gdas_kernels::run(&net.graph, mode, inputs)
@@ -169,7 +189,7 @@ fn drawn_plan(cell: &CellSpace, picks: &[usize], form: EdgeOutput, first_gate: u
     for (i, (edge, &pick)) in cell.edges().iter().zip(picks).enumerate() {
         let gate = first_gate + 2 * i;
         let node = &mut plan[edge.to - cell.inputs];
-        node.terms.push(Term { operation: cell.operations[pick], input: edge.from, gate: Some(gate) });
+        node.terms.push(Term { operation: cell.operations[pick].clone(), input: edge.from, gate: Some(gate) });
         if form == EdgeOutput::AllGates {
             node.constant.push(gate + 1);
         }
@@ -184,7 +204,8 @@ fn mixed_plan(cell: &CellSpace, first_gate: usize) -> CellPlan {
     for (i, edge) in cell.edges().iter().enumerate() {
         let first = first_gate + i * cell.width();
         let terms = cell.operations.iter().enumerate();
-        let terms = terms.map(|(k, &operation)| Term { operation, input: edge.from, gate: Some(first + k) });
+        let terms =
+            terms.map(|(k, operation)| Term { operation: operation.clone(), input: edge.from, gate: Some(first + k) });
         plan[edge.to - cell.inputs].terms.extend(terms);
     }
     plan

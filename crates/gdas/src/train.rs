@@ -23,13 +23,13 @@ use crate::network::{self, NetworkConfig};
 use crate::optim::{Sgd, SgdConfig, cosine};
 use crate::rng::{Rng, Stream};
 use crate::run::{Cadence, Event, Interrupt, Observer, RunDir, RunError, phase};
-use crate::space::{Genotype, Space};
+use crate::space::Genotype;
 use crate::unread;
 use crate::weights::Weights;
 
 pub use model::{TrainedModel, score};
 pub use state::TrainResult;
-pub(crate) use state::adopt;
+pub use state::adopt;
 use state::{Best, Progress};
 
 /// How a training ended.
@@ -125,7 +125,7 @@ pub fn train(
 }
 
 /// How long a step takes here, by trying a few; for planning, never for results. `None` if interrupted.
-pub(crate) fn seconds_per_step(
+pub fn seconds_per_step(
     config: &TrainConfig,
     dataset: &Dataset,
     interrupt: &Interrupt,
@@ -134,7 +134,7 @@ pub(crate) fn seconds_per_step(
     let mut trainer = Trainer::new(config, dataset, device)?;
     let source = Source::new(config, dataset, device);
     let mut batch = Batch::default();
-    crate::auto::measure(interrupt, |step| {
+    crate::timing::measure(interrupt, |step| {
         source.fill(&mut batch, 0, step % source.steps());
         trainer.step(&batch, Position::START, step, source.steps(), config.learning_rate).map(|_| ())
     })
@@ -162,14 +162,12 @@ struct Trainer<'a> {
 
 impl<'a> Trainer<'a> {
     fn new(config: &'a TrainConfig, dataset: &Dataset, device: &Device) -> Result<Self, Error> {
-        let unsuitable = |error: &dyn std::fmt::Display| Error::Unsuitable(error.to_string());
-        let genotype: Genotype = config.genotype.parse().map_err(|error| unsuitable(&error))?;
-        let space = Space::find(genotype.space).ok_or_else(|| unsuitable(&"the genotype's space is not known"))?;
+        let genotype = Genotype::parse(&config.genotype, &config.space)?;
         let network = network_config(config, dataset);
-        let blocks = space.derived_blocks(config.cells);
-        let graph = network::derive(&space, &blocks, &network, &genotype);
+        let blocks = genotype.space.derived_blocks(config.cells);
+        let graph = network::derive(&blocks, &network, &genotype)?;
         let plain = NetworkConfig { auxiliary: false, drop_path: false, ..network };
-        let test_graph = network::derive(&space, &blocks, &plain, &genotype);
+        let test_graph = network::derive(&blocks, &plain, &genotype)?;
         let mut weights = Weights::new(config.seed, device);
         weights.compute_in(config.precision)?;
         weights.declare(&graph);
@@ -302,7 +300,7 @@ impl<'a> Trainer<'a> {
             task: "train".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             algorithm: "sgd".to_owned(),
-            space: self.genotype.space.to_owned(),
+            space: self.genotype.space.name.clone(),
             data: dataset.name.clone(),
             classes: dataset.classes.len(),
             train_images: dataset.train.len(),

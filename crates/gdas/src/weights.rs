@@ -1,16 +1,20 @@
 //! The trainable arrays and running statistics of a network, by name.
 
+mod plain;
+
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use gdas_kernels::Precision;
 use gdas_kernels::graph::{Graph, Init, NormSpec, Op, ParamSpec};
-use gdas_kernels::running::{Moving, approach};
+use gdas_kernels::running::{self, RunningUpdate};
 
 use crate::Error;
 use crate::device;
 use crate::rng::{Rng, Stream};
 use crate::run::{Array, Checkpoint, RunError};
+
+pub use plain::{PlainWeights, WeightsMismatch};
 
 /// How much of a running statistic a batch replaces (PyTorch's default).
 const RUNNING_MOMENTUM: f64 = 0.1;
@@ -89,21 +93,21 @@ impl Weights {
         graph.norms.iter().map(|norm| self.running.get(&norm.name).filter(|_| norm.track).cloned()).collect()
     }
 
-    /// Moves the running statistics towards a batch's. `stats` are as [`gdas_kernels::Outcome`] gives them.
+    /// Moves the running statistics towards a batch's. `stats` are as [`gdas_kernels::ForwardOutput`] gives them.
     pub fn update_running(&mut self, graph: &Graph, stats: &[Tensor<2>], batch: usize) {
         let counts = graph.nodes.iter().filter_map(|node| match node.op {
             Op::Norm { norm, .. } => Some((norm, batch * node.shape.height * node.shape.width)),
             _ => None,
         });
-        let (mut names, mut moving) = (vec![], vec![]);
+        let (mut names, mut updates) = (vec![], vec![]);
         for (index, count) in counts {
             let norm = &graph.norms[index];
             // Taken out, so that it can be moved in place.
             let Some(running) = norm.track.then(|| self.running.remove(&norm.name)).flatten() else { continue };
             names.push(norm.name.clone());
-            moving.push(Moving { running, batch: stats[index].clone(), count });
+            updates.push(RunningUpdate { running, batch: stats[index].clone(), count });
         }
-        self.running.extend(names.into_iter().zip(approach(RUNNING_MOMENTUM, moving)));
+        self.running.extend(names.into_iter().zip(running::update(RUNNING_MOMENTUM, updates)));
     }
 
     /// Moves every value a little towards another store's, as an exponential moving average does.

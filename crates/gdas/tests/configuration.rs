@@ -1,7 +1,9 @@
 //! What a configuration is put together from, and what is said when it cannot be.
 #![allow(clippy::unwrap_used)]
 
-use gdas::config::{Auto, Config, EdgeOutput, Layer, SearchConfig, Undrawn, resolve, task_of, to_toml};
+use gdas::config::{
+    Auto, Config, EdgeOutput, Layer, SearchConfig, TrainConfig, Undrawn, resolve, space_of, task_of, to_toml,
+};
 use serde_json::json;
 
 fn from_file(text: &str) -> Result<SearchConfig, String> {
@@ -18,7 +20,7 @@ fn every_preset_of_every_space_is_whole_and_valid() {
     for preset in SearchConfig::PRESETS {
         let text = format!("space = \"{}\"\npreset = \"{}\"\n", preset.space, preset.name);
         let config = from_file(&text).unwrap_or_else(|e| panic!("{text}: {e}"));
-        assert_eq!((config.space.as_str(), config.preset.as_str()), (preset.space, preset.name));
+        assert_eq!((config.space.name.as_str(), config.preset.as_str()), (preset.space, preset.name));
         let again = resolve::<SearchConfig>(&[Layer::file("config.toml", &to_toml(&config).unwrap()).unwrap()]);
         assert_eq!(again.unwrap(), config);
     }
@@ -85,7 +87,8 @@ fn mistakes_are_named_with_their_place() {
     assert!(text.starts_with("my.toml, line 2: duplicate key"), "{text}");
     assert_eq!(
         error("space = \"x\""),
-        "my.toml, line 1: `space` is `x`, but must be one of nas-bench-201, nasnet, nasnet-frc"
+        "my.toml, line 1: `space`: there is no space `x`; built in are nas-bench-201, nasnet, nasnet-frc; a space of your \
+         own is the path of a TOML file"
     );
     assert_eq!(
         error("preset = \"fast\""),
@@ -137,6 +140,64 @@ fn values_out_of_range_are_refused() {
     let flags = Layer::flags(&json!({ "tau_max": -1.0 })).unwrap();
     let message = resolve::<SearchConfig>(&[flags]).unwrap_err().to_string();
     assert_eq!(message, "flag --tau-max: `tau_max` is -1.0, but must be above 0 and at most 1000000");
+}
+
+const WIDE: &str = "name = \"wide\"\n\n[skeleton]\nwiring = \"residual\"\n\n[[operation]]\nname = \"conv_5x5\"\n\
+    layers = [\"relu\", { conv = 5 }, \"norm\"]\n\n[[cell]]\nname = \"cell\"\nnodes = 2\n\
+    operations = [\"skip_connect\", \"conv_5x5\"]\n";
+
+/// A space of one's own has the presets of its kind, and the written configuration holds it whole.
+#[test]
+fn a_space_from_a_file_has_presets_and_stays_in_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wide.toml");
+    std::fs::write(&file, WIDE).unwrap();
+    let by_flag = Layer::flags(&json!({ "space": file, "preset": "paper" })).unwrap();
+    // A configuration file means a space beside it.
+    let beside =
+        Layer::file(&folder.path().join("my.toml").display().to_string(), "space = \"wide.toml\"\npreset = \"paper\"");
+    for layer in [by_flag, beside.unwrap()] {
+        let config: SearchConfig = resolve(&[layer]).unwrap();
+        let paper = from_file("preset = \"paper\"").unwrap();
+        assert_eq!(config.space.name, "wide");
+        assert_eq!(SearchConfig { space: paper.space.clone(), ..config.clone() }, paper);
+        let text = to_toml(&config).unwrap();
+        assert_eq!(space_of(&text).unwrap(), config.space);
+        let again: SearchConfig = resolve(&[Layer::file("config.toml", &text).unwrap()]).unwrap();
+        assert_eq!(again, config);
+        let keys = json!({ "space": *config.space, "genotype": "|conv_5x5~0|+|skip_connect~0|conv_5x5~1|" });
+        let train: TrainConfig = resolve(&[Layer::flags(&keys).unwrap()]).unwrap();
+        assert_eq!(train.space, config.space);
+        let text = to_toml(&train).unwrap();
+        assert_eq!(resolve::<TrainConfig>(&[Layer::file("config.toml", &text).unwrap()]).unwrap(), train);
+    }
+    let train = |genotype: &str| {
+        let keys = json!({ "space": file, "genotype": genotype });
+        resolve::<TrainConfig>(&[Layer::flags(&keys).unwrap()]).unwrap_err().to_string()
+    };
+    assert!(
+        train("|nor_conv_3x3~0|")
+            .contains("unknown operation `nor_conv_3x3` at byte 1; known operations: skip_connect, conv_5x5")
+    );
+    std::fs::write(&file, WIDE.replace("conv = 5", "conv = 6")).unwrap();
+    let error = resolve::<SearchConfig>(&[Layer::flags(&json!({ "space": file })).unwrap()]).unwrap_err().to_string();
+    let path = file.display();
+    assert!(
+        error.starts_with(&format!("flag --space: `space`: {path}, line 8: `layers` of operation `conv_5x5`")),
+        "{error}"
+    );
+}
+
+/// Every configuration and every error of a space is one of the file that it came from.
+#[test]
+fn a_space_defined_in_the_configuration_itself() {
+    let text = format!("epochs = 3\n\n[space]\n{}", WIDE.replace("[skel", "[space.skel").replace("[[", "[[space."));
+    assert_eq!(from_file(&text).unwrap().space.name, "wide");
+    let message = error(&text.replace("nodes = 2", "nodes = 0"));
+    assert!(message.starts_with("my.toml, line 3: `space`: `nodes` of cell `cell`: is 0"), "{message}");
+    assert!(
+        error("space = 3").starts_with("my.toml, line 1: `space`: invalid type: integer `3`, expected the name of")
+    );
 }
 
 proptest::proptest! {

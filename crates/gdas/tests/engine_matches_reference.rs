@@ -8,7 +8,7 @@ use gdas::network::{NetworkConfig, NodePlan, Stem, Term, derive, lower};
 use gdas::rng::{Rng, Stream};
 use gdas::space::{Genotype, Space, spaces};
 use gdas_kernels::graph::{Graph, Shape};
-use gdas_kernels::{Inputs, Mode, Outcome};
+use gdas_kernels::{ForwardOutput, Inputs, Mode};
 
 fn config(size: usize) -> NetworkConfig {
     NetworkConfig {
@@ -62,7 +62,7 @@ fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f64> {
 fn gradients(
     graph: &Arc<Graph>,
     dtype: DType,
-    run: impl Fn(&Arc<Graph>, Mode, Inputs) -> Outcome,
+    run: impl Fn(&Arc<Graph>, Mode, Inputs) -> ForwardOutput,
 ) -> (Vec<f64>, Gradients) {
     let leaves = leaves(graph, 3, 11, dtype);
     let inputs = Inputs {
@@ -119,10 +119,10 @@ fn nas_bench_201_supernet_with_gates() {
     for (edge, pick) in cell.edges().iter().zip([3, 4, 2, 1, 3, 0]) {
         let gate = 2 * plan.iter().map(|n| n.terms.len()).sum::<usize>();
         let node = &mut plan[edge.to - 1];
-        node.terms.push(Term { operation: cell.operations[pick], input: edge.from, gate: Some(gate) });
+        node.terms.push(Term { operation: cell.operations[pick].clone(), input: edge.from, gate: Some(gate) });
         node.constant.push(gate + 1);
     }
-    check(lower(&space, &space.supernet_blocks(1), &config(9), &[plan]));
+    check(lower(&space, &space.supernet_blocks(1), &config(9), &[plan]).unwrap());
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn nasnet_networks() {
     for (space, genotype) in [(spaces::nasnet(), "DARTS_V2"), (spaces::nasnet(), "GDAS_V1")] {
         let genotype = Genotype::named(genotype).unwrap();
         let config = NetworkConfig { affine: true, auxiliary: true, drop_path: true, ..config(20) };
-        check(derive(&space, &space.derived_blocks(1), &config, &genotype));
+        check(derive(&space.derived_blocks(1), &config, &genotype).unwrap());
     }
 }
 
@@ -139,8 +139,8 @@ fn fixed_reduction_and_imagenet_stem() {
     let space = Space::find("nasnet-frc").unwrap();
     let mut genotype = Genotype::named("GDAS_V1").unwrap();
     genotype.cells.truncate(1);
-    genotype.space = space.name;
-    check(derive(&space, &space.supernet_blocks(2), &config(12), &genotype));
+    genotype.space = space.clone();
+    check(derive(&space.supernet_blocks(2), &config(12), &genotype).unwrap());
     let config = NetworkConfig { stem: Stem::ImageNet, ..config(64) };
-    check(derive(&space, &space.supernet_blocks(1), &config, &genotype));
+    check(derive(&space.supernet_blocks(1), &config, &genotype).unwrap());
 }

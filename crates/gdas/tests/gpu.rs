@@ -94,7 +94,7 @@ fn batches_made_on_the_device_are_those_of_the_host_bit_for_bit() {
 
 #[test]
 fn the_processor_makes_its_batches_itself() {
-    let set = data::open("digits").unwrap();
+    let set = data::digits().hold_out(0.2);
     let there = OnDevice::new(&[&set.train], &set.statistics, &Device::flex());
     let batches = EvaluationBatches::new(&set.statistics, &Subset::all(&set.train), 4).on_device(&there);
     assert_eq!(batches.batch(0).images.len(), 4 * 64);
@@ -109,7 +109,7 @@ fn config(algorithm: &str) -> SearchConfig {
 fn a_step_waits_for_the_device_once() {
     let Some(held) = device() else { return };
     let device = &*held;
-    let digits = data::open("digits").unwrap();
+    let digits = data::digits().hold_out(0.2);
     for algorithm in ["gdas", "darts-v1", "setn"] {
         let cost = step_cost(&config(algorithm), &digits, &Interrupt::default(), device).unwrap().unwrap();
         let work = cost.work.expect("the engine ran");
@@ -122,7 +122,7 @@ fn a_step_waits_for_the_device_once() {
 fn a_number_that_is_not_finite_is_noticed_in_its_step() {
     let Some(held) = device() else { return };
     let device = &*held;
-    let (config, digits) = (config("gdas"), data::open("digits").unwrap());
+    let (config, digits) = (config("gdas"), data::digits().hold_out(0.2));
     let split = SearchSplit::new(&digits, SplitRule::Halves, 0).unwrap();
     let pair = SearchBatches::new(&digits, &split, &BatchOptions::for_dataset(&digits, 16), 0).batch(0, 0);
     for bad in [f32::NAN, f32::INFINITY] {

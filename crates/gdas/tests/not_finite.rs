@@ -14,7 +14,7 @@ use gdas::train::train;
 const BAD: [f32; 3] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
 
 fn digits() -> Dataset {
-    data::open("digits").unwrap()
+    data::digits().hold_out(0.2)
 }
 
 fn config() -> SearchConfig {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData, Tolerance};
 use gdas::network::{NetworkConfig, Stem, derive, operation_alone};
 use gdas::rng::{Rng, Stream};
-use gdas::space::{Genotype, OPERATIONS, Space};
+use gdas::space::{Genotype, operations};
 use gdas::weights::Weights;
 use gdas_kernels::graph::{Graph, Op, Shape};
 use gdas_kernels::{Inputs, Mode};
@@ -48,13 +48,13 @@ fn inputs(graph: &Graph, image: Tensor<4>, weights: &Weights) -> Inputs {
 
 #[test]
 fn shapes_follow_pytorchs_arithmetic_at_both_strides() {
-    for operation in OPERATIONS.iter().filter(|operation| operation.name != "none") {
+    for operation in operations::all().iter().filter(|operation| operation.name != "none") {
         for stride in [1, 2] {
             for (height, width) in [(32, 32), (16, 8), (9, 9), (7, 10), (5, 8), (3, 3), (2, 3)] {
                 let input = Shape::new(height, width, 4);
-                let graph = operation_alone(Some(operation), input, stride);
+                let graph = operation_alone(Some(operation), input, stride).unwrap();
                 let along = |n: usize| {
-                    windows(operation.name, stride).into_iter().fold(n, |n, (kernel, padding, dilation, strided)| {
+                    windows(&operation.name, stride).into_iter().fold(n, |n, (kernel, padding, dilation, strided)| {
                         documented(n, kernel, if strided { stride } else { 1 }, padding, dilation)
                     })
                 };
@@ -85,7 +85,6 @@ fn shapes_follow_pytorchs_arithmetic_at_both_strides() {
 #[test]
 fn drop_path_and_auxiliary_head_are_off_in_use() {
     let genotype = Genotype::named("GDAS_V1").unwrap();
-    let space = Space::find(genotype.space).unwrap();
     let config = |training: bool| NetworkConfig {
         image: Shape::new(16, 16, 3),
         classes: 5,
@@ -96,7 +95,7 @@ fn drop_path_and_auxiliary_head_are_off_in_use() {
         auxiliary: training,
         drop_path: training,
     };
-    let network = |training| Arc::new(derive(&space, &space.derived_blocks(1), &config(training), &genotype));
+    let network = |training| Arc::new(derive(&genotype.space.derived_blocks(1), &config(training), &genotype).unwrap());
     let (training, used) = (network(true), network(false));
     assert!(training.masks > 0 && training.outputs.len() == 2);
     assert!(training.nodes.iter().any(|node| matches!(node.op, Op::ScaleImages { .. })));

@@ -11,7 +11,7 @@ use gdas::space::Genotype;
 use gdas_kernels::{Inputs, Mode};
 
 fn digits() -> Dataset {
-    data::open("digits").unwrap()
+    data::digits().hold_out(0.2)
 }
 
 /// Two epochs of five steps on a narrow supernet.
@@ -223,7 +223,7 @@ fn a_drawn_supernet_is_the_derived_network() {
     let image = Tensor::<4>::from_data(TensorData::new(images, [3, 8, 8, 1]), &Device::flex());
     for picks in [[3, 2, 4, 1, 3, 2], [0, 1, 3, 4, 2, 3], [3, 3, 3, 3, 3, 3]] {
         let genotype = Genotype::from_picks(&supernet.space, &[picks.to_vec()]);
-        let graph = derive(&supernet.space, &supernet.blocks, &supernet.config, &genotype);
+        let graph = derive(&supernet.blocks, &supernet.config, &genotype).unwrap();
         // The stand-alone network, its weights copied by name.
         let mut weights = gdas::weights::Weights::new(99, &Device::flex());
         weights.declare(&graph);
@@ -274,7 +274,7 @@ fn a_drawn_nasnet_supernet_is_the_derived_network() {
                 node.retain(|choice| choice.operation.name != "none");
             }
             genotype.check(&supernet.space).unwrap();
-            let graph = derive(&supernet.space, &supernet.blocks, &supernet.config, &genotype);
+            let graph = derive(&supernet.blocks, &supernet.config, &genotype).unwrap();
             let mut weights = gdas::weights::Weights::new(99, &Device::flex());
             weights.declare(&graph);
             for (i, spec) in graph.params.iter().enumerate() {

@@ -10,7 +10,7 @@ use gdas::run::{Event, Interrupt, RunDir, Silent};
 use gdas::train::{Outcome, TrainResult, TrainedModel, train};
 
 fn digits() -> Dataset {
-    data::open("digits").unwrap()
+    data::digits().hold_out(0.2)
 }
 
 /// Two epochs of five steps with auxiliary head, drop-path, cutout, smoothing and a moving average.

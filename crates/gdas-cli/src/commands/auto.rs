@@ -4,18 +4,17 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use gdas::Device;
-use gdas::auto::{AutoConfig, AutoResult, Outcome, auto};
 use gdas::config::Auto;
 use gdas::cost;
 use gdas::data::Dataset;
 use gdas::device::{DeviceName, Precision};
 use gdas::run::{Interrupt, RunDir};
-use gdas::space::Space;
+use gdas_auto::{AutoConfig, AutoResult, Outcome, auto};
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
-use crate::commands::{devices, search};
-use crate::exit::{Preempted, Usage};
+use crate::commands::{devices, genotype, search};
+use crate::exit::Preempted;
 use crate::flags;
 use crate::output::{self, percent, table};
 use crate::progress::Progress;
@@ -84,11 +83,7 @@ fn budget(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) fn run(command: &AutoCommand) -> anyhow::Result<()> {
-    if Space::find(&command.space).is_none() {
-        let known: Vec<_> = gdas::space::spaces::all().iter().map(|space| space.name).collect();
-        let message = format!("there is no space `{}`; known: {}", command.space, known.join(", "));
-        return Err(Usage(message).into());
-    }
+    let space = genotype::space(&command.space)?;
     let device = devices::open(command.device, command.precision)?;
     let interrupt = signals::install()?;
     let dataset = search::open(&command.data, command.image_size, command.threads)?;
@@ -97,7 +92,7 @@ pub(crate) fn run(command: &AutoCommand) -> anyhow::Result<()> {
         task: "auto".to_string(),
         data: flags::lasting(&command.data),
         image_size: command.image_size,
-        space: command.space.clone(),
+        space,
         budget_seconds: command.budget.map_or(usual, |budget| budget.as_secs_f64()),
         seed: command.seed,
         threads: command.threads,

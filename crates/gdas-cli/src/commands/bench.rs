@@ -3,9 +3,9 @@ mod correlate;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use gdas::algorithms::table::{BUDGET_SECONDS, TableAlgorithm};
-use gdas::benchmark::{self, Budget, Dataset, Limits, Quantity, Seeds, Setting, Table, canonical, genotype_of};
-use gdas::reproduce;
+use gdas_nasbench::algorithms::{BUDGET_SECONDS, TableAlgorithm};
+use gdas_nasbench::reproduce;
+use gdas_nasbench::{Budget, Dataset, Limits, Quantity, Seeds, Setting, Table, canonical, genotype_of};
 use serde_json::json;
 
 use crate::exit::Usage;
@@ -141,7 +141,7 @@ enum Curves {
     All,
 }
 
-impl From<Curves> for benchmark::Curves {
+impl From<Curves> for gdas_nasbench::Curves {
     fn from(curves: Curves) -> Self {
         match curves {
             Curves::None => Self::None,
@@ -208,7 +208,7 @@ pub(crate) fn run(command: Bench) -> anyhow::Result<()> {
             if command.from == command.to {
                 return Err(Usage("a table cannot be converted onto itself".to_owned()).into());
             }
-            Ok(benchmark::convert(&command.from, &command.to, command.curves.into())?)
+            Ok(gdas_nasbench::convert(&command.from, &command.to, command.curves.into())?)
         }
         Bench::Simulate(command) => simulate(&command),
         Bench::Correlate(command) => correlate::run(&command),
@@ -224,7 +224,9 @@ fn query(command: &Query) -> anyhow::Result<()> {
     for setting in opened.settings() {
         match opened.query(index, setting, seeds) {
             Ok(record) => known.push((setting, record)),
-            Err(benchmark::BenchmarkError::NoResults { .. } | benchmark::BenchmarkError::UnknownSeed { .. }) => {}
+            Err(
+                gdas_nasbench::BenchmarkError::NoResults { .. } | gdas_nasbench::BenchmarkError::UnknownSeed { .. },
+            ) => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -302,7 +304,7 @@ fn stats(command: &Stats) -> anyhow::Result<()> {
         for quantity in Quantity::ALL {
             match opened.spread(setting, quantity) {
                 Ok(spread) => spreads.push((setting, quantity, spread)),
-                Err(benchmark::BenchmarkError::NoQuantity { .. }) => {}
+                Err(gdas_nasbench::BenchmarkError::NoQuantity { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -4,7 +4,7 @@ use clap::Args;
 use gdas::budget::milliseconds_alone;
 use gdas::cost::{self, Cost, Latency, readable, readable_bytes};
 use gdas::graph::{Graph, Shape};
-use gdas::network::{Stem, operation_alone};
+use gdas::network::{NetworkError, Stem, operation_alone};
 use gdas::space::Space;
 use serde::Serialize;
 use serde_json::json;
@@ -27,6 +27,8 @@ pub(crate) struct CostCommand {
     /// A finished search, a published name (GDAS_V1, DARTS_V1, DARTS_V2), a file with the text in it, or the text
     genotype: String,
     #[command(flatten)]
+    space: genotype::SpaceFlag,
+    #[command(flatten)]
     network: show::NetworkFlags,
     /// Images per training step, for the memory
     #[arg(long, value_name = "N", default_value = "96", value_parser = clap::value_parser!(u32).range(1..=65_536))]
@@ -45,14 +47,14 @@ pub(crate) struct CostCommand {
 }
 
 pub(crate) fn run(command: &CostCommand) -> anyhow::Result<()> {
-    let genotype = genotype::read(&command.runs.find(&command.genotype), &command.genotype)?;
-    let space = genotype::space(genotype.space)?;
-    let size = command.network.size(&space);
-    let graph = show::network(&space, &genotype, size);
+    let genotype =
+        genotype::read(&command.runs.find(&command.genotype), &command.genotype, command.space.space.as_deref())?;
+    let size = command.network.size(&genotype.space);
+    let graph = show::network(&genotype, size)?;
     let total = cost::network(&graph);
     let parts = cost::parts(&graph, command.depth.into());
     let memory = cost::training_memory(&graph, command.batch_size as usize);
-    let measured = command.latency.then(|| Measured::new(&space, &graph, size));
+    let measured = command.latency.then(|| Measured::new(&genotype.space, &graph, size)).transpose()?;
     if command.json {
         let mut value = json!({
             "genotype": genotype.to_string(), "channels": size.channels, "cells": size.cells,
@@ -95,34 +97,34 @@ struct Measured {
 /// One candidate operation, at one of the sizes that the network's cells have, with stride 1.
 #[derive(Serialize)]
 struct Row {
-    operation: &'static str,
+    operation: String,
     input: [usize; 3],
     cost: Cost,
     milliseconds: f64,
 }
 
 impl Measured {
-    fn new(space: &Space, graph: &Graph, size: show::Size) -> Self {
+    fn new(space: &Space, graph: &Graph, size: show::Size) -> Result<Self, NetworkError> {
         let network = cost::cpu_latency(graph, 1, Duration::from_secs(1));
         let halvings = if Stem::for_size(size.pixels) == Stem::ImageNet { 3 } else { 0 };
         let pixels = (0..halvings).fold(size.pixels, |pixels: usize, _| pixels.div_ceil(2));
-        let shapes = (0..3).scan(pixels, |pixels, stage| {
-            let shape = Shape::new(*pixels, *pixels, size.channels << stage);
+        let shapes = space.skeleton.widths.iter().scan(pixels, |pixels, width| {
+            let shape = Shape::new(*pixels, *pixels, size.channels * width);
             *pixels = pixels.div_ceil(2);
             Some(shape)
         });
         let mut operations = Vec::new();
         for shape in shapes {
-            for operation in space.cells[0].operations.iter().filter(|op| !op.layers(1).is_empty()) {
+            for operation in space.cells[0].operations.iter().filter(|op| op.computes(1)) {
                 operations.push(Row {
-                    operation: operation.name,
+                    operation: operation.name.clone(),
                     input: [shape.height, shape.width, shape.channels],
-                    cost: cost::network(&operation_alone(Some(operation), shape, 1)),
-                    milliseconds: milliseconds_alone(operation, shape, 1, Duration::from_millis(50)),
+                    cost: cost::network(&operation_alone(Some(operation), shape, 1)?),
+                    milliseconds: milliseconds_alone(operation, shape, 1, Duration::from_millis(50))?,
                 });
             }
         }
-        Self { network, operations }
+        Ok(Self { network, operations })
     }
 
     fn print(&self) -> anyhow::Result<()> {
@@ -135,7 +137,7 @@ impl Measured {
         for row in &self.operations {
             let [height, width, channels] = row.input;
             rows.push(vec![
-                row.operation.to_string(),
+                row.operation.clone(),
                 format!("{height}x{width}x{channels}"),
                 readable(row.cost.params),
                 readable(row.cost.multiply_adds),

@@ -3,9 +3,10 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use gdas::data::fetch::{FetchOptions, fetch};
-use gdas::data::{self, Format, Options, Status, Summary};
+use gdas::data::Format;
 use gdas::run::Interrupt;
+use gdas_data::fetch::{FetchOptions, fetch};
+use gdas_data::{Options, Status, Summary};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -38,7 +39,7 @@ struct Directory {
 
 impl Directory {
     fn path(&self) -> anyhow::Result<PathBuf> {
-        Ok(self.directory.clone().map_or_else(data::data_directory, Ok)?)
+        Ok(self.directory.clone().map_or_else(gdas_data::data_directory, Ok)?)
     }
 }
 
@@ -105,7 +106,7 @@ pub(crate) fn run(command: &Data) -> anyhow::Result<()> {
 
 fn list(command: &List) -> anyhow::Result<()> {
     let directory = command.directory.path()?;
-    let sets = data::list(&directory);
+    let sets = gdas_data::list(&directory);
     if command.json {
         return sets.iter().try_for_each(output::json);
     }
@@ -131,7 +132,7 @@ fn run_fetch(command: &Fetch) -> anyhow::Result<()> {
     let fetched = fetch(&command.name, &directory, &options, &mut |progress| bar.show(progress, &interrupt));
     bar.clear();
     let path = fetched.map_err(|error| match error {
-        stopped @ data::DataError::Stopped { .. } => {
+        stopped @ gdas_data::DataError::Stopped { .. } => {
             let command = format!("gdas data fetch {}", command.name);
             anyhow::Error::new(Preempted(command)).context(stopped.to_string())
         }
@@ -160,7 +161,7 @@ impl Bar {
         Self { drawn: bar, quiet, file: String::new() }
     }
 
-    fn show(&mut self, progress: data::fetch::Progress, interrupt: &Interrupt) -> ControlFlow<()> {
+    fn show(&mut self, progress: gdas_data::fetch::Progress, interrupt: &Interrupt) -> ControlFlow<()> {
         let new = self.file != progress.file;
         if new {
             self.file = progress.file.to_string();
@@ -191,7 +192,7 @@ fn inspect(command: &Inspect) -> anyhow::Result<()> {
         directory: command.directory.directory.clone(),
         ..Options::default()
     };
-    let summary = data::inspect(&data::open_with(&command.data, &options)?);
+    let summary = gdas_data::inspect(&gdas_data::open_with(&command.data, &options)?);
     if command.json {
         return output::json(&summary);
     }

@@ -1,9 +1,9 @@
 use clap::Args;
 use gdas::config::{Layer, SearchConfig, resolve};
-use gdas::data::{self, Options};
 use gdas::device::{self, DeviceError, DeviceName, Precision};
 use gdas::run::Interrupt;
 use gdas::{Device, search};
+use gdas_data::Options;
 use serde_json::json;
 
 use super::doctor;
@@ -93,7 +93,7 @@ fn measure(command: &Devices, name: DeviceName, device: &Device, config: &Search
     if !command.list {
         rate = Some(device::matrix_rate(device).map_err(anyhow::Error::msg)?);
         let options = Options { image_size: Some(command.image_size), ..Options::default() };
-        let digits = data::open_with("digits", &options)?;
+        let digits = gdas_data::open_with("digits", &options)?;
         cost = search::step_cost(config, &digits, &Interrupt::default(), device)?;
     }
     let called = device::describe(device);

@@ -1,5 +1,5 @@
 use clap::Args;
-use gdas::data::{self, Status};
+use gdas_data::Status;
 use serde_json::json;
 
 use crate::output::{self, table};
@@ -17,10 +17,10 @@ pub(crate) struct Doctor {
 
 pub(crate) fn run(command: &Doctor) -> anyhow::Result<()> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let directory = data::data_directory();
+    let directory = gdas_data::data_directory();
     let mut here = vec!["digits".to_string()];
     if let Ok(directory) = &directory {
-        let found = data::list(directory).into_iter().filter(|set| matches!(set.status, Status::Present(_)));
+        let found = gdas_data::list(directory).into_iter().filter(|set| matches!(set.status, Status::Present(_)));
         here.extend(found.map(|set| set.name));
     }
     let directory = directory.map_or_else(|error| error.to_string(), |path| path.display().to_string());
@@ -56,7 +56,6 @@ fn vector_features() -> Vec<&'static str> {
             ("avx2", std::arch::is_x86_feature_detected!("avx2")),
             ("fma", std::arch::is_x86_feature_detected!("fma")),
             ("avx512f", std::arch::is_x86_feature_detected!("avx512f")),
-            ("avx512bf16", std::arch::is_x86_feature_detected!("avx512bf16")),
         ];
         found.into_iter().filter_map(|(name, there)| there.then_some(name)).collect()
     }

@@ -3,9 +3,9 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use gdas::Device;
-use gdas::export::{to_burn_module, to_burn_record, to_onnx, to_pytorch, to_safetensors};
-use gdas::report::genotype_pictures;
 use gdas::train::TrainedModel;
+use gdas_exchange::export::{to_burn_module, to_burn_record, to_onnx, to_pytorch, to_safetensors};
+use gdas_report::genotype_pictures;
 
 use crate::cli::RunsDir;
 use crate::exit::Usage;
@@ -81,8 +81,12 @@ pub(crate) fn run(command: &Export) -> anyhow::Result<()> {
     let (mean, std) = (numbers(&model.statistics.mean), numbers(&model.statistics.std));
     let classes = serde_json::to_string(&model.classes)?;
     let image = serde_json::to_string(&[model.image.height, model.image.width, model.image.channels])?;
-    let metadata =
-        [("genotype", genotype.as_str()), ("classes", &classes), ("mean", &mean), ("std", &std), ("image", &image)];
+    let space = serde_json::to_string(&*model.genotype.space)?;
+    let mut metadata =
+        vec![("genotype", genotype.as_str()), ("classes", &classes), ("mean", &mean), ("std", &std), ("image", &image)];
+    if !model.genotype.space.is_built_in() {
+        metadata.push(("space", &space));
+    }
     let bytes = match format {
         Format::Onnx => to_onnx(&model.graph, &model.export_weights(), &metadata)?,
         Format::Safetensors => to_safetensors(&model.graph, &model.export_weights(), &metadata)?,

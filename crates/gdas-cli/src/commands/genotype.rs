@@ -1,14 +1,17 @@
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
+use gdas::config::space_of;
 use gdas::cost;
-use gdas::space::{Genotype, Space};
+use gdas::space::{Genotype, GenotypeError, Space};
 use serde_json::json;
 
 use crate::cli::RunsDir;
 use crate::exit::Usage;
-use crate::{output, show};
+use crate::output::{self, note};
+use crate::show;
 
 /// Read, check and describe genotypes (cells as text)
 #[derive(Subcommand)]
@@ -28,8 +31,11 @@ pub(crate) enum GenotypeCommand {
   gdas genotype parse GDAS_V1
   gdas genotype parse \"Genotype(normal=[('sep_conv_3x3', 0), ...], ...)\" --json")]
 pub(crate) struct Parse {
-    /// The text, a published name (GDAS_V1, DARTS_V1, DARTS_V2), a file with the text in it, or a finished run
+    /// The text, a published name (GDAS_V1, DARTS_V1, DARTS_V2), a file or a log with the text in it (FILE:NAME where it
+    /// holds several by name), or a run
     genotype: String,
+    #[command(flatten)]
+    space: SpaceFlag,
     #[command(flatten)]
     runs: RunsDir,
     /// Print JSON
@@ -44,9 +50,8 @@ pub(crate) struct Parse {
 pub(crate) struct Validate {
     /// The text, a published name, a file with the text in it, or a finished run
     genotype: String,
-    /// The space; by default the one that the text's form belongs to
-    #[arg(long, value_name = "NAME")]
-    space: Option<String>,
+    #[command(flatten)]
+    space: SpaceFlag,
     #[command(flatten)]
     runs: RunsDir,
 }
@@ -62,6 +67,8 @@ pub(crate) struct Describe {
     /// The text, a published name, a file with the text in it, or a finished run
     genotype: String,
     #[command(flatten)]
+    space: SpaceFlag,
+    #[command(flatten)]
     network: show::NetworkFlags,
     #[command(flatten)]
     runs: RunsDir,
@@ -71,10 +78,10 @@ pub(crate) struct Describe {
 }
 
 fn describe(command: &Describe) -> anyhow::Result<()> {
-    let genotype = read(&command.runs.find(&command.genotype), &command.genotype)?;
-    let space = space(genotype.space)?;
-    let size = command.network.size(&space);
-    let cost = show::network_cost(&space, &genotype, size);
+    let genotype = read(&command.runs.find(&command.genotype), &command.genotype, command.space.space.as_deref())?;
+    let space = &genotype.space;
+    let size = command.network.size(space);
+    let cost = show::network_cost(&genotype, size)?;
     if command.json {
         return output::json(&json!({
             "text": genotype.to_string(),
@@ -91,7 +98,7 @@ fn describe(command: &Describe) -> anyhow::Result<()> {
     output::line(&genotype)?;
     output::line(format_args!("\n{}\n", show::drawing(&genotype)?))?;
     let rows = [
-        ("space", space.description.to_string()),
+        ("space", if space.description.is_empty() { space.name.clone() } else { space.description.clone() }),
         ("parameter-free edges", output::percent(genotype.parameter_free_share())),
         ("network", size.to_string()),
         ("parameters", cost::readable(cost.params)),
@@ -104,43 +111,74 @@ fn describe(command: &Describe) -> anyhow::Result<()> {
 pub(crate) fn run(command: GenotypeCommand) -> anyhow::Result<()> {
     match command {
         GenotypeCommand::Parse(command) => {
-            let genotype = read(&command.runs.find(&command.genotype), &command.genotype)?;
+            let genotype =
+                read(&command.runs.find(&command.genotype), &command.genotype, command.space.space.as_deref())?;
             if command.json {
                 return output::json(&json!({ "text": genotype.to_string(), "genotype": genotype }));
             }
             Ok(output::line(genotype)?)
         }
         GenotypeCommand::Validate(command) => {
-            let genotype = read(&command.runs.find(&command.genotype), &command.genotype)?;
-            let space = space(command.space.as_deref().unwrap_or(genotype.space))?;
-            genotype.check(&space)?;
-            Ok(output::line(format_args!("a genotype of {}", space.name))?)
+            let genotype =
+                read(&command.runs.find(&command.genotype), &command.genotype, command.space.space.as_deref())?;
+            Ok(output::line(format_args!("a genotype of {}", genotype.space.name))?)
         }
         GenotypeCommand::Describe(command) => describe(&command),
     }
 }
 
-/// A space by name.
-pub(crate) fn space(name: &str) -> anyhow::Result<Space> {
-    Space::find(name).ok_or_else(|| {
-        let known: Vec<_> = gdas::space::spaces::all().iter().map(|space| space.name).collect();
-        Usage(format!("unknown space `{name}`; known are {}", known.join(", "))).into()
-    })
+/// The space that a genotype is read for.
+#[derive(Args)]
+pub(crate) struct SpaceFlag {
+    /// Space of the genotype: a built-in name or a TOML file [default: the run's, else as the genotype's form says]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(crate) space: Option<String>,
 }
 
-/// A genotype from whatever the user gave: a name, a run (that would be at `run`), a file, or the text itself.
-pub(crate) fn read(run: &Path, given: &str) -> anyhow::Result<Genotype> {
+/// A space by name or from a TOML file.
+pub(crate) fn space(given: &str) -> anyhow::Result<Arc<Space>> {
+    Space::named_or_file(given).map_err(|error| Usage(error.to_string()).into())
+}
+
+/// A genotype from whatever the user gave: a published name, a run (that would be at `run`), a file, or the text itself.
+/// `space` is the one that was named with it.
+pub(crate) fn read(run: &Path, given: &str, space: Option<&str>) -> anyhow::Result<Genotype> {
+    let space = space.map(self::space).transpose()?;
     if let Some(genotype) = Genotype::named(given) {
-        return Ok(genotype);
+        return match &space {
+            Some(space) => Ok(Genotype::parse(&genotype.to_string(), space)?),
+            None => Ok(genotype),
+        };
     }
     if run.join("config.toml").is_file() {
         let info = gdas::run::RunInfo::read(run)?;
         let text = info.genotype.with_context(|| format!("{} has come to no genotype yet", run.display()))?;
-        return text.parse().with_context(|| format!("in the event log of {}", run.display()));
+        let space = match space {
+            Some(space) => space,
+            None => space_of(&gdas::run::read_config(run)?)
+                .with_context(|| format!("in the configuration of {}", run.display()))?,
+        };
+        return Genotype::parse(&text, &space).with_context(|| format!("in the event log of {}", run.display()));
     }
+    if let Some((file, name)) = file_of(given) {
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
+        let found = Genotype::find_in(&text, name, space.as_ref()).map_err(|error| match error {
+            GenotypeError::Several { .. } => anyhow::anyhow!("in {file}: {error}, as in {file}:NAME"),
+            other => anyhow::Error::from(other).context(format!("in {file}")),
+        })?;
+        if found.of > 1 {
+            note(format_args!("{file} holds {} genotypes; this is the last of them", found.of));
+        }
+        return Ok(found.genotype);
+    }
+    Ok(Genotype::find_in(given, None, space.as_ref())?.genotype)
+}
+
+/// A file that was given, and the name of the genotype in it, if one was: `FILE` or `FILE:NAME`.
+fn file_of(given: &str) -> Option<(&str, Option<&str>)> {
     if Path::new(given).is_file() {
-        let text = std::fs::read_to_string(given).with_context(|| format!("cannot read {given}"))?;
-        return text.parse().with_context(|| format!("in {given}"));
+        return Some((given, None));
     }
-    Ok(given.parse()?)
+    let (file, name) = given.rsplit_once(':')?;
+    Path::new(file).is_file().then_some((file, Some(name)))
 }

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 use clap::Args;
 use gdas::config::{Auto, to_toml};
 use gdas::data::Statistics;
-use gdas::import::{Given, StateDict, UNKNOWN_DATA, import};
 use gdas::{Device, cost};
+use gdas_exchange::import::{Given, StateDict, UNKNOWN_DATA, import};
 use serde_json::json;
 
 use crate::cli::RunsDir;
@@ -29,6 +29,8 @@ pub(crate) struct Import {
     /// The cells: text (also that of DARTS and AutoDL), a published name, a file with the text in it, or a run
     #[arg(long, value_name = "GENOTYPE")]
     genotype: Option<String>,
+    #[command(flatten)]
+    space: genotype::SpaceFlag,
     /// The data that it was trained on: gives image size, mean, deviation and classes where the file does not
     #[arg(long, value_name = "NAME|PATH")]
     data: Option<String>,
@@ -67,7 +69,7 @@ pub(crate) fn run(command: &Import) -> anyhow::Result<()> {
         ..Given::default()
     };
     if let Some(text) = &command.genotype {
-        given.genotype = Some(genotype::read(&command.runs.find(text), text)?);
+        given.genotype = Some(genotype::read(&command.runs.find(text), text, command.space.space.as_deref())?);
     }
     if let Some(data) = &command.data {
         let size = command.image_size.map_or(Auto::Auto, |n| Auto::Is(n.into()));
@@ -78,7 +80,7 @@ pub(crate) fn run(command: &Import) -> anyhow::Result<()> {
         given.data = Some(flags::lasting(data));
     }
     let network = import(dict, &given).map_err(|error| match error {
-        gdas::import::ImportError::Unknown { what, mend } => {
+        gdas_exchange::import::ImportError::Unknown { what, mend } => {
             let flags = "--genotype, --data, --image-size, --mean and --std say it";
             anyhow::Error::from(Usage(format!("the file does not say {what}; {mend} ({flags})")))
         }

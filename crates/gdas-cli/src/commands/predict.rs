@@ -3,9 +3,9 @@ use std::sync::Arc;
 
 use clap::Args;
 use gdas::config::Auto;
-use gdas::data::read_images;
 use gdas::device::{DeviceName, Precision};
 use gdas::train::TrainedModel;
+use gdas_data::read_images;
 use serde_json::{Map, json};
 
 use crate::cli::RunsDir;

@@ -2,8 +2,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use gdas::benchmark::Table;
-use gdas::report::{self, RunData};
+use gdas_nasbench::Table;
+use gdas_report::RunData;
 use serde_json::json;
 
 use crate::cli::RunsDir;
@@ -49,7 +49,7 @@ pub(crate) fn run(command: &Report) -> anyhow::Result<()> {
         (None, [alone]) => alone.clone(),
         (None, _) => PathBuf::from("report"),
     };
-    let written = report::write(&out, &runs, table.as_ref(), command.files)
+    let written = gdas_report::write(&out, &runs, table.as_ref(), command.files)
         .with_context(|| format!("cannot write the report to {}; choose another place with --out", out.display()))?;
     if command.json {
         return output::json(&json!({ "files": written }));

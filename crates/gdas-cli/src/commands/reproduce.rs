@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use gdas::algorithms::table::{BUDGET_SECONDS, TableAlgorithm};
-use gdas::benchmark::{Budget, Dataset, Table};
-use gdas::reproduce::{self, Job, JobResult, Plan, Shard, Trained};
 use gdas::run::{Event, Interrupt, RunInfo};
+use gdas_nasbench::algorithms::{BUDGET_SECONDS, TableAlgorithm};
+use gdas_nasbench::reproduce::{self, Job, JobResult, Plan, Shard, Trained};
+use gdas_nasbench::{Budget, Dataset, Table};
 
 use super::bench::parse;
 use crate::exit::{Preempted, Usage};

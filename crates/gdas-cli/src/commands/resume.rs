@@ -45,7 +45,7 @@ pub(crate) fn run(command: &Resume) -> anyhow::Result<()> {
     }
     let interrupt = signals::install()?;
     match task_of(&text).as_deref() {
-        Some("search") if finished => search::present(&read_result(run.path())?, run.path(), command.display),
+        Some("search") if finished => search::finish(&read_result(run.path())?, &run, command.display),
         Some("train") if finished => train::present(&read_result(run.path())?, run.path(), command.display),
         Some("search") => {
             let config: SearchConfig = resolve(&layers)?;

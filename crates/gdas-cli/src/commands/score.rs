@@ -23,6 +23,8 @@ pub(crate) struct Score {
     /// Finished searches, published names (GDAS_V1, DARTS_V1, DARTS_V2), files with the text in it, or the text
     #[arg(required = true, value_name = "GENOTYPE")]
     genotypes: Vec<String>,
+    #[command(flatten)]
+    space: genotype::SpaceFlag,
     /// synflow, snip, grad-norm, naswot or jacob-cov; may be given several times, the first one ranks [default: all]
     #[arg(long, value_name = "NAME", value_parser = parse::<Proxy>)]
     proxy: Vec<Proxy>,
@@ -56,20 +58,19 @@ pub(crate) fn run(command: &Score) -> anyhow::Result<()> {
     let genotypes = command
         .genotypes
         .iter()
-        .map(|given| genotype::read(&command.runs.find(given), given))
+        .map(|given| genotype::read(&command.runs.find(given), given, command.space.space.as_deref()))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let dataset = search::open(&command.data, Auto::Auto, command.threads)?;
     let proxies = if command.proxy.is_empty() { Proxy::ALL.to_vec() } else { command.proxy.clone() };
     let mut rows = Vec::new();
     for (given, genotype) in command.genotypes.iter().zip(&genotypes) {
-        let space = genotype::space(genotype.space)?;
-        let published = show::Size::published(&space);
+        let published = show::Size::published(&genotype.space);
         let wanted = show::Size {
             channels: command.channels.map_or(published.channels, usize::from),
             cells: command.cells.map_or(published.cells, usize::from),
             ..published
         };
-        let graph = show::network(&space, genotype, size(&dataset, wanted)?);
+        let graph = show::network(genotype, size(&dataset, wanted)?)?;
         let mut scores = Vec::new();
         for &proxy in &proxies {
             if interrupt.is_requested() {

@@ -5,10 +5,10 @@ use clap::Args;
 use gdas::Device;
 use gdas::config::{Auto, Layer, SearchConfig, resolve, to_toml};
 use gdas::cost;
-use gdas::data::{self, Dataset};
+use gdas::data::Dataset;
 use gdas::run::{Interrupt, RunDir};
 use gdas::search::{Outcome, SearchResult, search_on};
-use gdas::space::{Genotype, Space};
+use gdas::space::Genotype;
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
@@ -78,7 +78,7 @@ pub(crate) fn open(data: &str, image_size: Auto<usize>, threads: Auto<usize>) ->
         Auto::Auto => None,
         Auto::Is(size) => Some(size),
     };
-    Ok(data::open_with(data, &data::Options { image_size, ..data::Options::default() })?)
+    Ok(gdas_data::open_with(data, &gdas_data::Options { image_size, ..gdas_data::Options::default() })?)
 }
 
 /// Searches, or goes on searching, and tells what came of it.
@@ -95,9 +95,15 @@ pub(crate) fn carry_out(
     let outcome = search_on(config, dataset, run, &mut progress, interrupt, devices)?;
     drop(progress);
     match outcome {
-        Outcome::Finished(result) => present(&result, run.path(), display),
+        Outcome::Finished(result) => finish(&result, run, display),
         Outcome::Interrupted { .. } => Err(Preempted(format!("gdas resume {}", run.path().display())).into()),
     }
+}
+
+/// Draws and prints what a search found.
+pub(crate) fn finish(result: &SearchResult, run: &RunDir, display: Display) -> anyhow::Result<()> {
+    gdas_report::write_cells(run, &result.cells)?;
+    present(result, run.path(), display)
 }
 
 /// All work of this process is spread over so many threads.
@@ -111,7 +117,7 @@ pub(crate) fn use_threads(threads: Auto<usize>) -> anyhow::Result<()> {
 }
 
 /// Prints what a search found.
-pub(crate) fn present(result: &SearchResult, run: &Path, display: Display) -> anyhow::Result<()> {
+fn present(result: &SearchResult, run: &Path, display: Display) -> anyhow::Result<()> {
     if display.json {
         let mut value = serde_json::to_value(result)?;
         value["event"] = json!("result");
@@ -125,12 +131,10 @@ pub(crate) fn present(result: &SearchResult, run: &Path, display: Display) -> an
         ("accuracy", format!("{} of the held-out images, with the shared weights", percent(result.held_out_accuracy))),
         ("network searched with", costs(result.params, result.multiply_adds)),
     ];
-    if let Some(space) = Space::find(genotype.space) {
-        let size = show::Size::published(&space);
-        let cost = show::network_cost(&space, genotype, size);
-        let network = format!("{} (C = {}, N = {})", costs(cost.params, cost.multiply_adds), size.channels, size.cells);
-        rows.push(("at published size", network));
-    }
+    let size = show::Size::published(&genotype.space);
+    let cost = show::network_cost(genotype, size)?;
+    let network = format!("{} (C = {}, N = {})", costs(cost.params, cost.multiply_adds), size.channels, size.cells);
+    rows.push(("at published size", network));
     rows.push(("parameter-free edges", percent(result.parameter_free)));
     for cost in &result.costs {
         let [found, limit] = [cost.genotype, cost.limit].map(|value| cost.measure.readable(value));

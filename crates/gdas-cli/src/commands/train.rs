@@ -63,7 +63,7 @@ pub(crate) fn run(command: &Train) -> anyhow::Result<()> {
 fn config(command: &Train) -> anyhow::Result<TrainConfig> {
     let mut layers = Vec::new();
     if let Some(given) = &command.genotype {
-        layers.push(start(&command.runs.find(given), given)?);
+        layers.push(start(&command.runs.find(given), given, command.flags.space())?);
     }
     if let Some(path) = &command.config {
         layers.push(flags::file(path)?);
@@ -77,9 +77,9 @@ fn config(command: &Train) -> anyhow::Result<TrainConfig> {
 }
 
 /// The genotype that was named; if by a search, with that search's data.
-fn start(run: &Path, given: &str) -> anyhow::Result<Layer> {
-    let genotype = genotype::read(run, given)?;
-    let mut keys = json!({ "genotype": genotype.to_string(), "space": genotype.space });
+fn start(run: &Path, given: &str, space: Option<&str>) -> anyhow::Result<Layer> {
+    let genotype = genotype::read(run, given, space)?;
+    let mut keys = json!({ "genotype": genotype.to_string(), "space": *genotype.space });
     // Else the genotype was named in another way.
     let text = if run.join("config.toml").is_file() { read_config(run)? } else { String::new() };
     if task_of(&text).as_deref() == Some("search") {

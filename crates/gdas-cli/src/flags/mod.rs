@@ -22,7 +22,7 @@ pub(crate) fn file(path: &Path) -> anyhow::Result<Layer> {
 
 /// Where images come from is written down as an absolute path, so that a run can be resumed from any directory.
 pub(crate) fn lasting(data: &str) -> String {
-    let known = data == "digits" || gdas::data::find_known(data).is_some();
+    let known = data == "digits" || gdas_data::find_known(data).is_some();
     match Path::new(data).canonicalize() {
         Ok(path) if !known => path.display().to_string(),
         _ => data.to_string(),

@@ -12,8 +12,8 @@ pub(crate) struct SearchFlags {
     /// Values to start from: paper, quick, digits or smoke [default: digits for the digits, else quick]
     #[arg(long, value_name = "NAME", help_heading = "What to search")]
     preset: Option<String>,
-    /// Search space: nas-bench-201, nasnet or nasnet-frc [default: nas-bench-201]
-    #[arg(long, value_name = "NAME", help_heading = "What to search")]
+    /// Search space: nas-bench-201, nasnet, nasnet-frc or a TOML file [default: nas-bench-201]
+    #[arg(long, value_name = "NAME|FILE", help_heading = "What to search")]
     space: Option<String>,
     /// Algorithm: gdas, darts-v1 or darts-v2; in nas-bench-201 also setn, enas or rsps [default: gdas]
     #[arg(long, value_name = "NAME", help_heading = "What to search")]

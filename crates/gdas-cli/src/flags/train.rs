@@ -9,6 +9,9 @@ pub(crate) struct TrainFlags {
     /// Data set: a name (`gdas data list`) or a path [default: the search's, else digits]
     #[arg(long, value_name = "NAME|PATH", help_heading = "What to train")]
     data: Option<String>,
+    /// Space of the genotype: a built-in name or a TOML file [default: the search's, else as the genotype's form says]
+    #[arg(long, value_name = "NAME|FILE", help_heading = "What to train")]
+    space: Option<String>,
     /// Values to start from: paper, quick, digits, smoke; paper-12 (NAS-Bench-201), imagenet (NASNet)
     /// [default: digits for the digits, else quick]
     #[arg(long, value_name = "NAME", help_heading = "What to train")]
@@ -110,6 +113,13 @@ pub(crate) struct TrainFlags {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(help_heading = "Machine")]
     tensorboard: Option<bool>,
+}
+
+impl TrainFlags {
+    /// The space that was named.
+    pub(crate) fn space(&self) -> Option<&str> {
+        self.space.as_deref()
+    }
 }
 
 #[cfg(test)]

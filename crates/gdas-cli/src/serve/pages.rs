@@ -7,8 +7,8 @@ use std::sync::{Arc, PoisonError};
 use axum::extract::{Path as Segment, State as Extract};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use gdas::report::svg::escape;
-use gdas::report::{RunData, html};
+use gdas_report::svg::escape;
+use gdas_report::{RunData, html};
 
 use super::State;
 use super::news::{Seen, Snapshot};

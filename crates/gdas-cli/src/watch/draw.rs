@@ -1,8 +1,8 @@
 //! One frame.
 
-use gdas::report::run_data::EpochRow;
-use gdas::report::{RunData, TerminalStyle};
 use gdas::run::Event;
+use gdas_report::run_data::EpochRow;
+use gdas_report::{RunData, TerminalStyle};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};

@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gdas::report::run_data::softmax;
-use gdas::report::{RunData, TerminalStyle};
 use gdas::run::{Interrupt, RunError, Wish, ask};
 use gdas::space::Genotype;
+use gdas_report::run_data::softmax;
+use gdas_report::{RunData, TerminalStyle};
 use ratatui::crossterm::event::{self, Event as Key, KeyCode, KeyEventKind, KeyModifiers};
 
 use crate::live::{Live, Standing};
@@ -94,8 +94,10 @@ impl View {
 
     /// The cells of the last epoch as text.
     fn cells(&self, style: TerminalStyle) -> String {
-        let genotype = self.data.as_ref().and_then(|data| data.info.genotype.as_ref());
-        let genotype = genotype.and_then(|text| text.parse::<Genotype>().ok());
+        let genotype = self.data.as_ref().and_then(|data| {
+            let (text, space) = (data.info.genotype.as_ref()?, data.space.as_ref()?);
+            Genotype::parse(text, space).ok()
+        });
         genotype.and_then(|genotype| show::drawing_in(&genotype, style).ok()).unwrap_or_default()
     }
 

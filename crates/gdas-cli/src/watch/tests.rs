@@ -13,7 +13,7 @@ fn search(at: &Path, space: &str) -> RunDir {
         task: "search".into(),
         version: "0.1.0".into(),
         algorithm: "gdas".into(),
-        space: space.name.into(),
+        space: space.name.clone(),
         data: "digits".into(),
         classes: 10,
         train_images: 100,
@@ -38,7 +38,7 @@ fn search(at: &Path, space: &str) -> RunDir {
     let genotype = Genotype::from_alpha(&space, &tables);
     for epoch in 0..2 {
         let alphas = tables.iter().zip(&space.cells).map(|(table, cell)| AlphaTable {
-            name: cell.name.into(),
+            name: cell.name.clone(),
             alphas: table.iter().map(|row| row.iter().map(|&a| a as f32).collect()).collect(),
         });
         run.log(&Event::Epoch {

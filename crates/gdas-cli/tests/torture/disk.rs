@@ -22,7 +22,7 @@ pub(crate) fn every_write_fails(at_most: usize) {
     let keys = "preset = \"smoke\"\nepochs = 1\nmax_steps_per_epoch = 2\nbatch_size = 8\nchannels = 4\ncells = 1\n\
                 checkpoint_seconds = 0\n";
     let config: SearchConfig = resolve(&[Layer::file("keys", keys).expect("keys")]).expect("a configuration");
-    let dataset = data::open("digits").expect("digits");
+    let dataset = data::digits().hold_out(0.2);
     let dir = tempfile::tempdir().expect("temporary directory");
     let count = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&count);

@@ -4,8 +4,6 @@
     // Kernels must inline into the function that enables their instructions.
     clippy::inline_always,
     clippy::inline_fn_without_body,
-    // Tasks write disjoint ranges of shared buffers; each place says why.
-    clippy::mut_from_ref,
     // Tile sizes are macro arguments, one of which is 1.
     clippy::int_plus_one,
     // Intrinsics.
@@ -16,23 +14,23 @@
 )]
 
 mod backward;
-#[cfg(target_arch = "x86_64")]
-mod bf16;
 mod conv;
 mod depthwise;
 mod direct;
 mod elementwise;
 mod forward;
+mod norm;
 mod plan;
 mod pool;
 mod pooling;
 pub(crate) mod sgd;
 mod simd;
+mod values;
 mod winograd;
 
 use std::sync::Arc;
 
-use self::forward::NormState;
+use self::norm::NormState;
 use self::plan::Plan;
 use self::pool::Buffer;
 use self::simd::Level;
@@ -70,7 +68,7 @@ pub struct Forward {
 
 /// Which gradients [`backward`] computes.
 #[derive(Clone, Copy, Debug)]
-pub struct Wants<'a> {
+pub struct GradTargets<'a> {
     /// One entry per parameter.
     pub params: &'a [bool],
     /// The gradient of every gate.
@@ -162,19 +160,24 @@ pub fn forward(graph: &Arc<Graph>, mode: Mode, inputs: &Inputs, save: bool) -> F
 ///
 /// # Panics
 /// If a slice has the wrong length.
-pub fn backward(tape: &Tape, params: &[&[f32]], upstream: &[f32], wants: &Wants) -> Gradients {
+pub fn backward(tape: &Tape, params: &[&[f32]], upstream: &[f32], targets: &GradTargets) -> Gradients {
     let graph = &tape.plan.graph;
     assert_eq!(params.len(), graph.params.len(), "the number of parameters");
-    assert_eq!(wants.params.len(), graph.params.len(), "the number of wanted parameters");
+    assert_eq!(targets.params.len(), graph.params.len(), "the number of wanted parameters");
     let classes: usize = graph.outputs.iter().map(|&o| graph.shape(o).elements()).sum();
     assert_eq!(upstream.len(), tape.batch * classes, "the upstream gradient's length");
-    backward::backward(tape, params, upstream, wants)
+    backward::backward(tape, params, upstream, targets)
 }
 
 /// The name of the instruction set in use: `avx512`, `avx2`, `neon` or `portable`. The environment variable `GDAS_SIMD`
-/// forces one that the processor has; `avx512-bf16`, which rounds the factors of direct convolutions, is only used so.
+/// forces one that the processor has; another name is ignored.
 pub fn simd_level() -> &'static str {
     Level::get().name()
+}
+
+/// The instruction sets that this processor has and the kernels are compiled for, best first: what `GDAS_SIMD` can be.
+pub fn simd_levels() -> Vec<&'static str> {
+    Level::available().into_iter().map(Level::name).collect()
 }
 
 /// Gives the memory of finished passes, kept for the next ones, back to the system.

@@ -5,9 +5,9 @@
 //! normalisation needs the statistics of its whole batch, so its readers wait for a barrier; everything between two
 //! barriers runs image by image ("stage"), which keeps an image's data in the cache from one step to the next.
 //!
-//! Gradients are pulled: a *holder* (a stored value, or a normalisation read by something other than one sum) adds up
-//! the contributions of its uses. The gradient of a convolution that feeds one normalisation or one sum is not stored
-//! either: it is an expression over what is ([`Source`]).
+//! Gradients are pulled: the gradient of a stored value, or of a normalisation that something other than one sum reads, adds up
+//! the contributions of its consumers. The gradient of a convolution that feeds one normalisation or one sum is not stored
+//! either: it is an expression over stored gradients ([`Upstream`]).
 
 use std::sync::Arc;
 
@@ -33,26 +33,26 @@ pub(crate) struct NormPlan {
     pub(crate) base: ValueId,
     pub(crate) scale: Option<usize>,
     pub(crate) shift: Option<usize>,
-    /// Whether the batch's statistics are used.
-    pub(crate) of_batch: bool,
+    /// Whether it uses the statistics of the batch, not the running ones.
+    pub(crate) batch_stats: bool,
 }
 
-/// Something whose gradient is stored: value `v` is holder `v`, normalisation `n` is holder `nodes + n`.
-pub(crate) type Holder = usize;
+/// Index of a stored gradient: `v` for the gradient of value `v`, `nodes + n` for that of the result of normalisation `n`.
+pub(crate) type GradId = usize;
 
-/// A reader of a holder.
+/// What reads a value or a normalisation, and so contributes to its gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Use {
+pub(crate) enum Consumer {
     /// Input `slot` of a node, through a ReLU or not.
     Node { node: ValueId, slot: usize, relu: bool },
     /// The normalisation of this value.
     Norm(usize),
 }
 
-/// The gradient of a node's result: `gate * d(holder)`, passed back through a normalisation if there is one.
+/// The gradient of a node's result in terms of a stored one: `gate * grad`, passed back through a normalisation if there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Source {
-    pub(crate) holder: Holder,
+pub(crate) struct Upstream {
+    pub(crate) grad: GradId,
     pub(crate) gate: Option<usize>,
     pub(crate) norm: Option<usize>,
 }
@@ -60,7 +60,7 @@ pub(crate) struct Source {
 /// Steps without a barrier between them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stage {
-    /// Values (forward) or holders (backward), in order.
+    /// Values (forward) or [`GradId`]s (backward), in order.
     pub(crate) items: Vec<usize>,
     /// Images per task: enough to give the matrix products rows when images are small.
     pub(crate) block: usize,
@@ -79,11 +79,12 @@ pub(crate) struct Plan {
     pub(crate) inline: Vec<bool>,
     pub(crate) norms: Vec<NormPlan>,
     pub(crate) forward: Vec<Stage>,
-    pub(crate) uses: Vec<Vec<Use>>,
-    /// Per node that computes something.
-    pub(crate) source: Vec<Source>,
+    /// Per [`GradId`].
+    pub(crate) consumers: Vec<Vec<Consumer>>,
+    /// Per node that computes something: the gradient of its result.
+    pub(crate) upstream: Vec<Upstream>,
     /// Per normalisation: the gradient of its result.
-    pub(crate) norm_source: Vec<Source>,
+    pub(crate) norm_upstream: Vec<Upstream>,
     pub(crate) convs: Vec<Option<Conv>>,
     pub(crate) pools: Vec<Option<PoolTable>>,
 }
@@ -104,10 +105,10 @@ impl Plan {
         let mut view = Vec::with_capacity(nodes.len());
         let mut norms: Vec<Option<NormPlan>> = vec![None; graph.norms.len()];
         for (id, node) in nodes.iter().enumerate() {
-            let through = lens(&view, node, id);
+            let through = view_through(&view, node, id);
             if let Op::Norm { scale, shift, norm } = node.op {
-                let of_batch = mode == Mode::Train || !tracked[norm];
-                norms[norm] = Some(NormPlan { node: id, base: through.base, scale, shift, of_batch });
+                let batch_stats = mode == Mode::Train || !tracked[norm];
+                norms[norm] = Some(NormPlan { node: id, base: through.base, scale, shift, batch_stats });
             }
             view.push(if stored[id] { View { base: id, norm: None, relu: false } } else { through });
         }
@@ -115,42 +116,42 @@ impl Plan {
             norms.into_iter().map(|n| n.expect("every normalisation of a graph has its node")).collect();
 
         // Who reads what.
-        let mut uses: Vec<Vec<Use>> = vec![vec![]; nodes.len() + norms.len()];
-        norms.iter().enumerate().for_each(|(n, norm)| uses[norm.base].push(Use::Norm(n)));
+        let mut consumers: Vec<Vec<Consumer>> = vec![vec![]; nodes.len() + norms.len()];
+        norms.iter().enumerate().for_each(|(n, norm)| consumers[norm.base].push(Consumer::Norm(n)));
         for (id, node) in nodes.iter().enumerate().filter(|(id, _)| stored[*id]) {
             for slot in 0..node.inputs.len() {
                 let v = match node.op {
-                    Op::Relu | Op::Norm { .. } => lens(&view, node, id),
+                    Op::Relu | Op::Norm { .. } => view_through(&view, node, id),
                     _ => view[node.inputs[slot]],
                 };
-                let holder = v.norm.map_or(v.base, |n| nodes.len() + n);
-                uses[holder].push(Use::Node { node: id, slot, relu: v.relu });
+                let grad = v.norm.map_or(v.base, |n| nodes.len() + n);
+                consumers[grad].push(Consumer::Node { node: id, slot, relu: v.relu });
             }
         }
 
-        let only_sum = |holder: Holder| match uses[holder].as_slice() {
-            [Use::Node { node, slot, relu: false }] => match &nodes[*node].op {
+        let only_sum = |grad: GradId| match consumers[grad].as_slice() {
+            [Consumer::Node { node, slot, relu: false }] => match &nodes[*node].op {
                 Op::Sum(sum) => Some((*node, sum.gates[*slot])),
                 _ => None,
             },
             _ => None,
         };
-        let norm_source: Vec<Source> = (0..norms.len())
+        let norm_upstream: Vec<Upstream> = (0..norms.len())
             .map(|n| match only_sum(nodes.len() + n) {
-                Some((holder, gate)) => Source { holder, gate, norm: None },
-                None => Source { holder: nodes.len() + n, gate: None, norm: None },
+                Some((grad, gate)) => Upstream { grad, gate, norm: None },
+                None => Upstream { grad: nodes.len() + n, gate: None, norm: None },
             })
             .collect();
         let mut inline = vec![false; nodes.len()];
-        let source: Vec<Source> = (0..nodes.len())
+        let upstream: Vec<Upstream> = (0..nodes.len())
             .map(|id| {
-                let own = Source { holder: id, gate: None, norm: None };
+                let own = Upstream { grad: id, gate: None, norm: None };
                 if output(id) || !stored[id] {
                     return own;
                 }
-                let sum = only_sum(id).map(|(holder, gate)| Source { holder, gate, norm: None });
-                match (&nodes[id].op, uses[id].as_slice()) {
-                    (Op::Conv { .. }, [Use::Norm(n)]) => Source { norm: Some(*n), ..norm_source[*n] },
+                let sum = only_sum(id).map(|(grad, gate)| Upstream { grad, gate, norm: None });
+                match (&nodes[id].op, consumers[id].as_slice()) {
+                    (Op::Conv { .. }, [Consumer::Norm(n)]) => Upstream { norm: Some(*n), ..norm_upstream[*n] },
                     (Op::Conv { .. }, _) => sum.unwrap_or(own),
                     (Op::AvgPool(_) | Op::MaxPool(_), _) if sum.is_some() => {
                         inline[id] = true;
@@ -170,8 +171,8 @@ impl Plan {
         for id in 0..nodes.len() {
             // Its result is cheap to compute again, so it is neither stored nor read from memory in the backward pass.
             inline[id] |= matches!(
-                (&nodes[id].op, uses[id].as_slice(), &convs[id]),
-                (Op::Conv { bias: None, .. }, [Use::Node { node, relu: false, .. }], Some(conv))
+                (&nodes[id].op, consumers[id].as_slice(), &convs[id]),
+                (Op::Conv { bias: None, .. }, [Consumer::Node { node, relu: false, .. }], Some(conv))
                     if conv.algorithm == Algorithm::Depthwise
                         && convs[*node].as_ref().is_some_and(Conv::is_pointwise)
                         && !output(id)
@@ -196,9 +197,9 @@ impl Plan {
             inline,
             norms,
             forward: vec![],
-            uses,
-            source,
-            norm_source,
+            consumers,
+            upstream,
+            norm_upstream,
             convs,
             pools,
         };
@@ -209,15 +210,15 @@ impl Plan {
     /// What a node's input looks like.
     pub(crate) fn input(&self, node: ValueId, slot: usize) -> View {
         match self.graph.nodes[node].op {
-            Op::Relu | Op::Norm { .. } => lens(&self.view, &self.graph.nodes[node], node),
+            Op::Relu | Op::Norm { .. } => view_through(&self.view, &self.graph.nodes[node], node),
             _ => self.view[self.graph.nodes[node].inputs[slot]],
         }
     }
 
     /// The pointwise convolution that a depthwise one is computed in.
     pub(crate) fn pointwise_after(&self, depthwise: ValueId) -> Option<ValueId> {
-        match self.uses[depthwise].as_slice() {
-            [Use::Node { node, .. }] if self.inline[depthwise] && self.convs[depthwise].is_some() => Some(*node),
+        match self.consumers[depthwise].as_slice() {
+            [Consumer::Node { node, .. }] if self.inline[depthwise] && self.convs[depthwise].is_some() => Some(*node),
             _ => None,
         }
     }
@@ -228,9 +229,9 @@ impl Plan {
         s.height * s.width * self.channels[v]
     }
 
-    /// The node whose shape a holder has.
-    pub(crate) fn node_of(&self, holder: Holder) -> ValueId {
-        if holder < self.graph.nodes.len() { holder } else { self.norms[holder - self.graph.nodes.len()].node }
+    /// The node whose shape a gradient has.
+    pub(crate) fn node_of(&self, grad: GradId) -> ValueId {
+        if grad < self.graph.nodes.len() { grad } else { self.norms[grad - self.graph.nodes.len()].node }
     }
 
     /// Floats per image that the passes read from and write to arrays of the batch, each array once per step that
@@ -246,22 +247,24 @@ impl Plan {
                 forward += read.filter(|&v| !self.inline[v]).map(|v| self.image(v)).sum::<usize>();
             }
         }
-        let inline = |holder: Holder| self.inline.get(holder).is_some_and(|&inline| inline);
-        for (holder, uses) in self.uses.iter().enumerate().filter(|(h, uses)| !uses.is_empty() && !inline(*h)) {
-            let node = self.node_of(holder);
-            for u in uses {
-                // The use's gradient and, behind a normalisation, its value; then the holder's value.
+        let inline = |grad: GradId| self.inline.get(grad).is_some_and(|&inline| inline);
+        for (grad, consumers) in
+            self.consumers.iter().enumerate().filter(|(grad, consumers)| !consumers.is_empty() && !inline(*grad))
+        {
+            let node = self.node_of(grad);
+            for u in consumers {
+                // The consumer's gradient and, behind a normalisation, its value; then the value itself.
                 backward += match *u {
-                    Use::Node { node, .. } => {
+                    Consumer::Node { node, .. } => {
                         let node = self.pointwise_after(node).unwrap_or(node);
-                        let source = self.source[node];
-                        self.image(node) * (1 + usize::from(source.norm.is_some()))
+                        let upstream = self.upstream[node];
+                        self.image(node) * (1 + usize::from(upstream.norm.is_some()))
                     }
-                    Use::Norm(_) => 0,
+                    Consumer::Norm(_) => 0,
                 };
                 backward += self.image(node);
             }
-            let own = holder >= self.graph.nodes.len() || self.source[holder].holder == holder;
+            let own = grad >= self.graph.nodes.len() || self.upstream[grad].grad == grad;
             backward += if own { self.image(node) } else { 0 };
         }
         // The sums of each normalisation: gradient and value.
@@ -271,7 +274,7 @@ impl Plan {
 
     /// Whether the bias of a convolution only shifts the mean that a normalisation subtracts again.
     pub(crate) fn bias_cancels(&self, conv: ValueId) -> bool {
-        matches!(self.uses[conv].as_slice(), [Use::Norm(n)] if self.norms[*n].of_batch)
+        matches!(self.consumers[conv].as_slice(), [Consumer::Norm(n)] if self.norms[*n].batch_stats)
             && !self.graph.outputs.contains(&conv)
     }
 
@@ -305,7 +308,7 @@ impl Plan {
             after[id] = (0..nodes[id].inputs.len())
                 .map(|slot| {
                     let v = self.input(id, slot);
-                    after[v.base] + usize::from(v.norm.is_some_and(|n| self.norms[n].of_batch))
+                    after[v.base] + usize::from(v.norm.is_some_and(|n| self.norms[n].batch_stats))
                 })
                 .max()
                 .unwrap_or(0);
@@ -313,28 +316,29 @@ impl Plan {
         self.stages((0..nodes.len()).filter(|&id| self.stored[id]).map(|id| (id, after[id])))
     }
 
-    /// The backward stages of the holders for which `active` holds.
+    /// The backward stages of the gradients for which `active` holds.
     pub(crate) fn backward_stages(&self, active: &[bool]) -> Vec<Stage> {
-        let mut after = vec![0; self.uses.len()];
+        let mut after = vec![0; self.consumers.len()];
         let mut order = vec![];
-        let holder_of_norm = |id: usize| match self.graph.nodes[id].op {
+        let grad_of_norm = |id: usize| match self.graph.nodes[id].op {
             Op::Norm { norm, .. } => Some(self.graph.nodes.len() + norm),
             _ => None,
         };
         for id in (0..self.graph.nodes.len()).rev() {
             // A stored normalisation is read before its own result exists, so its value comes first.
-            for holder in [Some(id), holder_of_norm(id)].into_iter().flatten() {
-                let ready = |s: Source| after[s.holder] + usize::from(s.norm.is_some_and(|n| self.norms[n].of_batch));
-                after[holder] = self.uses[holder]
+            for grad in [Some(id), grad_of_norm(id)].into_iter().flatten() {
+                let ready =
+                    |s: Upstream| after[s.grad] + usize::from(s.norm.is_some_and(|n| self.norms[n].batch_stats));
+                after[grad] = self.consumers[grad]
                     .iter()
                     .map(|u| match *u {
-                        Use::Node { node, .. } => ready(self.source[node]),
-                        Use::Norm(n) => ready(Source { norm: Some(n), ..self.norm_source[n] }),
+                        Consumer::Node { node, .. } => ready(self.upstream[node]),
+                        Consumer::Norm(n) => ready(Upstream { norm: Some(n), ..self.norm_upstream[n] }),
                     })
                     .max()
                     .unwrap_or(0);
-                if active[holder] {
-                    order.push((holder, after[holder]));
+                if active[grad] {
+                    order.push((grad, after[grad]));
                 }
             }
         }
@@ -343,7 +347,7 @@ impl Plan {
 }
 
 /// The view that a ReLU or normalisation is of its input's view; the input's own view for other nodes.
-fn lens(view: &[View], node: &crate::graph::Node, id: ValueId) -> View {
+fn view_through(view: &[View], node: &crate::graph::Node, id: ValueId) -> View {
     let Some(&input) = node.inputs.first() else { return View { base: id, norm: None, relu: false } };
     match node.op {
         Op::Relu => View { relu: true, ..view[input] },

@@ -112,47 +112,8 @@ pub(crate) fn clear() {
     }
 }
 
-/// A buffer that parallel tasks write at disjoint places.
-#[derive(Clone, Copy)]
-pub(crate) struct Shared {
-    start: *mut f32,
-    len: usize,
-}
-
-// SAFETY: access goes through `slice`, whose callers keep to disjoint ranges.
-unsafe impl Send for Shared {}
-// SAFETY: as above.
-unsafe impl Sync for Shared {}
-
-impl Shared {
-    /// Lends `b` to tasks; the borrow ends with the parallel region, by the caller's care.
-    pub(crate) fn new(b: &mut [f32]) -> Self {
-        Self { start: b.as_mut_ptr(), len: b.len() }
-    }
-
-    /// Lends finished values for reading.
-    pub(crate) fn reading(b: &[f32]) -> Self {
-        Self { start: b.as_ptr().cast_mut(), len: b.len() }
-    }
-
-    /// A range to read.
-    ///
-    /// # Safety
-    /// The buffer is alive and nobody writes to this range meanwhile.
-    pub(crate) unsafe fn read(&self, start: usize, len: usize) -> &[f32] {
-        assert!(start + len <= self.len, "a task's range lies in its buffer");
-        // SAFETY: in bounds, alive and not written by the caller's promise.
-        unsafe { std::slice::from_raw_parts(self.start.add(start), len) }
-    }
-
-    /// One task's range to write.
-    ///
-    /// # Safety
-    /// The buffer is alive and no other reference to this range exists meanwhile.
-    #[allow(clippy::mut_from_ref)]
-    pub(crate) unsafe fn slice(&self, start: usize, len: usize) -> &mut [f32] {
-        assert!(start + len <= self.len, "a task's range lies in its buffer");
-        // SAFETY: in bounds, alive and unshared by the caller's promise.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(start), len) }
-    }
+/// Splits a buffer into one part of `len` floats per task. The iterator ends early where the buffer does; the last part may be
+/// shorter.
+pub(crate) fn parts(buffer: &mut [f32], len: usize) -> std::slice::ChunksMut<'_, f32> {
+    buffer.chunks_mut(len.max(1))
 }

@@ -12,21 +12,21 @@ use super::kernels::{self, Geometry};
 use super::norms::norms_backward;
 use super::place::{Fold, Place, element, launch, storage};
 use crate::Precision;
-use crate::extension::{Wanted, Wants};
+use crate::extension::{GradTargets, GraphGradients};
 use crate::graph::{Graph, Op, ValueId};
 
 /// Which values lie between the outputs and something whose gradient is wanted.
-fn needed(graph: &Graph, wants: &Wants) -> Vec<bool> {
+fn needed(graph: &Graph, targets: &GradTargets) -> Vec<bool> {
     let mut needed = vec![false; graph.nodes.len()];
     for (index, node) in graph.nodes.iter().enumerate() {
-        let wanted = |id: &Option<usize>| id.is_some_and(|id| wants.params[id]);
+        let wanted = |id: &Option<usize>| id.is_some_and(|id| targets.params[id]);
         needed[index] = node.inputs.iter().any(|&x| needed[x])
             || match &node.op {
-                Op::Image => wants.image,
-                Op::Conv { weight, bias, .. } => wants.params[*weight] || wanted(bias),
+                Op::Image => targets.image,
+                Op::Conv { weight, bias, .. } => targets.params[*weight] || wanted(bias),
                 Op::Norm { scale, shift, .. } => wanted(scale) || wanted(shift),
                 Op::Sum(sum) => {
-                    wants.gates.is_some() && (!sum.constant.is_empty() || sum.gates.iter().any(Option::is_some))
+                    targets.gates.is_some() && (!sum.constant.is_empty() || sum.gates.iter().any(Option::is_some))
                 }
                 _ => false,
             };
@@ -59,7 +59,7 @@ pub(super) struct Grads<'a> {
 }
 
 impl Grads<'_> {
-    /// Where to put a gradient, and whether to add to what is there. `None`: nobody wants it.
+    /// Where to put a gradient, and whether to add to what is there. `None`: the gradient is not required.
     pub(super) fn slot(&mut self, value: ValueId) -> Option<(CubeTensor, bool)> {
         if !self.needed[value] {
             return None;
@@ -78,17 +78,22 @@ impl Grads<'_> {
 /// The way back so far.
 pub(super) struct Back<'a> {
     pub(super) tape: &'a Tape,
-    pub(super) wants: &'a Wants,
+    pub(super) targets: &'a GradTargets,
     pub(super) grads: Grads<'a>,
     /// If gradients of gates are wanted.
     pub(super) gates: Option<GateRows>,
     /// Sums of parameters' and gates' gradients over their parts, all made at the end.
     pub(super) folds: Vec<Fold>,
-    pub(super) result: Wanted<Cube>,
+    pub(super) result: GraphGradients<Cube>,
 }
 
 /// Gradients of what is wanted, given the outputs'.
-pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor, wants: &Wants) -> Wanted<Cube> {
+pub(crate) fn backward(
+    tape: &Tape,
+    params: &[CubeTensor],
+    upstream: &CubeTensor,
+    targets: &GradTargets,
+) -> GraphGradients<Cube> {
     let graph = &*tape.call.graph;
     let (batch, place) = (tape.batch, &tape.place);
     let narrow = element(storage(tape.call.precision));
@@ -96,11 +101,11 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
     let scale = gradient_scale(tape.call.precision, batch);
     let mut back = Back {
         tape,
-        wants,
-        grads: Grads { of: vec![None; graph.nodes.len()], needed: needed(graph, wants), tape },
-        gates: wants.gates.map(|_| GateRows::new(graph, &tape.plan.in_sum, place)),
+        targets,
+        grads: Grads { of: vec![None; graph.nodes.len()], needed: needed(graph, targets), tape },
+        gates: targets.gates.map(|_| GateRows::new(graph, &tape.plan.in_sum, place)),
         folds: Vec::new(),
-        result: Wanted { params: vec![None; params.len()], gates: None, image: None },
+        result: GraphGradients { params: vec![None; params.len()], gates: None, image: None },
     };
     let value = |id: ValueId| computed(&tape.values, id);
 
@@ -133,7 +138,7 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
                 let (x, relu) = tape.plan.source(graph, node.inputs[0]);
                 let g = Geometry::new(graph.shape(x), shape, window, *groups);
                 let conv = Conv { place, g, relu };
-                let ids = [Some(*weight), *bias].map(|id| id.filter(|&id| wants.params[id]));
+                let ids = [Some(*weight), *bias].map(|id| id.filter(|&id| targets.params[id]));
                 if ids != [None, None] {
                     let wanted = kernels::Parameters { weight: ids[0].is_some(), bias: ids[1].is_some() };
                     let Gradients { partial, parts, stride } = conv.parameter_gradients(value(x), &dy, wanted);
@@ -200,10 +205,10 @@ pub(crate) fn backward(tape: &Tape, params: &[CubeTensor], upstream: &CubeTensor
     let Back { mut grads, gates, mut folds, mut result, .. } = back;
     folds.extend(gates.as_ref().and_then(GateRows::fold));
     place.fold_many(&folds, 1.0 / scale);
-    if let Some((gates, length)) = gates.zip(wants.gates) {
+    if let Some((gates, length)) = gates.zip(targets.gates) {
         result.gates = Some(gates.finish(place, length));
     }
-    if wants.image {
+    if targets.image {
         result.image = grads.of[0].take().map(|gradient| unscaled(place, gradient, 1.0 / scale));
     }
     result

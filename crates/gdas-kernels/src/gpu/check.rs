@@ -9,7 +9,7 @@ use super::sgd::norm;
 /// Computes a sum whose threads share memory, and compares it with what it is. Where a driver takes other instructions from a
 /// kernel than were meant, networks would run and give nonsense: CubeCL 0.11.3 declares shared memory wrongly in SPIR-V (feature
 /// `vulkan`) for devices without `VK_KHR_workgroup_memory_explicit_layout`. True for any but graphics devices.
-pub fn computes(device: &Device) -> bool {
+pub fn self_test(device: &Device) -> bool {
     let values: Vec<f32> = (0..10_000u16).map(|i| f32::from(i % 11)).collect();
     let expected = values.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
     let length = values.len();

@@ -21,11 +21,11 @@ mod running;
 mod sgd;
 
 pub(crate) use backward::backward;
-pub use check::computes;
+pub use check::self_test;
 pub(crate) use forward::{Tape, forward};
 pub(crate) use loss::{cross_entropy, scaled};
 pub use place::{Counters, counters, memory};
 pub(crate) use place::{record_read, stores};
 pub use resident::ResidentImages;
-pub(crate) use running::approach;
+pub(crate) use running::update_running;
 pub(crate) use sgd::{clipped_step, step};

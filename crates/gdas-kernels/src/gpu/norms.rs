@@ -148,7 +148,7 @@ pub(super) fn norms_backward(back: &mut Back, which: &[(ValueId, Option<usize>)]
     let mut ways = Vec::new();
     for &(value, gate) in which {
         let Some(norm) = norm_of(graph, value) else { continue };
-        let wanted = |id: Option<usize>| id.is_some_and(|id| back.wants.params[id]);
+        let wanted = |id: Option<usize>| id.is_some_and(|id| back.targets.params[id]);
         let slot = back.grads.slot(norm.x);
         let needs = (tape.of_batch[norm.index] && slot.is_some())
             || wanted(norm.scale)
@@ -201,7 +201,7 @@ fn batch_sums(back: &mut Back, ways: &[Way], summed: usize, dy: &CubeTensor) -> 
             back.folds.push(rows.of_norm(gate, &sums, at + c, c));
         }
         for (id, start) in [(way.norm.shift, at), (way.norm.scale, at + c)] {
-            if let Some(id) = id.filter(|&id| back.wants.params[id]) {
+            if let Some(id) = id.filter(|&id| back.targets.params[id]) {
                 let out = place.empty([c]);
                 back.result.params[id] = Some(out.clone());
                 back.folds.push(Fold::whole(sums.clone(), out, 1, 0, start));

@@ -4,10 +4,10 @@ use burn::backend::Cube;
 use burn::tensor::{DType, Device, Shape as Dims, Tensor};
 use burn_cubecl::tensor::CubeTensor;
 
-use super::kernels::CHANGE_FIELDS;
+use super::kernels::TRANSFORM_FIELDS;
 use super::place::{Place, launch};
 use crate::graph::Shape;
-use crate::resident::{Change, Frame};
+use crate::resident::{ImageTransform, TransformSizes};
 
 /// Images on a graphics device, one byte per value.
 #[derive(Clone, Debug)]
@@ -20,12 +20,11 @@ pub struct ResidentImages {
 }
 
 impl ResidentImages {
-    /// Brings images `[n, height, width, channels]` to a device; `values` has the normalised value of every byte of every
+    /// Copies images `[n, height, width, channels]` to a device; `values` is the normalised value of every byte of every
     /// channel, `[channels, 256]`.
     ///
-    /// `None` if that is no graphics device of this engine, if plain Burn operations were asked for
-    /// (`GDAS_ENGINE=reference`), or if the images take more than the device gives in one piece (or a quarter of its
-    /// memory, where that is known).
+    /// `None` if `device` is no graphics device of this engine, with `GDAS_ENGINE=reference`, and if the images need more
+    /// than the device's largest allocation (or a quarter of its memory, where the driver reports it).
     pub fn new(pixels: &[u8], shape: Shape, values: &[f32], device: &Device) -> Option<Self> {
         if crate::reference_forced() {
             return None;
@@ -47,21 +46,21 @@ impl ResidentImages {
         Some(Self { shape, pixels, values: place.floats(values.to_vec()) })
     }
 
-    /// The batch `[n, height, width, channels]` of images with these numbers, each with its change. One launch.
-    pub fn batch(&self, images: &[(u32, Change)], frame: Frame) -> Tensor<4> {
+    /// The batch `[n, height, width, channels]` of the images with these indices, each with its transform. One launch.
+    pub fn batch(&self, images: &[(u32, ImageTransform)], sizes: TransformSizes) -> Tensor<4> {
         let Shape { height, width, channels } = self.shape;
         let place = Place::of(&self.values);
-        let fields = images.iter().flat_map(|&(index, change)| {
-            let [row, column] = change.cutout;
-            [index, u32::from(change.mirror), change.top as u32, change.left as u32, row as u32, column as u32]
+        let fields = images.iter().flat_map(|&(index, transform)| {
+            let ImageTransform { mirror, top, left, cutout: [row, column] } = transform;
+            [index, u32::from(mirror), top as u32, left as u32, row as u32, column as u32]
         });
         let fields: Vec<u32> = fields.collect();
-        debug_assert_eq!(fields.len(), CHANGE_FIELDS * images.len());
-        let changes = place.words(&fields);
+        debug_assert_eq!(fields.len(), TRANSFORM_FIELDS * images.len());
+        let transforms = place.words(&fields);
         let y = place.empty([images.len(), height, width, channels]);
         let count = images.len() * self.shape.elements();
-        let Frame { padding, cutout } = frame;
-        launch!(place, make_batch, count, [self.pixels, self.values, changes, y], self.shape, padding, cutout);
+        let TransformSizes { padding, cutout } = sizes;
+        launch!(place, make_batch, count, [self.pixels, self.values, transforms, y], self.shape, padding, cutout);
         Tensor::from_primitive::<Cube>(y)
     }
 }

@@ -24,7 +24,7 @@ fn in_pool<T: Send>(threads: usize, f: impl FnOnce() -> T + Send) -> T {
 }
 
 /// Every kind of array under every kind of rule.
-fn cases() -> Vec<(Rule, Vec<Array>)> {
+fn cases() -> Vec<(Rule, Vec<Parameter>)> {
     let mut cases = vec![];
     for (momentum, nesterov) in [(0.0, false), (0.9, false), (0.9, true)] {
         for scale in [1.0, 0.37] {
@@ -33,7 +33,7 @@ fn cases() -> Vec<(Rule, Vec<Array>)> {
             for (i, &length) in LENGTHS.iter().enumerate() {
                 for kind in 0..4u64 {
                     let seed = 100 * i as u64 + 10 * kind;
-                    arrays.push(Array {
+                    arrays.push(Parameter {
                         weight: values(length, seed + 1),
                         gradient: (kind % 2 == 0).then(|| values(length, seed + 2)),
                         momentum: (kind / 2 == 0).then(|| values(length, seed + 3)),
@@ -102,7 +102,7 @@ fn a_step_is_pytorchs() {
     let tensor = |values| Tensor::<1>::from_floats(values, &Device::flex());
     let (mut weight, mut momentum) = (tensor([1.0, -2.0]), None);
     for gradient in [[0.5f32, 1.0], [-1.0, 0.25], [2.0, -0.5]] {
-        let array = Array { weight, gradient: Some(tensor(gradient)), momentum };
+        let array = Parameter { weight, gradient: Some(tensor(gradient)), momentum };
         (weight, momentum) = step(&rule, vec![array]).remove(0);
     }
     let weight: Vec<f32> = weight.into_data().iter::<f32>().collect();

@@ -9,13 +9,13 @@ use super::{Data, forward};
 
 /// Whose gradients a pass is to give.
 #[derive(Clone, Debug)]
-pub(crate) struct Wants {
+pub(crate) struct GradTargets {
     pub(crate) params: Vec<bool>,
     pub(crate) gates: bool,
     pub(crate) image: bool,
 }
 
-impl Wants {
+impl GradTargets {
     pub(crate) fn all(graph: &Graph) -> Self {
         Self { params: vec![true; graph.params.len()], gates: true, image: true }
     }
@@ -48,7 +48,7 @@ impl Found {
 }
 
 /// Runs a network forward and, with the gradient of the outputs, back.
-pub(crate) type Engine<'a> = &'a dyn Fn(&Graph, Mode, &Data, &[f32], &Wants) -> Found;
+pub(crate) type Engine<'a> = &'a dyn Fn(&Graph, Mode, &Data, &[f32], &GradTargets) -> Found;
 
 pub(crate) fn single(values: &[f64]) -> Vec<f32> {
     values.iter().map(|&v| v as f32).collect()
@@ -60,11 +60,9 @@ fn norm(v: &[f64]) -> f64 {
 
 /// Compares outputs, statistics and the derivative along one random direction per input.
 fn check(engine: Engine, g: &Graph, mode: Mode, data: &Data, r: &mut Random, tolerance: f64) {
-    // Factors of 8 bits instead of 24.
-    let tolerance = if gdas_kernels::cpu::simd_level() == "avx512-bf16" { 100.0 * tolerance } else { tolerance };
     let (outputs, stats) = forward(g, mode, data);
     let upstream: Vec<f64> = outputs.iter().map(|_| r.normal()).collect();
-    let ours = engine(g, mode, data, &single(&upstream), &Wants::all(g));
+    let ours = engine(g, mode, data, &single(&upstream), &GradTargets::all(g));
     let close = |what: &str, ours: &[f32], expected: &[f64]| {
         assert_eq!(ours.len(), expected.len(), "{what}: length");
         let largest = expected.iter().fold(0.0f64, |a, v| a.max(v.abs()));
@@ -193,15 +191,20 @@ pub(crate) fn only_the_gradients_asked_for_and_the_same_ones(engine: Engine, see
     let data = random::data(&g, 2, r);
     let (outputs, _) = forward(&g, Mode::Train, &data);
     let upstream: Vec<f32> = outputs.iter().map(|_| r.normal() as f32).collect();
-    let all = engine(&g, Mode::Train, &data, &upstream, &Wants::all(&g));
+    let all = engine(&g, Mode::Train, &data, &upstream, &GradTargets::all(&g));
     let params = g.params.iter().map(|_| r.range(0, 1) > 0).collect();
-    let wants = Wants { params, gates: r.range(0, 1) > 0, image: r.range(0, 1) > 0 };
-    let some = engine(&g, Mode::Train, &data, &upstream, &wants);
+    let targets = GradTargets { params, gates: r.range(0, 1) > 0, image: r.range(0, 1) > 0 };
+    let some = engine(&g, Mode::Train, &data, &upstream, &targets);
     for i in 0..g.params.len() {
-        assert_eq!(some.params[i], if wants.params[i] { all.params[i].clone() } else { None }, "{}", g.params[i].name);
+        assert_eq!(
+            some.params[i],
+            if targets.params[i] { all.params[i].clone() } else { None },
+            "{}",
+            g.params[i].name
+        );
     }
-    assert_eq!(some.gates, if wants.gates { all.gates } else { None });
-    assert_eq!(some.image, if wants.image { all.image } else { None });
+    assert_eq!(some.gates, if targets.gates { all.gates } else { None });
+    assert_eq!(some.image, if targets.image { all.image } else { None });
 }
 
 /// One network with every usual block, used by the cases of special values.
@@ -233,8 +236,8 @@ pub(crate) fn the_gates_alone_have_the_gradients_that_they_have_among_all(engine
     let data = random::data(&g, 3, r);
     let upstream: Vec<f32> = (0..3 * 4).map(|_| r.normal() as f32).collect();
     for mode in [Mode::Train, Mode::Eval] {
-        let all = engine(&g, mode, &data, &upstream, &Wants::all(&g));
-        let some = engine(&g, mode, &data, &upstream, &Wants::gates_alone(&g));
+        let all = engine(&g, mode, &data, &upstream, &GradTargets::all(&g));
+        let some = engine(&g, mode, &data, &upstream, &GradTargets::gates_alone(&g));
         assert_eq!(some.gates, all.gates, "{mode:?}");
         assert!(some.gates.unwrap().iter().all(|&v| v != 0.0), "{mode:?}: a gate without a gradient");
     }
@@ -243,7 +246,7 @@ pub(crate) fn the_gates_alone_have_the_gradients_that_they_have_among_all(engine
 pub(crate) fn an_empty_batch_gives_empty_outputs_and_zero_gradients(engine: Engine) {
     let g = every_block();
     let data = random::data(&g, 0, &mut Random::new(1));
-    let found = engine(&g, Mode::Train, &data, &[], &Wants::all(&g));
+    let found = engine(&g, Mode::Train, &data, &[], &GradTargets::all(&g));
     assert!(found.outputs.is_empty());
     assert!(found.gradients().all(|v| v == 0.0));
 }
@@ -262,12 +265,12 @@ pub(crate) fn nan_and_infinity_in_any_input_reach_the_outputs(engine: Engine) {
         for (i, field) in fields.iter().enumerate() {
             let mut data = clean.clone();
             *field(&mut data) = bad;
-            let found = engine(&g, Mode::Train, &data, &[1.0; 8], &Wants::all(&g));
+            let found = engine(&g, Mode::Train, &data, &[1.0; 8], &GradTargets::all(&g));
             assert!(found.outputs.iter().any(|v| !v.is_finite()), "{bad} in input {i} is lost going forward");
             assert!(found.gradients().any(|v| !v.is_finite()), "{bad} in input {i} is lost going backward");
         }
     }
-    let found = engine(&g, Mode::Train, &clean, &[f32::NAN; 8], &Wants::all(&g));
+    let found = engine(&g, Mode::Train, &clean, &[f32::NAN; 8], &GradTargets::all(&g));
     let lost = |p: &Vec<f32>| p.len() != 16 && !p.iter().any(|v| v.is_nan());
     assert!(!found.params.iter().flatten().any(lost));
 }

@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn the_first_order_gradient_is_that_of_finite_differences() {
-        let (config, dataset) = (config(), data::open("digits").unwrap());
+        let (config, dataset) = (config(), data::digits().hold_out(0.2));
         let (searcher, net, pair) = begun(&config, &dataset);
         let pass = searcher.differentiate(&net, searcher.values(&net), gates(&searcher), None, &pair.alpha, Of::Gates);
         let gradient = through_softmax(&searcher.alpha, &searcher.supernet.mixture_gradients(&pass.gates.get()));
@@ -322,7 +322,7 @@ mod tests {
     /// term, nor with its sign turned.
     #[test]
     fn the_second_order_gradient_is_that_of_the_unrolled_loss() {
-        let (config, dataset) = (config(), data::open("digits").unwrap());
+        let (config, dataset) = (config(), data::digits().hold_out(0.2));
         let (searcher, net, pair) = begun(&config, &dataset);
         let (net, rate) = (smooth(&net), 0.1);
         let now = Now { at: data::Position::START, step: 0, tau: 1.0, rate };
@@ -340,7 +340,7 @@ mod tests {
     /// which can be several times as long. So it is with the published algorithm, too: this is no fault of the code.
     #[test]
     fn the_published_difference_reaches_over_the_bends_of_relus() {
-        let (config, dataset) = (config(), data::open("digits").unwrap());
+        let (config, dataset) = (config(), data::digits().hold_out(0.2));
         let (searcher, net, pair) = begun(&config, &dataset);
         let rate = 0.025;
         let now = Now { at: data::Position::START, step: 0, tau: 1.0, rate };
@@ -355,7 +355,7 @@ mod tests {
     /// The gradient is that of equations 7 and 8, every derivative in them taken numerically.
     #[test]
     fn the_second_order_gradient_is_that_of_the_equations() {
-        let (config, dataset) = (config(), data::open("digits").unwrap());
+        let (config, dataset) = (config(), data::digits().hold_out(0.2));
         let (searcher, net, pair) = begun(&config, &dataset);
         let rate = 0.025;
         let now = Now { at: data::Position::START, step: 0, tau: 1.0, rate };
@@ -368,9 +368,9 @@ mod tests {
     /// The fused engine and plain Burn operations agree on the whole mixture: loss, and gradient of every gate and weight.
     #[test]
     fn the_mixture_is_the_same_in_both_engines() {
-        for space in ["nas-bench-201", "nasnet"] {
-            let config = SearchConfig { space: space.to_owned(), ..config() };
-            let dataset = data::open("digits").unwrap();
+        for space in [crate::space::spaces::nas_bench_201(), crate::space::spaces::nasnet()] {
+            let config = SearchConfig { space, ..config() };
+            let dataset = data::digits().hold_out(0.2);
             let (searcher, net, pair) = begun(&config, &dataset);
             let fused =
                 searcher.differentiate(&net, searcher.values(&net), gates(&searcher), None, &pair.alpha, Of::Both);
@@ -387,7 +387,7 @@ mod tests {
                 let a = host(a);
                 let size = a.iter().map(|x| x.abs()).fold(1e-2, f32::max);
                 let apart = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                assert!(apart < 2e-3 * size, "{space}, {what}: {apart} of {size}");
+                assert!(apart < 2e-3 * size, "{}, {what}: {apart} of {size}", config.space.name);
             };
             close(&gates.grad(&gradients).unwrap(), &fused.gates.get(), "gates");
             for (i, (param, fused)) in params.iter().zip(&fused.weights).enumerate() {

@@ -55,7 +55,7 @@ fn controller_step(searcher: &mut Searcher, pair: &SearchBatch, now: Now) -> Res
     let Own::Controller(controller) = &searcher.own else { return Err(no_controller()) };
     let sample = controller.sample(&mut Rng::new(seed, Stream::DrawAlpha, now.step));
     let picks = controller.tables(&sample);
-    let held_out = searcher.accuracy(&picks, &pair.alpha);
+    let held_out = searcher.accuracy(&picks, &pair.alpha)?;
     Error::finite(held_out.loss, "the held-out loss", now.at)?;
     let rests = searcher.alpha_rests(now.at);
     let Own::Controller(controller) = &mut searcher.own else { return Err(no_controller()) };

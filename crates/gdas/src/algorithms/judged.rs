@@ -17,7 +17,7 @@ use std::time::Instant;
 use gdas_kernels::graph::Graph;
 
 use super::Judge;
-use crate::benchmark::ranks;
+use crate::Error;
 use crate::config::Criterion;
 use crate::data::Batch;
 use crate::network::{NetworkConfig, derive};
@@ -26,6 +26,7 @@ use crate::run::{Interrupt, RunError};
 use crate::sampler::Table;
 use crate::search::Searcher;
 use crate::space::Genotype;
+use crate::stats::ranks;
 use crate::supernet::Supernet;
 
 /// Batches that every candidate's loss is taken on.
@@ -43,7 +44,7 @@ pub(super) fn choose(
     judge: &Judge,
     interrupt: &Interrupt,
     told: &mut dyn FnMut(usize, usize) -> Result<(), RunError>,
-) -> Result<Option<Judged>, RunError> {
+) -> Result<Option<Judged>, Error> {
     let batches = batches(judge);
     let candidates = candidates(searcher);
     let mut trials = Vec::with_capacity(candidates.len());
@@ -52,7 +53,7 @@ pub(super) fn choose(
             return Ok(None);
         }
         told(trials.len(), candidates.len())?;
-        trials.push(Trial::of(searcher, judge, &batches, genotype));
+        trials.push(Trial::of(searcher, judge, &batches, genotype)?);
     }
     // Alpha may stand for a cell that costs too much, while all the others are affordable.
     let first = usize::from(candidates.len() > 1 && !searcher.affords(&candidates[0]));
@@ -61,15 +62,15 @@ pub(super) fn choose(
 }
 
 /// How long one candidate takes here, in seconds, by trying a few; for planning, never for results.
-pub(crate) fn seconds_per_candidate(searcher: &Searcher, judge: &Judge) -> f64 {
+pub(crate) fn seconds_per_candidate(searcher: &Searcher, judge: &Judge) -> Result<f64, Error> {
     let batches = batches(judge);
     let candidates = candidates(searcher);
     let tried = &candidates[..candidates.len().min(TIMED)];
     let started = Instant::now();
     for genotype in tried {
-        Trial::of(searcher, judge, &batches, genotype);
+        Trial::of(searcher, judge, &batches, genotype)?;
     }
-    started.elapsed().as_secs_f64() / tried.len() as f64
+    Ok(started.elapsed().as_secs_f64() / tried.len() as f64)
 }
 
 /// What all candidates' losses are taken on.
@@ -87,14 +88,14 @@ struct Trial {
 }
 
 impl Trial {
-    fn of(searcher: &Searcher, judge: &Judge, batches: &[Batch], genotype: &Genotype) -> Self {
-        let loss = searcher.loss(genotype, batches);
+    fn of(searcher: &Searcher, judge: &Judge, batches: &[Batch], genotype: &Genotype) -> Result<Self, Error> {
+        let loss = searcher.loss(genotype, batches)?;
         let loss = if loss.is_nan() { f64::INFINITY } else { loss };
-        let graph = as_trained(&searcher.supernet, genotype);
+        let graph = as_trained(&searcher.supernet, genotype)?;
         let seed = searcher.config.seed;
         let score =
             |criterion: &Criterion| criterion.proxy().map_or(-loss, |proxy| proxy.score(&graph, &judge.shown, seed));
-        Self { loss, scores: searcher.config.judges.iter().map(score).collect() }
+        Ok(Self { loss, scores: searcher.config.judges.iter().map(score).collect() })
     }
 }
 
@@ -128,9 +129,9 @@ fn first_of(trials: &[Trial], first: usize) -> usize {
 }
 
 /// A cell's network in the supernet's size, built as it would be trained: with scale and shift after every convolution.
-fn as_trained(supernet: &Supernet, genotype: &Genotype) -> Graph {
+fn as_trained(supernet: &Supernet, genotype: &Genotype) -> Result<Graph, Error> {
     let config = NetworkConfig { affine: true, ..supernet.config.clone() };
-    derive(&supernet.space, &supernet.blocks, &config, genotype)
+    Ok(derive(&supernet.blocks, &config, genotype)?)
 }
 
 /// Alpha's own choice, then cells drawn from alpha and uniformly, by turns, without repetition and within the bounds on

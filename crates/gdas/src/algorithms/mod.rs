@@ -1,7 +1,6 @@
-//! GDAS and its rivals, one file each: those that share a supernet's weights, and those that search the benchmark's
-//! table ([`table`]).
+//! GDAS and its rivals, one file each. All of them share a supernet's weights.
 //!
-//! Those with shared weights differ in how a step is taken and how the cell is chosen in the end; data, optimisers,
+//! They differ in how a step is taken and how the cell is chosen in the end; data, optimisers,
 //! checkpoints and events are those of [`search`](crate::search). Settings are those that the benchmark's authors
 //! published with their code (AutoDL-Projects, commit f46486e); each file names its source and says where it differs.
 
@@ -11,7 +10,6 @@ mod gdas;
 pub(crate) mod judged;
 mod rsps;
 mod setn;
-pub mod table;
 
 use crate::Error;
 use crate::config::{Algorithm, SearchConfig};
@@ -64,7 +62,7 @@ pub(crate) fn conclude(
     judges: bool,
     interrupt: &Interrupt,
     told: &mut dyn FnMut(usize, usize) -> Result<(), RunError>,
-) -> Result<Option<(Genotype, Option<judged::Judged>)>, RunError> {
+) -> Result<Option<(Genotype, Option<judged::Judged>)>, Error> {
     let candidates = match searcher.config.algorithm {
         Algorithm::Gdas | Algorithm::DartsV1 | Algorithm::DartsV2 => {
             if !judges {
@@ -84,7 +82,7 @@ pub(crate) fn conclude(
             return Ok(None);
         }
         told(i, count)?;
-        let accuracy = searcher.accuracy(&picks, &judge.batch(i as u64)).accuracy;
+        let accuracy = searcher.accuracy(&picks, &judge.batch(i as u64))?.accuracy;
         Best::improve(&mut best, accuracy, &picks);
     }
     let space = &searcher.supernet.space;

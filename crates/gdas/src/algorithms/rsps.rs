@@ -19,7 +19,7 @@ pub(super) fn step(searcher: &mut Searcher, pair: &SearchBatch, now: Now) -> Res
     let draw = |stream| uniform(&searcher.supernet.space, &mut Rng::new(searcher.config.seed, stream, now.step));
     let (picked, tried) = (draw(Stream::DrawWeights), draw(Stream::DrawAlpha));
     let train = searcher.learn_drawn(&picked, &pair.weights, now)?.metrics(now.at)?;
-    let held_out = searcher.accuracy(&tried, &pair.alpha);
+    let held_out = searcher.accuracy(&tried, &pair.alpha)?;
     Error::finite(held_out.loss, "the held-out loss", now.at)?;
     if let Own::Best(best) = &mut searcher.own {
         if now.at.step == 0 {

@@ -1,4 +1,5 @@
 use super::Origin;
+use crate::space::SpaceError;
 
 /// What can be wrong with a configuration.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -34,6 +35,14 @@ pub enum ConfigError {
         key: String,
         /// What was found and what is expected.
         reason: String,
+    },
+    /// A space that cannot be read or built.
+    #[error("{origin}: `space`: {reason}")]
+    Space {
+        /// Where it was chosen.
+        origin: Origin,
+        /// What is wrong with it.
+        reason: SpaceError,
     },
     /// A value of the right type that makes no sense.
     #[error("{origin}: `{key}` is {value}, but must be {must}")]

@@ -24,9 +24,13 @@ mod search;
 mod train;
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::space::Space;
 
 pub use auto::Auto;
 pub use error::ConfigError;
@@ -83,20 +87,21 @@ pub struct Invalid {
 pub fn resolve<T: Config>(layers: &[Layer]) -> Result<T, ConfigError> {
     let chosen = |key: &str| layers.iter().rev().find_map(|layer| layer.get(key));
     let text = |key: &str| chosen(key).and_then(|entry| entry.value.as_str());
-    let space = text("space").unwrap_or(T::DEFAULT_SPACE);
+    let space = chosen_space::<T>(layers)?;
+    let family = space.family();
     let preset = text("preset").unwrap_or_else(|| T::default_preset(text("data")));
 
-    let paper = find::<T>(space, "paper").ok_or_else(|| ConfigError::Value {
-        origin: chosen("space").map_or(Origin::Default, |entry| entry.origin.clone()),
-        key: "space".to_string(),
-        value: format!("`{space}`"),
-        must: format!("one of {}", spaces::<T>().join(", ")),
+    let paper = find::<T>(family, "paper").ok_or_else(|| ConfigError::Value {
+        origin: Origin::Default,
+        key: "preset".to_string(),
+        value: "`paper`".to_string(),
+        must: format!("one of {} in space {}", presets::<T>(family).join(", "), space.name),
     })?;
-    let picked = find::<T>(space, preset).ok_or_else(|| ConfigError::Value {
+    let picked = find::<T>(family, preset).ok_or_else(|| ConfigError::Value {
         origin: chosen("preset").map_or(Origin::Default, |entry| entry.origin.clone()),
         key: "preset".to_string(),
         value: format!("`{preset}`"),
-        must: format!("one of {} in space {space}", presets::<T>(space).join(", ")),
+        must: format!("one of {} in space {}", presets::<T>(family).join(", "), space.name),
     })?;
     let mut base = vec![Layer::preset(paper)?, Layer::preset(picked)?];
     if let Some(variant) = T::variant(&|key| text(key).map(str::to_string)) {
@@ -110,10 +115,16 @@ pub fn resolve<T: Config>(layers: &[Layer]) -> Result<T, ConfigError> {
         table.insert(entry.key.clone(), entry.value.clone());
     }
     table.insert("preset".to_string(), preset.into());
-    table.insert("space".to_string(), space.into());
+    let whole = toml::Value::try_from(&*space).map_err(|error| ConfigError::Write(error.to_string()))?;
+    table.insert("space".to_string(), whole);
     let mut config = read::<T>(&table, "preset", &Origin::Default)?;
     for entry in base[1..].iter().chain(layers).flat_map(|layer| &layer.entries) {
         if entry.key == "task" && entry.value.as_str() == Some(T::TASK) {
+            continue;
+        }
+        if entry.key == "space" {
+            // Read before, as a name, a file or a table.
+            origins.insert("space", &entry.origin);
             continue;
         }
         if !table.contains_key(&entry.key) {
@@ -148,15 +159,34 @@ fn find<T: Config>(space: &str, name: &str) -> Option<&'static Preset> {
     T::PRESETS.iter().find(|preset| preset.name == name && (preset.space == space || preset.space.is_empty()))
 }
 
-/// Names of the presets of a space.
+/// Names of the presets of a built-in space. A space of one's own has those of the one whose [`family`](Space::family) it is.
 pub fn presets<T: Config>(space: &str) -> Vec<&'static str> {
     T::PRESETS.iter().filter(|p| p.space == space || p.space.is_empty()).map(|p| p.name).collect()
 }
 
-fn spaces<T: Config>() -> Vec<&'static str> {
-    let mut names: Vec<_> = T::PRESETS.iter().map(|p| p.space).filter(|space| !space.is_empty()).collect();
-    names.dedup();
-    names
+/// The space that the layers choose: a built-in name, the path of a TOML file, or a table that defines one.
+fn chosen_space<T: Config>(layers: &[Layer]) -> Result<Arc<Space>, ConfigError> {
+    let Some(entry) = layers.iter().rev().find_map(|layer| layer.get("space")) else {
+        return Space::named_or_file(T::DEFAULT_SPACE)
+            .map_err(|reason| ConfigError::Space { origin: Origin::Default, reason });
+    };
+    let wrong = |reason| ConfigError::Space { origin: entry.origin.clone(), reason };
+    match &entry.value {
+        toml::Value::String(given) => Space::named_or_file(&beside(given, &entry.origin)).map_err(wrong),
+        table => Space::deserialize(table.clone()).map(Arc::new).map_err(|error| ConfigError::Type {
+            origin: entry.origin.clone(),
+            key: "space".to_string(),
+            reason: error.message().to_string(),
+        }),
+    }
+}
+
+/// The path of a space as a configuration file means it: beside that file, where there is such a file.
+fn beside(given: &str, origin: &Origin) -> String {
+    let Origin::File(file, _) = origin else { return given.to_string() };
+    let path = Path::new(file).with_file_name(given);
+    let known = Space::find(given).is_some() || !path.is_file();
+    if known { given.to_string() } else { path.display().to_string() }
 }
 
 /// The known key most like the unknown one, if any is like it at all.
@@ -169,10 +199,29 @@ fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> Option<Str
         .map(|(_, candidate)| candidate.clone())
 }
 
-/// The configuration as a TOML file that gives the same configuration again, with its task in the first line.
+/// The configuration as a TOML file that gives the same configuration again, with its task in the first line. A space of
+/// one's own stands in it whole, so that the file needs no other.
 pub fn to_toml<T: Config>(config: &T) -> Result<String, ConfigError> {
     let keys = toml::to_string(config).map_err(|error| ConfigError::Write(error.to_string()))?;
     Ok(format!("task = \"{}\"\n{keys}", T::TASK))
+}
+
+/// The space in the text of a configuration file, as [`to_toml`] wrote it.
+///
+/// # Errors
+/// The text is no TOML, names no space, or an unknown or wrong one.
+pub fn space_of(text: &str) -> Result<Arc<Space>, ConfigError> {
+    #[derive(Deserialize)]
+    struct Keys {
+        #[serde(with = "crate::space::shared")]
+        space: Arc<Space>,
+    }
+    let keys: Keys = toml::from_str(text).map_err(|error| ConfigError::Type {
+        origin: Origin::Default,
+        key: "space".to_string(),
+        reason: error.message().to_string(),
+    })?;
+    Ok(keys.space)
 }
 
 /// The task that a configuration file is for, where it says so.

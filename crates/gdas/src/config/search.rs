@@ -1,9 +1,11 @@
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Auto, Config, Invalid, Preset};
 use crate::device::{DeviceName, Precision};
 use crate::proxies::Proxy;
-use crate::space::{Derivation, Space};
+use crate::space::{Derivation, Space, Wiring};
 
 /// Which algorithm searches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,8 +150,9 @@ pub enum Split {
 pub struct SearchConfig {
     /// The preset that the other values started from; a record.
     pub preset: String,
-    /// Search space: `nas-bench-201`, `nasnet` or `nasnet-frc`.
-    pub space: String,
+    /// Search space: `nas-bench-201`, `nasnet`, `nasnet-frc`, the path of a TOML file, or a table that defines one.
+    #[serde(with = "crate::space::shared")]
+    pub space: Arc<Space>,
     /// Algorithm.
     pub algorithm: Algorithm,
     /// Seed of all randomness.
@@ -369,7 +372,9 @@ impl Config for SearchConfig {
         auto("crop_padding", self.crop_padding, 0, 112)?;
         count("cutout", self.cutout, 0, 224)?;
         count("channels", self.channels, 1, 1024)?;
-        if self.space.starts_with("nasnet-frc") && !self.channels.is_multiple_of(8) {
+        if self.space.skeleton.wiring == (Wiring::TwoInputs { fixed_reduction: true })
+            && !self.channels.is_multiple_of(8)
+        {
             return wrong("channels", "a multiple of 8, as the fixed reduction cell has groups of 8".to_string());
         }
         count("cells", self.cells, 1, 64)?;
@@ -409,13 +414,12 @@ impl Config for SearchConfig {
         }
         count("candidates", self.candidates, 1, 1_000_000)?;
         count("candidate_batch_size", self.candidate_batch_size, 1, 65_536)?;
-        let whole = Space::find(&self.space)
-            .is_some_and(|space| space.cells.iter().all(|cell| cell.derivation == Derivation::BestPerEdge));
+        let whole = self.space.cells.iter().all(|cell| cell.derivation == Derivation::BestPerEdge);
         if !self.algorithm.learns_alpha() && self.early_stop != EarlyStop::Off {
             return wrong("early_stop", format!("off with {}, which learns no alpha", self.algorithm.name()));
         }
         if self.algorithm.samples_whole_cells() && !whole {
-            return wrong("algorithm", format!("gdas, darts-v1 or darts-v2 in space {}", self.space));
+            return wrong("algorithm", format!("gdas, darts-v1 or darts-v2 in space {}", self.space.name));
         }
         count("devices", self.devices, 1, 64)?;
         if self.devices > self.batch_size {

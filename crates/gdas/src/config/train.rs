@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Auto, Config, Invalid, Preset};
@@ -34,8 +36,9 @@ impl StemRule {
 pub struct TrainConfig {
     /// The preset that the other values started from; a record.
     pub preset: String,
-    /// Space of the genotype.
-    pub space: String,
+    /// Space of the genotype: a built-in name, the path of a TOML file, or a table that defines one.
+    #[serde(with = "crate::space::shared")]
+    pub space: Arc<Space>,
     /// The genotype, in text form.
     pub genotype: String,
     /// Seed of all randomness.
@@ -155,14 +158,8 @@ impl Config for TrainConfig {
         let count = |key, value: usize, low: usize, high: usize| {
             if (low..=high).contains(&value) { Ok(()) } else { wrong(key, format!("between {low} and {high}")) }
         };
-        match self.genotype.parse::<Genotype>() {
-            Err(error) => wrong("genotype", format!("a genotype: {error}"))?,
-            Ok(genotype) => {
-                let space = Space::find(&self.space);
-                if let Some(Err(error)) = space.map(|space| genotype.check(&space)) {
-                    wrong("genotype", error.to_string())?;
-                }
-            }
+        if let Err(error) = Genotype::parse(&self.genotype, &self.space) {
+            wrong("genotype", format!("a genotype of space {}: {error}", self.space.name))?;
         }
         if self.data.is_empty() {
             return wrong("data", "the name of a data set or a path".to_string());

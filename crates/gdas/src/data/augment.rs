@@ -1,6 +1,6 @@
 //! Random changes to training images, and normalisation.
 
-use gdas_kernels::resident::{Change, Frame};
+use gdas_kernels::resident::{ImageTransform, TransformSizes};
 
 use super::dataset::{Images, Statistics};
 use crate::rng::Rng;
@@ -37,17 +37,17 @@ impl Augmentation {
     }
 
     /// What happens to the next image of this size.
-    pub(super) fn draw(&self, height: usize, width: usize, rng: &mut Rng) -> Change {
+    pub(super) fn draw(&self, height: usize, width: usize, rng: &mut Rng) -> ImageTransform {
         let mirror = self.flip && rng.below(2) == 1;
         let places = 2 * self.crop_padding + 1;
         let [top, left] = if self.crop_padding > 0 { [rng.below(places), rng.below(places)] } else { [0, 0] };
         let cutout = if self.cutout > 0 { [rng.below(height), rng.below(width)] } else { [0, 0] };
-        Change { mirror, top, left, cutout }
+        ImageTransform { mirror, top, left, cutout }
     }
 
     /// What all images have in common.
-    pub(super) fn frame(&self) -> Frame {
-        Frame { padding: self.crop_padding, cutout: self.cutout }
+    pub(super) fn frame(&self) -> TransformSizes {
+        TransformSizes { padding: self.crop_padding, cutout: self.cutout }
     }
 }
 
@@ -76,11 +76,18 @@ impl Normalise {
     }
 
     /// Appends image `index` to `out` as `[height, width, channels]`, changed.
-    pub(super) fn push(&self, images: &Images, index: usize, frame: Frame, change: &Change, out: &mut Vec<f32>) {
+    pub(super) fn push(
+        &self,
+        images: &Images,
+        index: usize,
+        frame: TransformSizes,
+        change: &ImageTransform,
+        out: &mut Vec<f32>,
+    ) {
         let Images { height, width, channels, .. } = *images;
         let pixels = images.image(index);
         let padding = frame.padding;
-        let Change { mirror, top, left, cutout: [y, x] } = *change;
+        let ImageTransform { mirror, top, left, cutout: [y, x] } = *change;
         let start = out.len();
         let black: Vec<f32> = self.table.iter().map(|values| values[0]).collect();
         // Columns of the result that come from the image; the others are padding.

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::error::DataError;
 use crate::rng::{Rng, Stream};
 
-/// Smallest and largest height and width that are accepted, in pixels.
-pub(super) const SIZES: std::ops::RangeInclusive<usize> = 8..=224;
+/// Smallest and largest height and width of images that are accepted, in pixels.
+pub const SIZES: std::ops::RangeInclusive<usize> = 8..=224;
 
 /// A classification data set, whole in memory as bytes.
 #[derive(Clone, Debug)]
@@ -127,8 +127,8 @@ impl Images {
         Self { pixels, labels, ..*self }
     }
 
-    /// Turns planes (`[n, channels, height, width]`, as CIFAR stores them) into channels-last.
-    pub(super) fn push_planes(&mut self, planes: &[u8]) {
+    /// Appends images stored as planes (`[n, channels, height, width]`, as CIFAR stores them), turned into channels-last.
+    pub fn push_planes(&mut self, planes: &[u8]) {
         let area = self.height * self.width;
         for image in planes.chunks_exact(area * self.channels) {
             for pixel in 0..area {
@@ -137,7 +137,8 @@ impl Images {
         }
     }
 
-    pub(super) fn empty(height: usize, width: usize, channels: usize) -> Self {
+    /// No images yet, of this size.
+    pub fn empty(height: usize, width: usize, channels: usize) -> Self {
         Self { height, width, channels, pixels: Vec::new(), labels: Vec::new() }
     }
 }
@@ -163,7 +164,8 @@ impl Statistics {
         Self { mean, std, published: false }
     }
 
-    pub(super) fn published(mean: [f32; 3], std: [f32; 3]) -> Self {
+    /// The constants that published results use, one per channel, in 0..255.
+    pub fn published(mean: [f32; 3], std: [f32; 3]) -> Self {
         Self { mean: mean.into(), std: std.into(), published: true }
     }
 }
@@ -206,8 +208,13 @@ impl Subset {
 }
 
 impl Dataset {
-    /// Checks what every reader must deliver, so that nothing later has to.
-    pub(super) fn check(self, file: &str) -> Result<Self, DataError> {
+    /// Checks what every reader must deliver, so that nothing later has to: sizes within [`SIZES`], 1 or 3 channels, two
+    /// classes or more, as many pixels as the labels need, and every label the index of a class. `file` is what an error
+    /// names as the source.
+    ///
+    /// # Errors
+    /// [`DataError::Unsuitable`] says what is wrong and where.
+    pub fn check(self, file: &str) -> Result<Self, DataError> {
         let wrong = |what: String| Err(DataError::Unsuitable(format!("{file}: {what}")));
         let Images { height, width, channels, .. } = *self.train;
         if !SIZES.contains(&height) || !SIZES.contains(&width) {

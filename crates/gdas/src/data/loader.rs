@@ -105,7 +105,7 @@ impl<B: Default + Send + 'static> Prefetch<B> {
         let worker = std::thread::Builder::new()
             .name("batches".into())
             .spawn(move || run(&source, from, epochs, &sender, &old))
-            .map_err(|source| DataError::Read { file: "the batches (no thread for them)".into(), source })?;
+            .map_err(DataError::Thread)?;
         Ok(Self { ready: Some(ready), used, worker: Some(worker) })
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 use gdas_kernels::graph::Shape;
-use gdas_kernels::resident::{Change, Frame, ResidentImages};
+use gdas_kernels::resident::{ImageTransform, ResidentImages, TransformSizes};
 
 use super::augment::Normalise;
 use super::dataset::{Images, Statistics};
@@ -41,8 +41,8 @@ impl OnDevice {
 #[derive(Clone, Debug)]
 pub(crate) struct Recipe {
     from: Arc<ResidentImages>,
-    frame: Frame,
-    changes: Vec<(u32, Change)>,
+    frame: TransformSizes,
+    changes: Vec<(u32, ImageTransform)>,
 }
 
 impl PartialEq for Recipe {
@@ -52,12 +52,12 @@ impl PartialEq for Recipe {
 }
 
 impl Recipe {
-    pub(super) fn new(from: &Arc<ResidentImages>, frame: Frame) -> Self {
+    pub(super) fn new(from: &Arc<ResidentImages>, frame: TransformSizes) -> Self {
         Self { from: from.clone(), frame, changes: Vec::new() }
     }
 
     /// One more image.
-    pub(super) fn push(&mut self, index: u32, change: Change) {
+    pub(super) fn push(&mut self, index: u32, change: ImageTransform) {
         self.changes.push((index, change));
     }
 

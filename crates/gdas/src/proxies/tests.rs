@@ -4,12 +4,11 @@ use gdas_kernels::graph::{Shape, Window};
 use super::*;
 use crate::data;
 use crate::network::{NetworkConfig, Stem, derive};
-use crate::space::{Genotype, Space};
+use crate::space::Genotype;
 
 /// A network of this cell for the digits, small.
 fn network(cell: &str) -> Graph {
     let genotype: Genotype = cell.parse().unwrap();
-    let space = Space::find(genotype.space).unwrap();
     let config = NetworkConfig {
         image: Shape::new(8, 8, 1),
         classes: 10,
@@ -20,7 +19,7 @@ fn network(cell: &str) -> Graph {
         auxiliary: false,
         drop_path: false,
     };
-    derive(&space, &space.derived_blocks(1), &config, &genotype)
+    derive(&genotype.space.derived_blocks(1), &config, &genotype).unwrap()
 }
 
 const GOOD: &str = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|";
@@ -28,7 +27,7 @@ const POOR: &str = "|none~0|+|none~0|none~1|+|avg_pool_3x3~0|none~1|none~2|";
 const EMPTY: &str = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|";
 
 fn digits(images: usize) -> Batch {
-    super::images(&data::open("digits").unwrap(), images)
+    super::images(&data::digits().hold_out(0.2), images)
 }
 
 /// Images of one pixel and one channel.

@@ -37,12 +37,12 @@ impl Searcher<'_> {
                 continue;
             }
             let prices = match measure {
-                Measure::Parameters => Prices::counted(space, blocks, network, |cost: Cost| cost.params),
-                Measure::MultiplyAdds => Prices::counted(space, blocks, network, |cost: Cost| cost.multiply_adds),
+                Measure::Parameters => Prices::counted(space, blocks, network, |cost: Cost| cost.params)?,
+                Measure::MultiplyAdds => Prices::counted(space, blocks, network, |cost: Cost| cost.multiply_adds)?,
                 Measure::Latency => {
                     let path = run.path().join(LATENCIES);
                     if !path.exists() {
-                        let prices = Prices::timed(space, blocks, network, TIMING);
+                        let prices = Prices::timed(space, blocks, network, TIMING)?;
                         let text = serde_json::to_vec_pretty(&prices).map_err(|e| Error::Unsuitable(e.to_string()))?;
                         run.write_file(LATENCIES, &text)?;
                         timed_now = true;

@@ -50,7 +50,7 @@ impl Searcher<'_> {
     fn alpha_tables(&self) -> Vec<AlphaTable> {
         let row = |row: &Vec<f64>| row.iter().map(|&a| a as f32).collect();
         let tables = self.alpha.iter().zip(&self.supernet.space.cells);
-        tables.map(|(t, cell)| AlphaTable { name: cell.name.to_owned(), alphas: t.iter().map(row).collect() }).collect()
+        tables.map(|(t, cell)| AlphaTable { name: cell.name.clone(), alphas: t.iter().map(row).collect() }).collect()
     }
 
     pub(super) fn started(&self, dataset: &Dataset, split: &SearchSplit, steps: u64, step: u64) -> Event {
@@ -58,7 +58,7 @@ impl Searcher<'_> {
             task: "search".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             algorithm: self.config.algorithm.name().to_owned(),
-            space: self.config.space.clone(),
+            space: self.config.space.name.clone(),
             data: dataset.name.clone(),
             classes: dataset.classes.len(),
             train_images: split.weights.len(),

@@ -1,4 +1,4 @@
-//! What a finished search leaves: `result.json`, and a picture of each cell.
+//! What a finished search leaves: `result.json`.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +9,6 @@ use crate::budget::Standing;
 use crate::cost;
 use crate::data::Dataset;
 use crate::network;
-use crate::report;
-use crate::run::RunDir;
 use crate::space::Genotype;
 use crate::weights::host;
 
@@ -65,10 +63,10 @@ impl SearchResult {
         dataset: &Dataset,
         genotype: &Genotype,
         accuracy: f64,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let supernet = &searcher.supernet;
         let config = network::NetworkConfig { affine: true, ..supernet.config.clone() };
-        let cost = cost::network(&network::derive(&supernet.space, &supernet.blocks, &config, genotype));
+        let cost = cost::network(&network::derive(&supernet.blocks, &config, genotype)?);
         let mut hasher = blake3::Hasher::new();
         for value in searcher.alpha.iter().flatten().flatten().chain([&accuracy]) {
             hasher.update(&value.to_le_bytes());
@@ -82,8 +80,8 @@ impl SearchResult {
             crate::config::Undrawn::Skip => "skip",
             crate::config::Undrawn::Decay => "decay",
         };
-        Self {
-            space: supernet.space.name.to_owned(),
+        Ok(Self {
+            space: supernet.space.name.clone(),
             data: dataset.name.clone(),
             seed: searcher.config.seed,
             epochs: searcher.config.epochs,
@@ -101,22 +99,6 @@ impl SearchResult {
             alphas: searcher.alpha.clone(),
             undrawn: undrawn.to_owned(),
             digest: hasher.finalize().to_hex().to_string(),
-        }
+        })
     }
-
-    /// Writes the pictures, then `result.json`, which marks the run as finished.
-    pub(super) fn write(&self, run: &RunDir, genotype: &Genotype) -> Result<(), Error> {
-        let pictures =
-            report::genotype_pictures(genotype, false).map_err(|error| Error::Unsuitable(error.to_string()))?;
-        for (picture, cell) in pictures.iter().zip(cell_names(genotype)) {
-            run.write_file(&format!("{cell}.svg"), picture.to_svg().as_bytes())?;
-        }
-        run.write_result(self)?;
-        Ok(())
-    }
-}
-
-fn cell_names(genotype: &Genotype) -> Vec<&'static str> {
-    crate::space::Space::find(genotype.space)
-        .map_or_else(Vec::new, |space| space.cells.iter().map(|c| c.name).collect())
 }

@@ -1,11 +1,34 @@
 //! Search spaces as plain data: operations, cells, skeletons and genotypes. No tensors.
+//!
+//! Everything is held by value, so a space of one's own is as good as a built-in one:
+//!
+//! ```
+//! use gdas::space::{CellSpace, Layer, Operation, Space, operations};
+//!
+//! let wide = Operation::new("conv_5x5", [Layer::Relu, Layer::Conv { kernel: 5 }, Layer::Norm]);
+//! let cell = CellSpace::one_input("cell", 2, [operations::none(), operations::skip_connect(), wide]);
+//! let space = Space::residual("tiny", cell);
+//! space.validate()?;
+//! assert_eq!(Space::from_toml(&space.to_toml())?, space);
+//! # Ok::<(), gdas::space::SpaceError>(())
+//! ```
 
+mod error;
 mod genotype;
 mod operation;
+pub mod operations;
+mod skeleton;
 pub mod spaces;
+mod text;
+mod validate;
 
-pub use genotype::{CellGenotype, Choice, Genotype, GenotypeError};
-pub use operation::{Body, Layer, OPERATIONS, Operation};
+use std::sync::Arc;
+
+pub use error::{Place, SpaceError};
+pub use genotype::{CellGenotype, Choice, Found, Genotype, GenotypeError};
+pub use operation::{Body, Layer, Operation};
+pub use skeleton::{Block, Skeleton, Wiring};
+pub use text::shared;
 
 /// An edge of a cell. States are numbered inputs first, then inner nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +40,8 @@ pub struct Edge {
 }
 
 /// What a cell gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum CellOutput {
     /// Its last node.
     Last,
@@ -26,25 +50,26 @@ pub enum CellOutput {
 }
 
 /// How a genotype is read off alpha.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Derivation {
     /// The best operation of every edge.
     BestPerEdge,
-    /// Per node the two best (edge, operation) pairs, `none` excluded.
+    /// Per node the two best (edge, operation) pairs; operations that give zeros are left out.
     TwoBestPerNode,
 }
 
 /// A searched cell: it owns one table of alpha, `[edges, operations]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CellSpace {
-    /// `cell`, `normal` or `reduction`.
-    pub name: &'static str,
-    /// Number of input states.
+    /// `cell`, `normal` or `reduction` in the built-in spaces; letters, digits, `_` and `-`.
+    pub name: String,
+    /// Number of input states: as many as the skeleton's wiring gives.
     pub inputs: usize,
     /// Number of inner nodes; node `i` has an edge from every state before it.
     pub nodes: usize,
     /// Candidates, in the order of alpha's columns.
-    pub operations: Vec<&'static Operation>,
+    pub operations: Vec<Arc<Operation>>,
     /// What it gives.
     pub output: CellOutput,
     /// How a genotype is read off its table.
@@ -52,6 +77,28 @@ pub struct CellSpace {
 }
 
 impl CellSpace {
+    /// A cell as in NAS-Bench-201: one input, one operation on every edge, the last node is the output.
+    pub fn one_input<O: Into<Arc<Operation>>>(
+        name: impl Into<String>,
+        nodes: usize,
+        operations: impl IntoIterator<Item = O>,
+    ) -> Self {
+        let operations = operations.into_iter().map(Into::into).collect();
+        let (output, derivation) = (CellOutput::Last, Derivation::BestPerEdge);
+        Self { name: name.into(), inputs: 1, nodes, operations, output, derivation }
+    }
+
+    /// A cell as in the NASNet space: two inputs, two (edge, operation) pairs per node, all nodes are concatenated.
+    pub fn two_inputs<O: Into<Arc<Operation>>>(
+        name: impl Into<String>,
+        nodes: usize,
+        operations: impl IntoIterator<Item = O>,
+    ) -> Self {
+        let operations = operations.into_iter().map(Into::into).collect();
+        let (output, derivation) = (CellOutput::Concat, Derivation::TwoBestPerNode);
+        Self { name: name.into(), inputs: 2, nodes, operations, output, derivation }
+    }
+
     /// Its edges in the order of alpha's rows: by target node, then by source.
     pub fn edges(&self) -> Vec<Edge> {
         (self.inputs..self.inputs + self.nodes).flat_map(|to| (0..to).map(move |from| Edge { from, to })).collect()
@@ -61,51 +108,20 @@ impl CellSpace {
     pub fn width(&self) -> usize {
         self.operations.len()
     }
-}
 
-/// One stage of a skeleton. Widths are in multiples of the base channel count C.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Block {
-    /// A cell of the given table; a reduction cell halves the image.
-    Cell {
-        /// Index into [`Space::cells`].
-        table: usize,
-        /// Channels of its nodes, over C.
-        width: usize,
-        /// Whether the edges from its inputs have stride 2.
-        reduction: bool,
-    },
-    /// Residual block of stride 2.
-    Residual {
-        /// Output channels, over C.
-        width: usize,
-    },
-    /// The fixed reduction cell of GDAS (FRC).
-    FixedReduction {
-        /// Channels per concatenated part, over C.
-        width: usize,
-    },
-}
-
-/// How cells are stacked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Skeleton {
-    /// One input per cell; residual blocks between stages (NAS-Bench-201).
-    Residual,
-    /// Two inputs per cell; reduction cells between stages (NASNet, DARTS).
-    TwoInputs {
-        /// Whether the reduction cell is the fixed one.
-        fixed_reduction: bool,
-    },
+    /// Its operation of this name or alias.
+    pub fn find(&self, name: &str) -> Option<&Arc<Operation>> {
+        self.operations.iter().find(|operation| operation.is_called(name))
+    }
 }
 
 /// A search space.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Space {
-    /// Name on the command line.
-    pub name: &'static str,
+    /// Name on the command line and in messages; letters, digits, `_` and `-`.
+    pub name: String,
     /// One line for people.
-    pub description: &'static str,
+    pub description: String,
     /// The searched cells, one alpha table each.
     pub cells: Vec<CellSpace>,
     /// How they are stacked.
@@ -113,38 +129,41 @@ pub struct Space {
 }
 
 impl Space {
-    /// The space of this name.
-    pub fn find(name: &str) -> Option<Self> {
-        spaces::all().into_iter().find(|space| space.name == name)
+    /// A space of one cell on the skeleton of NAS-Bench-201.
+    pub fn residual(name: impl Into<String>, cell: CellSpace) -> Self {
+        Self::of(name.into(), vec![cell], Wiring::Residual)
     }
 
-    /// The stages of the *supernet* for `n` cells: `N` per stage, or in the two-input skeleton
-    /// `N, reduction, N - 1, reduction, N - 1` as published.
-    pub fn supernet_blocks(&self, n: usize) -> Vec<Block> {
-        match self.skeleton {
-            Skeleton::Residual => self.blocks([n; 3]),
-            Skeleton::TwoInputs { .. } => self.blocks([n, n.saturating_sub(1), n.saturating_sub(1)]),
+    /// A space of a normal and a reduction cell on the skeleton of NASNet.
+    pub fn two_inputs(name: impl Into<String>, normal: CellSpace, reduction: CellSpace) -> Self {
+        Self::of(name.into(), vec![normal, reduction], Wiring::TwoInputs { fixed_reduction: false })
+    }
+
+    /// A space of a normal cell on the skeleton of NASNet with the fixed reduction cell of GDAS (FRC).
+    pub fn two_inputs_fixed(name: impl Into<String>, normal: CellSpace) -> Self {
+        Self::of(name.into(), vec![normal], Wiring::TwoInputs { fixed_reduction: true })
+    }
+
+    fn of(name: String, cells: Vec<CellSpace>, wiring: Wiring) -> Self {
+        Self { name, description: String::new(), cells, skeleton: Skeleton::new(wiring) }
+    }
+
+    /// The built-in space of this name.
+    pub fn find(name: &str) -> Option<Arc<Self>> {
+        spaces::all().iter().find(|space| space.name == name).cloned()
+    }
+
+    /// The built-in space whose presets suit it: the one with the same wiring.
+    pub fn family(&self) -> &'static str {
+        match self.skeleton.wiring {
+            Wiring::Residual => "nas-bench-201",
+            Wiring::TwoInputs { fixed_reduction: false } => "nasnet",
+            Wiring::TwoInputs { fixed_reduction: true } => "nasnet-frc",
         }
     }
 
-    /// The stages of a *derived* network: `n` normal cells in each of three stages.
-    pub fn derived_blocks(&self, n: usize) -> Vec<Block> {
-        self.blocks([n; 3])
-    }
-
-    fn blocks(&self, cells: [usize; 3]) -> Vec<Block> {
-        let mut blocks = Vec::new();
-        for (stage, &count) in cells.iter().enumerate() {
-            let width = 1 << stage;
-            if stage > 0 {
-                blocks.push(match self.skeleton {
-                    Skeleton::Residual => Block::Residual { width },
-                    Skeleton::TwoInputs { fixed_reduction: true } => Block::FixedReduction { width },
-                    Skeleton::TwoInputs { fixed_reduction: false } => Block::Cell { table: 1, width, reduction: true },
-                });
-            }
-            blocks.extend((0..count).map(|_| Block::Cell { table: 0, width, reduction: false }));
-        }
-        blocks
+    /// Whether it is one of the built-in spaces, unchanged.
+    pub fn is_built_in(&self) -> bool {
+        spaces::all().iter().any(|space| **space == *self)
     }
 }

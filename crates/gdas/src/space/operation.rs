@@ -1,169 +1,138 @@
-//! Candidate operations, each described once, as data.
-//!
-//! This table is the one place where an operation is added: the supernet, the derived network,
-//! the cost model, the drawings and the exports all read it. See `docs/extending.md`.
+//! Candidate operations as data: a name and a list of layers.
 
 use std::fmt;
 
-/// A layer of an operation. Channels never change inside an operation.
+/// A layer of an operation. It keeps the number of channels; where an edge has stride 2, the operation's first layer with a
+/// window takes the stride and the later ones have stride 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Layer {
     /// `max(x, 0)`.
     Relu,
-    /// Dense convolution, same padding, with the edge's stride.
+    /// Dense convolution with a square filter, padded so that it keeps the image size at stride 1. It has a bias where the
+    /// normalisations of the candidates have no scale and shift.
     Conv {
-        /// Side of the square filter.
+        /// Side of the filter, odd.
         kernel: usize,
     },
-    /// One filter per channel, same padding, no bias.
+    /// One square filter per channel, padded likewise, without bias.
     Depthwise {
-        /// Side of the square filter.
+        /// Side of the filter, odd.
         kernel: usize,
-        /// Distance between the filter's elements.
+        /// Distance between the filter's elements, 1 for neighbours.
         dilation: usize,
-        /// Whether it takes the edge's stride; otherwise 1.
-        strided: bool,
     },
-    /// 1x1 convolution after a depthwise one.
+    /// 1x1 convolution of stride 1, as it follows a depthwise one; with a bias as [`Layer::Conv`] has.
     Pointwise,
-    /// Batch normalisation, affine or not as the network asks.
+    /// Batch normalisation, with scale and shift (and running statistics) as the network's configuration says.
     Norm,
-    /// Average over a square window, stride of the edge, padding not counted.
+    /// Average over a square window; the padding is not counted.
     AvgPool {
-        /// Side of the window.
+        /// Side of the window, odd.
         kernel: usize,
     },
-    /// Maximum over a square window, stride of the edge.
+    /// Maximum over a square window; the padding never wins.
     MaxPool {
-        /// Side of the window.
+        /// Side of the window, odd.
         kernel: usize,
     },
-    /// ReLU, two 1x1 convolutions of stride 2 (the second one pixel further), concatenated, normalised.
-    FactorizedReduction,
+}
+
+impl Layer {
+    /// Whether it can have stride 2.
+    pub fn takes_stride(self) -> bool {
+        !matches!(self, Self::Relu | Self::Pointwise | Self::Norm)
+    }
+
+    /// Whether it is a convolution of any kind.
+    pub fn is_convolution(self) -> bool {
+        matches!(self, Self::Conv { .. } | Self::Depthwise { .. } | Self::Pointwise)
+    }
 }
 
 /// What an operation computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
     /// Nothing: the edge contributes zeros.
     Zero,
-    /// The input itself at stride 1, a factorized reduction at stride 2.
+    /// The input itself at stride 1, a factorized reduction (ReLU, two 1x1 convolutions of stride 2, one of them shifted by
+    /// a pixel, concatenated and normalised) at stride 2.
     Skip,
-    /// Layers one after another.
-    Layers(&'static [Layer]),
+    /// Layers, one after another.
+    Layers(Vec<Layer>),
 }
 
-/// A candidate operation.
-#[derive(PartialEq, Eq)]
+/// A candidate operation of a cell's edges.
+///
+/// [`super::operations`] has the published ones; any other is made from its layers:
+///
+/// ```
+/// use gdas::space::{Layer, Operation};
+/// let wide = Operation::new("conv_7x7", [Layer::Relu, Layer::Conv { kernel: 7 }, Layer::Norm]);
+/// assert!(!wide.is_parameter_free());
+/// ```
+#[derive(Clone, PartialEq, Eq)]
 pub struct Operation {
-    /// Name in genotypes, as published.
-    pub name: &'static str,
-    /// Other published names of the same layers.
-    pub aliases: &'static [&'static str],
+    /// Name in genotypes and parameters: letters, digits, `_` and `-`.
+    pub name: String,
+    /// Other names of the same layers that genotypes may use.
+    pub aliases: Vec<String>,
     /// Short label for drawings and tables.
-    pub label: &'static str,
+    pub label: String,
     /// What it computes.
     pub body: Body,
 }
 
 impl fmt::Debug for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
+        f.write_str(&self.name)
     }
 }
 
 impl Operation {
-    /// The operation of this name or alias.
-    pub fn find(name: &str) -> Option<&'static Self> {
-        OPERATIONS.iter().find(|op| op.name == name || op.aliases.contains(&name))
+    /// An operation of these layers. Its label is its name with spaces for underscores.
+    pub fn new(name: impl Into<String>, layers: impl IntoIterator<Item = Layer>) -> Self {
+        Self::with_body(name.into(), Body::Layers(layers.into_iter().collect()))
     }
 
-    /// Whether it has no weights at stride 1 (`none`, skip connection, pools). Cells made of such
-    /// operations alone are the known failure of the method.
+    pub(super) fn with_body(name: String, body: Body) -> Self {
+        let label = name.replace('_', " ");
+        Self { name, aliases: Vec::new(), label, body }
+    }
+
+    /// The same operation with another label for drawings.
+    #[must_use]
+    pub fn label(self, label: impl Into<String>) -> Self {
+        Self { label: label.into(), ..self }
+    }
+
+    /// The same operation with one more name that genotypes may use.
+    #[must_use]
+    pub fn alias(mut self, name: impl Into<String>) -> Self {
+        self.aliases.push(name.into());
+        self
+    }
+
+    /// Whether this is its name or one of its aliases.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.aliases.iter().any(|alias| alias == name)
+    }
+
+    /// Whether it has no convolution at stride 1 (`none`, skip connection, pools). Cells made of such operations alone are
+    /// the known failure of the method.
     pub fn is_parameter_free(&self) -> bool {
-        match self.body {
+        match &self.body {
             Body::Zero | Body::Skip => true,
-            Body::Layers(layers) => layers.iter().all(|l| matches!(l, Layer::AvgPool { .. } | Layer::MaxPool { .. })),
+            Body::Layers(layers) => !layers.iter().any(|layer| layer.is_convolution()),
         }
     }
 
-    /// The layers at the given stride; a zero operation has none.
-    pub fn layers(&self, stride: usize) -> &'static [Layer] {
-        match self.body {
-            Body::Skip if stride > 1 => &[Layer::FactorizedReduction],
-            Body::Zero | Body::Skip => &[],
-            Body::Layers(layers) => layers,
+    /// Whether anything is computed at this stride: not by the zero operation, nor by a skip connection of stride 1.
+    pub fn computes(&self, stride: usize) -> bool {
+        match &self.body {
+            Body::Zero => false,
+            Body::Skip => stride > 1,
+            Body::Layers(_) => true,
         }
     }
 }
-
-use Layer::{AvgPool, Conv, Depthwise, MaxPool, Norm, Pointwise, Relu};
-
-const fn depthwise(kernel: usize, dilation: usize, strided: bool) -> Layer {
-    Depthwise { kernel, dilation, strided }
-}
-
-/// Every known operation.
-pub static OPERATIONS: &[Operation] = &[
-    Operation { name: "none", aliases: &[], label: "none", body: Body::Zero },
-    Operation { name: "skip_connect", aliases: &[], label: "skip", body: Body::Skip },
-    Operation {
-        name: "nor_conv_1x1",
-        aliases: &[],
-        label: "conv 1x1",
-        body: Body::Layers(&[Relu, Conv { kernel: 1 }, Norm]),
-    },
-    Operation {
-        name: "nor_conv_3x3",
-        aliases: &[],
-        label: "conv 3x3",
-        body: Body::Layers(&[Relu, Conv { kernel: 3 }, Norm]),
-    },
-    Operation { name: "avg_pool_3x3", aliases: &[], label: "avg 3x3", body: Body::Layers(&[AvgPool { kernel: 3 }]) },
-    Operation { name: "max_pool_3x3", aliases: &[], label: "max 3x3", body: Body::Layers(&[MaxPool { kernel: 3 }]) },
-    // Separable convolutions: GDAS's supernet calls them dua_sepc and dil_sepc, the networks
-    // trained from scratch sep_conv and dil_conv. The layers are the same; only the bias and the
-    // affine normalisation differ, and those the network decides.
-    Operation {
-        name: "dua_sepc_3x3",
-        aliases: &["sep_conv_3x3"],
-        label: "sep 3x3",
-        body: Body::Layers(&[
-            Relu,
-            depthwise(3, 1, true),
-            Pointwise,
-            Norm,
-            Relu,
-            depthwise(3, 1, false),
-            Pointwise,
-            Norm,
-        ]),
-    },
-    Operation {
-        name: "dua_sepc_5x5",
-        aliases: &["sep_conv_5x5"],
-        label: "sep 5x5",
-        body: Body::Layers(&[
-            Relu,
-            depthwise(5, 1, true),
-            Pointwise,
-            Norm,
-            Relu,
-            depthwise(5, 1, false),
-            Pointwise,
-            Norm,
-        ]),
-    },
-    Operation {
-        name: "dil_sepc_3x3",
-        aliases: &["dil_conv_3x3"],
-        label: "dil 3x3",
-        body: Body::Layers(&[Relu, depthwise(3, 2, true), Pointwise, Norm]),
-    },
-    Operation {
-        name: "dil_sepc_5x5",
-        aliases: &["dil_conv_5x5"],
-        label: "dil 5x5",
-        body: Body::Layers(&[Relu, depthwise(5, 2, true), Pointwise, Norm]),
-    },
-];

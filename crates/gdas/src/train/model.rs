@@ -12,12 +12,11 @@ use super::state;
 use crate::Error;
 use crate::config::{Layer, TrainConfig, resolve};
 use crate::data::{Batch, EvaluationBatches, Images, Statistics, Subset};
-use crate::export;
 use crate::loss::{Metrics, cross_entropy};
 use crate::network::{self, NetworkConfig};
 use crate::run::{Interrupt, RunDir, phase, read_checkpoint, read_config};
-use crate::space::{Genotype, Space};
-use crate::weights::Weights;
+use crate::space::Genotype;
+use crate::weights::{PlainWeights, Weights};
 
 /// The network of a finished or running training, with its best weights.
 #[derive(Clone, Debug)]
@@ -54,8 +53,7 @@ impl TrainedModel {
         let mut checkpoint = loaded.checkpoint;
         let trained = state::trained(&checkpoint)?;
         let [height, width, channels] = trained.image;
-        let genotype: Genotype = config.genotype.parse().map_err(|error| unsuitable(&error))?;
-        let space = Space::find(genotype.space).ok_or_else(|| unsuitable(&"the genotype's space is not known"))?;
+        let genotype = Genotype::parse(&config.genotype, &config.space)?;
         let network = NetworkConfig {
             image: Shape::new(height, width, channels),
             classes: trained.classes.len(),
@@ -66,7 +64,7 @@ impl TrainedModel {
             auxiliary: false,
             drop_path: false,
         };
-        let graph = network::derive(&space, &space.derived_blocks(config.cells), &network, &genotype);
+        let graph = network::derive(&genotype.space.derived_blocks(config.cells), &network, &genotype)?;
         let mut weights = Weights::new(config.seed, device);
         weights.declare(&graph);
         weights.load(&mut checkpoint, trained.weights)?;
@@ -100,12 +98,12 @@ impl TrainedModel {
         Some(probabilities)
     }
 
-    /// The weights as exports want them.
-    pub fn export_weights(&self) -> export::Weights {
+    /// The weights and running statistics as plain arrays, as exports take them.
+    pub fn export_weights(&self) -> PlainWeights {
         let params = self.weights.locate(&self.graph).into_iter().map(|index| self.weights.to_vec(index)).collect();
         let host = |running: Tensor<2>| running.into_data().iter::<f32>().collect();
         let running = self.weights.running_of(&self.graph);
-        export::Weights { params, running: running.into_iter().map(|r| r.map(host).unwrap_or_default()).collect() }
+        PlainWeights { params, running: running.into_iter().map(|r| r.map(host).unwrap_or_default()).collect() }
     }
 }
 

@@ -10,11 +10,10 @@ use crate::config::TrainConfig;
 use crate::cost;
 use crate::data::{Dataset, Position, Statistics};
 use crate::device;
-use crate::export;
 use crate::loss::Metrics;
 use crate::run::{Checkpoint, Event, Observer, RunDir};
 use crate::space::Genotype;
-use crate::weights::{Weights, flat, host};
+use crate::weights::{PlainWeights, Weights, flat, host};
 
 /// How far a training has come.
 #[derive(Clone, Debug)]
@@ -187,23 +186,27 @@ impl Trainer<'_> {
     }
 }
 
-/// Makes a new run hold a network that was trained elsewhere, as if it had been trained here.
-pub(crate) fn adopt(
+/// Makes a new run hold a network that was trained elsewhere, as if it had been trained here: `graph` must be that of
+/// the configuration's genotype, `plain` its weights. `classes` names the classes, `statistics` are what pixels are
+/// normalised with.
+///
+/// # Errors
+/// The weights are those of another network, the genotype cannot be read, or the directory cannot be written.
+pub fn adopt(
     run: &mut RunDir,
     config: &TrainConfig,
-    (graph, exported): (&Graph, &export::Weights),
+    (graph, plain): (&Graph, &PlainWeights),
     classes: &[String],
     statistics: &Statistics,
     device: &Device,
 ) -> Result<TrainResult, Error> {
-    let unsuitable = |error: export::ExportError| Error::Unsuitable(error.to_string());
-    exported.check(graph).map_err(unsuitable)?;
+    plain.check(graph).map_err(|error| Error::Unsuitable(error.to_string()))?;
     let mut weights = Weights::new(config.seed, device);
     weights.declare(graph);
-    for (index, values) in weights.locate(graph).into_iter().zip(&exported.params) {
+    for (index, values) in weights.locate(graph).into_iter().zip(&plain.params) {
         weights.set(index, values.clone());
     }
-    for (norm, values) in graph.norms.iter().zip(&exported.running).filter(|(norm, _)| norm.track) {
+    for (norm, values) in graph.norms.iter().zip(&plain.running).filter(|(norm, _)| norm.track) {
         let statistics = flat(values.clone(), device).reshape([2, norm.channels]);
         weights.running.insert(norm.name.clone(), statistics);
     }
@@ -226,10 +229,9 @@ pub(crate) fn adopt(
     })?;
     weights.save(&mut checkpoint, "weights");
     let cost = cost::network(graph);
-    let genotype: Genotype =
-        config.genotype.parse().map_err(|error: crate::space::GenotypeError| Error::Unsuitable(error.to_string()))?;
+    let genotype = Genotype::parse(&config.genotype, &config.space)?;
     let result = TrainResult {
-        space: genotype.space.to_owned(),
+        space: genotype.space.name.clone(),
         genotype: genotype.to_string(),
         data: config.data.clone(),
         classes: classes.to_vec(),
@@ -315,7 +317,7 @@ impl TrainResult {
     pub(super) fn new(trainer: &Trainer, progress: &Progress, dataset: &Dataset) -> Self {
         let cost = cost::network(&trainer.test_graph);
         Self {
-            space: trainer.genotype.space.to_owned(),
+            space: trainer.genotype.space.name.clone(),
             genotype: trainer.genotype.to_string(),
             data: dataset.name.clone(),
             classes: dataset.classes.clone(),

@@ -3,14 +3,14 @@ use std::str::FromStr;
 
 use anyhow::Context;
 use clap::Args;
-use gdas::benchmark::{Correlation, Pair, PairFile, Quantity, Table, best_first, genotype_of, ranks};
 use gdas::config::{Auto, SearchConfig, resolve};
 use gdas::data::{Batch, Dataset, Subset};
 use gdas::proxies::{self, Proxy};
-use gdas::report::{Chart, Series};
 use gdas::run::{Interrupt, read_config};
 use gdas::search::{Searcher, held_out};
-use gdas::space::{Genotype, Space, spaces};
+use gdas::space::{Genotype, spaces};
+use gdas_nasbench::{Correlation, Pair, PairFile, Quantity, Table, best_first, genotype_of};
+use gdas_report::{Chart, Series};
 use serde_json::json;
 
 use super::{SettingFlags, TableFlags, parse};
@@ -108,9 +108,9 @@ pub(crate) fn run(command: &Correlate) -> anyhow::Result<()> {
             })?;
             let path = command.runs.find(given);
             let mut config: SearchConfig = resolve(&[flags::of_run(&path, &read_config(&path)?)?])?;
-            if config.space != spaces::nas_bench_201().name {
+            if config.space != spaces::nas_bench_201() {
                 return Err(
-                    Usage(format!("{given} searches in {}, which the table does not hold", config.space)).into()
+                    Usage(format!("{given} searches in {}, which the table does not hold", config.space.name)).into()
                 );
             }
             config.data = command.data.clone().unwrap_or(config.data);
@@ -128,7 +128,7 @@ pub(crate) fn run(command: &Correlate) -> anyhow::Result<()> {
             let size = score::size(&dataset, show::Size::published(&space))?;
             let batch = proxies::images(&dataset, command.batch_size.map_or(proxy.batch_size(), usize::from));
             let ranking = format!("{proxy}; seed {}; {} images of {}; {size}", command.seed, batch.len(), dataset.name);
-            let fresh = Fresh { proxy, space, size, batch, seed: command.seed, interrupt: &interrupt };
+            let fresh = Fresh { proxy, size, batch, seed: command.seed, interrupt: &interrupt };
             command.compare(&opened, &sample, &ranking, &|genotype| fresh.score(genotype))
         }
     }
@@ -144,15 +144,14 @@ struct Shared<'a> {
 
 impl Shared<'_> {
     /// `None` if interrupted.
-    fn score(&self, genotype: &Genotype) -> Option<f64> {
-        self.searcher.evaluate(genotype, self.dataset, &self.images, self.interrupt)
+    fn score(&self, genotype: &Genotype) -> anyhow::Result<Option<f64>> {
+        Ok(self.searcher.evaluate(genotype, self.dataset, &self.images, self.interrupt)?)
     }
 }
 
 /// Cells with weights of their own, as they start.
 struct Fresh<'a> {
     proxy: Proxy,
-    space: Space,
     size: show::Size,
     batch: Batch,
     seed: u64,
@@ -161,9 +160,9 @@ struct Fresh<'a> {
 
 impl Fresh<'_> {
     /// `None` if interrupted.
-    fn score(&self, genotype: &Genotype) -> Option<f64> {
-        let graph = show::network(&self.space, genotype, self.size);
-        (!self.interrupt.is_requested()).then(|| self.proxy.score(&graph, &self.batch, self.seed))
+    fn score(&self, genotype: &Genotype) -> anyhow::Result<Option<f64>> {
+        let graph = show::network(genotype, self.size)?;
+        Ok((!self.interrupt.is_requested()).then(|| self.proxy.score(&graph, &self.batch, self.seed)))
     }
 }
 
@@ -174,7 +173,7 @@ impl Correlate {
         opened: &Table,
         sample: &[(usize, f64)],
         ranking: &str,
-        score: &dyn Fn(&Genotype) -> Option<f64>,
+        score: &dyn Fn(&Genotype) -> anyhow::Result<Option<f64>>,
     ) -> anyhow::Result<()> {
         // The last column of the file: no commas.
         let ranking = ranking.replace([',', '\n', '\r'], "");
@@ -187,7 +186,7 @@ impl Correlate {
         let left: Vec<_> = sample.iter().filter(|(index, _)| !pairs.iter().any(|pair| pair.index == *index)).collect();
         for &&(index, accuracy) in &left {
             let genotype = genotype_of(opened.cell(index)?);
-            let Some(score) = score(&genotype) else {
+            let Some(score) = score(&genotype)? else {
                 return Err(match &self.pairs {
                     Some(_) => Preempted("the same command".to_owned()).into(),
                     None => anyhow::anyhow!("stopped; with --pairs FILE it could be gone on with"),
@@ -240,7 +239,8 @@ impl Correlate {
     /// Accuracy against the rank by score.
     fn scatter(&self, ranking: &str, pairs: &[Pair], found: &Correlation) -> String {
         let scores: Vec<f64> = pairs.iter().map(|pair| pair.score).collect();
-        let points = ranks(&scores).into_iter().zip(pairs).map(|(rank, pair)| (rank, pair.accuracy)).collect();
+        let points =
+            gdas::stats::ranks(&scores).into_iter().zip(pairs).map(|(rank, pair)| (rank, pair.accuracy)).collect();
         let name = ranking.split(';').next().unwrap_or_default();
         let tau = found.kendall_tau.map_or_else(String::new, |tau| format!(" (Kendall's tau {tau:.2})"));
         let title = format!("{}, {}{tau}", self.by, self.setting.setting());

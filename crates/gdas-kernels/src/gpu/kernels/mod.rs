@@ -19,7 +19,7 @@ mod sgd;
 mod sum;
 mod window;
 
-pub(super) use batch::{CHANGE_FIELDS, make_batch};
+pub(super) use batch::{TRANSFORM_FIELDS, make_batch};
 pub(super) use conv::{Tiles, conv_backward_image, conv_backward_weight, conv_forward};
 pub(super) use cube::{COLUMNS, CUBE, LANES};
 pub(super) use depthwise::{depthwise_backward_image, depthwise_backward_weight, depthwise_forward};
@@ -31,7 +31,7 @@ pub(super) use folds::{fold, fold_many, is_short};
 pub(super) use loss::{cross_entropy, cross_entropy_sums, scale};
 pub(super) use norm::{moments, moments_finish, norm_backward, norm_backward_sums, norm_forward, norm_of_running};
 pub(super) use pool::{avg_backward, avg_forward, max_backward, max_forward};
-pub(super) use running::approach;
+pub(super) use running::update_running;
 pub(super) use sgd::{descend, norm_finish, squares};
 pub(super) use sum::{spread_gates, sum_backward, sum_forward};
 

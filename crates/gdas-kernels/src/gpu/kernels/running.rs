@@ -5,7 +5,7 @@ use cubecl::prelude::*;
 /// `running = keep * running + share * batch`, the second half of each, the variances, times `unbiased`. Thread `t` moves the
 /// element `t` of each, as far as there is one.
 #[cube(launch)]
-pub(in crate::gpu) fn approach(
+pub(in crate::gpu) fn update_running(
     running: &mut Sequence<OwnedTensor<f32>>,
     batch: &Sequence<OwnedTensor<f32>>,
     lengths: Sequence<usize>,

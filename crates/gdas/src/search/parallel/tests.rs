@@ -44,7 +44,7 @@ struct Setting {
 
 impl Setting {
     fn new() -> Self {
-        Self { dataset: data::open("digits").unwrap(), config: config() }
+        Self { dataset: data::digits().hold_out(0.2), config: config() }
     }
 
     fn searcher(&self, devices: usize) -> Searcher<'_> {

@@ -1,0 +1,133 @@
+//! What a data set holds, in numbers.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use gdas::data::{Dataset, Format, Images, Statistics};
+
+/// A data set in numbers, ready to be printed or written as JSON.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// What it is called.
+    pub name: String,
+    /// What it was read from.
+    pub format: Format,
+    /// Pixels from top to bottom.
+    pub height: usize,
+    /// Pixels from left to right.
+    pub width: usize,
+    /// 1 or 3.
+    pub channels: usize,
+    /// Training images.
+    pub train: usize,
+    /// Test images.
+    pub test: usize,
+    /// Whether the test images were held out of the training images, because none were given.
+    pub held_out: bool,
+    /// Images per class.
+    pub classes: Vec<ClassCount>,
+    /// Mean and deviation per channel.
+    pub statistics: Statistics,
+    /// Whether training flips images left to right.
+    pub flip: bool,
+    /// Bytes of pixels and labels in memory.
+    pub memory: u64,
+    /// A digest of pixels, labels and class names.
+    pub digest: String,
+    /// What a user should know before trusting results.
+    pub warnings: Vec<String>,
+}
+
+/// Images of one class.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClassCount {
+    /// Its name.
+    pub name: String,
+    /// Training images.
+    pub train: usize,
+    /// Test images.
+    pub test: usize,
+}
+
+/// The largest class may have so many times the images of the smallest before it is worth a warning.
+const IMBALANCE: usize = 3;
+
+/// Counts, and looks for what commonly spoils results: classes of very different sizes, classes
+/// without images, and images that are in both partitions or several times in one.
+pub fn inspect(dataset: &Dataset) -> Summary {
+    let train = &*dataset.train;
+    let test = dataset.test.as_deref();
+    let mut classes: Vec<ClassCount> =
+        dataset.classes.iter().map(|name| ClassCount { name: name.clone(), train: 0, test: 0 }).collect();
+    for &label in &train.labels {
+        classes[label as usize].train += 1;
+    }
+    for &label in test.iter().flat_map(|test| &test.labels) {
+        classes[label as usize].test += 1;
+    }
+    let mut warnings = dataset.notes.clone();
+    warn_about_classes(&classes, test.is_some(), &mut warnings);
+    warn_about_duplicates(train, test, &mut warnings);
+    let memory = [Some(train), test].into_iter().flatten().map(|images| images.pixels.len() + 4 * images.len());
+    Summary {
+        name: dataset.name.clone(),
+        format: dataset.format,
+        height: train.height,
+        width: train.width,
+        channels: train.channels,
+        train: train.len(),
+        test: test.map_or(0, Images::len),
+        held_out: dataset.held_out,
+        statistics: dataset.statistics.clone(),
+        flip: dataset.flip,
+        memory: memory.sum::<usize>() as u64,
+        digest: dataset.digest(),
+        warnings,
+        classes,
+    }
+}
+
+fn warn_about_classes(classes: &[ClassCount], has_test: bool, warnings: &mut Vec<String>) {
+    let largest = classes.iter().max_by_key(|class| class.train);
+    let smallest = classes.iter().min_by_key(|class| class.train);
+    if let (Some(largest), Some(smallest)) = (largest, smallest)
+        && largest.train > IMBALANCE * smallest.train
+    {
+        warnings.push(format!(
+            "classes differ in size: `{}` has {} training images, `{}` has {}; accuracy favours the large ones",
+            largest.name, largest.train, smallest.name, smallest.train
+        ));
+    }
+    let without: Vec<&str> =
+        classes.iter().filter(|class| has_test && class.test == 0).map(|class| class.name.as_str()).collect();
+    if !without.is_empty() {
+        warnings.push(format!("{} classes have no test images, such as `{}`", without.len(), without[0]));
+    }
+}
+
+fn warn_about_duplicates(train: &Images, test: Option<&Images>, warnings: &mut Vec<String>) {
+    let mut seen: HashMap<blake3::Hash, u32> = HashMap::with_capacity(train.len());
+    let (mut repeated, mut contradicting) = (0, 0);
+    for (index, &label) in train.labels.iter().enumerate() {
+        match seen.insert(blake3::hash(train.image(index)), label) {
+            Some(before) if before != label => contradicting += 1,
+            Some(_) => repeated += 1,
+            None => {}
+        }
+    }
+    if repeated + contradicting > 0 {
+        warnings.push(format!("{} training images are exact copies of others", repeated + contradicting));
+    }
+    if contradicting > 0 {
+        warnings.push(format!("{contradicting} training images are copies of others of a different class"));
+    }
+    let Some(test) = test else { return };
+    let leaked = (0..test.len()).filter(|&index| seen.contains_key(&blake3::hash(test.image(index)))).count();
+    if leaked > 0 {
+        warnings.push(format!(
+            "{leaked} of {} test images are exact copies of training images; test accuracy is too high by as much",
+            test.len()
+        ));
+    }
+}

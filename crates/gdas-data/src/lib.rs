@@ -1,0 +1,42 @@
+//! Readers of data sets for [`gdas`]: archives, image folders, arrays and pickles; known sets by name, and fetching them.
+//!
+//! [`open()`] takes `digits` (embedded), the name of a known set in the data directory, or a path:
+//!
+//! | format | where |
+//! | --- | --- |
+//! | CIFAR-10, CIFAR-100, binary and Python version | folder or archive |
+//! | ImageNet16-120 (first 120 classes of the pickled batches) | folder or archive |
+//! | images in `train/<class>/`, `test/<class>/`, or plain `<class>/` | folder, `.tar`, `.tar.gz`, `.tar.xz`, `.tar.bz2`, `.zip` |
+//! | MNIST, Fashion-MNIST | folder or archive of idx files, gzipped or not |
+//! | MedMNIST | `.npz` |
+//!
+//! What a file is, is decided by what it holds, not by its name. Archives are never unpacked under
+//! names of theirs: what does not fit into a little memory waits in a temporary file without a name. Everything a file
+//! claims about itself is checked, and [`Limits`] bound what it may take.
+//!
+//! ```
+//! let digits = gdas_data::open("digits")?;
+//! assert_eq!((digits.train.height, digits.train.channels, digits.classes.len()), (8, 1, 10));
+//! # Ok::<(), gdas_data::DataError>(())
+//! ```
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+mod error;
+pub mod fetch;
+mod inspect;
+mod known;
+mod open;
+pub mod pickle;
+mod read;
+mod spool;
+mod tree;
+
+pub use error::DataError;
+pub use inspect::{ClassCount, Summary, inspect};
+pub use known::{Known, KnownFile, Listing, Status, data_directory, find_known, known, list};
+pub use open::{Options, open, open_with, read_images};
+pub use tree::Limits;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! Trained networks for other programs: ONNX, safetensors, a PyTorch module, a Burn module with its record.
+//!
+//! All of them write the *network in use*: its main output, without auxiliary heads and without drop-path, with
+//! batch normalisation in evaluation mode. A normalisation that keeps no running statistics normalises by the batch at
+//! hand in evaluation, too (as the engine and PyTorch do), so the prediction for an image then depends on the other
+//! images of its batch; [`depends_on_batch`] tells.
+//!
+//! # Names and shapes of arrays
+//!
+//! Names are those of the [`Graph`]'s parameters; running statistics are `{normalisation}.running_mean` and
+//! `.running_var`. Arrays have PyTorch's layout:
+//!
+//! | array | shape |
+//! | --- | --- |
+//! | weight of a convolution | `[out, in / groups, kernel height, kernel width]` |
+//! | weight of the classifier | `[classes, channels]` |
+//! | bias, scale, shift, statistics | `[channels]` |
+
+mod blocks;
+mod burn_module;
+mod burn_record;
+mod onnx;
+pub mod protobuf;
+mod pytorch;
+mod safetensors;
+
+pub use burn_module::to_burn_module;
+pub use burn_record::to_burn_record;
+pub use gdas::weights::PlainWeights as Weights;
+pub use onnx::{OPSET, to_onnx};
+pub use pytorch::to_pytorch;
+pub use safetensors::{from_arrays, from_safetensors, to_safetensors};
+
+use gdas::weights::WeightsMismatch;
+use gdas_kernels::graph::{Graph, Op, ParamId};
+
+/// Why a network could not be exported or read back.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// A graph of a search, with gates.
+    #[error("the network still has gates; export the network of a genotype, not a sampled supernet")]
+    Gates,
+    /// A graph without result.
+    #[error("the network has no output")]
+    NoOutput,
+    /// Weights that belong to another network.
+    #[error(transparent)]
+    Weights(#[from] WeightsMismatch),
+    /// An array that a file lacks.
+    #[error("the file has no array `{name}`; it belongs to another network")]
+    Missing {
+        /// Its name.
+        name: String,
+    },
+    /// An array of another shape or type.
+    #[error("array `{name}` is {found}, the network needs {expected}")]
+    Mismatch {
+        /// Its name.
+        name: String,
+        /// Shape and type needed.
+        expected: String,
+        /// Shape and type found.
+        found: String,
+    },
+    /// A file that cannot be read or written as safetensors.
+    #[error("not a safetensors file: {0}")]
+    Format(String),
+    /// A pool whose window is spread, which no target format has.
+    #[error("a pool with dilation {0:?} cannot be exported")]
+    DilatedPool([usize; 2]),
+    /// A normalisation by the batch at hand, which Burn's layer does not do outside of training.
+    #[error(
+        "normalisation `{0}` keeps no running statistics, so it cannot be a layer of Burn; train the network first"
+    )]
+    BatchStatistics(String),
+}
+
+/// Whether a prediction depends on the other images of its batch: true if some normalisation on the way to the main
+/// output keeps no running statistics.
+pub fn depends_on_batch(graph: &Graph) -> bool {
+    in_use(graph).iter().zip(&graph.nodes).any(|(used, node)| match node.op {
+        Op::Norm { norm, .. } => *used && !graph.norms[norm].track,
+        _ => false,
+    })
+}
+
+/// Per node, whether the main output needs it.
+fn in_use(graph: &Graph) -> Vec<bool> {
+    let mut used = vec![false; graph.nodes.len()];
+    if let Some(&main) = graph.outputs.first() {
+        used[main] = true;
+        for index in (0..=main).rev() {
+            if used[index] {
+                graph.nodes[index].inputs.iter().for_each(|&input| used[input] = true);
+            }
+        }
+        // The images are an input of the exported network, whether it reads them or not.
+        used[0] = true;
+    }
+    used
+}
+
+/// Common conditions of every export; the result tells which nodes the main output needs.
+fn exportable(graph: &Graph) -> Result<Vec<bool>, ExportError> {
+    if graph.outputs.is_empty() {
+        return Err(ExportError::NoOutput);
+    }
+    if graph.gates > 0 {
+        return Err(ExportError::Gates);
+    }
+    for node in &graph.nodes {
+        if let Op::AvgPool(window) | Op::MaxPool(window) = &node.op
+            && window.dilation != [1, 1]
+        {
+            return Err(ExportError::DilatedPool(window.dilation));
+        }
+    }
+    Ok(in_use(graph))
+}
+
+/// Whether node `index` is the classifier: a 1x1 convolution of a 1x1 value that is an output.
+fn is_linear(graph: &Graph, index: usize) -> bool {
+    let node = &graph.nodes[index];
+    let single = |value: usize| (graph.shape(value).height, graph.shape(value).width) == (1, 1);
+    matches!(&node.op, Op::Conv { window, groups: 1, .. } if window.kernel == [1, 1] && window.padding == [0, 0])
+        && graph.outputs.contains(&index)
+        && single(node.inputs[0])
+}
+
+/// Shape of a parameter in PyTorch's layout, and whether it is a convolution's or a classifier's weight.
+fn portable_shape(graph: &Graph, param: ParamId) -> Vec<usize> {
+    let shape = &graph.params[param].shape;
+    match shape[..] {
+        [kh, kw, input, output] => {
+            let is_classifier = graph.nodes.iter().enumerate().any(|(index, node)| {
+                matches!(node.op, Op::Conv { weight, .. } if weight == param) && is_linear(graph, index)
+            });
+            if is_classifier { vec![output, input] } else { vec![output, input, kh, kw] }
+        }
+        _ => shape.clone(),
+    }
+}
+
+/// Turns `[kh, kw, in, out]` into `[out, in, kh, kw]`; arrays of another rank stay as they are.
+fn to_portable(shape: &[usize], values: &[f32]) -> Vec<f32> {
+    let [kh, kw, input, output] = shape[..] else { return values.to_vec() };
+    let mut out = Vec::with_capacity(values.len());
+    for o in 0..output {
+        for i in 0..input {
+            for k in 0..kh * kw {
+                out.push(values[(k * input + i) * output + o]);
+            }
+        }
+    }
+    out
+}
+
+/// The inverse of [`to_portable`]; `shape` is the engine's.
+fn from_portable(shape: &[usize], values: &[f32]) -> Vec<f32> {
+    let [kh, kw, input, output] = shape[..] else { return values.to_vec() };
+    let mut out = vec![0.0; values.len()];
+    let mut read = values.iter();
+    for o in 0..output {
+        for i in 0..input {
+            for k in 0..kh * kw {
+                if let Some(&value) = read.next() {
+                    out[(k * input + i) * output + o] = value;
+                }
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! Weights as a safetensors file, named and laid out as the [module](super) documents.
+
+use std::collections::HashMap;
+
+use ::safetensors::tensor::TensorView;
+use ::safetensors::{Dtype, SafeTensors};
+use gdas_kernels::graph::{Graph, Op};
+
+use super::{ExportError, Weights, exportable, from_portable, in_use, portable_shape, to_portable};
+
+/// Every array of the network in use: name, portable shape, and where it comes from.
+enum Source {
+    Param(usize),
+    Mean(usize),
+    Variance(usize),
+}
+
+fn arrays(graph: &Graph, used: &[bool]) -> Vec<(String, Vec<usize>, Source)> {
+    let mut arrays = Vec::new();
+    let mut params = vec![false; graph.params.len()];
+    for (_, node) in graph.nodes.iter().enumerate().filter(|(index, _)| used[*index]) {
+        gdas::cost::node_params(node).for_each(|param| params[param] = true);
+        if let Op::Norm { norm, .. } = node.op
+            && graph.norms[norm].track
+        {
+            let spec = &graph.norms[norm];
+            arrays.push((format!("{}.running_mean", spec.name), vec![spec.channels], Source::Mean(norm)));
+            arrays.push((format!("{}.running_var", spec.name), vec![spec.channels], Source::Variance(norm)));
+        }
+    }
+    for (param, spec) in graph.params.iter().enumerate().filter(|(param, _)| params[*param]) {
+        arrays.push((spec.name.clone(), portable_shape(graph, param), Source::Param(param)));
+    }
+    arrays
+}
+
+/// Encodes the weights of the network in use. `metadata` goes into the file's header.
+pub fn to_safetensors(graph: &Graph, weights: &Weights, metadata: &[(&str, &str)]) -> Result<Vec<u8>, ExportError> {
+    weights.check(graph)?;
+    let used = exportable(graph)?;
+    let arrays: Vec<(String, Vec<usize>, Vec<u8>)> = arrays(graph, &used)
+        .into_iter()
+        .map(|(name, shape, source)| {
+            let values = match source {
+                Source::Param(param) => to_portable(&graph.params[param].shape, &weights.params[param]),
+                Source::Mean(norm) => weights.running[norm][..graph.norms[norm].channels].to_vec(),
+                Source::Variance(norm) => weights.running[norm][graph.norms[norm].channels..].to_vec(),
+            };
+            (name, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect())
+        })
+        .collect();
+    let format = |error: ::safetensors::SafeTensorError| ExportError::Format(error.to_string());
+    let mut views = Vec::new();
+    for (name, shape, bytes) in &arrays {
+        views.push((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(format)?));
+    }
+    let header: HashMap<String, String> = metadata.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    ::safetensors::serialize(views, (!header.is_empty()).then_some(header)).map_err(format)
+}
+
+/// Reads weights back. Arrays of the network that are not in use (auxiliary heads) stay zero; arrays of the file that the
+/// network does not have are passed over.
+pub fn from_safetensors(graph: &Graph, bytes: &[u8]) -> Result<Weights, ExportError> {
+    let file = SafeTensors::deserialize(bytes).map_err(|error| ExportError::Format(error.to_string()))?;
+    let mut fault = None;
+    let weights = from_arrays(graph, |name, shape| {
+        if fault.is_some() {
+            return None;
+        }
+        match read(&file, name, shape) {
+            Ok(values) => Some(values),
+            Err(error) => {
+                fault = Some(error);
+                None
+            }
+        }
+    });
+    fault.map_or(Ok(weights), Err)
+}
+
+fn read(file: &SafeTensors, name: &str, shape: &[usize]) -> Result<Vec<f32>, ExportError> {
+    let Ok(view) = file.tensor(name) else { return Err(ExportError::Missing { name: name.to_owned() }) };
+    if view.dtype() != Dtype::F32 || view.shape() != shape {
+        let found = format!("{:?} of shape {:?}", view.dtype(), view.shape());
+        let expected = format!("F32 of shape {shape:?}");
+        return Err(ExportError::Mismatch { name: name.to_owned(), expected, found });
+    }
+    Ok(view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+}
+
+/// Weights from arrays in the portable layout. `find` is asked for every array of the network in use by name and
+/// shape; where it has none, and for arrays that are not in use (auxiliary heads), the values are zero.
+///
+/// # Panics
+/// If `find` gives an array of another length than its shape says.
+pub fn from_arrays(graph: &Graph, mut find: impl FnMut(&str, &[usize]) -> Option<Vec<f32>>) -> Weights {
+    let mut weights = Weights {
+        params: graph.params.iter().map(|spec| vec![0.0; spec.len()]).collect(),
+        running: graph.norms.iter().map(|spec| vec![0.0; if spec.track { 2 * spec.channels } else { 0 }]).collect(),
+    };
+    for (name, shape, source) in arrays(graph, &in_use(graph)) {
+        let Some(values) = find(&name, &shape) else { continue };
+        assert_eq!(values.len(), shape.iter().product::<usize>(), "array `{name}`");
+        match source {
+            Source::Param(param) => weights.params[param] = from_portable(&graph.params[param].shape, &values),
+            Source::Mean(norm) => weights.running[norm][..values.len()].copy_from_slice(&values),
+            Source::Variance(norm) => weights.running[norm][graph.norms[norm].channels..].copy_from_slice(&values),
+        }
+    }
+    weights
+}

@@ -1,0 +1,403 @@
+//! Networks that were trained elsewhere, taken in as if they had been trained here.
+//!
+//! Weights come as safetensors or as PyTorch's own files (`torch.save` of a state dictionary), under the names that
+//! [`crate::export`] documents or, for NAS-Bench-201's network, under AutoDL's. What the numbers cannot tell (the
+//! genotype, the size of the images, what pixels were normalised with, the names of the classes) comes from the
+//! file's metadata, which `gdas export` writes, or from the caller.
+//!
+//! The outcome is a run directory like that of a finished training, so that everything that takes one
+//! ([`gdas::train::TrainedModel`], the exports) takes it.
+
+mod names;
+mod torch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use burn::tensor::Device;
+use gdas_kernels::graph::{Graph, Shape};
+
+use crate::export;
+use gdas::Error;
+use gdas::config::{Layer, TrainConfig, resolve};
+use gdas::data::Statistics;
+use gdas::network::{NetworkConfig, Stem, derive};
+use gdas::run::RunDir;
+use gdas::space::{Genotype, Space, Wiring, spaces};
+use gdas::train::{self, TrainResult};
+
+/// An array of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// Its shape, in PyTorch's layout.
+    pub shape: Vec<usize>,
+    /// Its numbers, the last axis fastest.
+    pub values: Vec<f32>,
+}
+
+/// The arrays of a file by name, and what it says about itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StateDict {
+    /// By name.
+    pub arrays: BTreeMap<String, Array>,
+    /// The header of a safetensors file; empty for PyTorch's own.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Why weights could not be taken in.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// The file cannot be opened.
+    #[error("cannot read {path}: {source}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The file is none of the known forms, or damaged.
+    #[error("{path}: {reason}")]
+    Format {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Something that neither the file nor the caller says.
+    #[error("the file does not say {what}; {mend}")]
+    Unknown {
+        /// What is missing.
+        what: &'static str,
+        /// How to say it.
+        mend: &'static str,
+    },
+    /// Something that the file and the caller say differently, or that makes no sense.
+    #[error("{0}")]
+    Unsuitable(String),
+    /// The arrays are not those of the network.
+    #[error("the arrays are not those of the network of this genotype:{}", list(.missing, .wrong, .unexpected))]
+    Misfit {
+        /// Names that the network has and the file has not.
+        missing: Vec<String>,
+        /// Names with what they should be and what they are.
+        wrong: Vec<String>,
+        /// Names that the file has and the network has not.
+        unexpected: Vec<String>,
+    },
+}
+
+/// The misfits, a few of each kind.
+fn list(missing: &[String], wrong: &[String], unexpected: &[String]) -> String {
+    let mut text = String::new();
+    for (what, names) in [("missing", missing), ("of another shape", wrong), ("not in the network", unexpected)] {
+        if names.is_empty() {
+            continue;
+        }
+        let _ = write!(text, "\n  {what} ({}): {}", names.len(), names[..names.len().min(6)].join(", "));
+        if names.len() > 6 {
+            text += ", ...";
+        }
+    }
+    text
+}
+
+impl StateDict {
+    /// Reads a safetensors file or one that PyTorch wrote, told apart by its first bytes.
+    ///
+    /// # Errors
+    /// The file cannot be read, is damaged, or holds something else than named tensors.
+    pub fn read(path: &Path) -> Result<Self, ImportError> {
+        let bytes = std::fs::read(path).map_err(|source| ImportError::Io { path: path.to_path_buf(), source })?;
+        if torch::recognises(&bytes) { torch::read(path, &bytes) } else { safetensors(path, &bytes) }
+    }
+
+    /// An array's extent along an axis.
+    fn extent(&self, name: &str, axis: usize) -> Option<usize> {
+        self.arrays.get(name)?.shape.get(axis).copied()
+    }
+}
+
+fn safetensors(path: &Path, bytes: &[u8]) -> Result<StateDict, ImportError> {
+    let format = |reason: String| ImportError::Format { path: path.to_path_buf(), reason };
+    let unknown = |error| format(format!("neither a safetensors file nor one that torch.save wrote ({error})"));
+    let file = ::safetensors::SafeTensors::deserialize(bytes).map_err(unknown)?;
+    let (_, header) = ::safetensors::SafeTensors::read_metadata(bytes).map_err(unknown)?;
+    let mut arrays = BTreeMap::new();
+    for (name, view) in file.iter() {
+        let data = view.data();
+        let values: Vec<f32> = match view.dtype() {
+            ::safetensors::Dtype::F32 => {
+                data.as_chunks().0.iter().map(|bytes: &[u8; 4]| f32::from_le_bytes(*bytes)).collect()
+            }
+            ::safetensors::Dtype::F64 => {
+                data.as_chunks().0.iter().map(|bytes: &[u8; 8]| f64::from_le_bytes(*bytes) as f32).collect()
+            }
+            // Counters of batches, which nothing needs.
+            ::safetensors::Dtype::I64 => continue,
+            other => return Err(format(format!("array `{name}` is of type {other:?}; F32 and F64 can be read"))),
+        };
+        arrays.insert(name.to_owned(), Array { shape: view.shape().to_vec(), values });
+    }
+    let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
+    Ok(StateDict { arrays, metadata })
+}
+
+/// What the caller knows about a network; what is `None` must be told by the file.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// The cells.
+    pub genotype: Option<Genotype>,
+    /// Height and width of the images.
+    pub image_size: Option<[usize; 2]>,
+    /// What pixels were normalised with.
+    pub statistics: Option<Statistics>,
+    /// Names of the classes. Where nobody names them, they are called by their numbers.
+    pub classes: Option<Vec<String>>,
+    /// The data that tests it, as `gdas evaluate` opens it.
+    pub data: Option<String>,
+}
+
+/// A network that fits its weights.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The cells, and the sizes that were read off the arrays.
+    pub config: TrainConfig,
+    /// The network.
+    pub graph: Graph,
+    /// Its weights.
+    pub weights: export::Weights,
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// What pixels are normalised with.
+    pub statistics: Statistics,
+}
+
+/// Finds the network that the arrays belong to: cells per stage, channels, stem and classes are read off their names
+/// and shapes.
+///
+/// # Errors
+/// [`ImportError::Unknown`] for what nobody said; [`ImportError::Misfit`] lists every array that is missing, of
+/// another shape, or left over.
+pub fn import(mut dict: StateDict, given: &Given) -> Result<Imported, ImportError> {
+    let genotype = genotype(&dict, given)?;
+    let space = &genotype.space;
+    if names::are_foreign(&dict) {
+        if !names::are_of_benchmark(&dict) || **space != *spaces::nas_bench_201() {
+            return Err(ImportError::Unsuitable(
+                "these arrays have the names of DARTS's or AutoDL's own code. Of those networks only NAS-Bench-201's \
+                 (with `lastact` and `conv_a`) is the same as here; the networks of NASNet cells end without \
+                 normalisation before the classifier there, so their weights fit no network of this project. The \
+                 genotype can be trained anew: gdas train GENOTYPE"
+                    .into(),
+            ));
+        }
+        let cell = &genotype.cells[0];
+        let edges: Vec<_> = cell
+            .nodes
+            .iter()
+            .enumerate()
+            .flat_map(|(node, choices)| choices.iter().map(move |c| (node + 1, c.input, c.operation.name.as_str())))
+            .collect();
+        names::rename(&mut dict, &edges);
+    }
+    let layout = layout(&dict, space)?;
+    let [height, width] = image_size(&dict, given)?;
+    let statistics = statistics(&dict, given, layout.image_channels)?;
+    let classes = classes(&dict, given, layout.classes)?;
+    let keys = serde_json::json!({
+        "preset": "paper", "space": **space, "genotype": genotype.to_string(),
+        "data": given.data.as_deref().unwrap_or(UNKNOWN_DATA),
+        "channels": layout.channels, "cells": layout.cells,
+        "stem": if layout.stem == Stem::Cifar { "cifar" } else { "imagenet" },
+    });
+    let config: TrainConfig = Layer::flags(&keys)
+        .and_then(|layer| resolve(&[layer]))
+        .map_err(|error| ImportError::Unsuitable(error.to_string()))?;
+    let network = NetworkConfig {
+        image: Shape::new(height, width, layout.image_channels),
+        classes: layout.classes,
+        channels: layout.channels,
+        stem: layout.stem,
+        affine: true,
+        track: true,
+        auxiliary: false,
+        drop_path: false,
+    };
+    let graph = derive(&space.derived_blocks(layout.cells), &network, &genotype)
+        .map_err(|error| ImportError::Unsuitable(error.to_string()))?;
+    let weights = fit(&graph, dict)?;
+    Ok(Imported { config, graph, weights, classes, statistics })
+}
+
+/// What stands in a configuration for data that nobody named.
+pub const UNKNOWN_DATA: &str = "unknown";
+
+impl Imported {
+    /// Fills a new run directory, as a finished training would.
+    ///
+    /// # Errors
+    /// The directory cannot be written.
+    pub fn save(&self, run: &mut RunDir, device: &Device) -> Result<TrainResult, Error> {
+        train::adopt(run, &self.config, (&self.graph, &self.weights), &self.classes, &self.statistics, device)
+    }
+}
+
+fn genotype(dict: &StateDict, given: &Given) -> Result<Genotype, ImportError> {
+    // A space of one's own stands in the file too; the form of the text tells a built-in one.
+    let space = dict.metadata.get("space").map(|text| serde_json::from_str::<Space>(text)).transpose();
+    let space = space.map_err(|error| ImportError::Unsuitable(format!("the space in the file's metadata: {error}")))?;
+    let space = space.map(Arc::new);
+    let told = dict.metadata.get("genotype").map(|text| Genotype::find_in(text, None, space.as_ref()));
+    let told = told.map(|found| found.map(|found| found.genotype));
+    match (&given.genotype, told) {
+        (Some(given), Some(Ok(told))) if *given != told => Err(ImportError::Unsuitable(format!(
+            "the file says that it holds the weights of {told}, not those of {given}"
+        ))),
+        (Some(given), _) => Ok(given.clone()),
+        (None, Some(Ok(told))) => Ok(told),
+        (None, Some(Err(error))) => {
+            Err(ImportError::Unsuitable(format!("the genotype in the file's metadata cannot be read: {error}")))
+        }
+        (None, None) => Err(ImportError::Unknown { what: "which cells it belongs to", mend: "give the genotype" }),
+    }
+}
+
+/// Sizes that follow from the arrays.
+struct Layout {
+    stem: Stem,
+    channels: usize,
+    cells: usize,
+    classes: usize,
+    image_channels: usize,
+}
+
+fn layout(dict: &StateDict, space: &Space) -> Result<Layout, ImportError> {
+    let missing = |name: &str| ImportError::Misfit {
+        missing: vec![name.to_owned()],
+        wrong: vec![],
+        unexpected: dict.arrays.keys().cloned().collect(),
+    };
+    let need = |name: &str, axis| dict.extent(name, axis).filter(|&n| n > 0).ok_or_else(|| missing(name));
+    let residual = space.skeleton.wiring == Wiring::Residual;
+    let stages = space.skeleton.widths.len();
+    let first_width = space.skeleton.widths[0];
+    let (stem, first, channels) = if dict.arrays.contains_key("stem.0.conv.weight") {
+        (Stem::ImageNet, "stem.0.conv.weight", need("stem.1.conv.weight", 0)?)
+    } else {
+        let stem = need("stem.conv.weight", 0)?;
+        (Stem::Cifar, "stem.conv.weight", if residual { stem / first_width } else { stem / 3 })
+    };
+    let cells: BTreeSet<usize> =
+        dict.arrays.keys().filter_map(|name| name.strip_prefix("cells.")?.split('.').next()?.parse().ok()).collect();
+    // The residual blocks always have weights, cells of the benchmark may have none; NASNet cells always do.
+    let is_block = |index: &&usize| dict.arrays.contains_key(&format!("cells.{index}.a.conv.weight"));
+    let all = cells.last().map_or(0, |last| last + 1);
+    let count = if residual && stages > 1 {
+        cells.iter().find(is_block).copied().ok_or_else(|| missing("cells.N.a.conv.weight"))?
+    } else {
+        if all < 2 * stages - 1 || all % stages != stages - 1 {
+            let between = stages - 1;
+            return Err(ImportError::Unsuitable(format!(
+                "{all} cells cannot be {stages} stages of N cells with reductions between them ({stages} N + {between})"
+            )));
+        }
+        (all + 1 - stages) / stages
+    };
+    Ok(Layout {
+        stem,
+        channels,
+        cells: count,
+        classes: need("head.classifier.weight", 0)?,
+        image_channels: need(first, 1)?,
+    })
+}
+
+fn image_size(dict: &StateDict, given: &Given) -> Result<[usize; 2], ImportError> {
+    let told = dict.metadata.get("image").and_then(|text| serde_json::from_str::<[usize; 3]>(text).ok());
+    let size = given.image_size.or(told.map(|[height, width, _]| [height, width]));
+    let size = size.ok_or(ImportError::Unknown {
+        what: "how large the images are",
+        mend: "give the image size or the data that it was trained on",
+    })?;
+    if size.iter().all(|n| (8..=224).contains(n)) {
+        Ok(size)
+    } else {
+        Err(ImportError::Unsuitable(format!("images of {}x{} pixels; 8 to 224 can be used", size[0], size[1])))
+    }
+}
+
+fn statistics(dict: &StateDict, given: &Given, channels: usize) -> Result<Statistics, ImportError> {
+    let numbers = |key: &str| dict.metadata.get(key).and_then(|text| serde_json::from_str::<Vec<f32>>(text).ok());
+    let told = numbers("mean").zip(numbers("std")).map(|(mean, std)| Statistics { mean, std, published: false });
+    // The file knows best: with other numbers the same network computes something else.
+    let found = told.or_else(|| given.statistics.clone()).ok_or(ImportError::Unknown {
+        what: "what pixels were normalised with",
+        mend: "give mean and deviation per channel (of pixels in 0..255), or the data that it was trained on",
+    })?;
+    let fits = found.mean.len() == channels
+        && found.std.len() == channels
+        && found.mean.iter().all(|m| m.is_finite())
+        && found.std.iter().all(|s| s.is_finite() && *s > 0.0);
+    if fits {
+        Ok(found)
+    } else {
+        Err(ImportError::Unsuitable(format!(
+            "mean {:?} and deviation {:?} are not one number for each of the {channels} channels, the latter above zero",
+            found.mean, found.std
+        )))
+    }
+}
+
+fn classes(dict: &StateDict, given: &Given, count: usize) -> Result<Vec<String>, ImportError> {
+    let told = dict.metadata.get("classes").and_then(|text| serde_json::from_str::<Vec<String>>(text).ok());
+    let names = told.or_else(|| given.classes.clone()).unwrap_or_else(|| (0..count).map(|n| n.to_string()).collect());
+    if names.len() == count {
+        Ok(names)
+    } else {
+        let given = names.len();
+        Err(ImportError::Unsuitable(format!("the network tells {count} classes apart, but {given} are named")))
+    }
+}
+
+/// Puts every array in its place.
+fn fit(graph: &Graph, mut dict: StateDict) -> Result<export::Weights, ImportError> {
+    let (mut missing, mut wrong) = (Vec::new(), Vec::new());
+    let weights = export::from_arrays(graph, |name, shape| match dict.arrays.remove(name) {
+        None => {
+            missing.push(name.to_owned());
+            None
+        }
+        Some(array) if array.shape != shape => {
+            wrong.push(format!("{name} ({:?} instead of {shape:?})", array.shape));
+            None
+        }
+        Some(array) if array.values.iter().any(|value| !value.is_finite()) => {
+            wrong.push(format!("{name} (with numbers that are not finite)"));
+            None
+        }
+        Some(array) => Some(array.values),
+    });
+    // What a network carries for training alone, or in a node that nothing reads.
+    let layer = |name: &str| name.rsplit_once('.').map_or_else(String::new, |(layer, _)| layer.to_owned());
+    let unread: BTreeSet<String> = graph
+        .params
+        .iter()
+        .map(|spec| layer(&spec.name))
+        .chain(graph.norms.iter().map(|norm| norm.name.clone()))
+        .collect();
+    let passed = |name: &str| {
+        name.starts_with("auxiliary") || name.ends_with("num_batches_tracked") || unread.contains(&layer(name))
+    };
+    let unexpected: Vec<String> = dict.arrays.into_keys().filter(|name| !passed(name)).collect();
+    if missing.is_empty() && wrong.is_empty() && unexpected.is_empty() {
+        Ok(weights)
+    } else {
+        Err(ImportError::Misfit { missing, wrong, unexpected })
+    }
+}
+
+#[cfg(test)]
+mod tests;

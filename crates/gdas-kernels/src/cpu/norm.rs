@@ -1,0 +1,86 @@
+//! Batch normalisation in the forward pass: statistics over the batch, and the affine map per channel that they make.
+
+use super::Inputs;
+use super::plan::Plan;
+use crate::graph::NORM_EPSILON;
+
+/// A normalisation as the affine map that it is. Every array has the padded number of channels.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NormState {
+    pub(crate) mean: Vec<f32>,
+    /// Biased variance.
+    pub(crate) variance: Vec<f32>,
+    /// `1 / sqrt(variance + epsilon)`.
+    pub(crate) inverse: Vec<f32>,
+    /// Gamma, or ones.
+    pub(crate) gamma: Vec<f32>,
+    /// Beta, or zeros.
+    pub(crate) beta: Vec<f32>,
+    /// `gamma * inverse`.
+    pub(crate) scale: Vec<f32>,
+    /// `beta - mean * scale`.
+    pub(crate) shift: Vec<f32>,
+}
+
+impl NormState {
+    /// Normalisation `n` before the pass: with running statistics complete, otherwise gamma and beta alone.
+    pub(crate) fn new(plan: &Plan, n: usize, inputs: &Inputs) -> Self {
+        let norm = &plan.norms[n];
+        let (real, padded) = (plan.graph.norms[n].channels, plan.channels[norm.node]);
+        let pad = |values: Option<&[f32]>, otherwise: f32| -> Vec<f32> {
+            let mut out = vec![0.0; padded];
+            match values {
+                Some(v) => out[..real].copy_from_slice(v),
+                None => out[..real].fill(otherwise),
+            }
+            out
+        };
+        let mut state = Self {
+            gamma: pad(norm.scale.map(|p| inputs.params[p]), 1.0),
+            beta: pad(norm.shift.map(|p| inputs.params[p]), 0.0),
+            mean: vec![0.0; padded],
+            variance: vec![0.0; padded],
+            ..Self::default()
+        };
+        if !norm.batch_stats {
+            let running = inputs.running[n];
+            state.mean[..real].copy_from_slice(&running[..real]);
+            state.variance[..real].copy_from_slice(&running[real..2 * real]);
+        }
+        state.derive();
+        state
+    }
+
+    /// The affine map from the statistics.
+    fn derive(&mut self) {
+        self.inverse = self.variance.iter().map(|v| 1.0 / (v + NORM_EPSILON).sqrt()).collect();
+        self.scale = self.gamma.iter().zip(&self.inverse).map(|(g, i)| g * i).collect();
+        self.shift = (0..self.mean.len()).map(|c| self.beta[c] - self.mean[c] * self.scale[c]).collect();
+    }
+
+    /// Sets the batch's statistics from the moments of its images, combined in order and in `f64` (Chan, Golub and LeVeque,
+    /// 1983). `x` is the batch, `per_image` floats each; `sums` and `squares` are `[image, channels]`, taken around each
+    /// image's first pixel.
+    pub(crate) fn combine(&mut self, batch: usize, per_image: usize, x: &[f32], sums: &[f32], squares: &[f32]) {
+        let c = self.mean.len();
+        let pixels = (per_image / c) as f64;
+        for j in 0..c {
+            let (mut count, mut mean, mut spread) = (0.0f64, 0.0f64, 0.0f64);
+            for n in 0..batch {
+                let sum = f64::from(sums[n * c + j]);
+                let own = f64::from(x[n * per_image + j]) + sum / pixels;
+                let own_spread = f64::from(squares[n * c + j]) - sum * sum / pixels;
+                let delta = own - mean;
+                let total = count + pixels;
+                mean += delta * pixels / total;
+                spread += own_spread + delta * delta * count * pixels / total;
+                count = total;
+            }
+            self.mean[j] = mean as f32;
+            // Not `max`, which would lose a NaN.
+            let variance = spread / count.max(1.0);
+            self.variance[j] = if variance < 0.0 { 0.0 } else { variance as f32 };
+        }
+        self.derive();
+    }
+}

@@ -1,0 +1,35 @@
+//! NAS-Bench-201 as a table: the results of all 15,625 cells, asked for instead of trained.
+//!
+//! [`Table::open`] reads a compact Arrow file (its schema: [`TableWriter`]), a CSV file, or the benchmark's official
+//! files; [`Table::query`], [`Table::best`], [`Table::rank`] and [`Table::spread`] answer from it, and [`Simulator`]
+//! lets an algorithm "train" cells against a budget. Names and meaning are those of Dong and Yang, "NAS-Bench-201:
+//! Extending the Scope of Reproducible Neural Architecture Search" (ICLR 2020).
+//!
+//! [`algorithms`] search in the table; [`reproduce`] compares them as the benchmark's paper does.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod algorithms;
+mod arrow;
+mod cells;
+mod columns;
+mod convert;
+mod correlation;
+mod csv;
+mod error;
+mod official;
+mod quantity;
+mod ranking;
+pub mod reproduce;
+mod simulate;
+mod table;
+
+pub use cells::{CANDIDATES, Cell, EDGES, canonical, cell_of, genotype_of};
+pub use columns::{Columns, Curves, Run, TableWriter};
+pub use convert::convert;
+pub use correlation::{Correlation, Pair, PairFile, best_first, kendall_tau, spearman};
+pub use error::BenchmarkError;
+pub use quantity::{Dataset, Quantity, Record, Setting};
+pub use ranking::{Limits, Rank, Spread};
+pub use simulate::{Budget, NOMINAL_SECONDS, SHORT_EPOCHS, Simulator, Visit};
+pub use table::{Seeds, Table};

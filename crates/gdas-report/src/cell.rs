@@ -1,0 +1,102 @@
+//! Genotypes as pictures.
+
+use std::path::PathBuf;
+
+use super::picture::{Picture, PictureError};
+use gdas::Error;
+use gdas::run::RunDir;
+use gdas::space::{CellGenotype, CellOutput, CellSpace, Genotype, GenotypeError};
+
+/// A picture of one cell. Edges carry the operation's published name, or its short label if `short`.
+pub fn cell_picture(title: &str, space: &CellSpace, cell: &CellGenotype, short: bool) -> Result<Picture, PictureError> {
+    let states = space.inputs + space.nodes;
+    let mut labels: Vec<String> = match space.inputs {
+        1 => vec!["in".into()],
+        2 => vec!["c[k-2]".into(), "c[k-1]".into()],
+        n => (0..n).map(|i| format!("in {i}")).collect(),
+    };
+    // States are numbered as in the genotype's text, so that picture and text agree.
+    labels.extend((space.inputs..states).map(|state| state.to_string()));
+    let mut edges: Vec<((usize, usize), &str)> = Vec::new();
+    for (node, choices) in cell.nodes.iter().enumerate() {
+        for choice in choices {
+            let name = if short { &choice.operation.label } else { &choice.operation.name };
+            edges.push(((choice.input, space.inputs + node), name));
+        }
+    }
+    match space.output {
+        CellOutput::Last => labels[states - 1] = "out".into(),
+        CellOutput::Concat => {
+            labels.push("out".into());
+            edges.extend((space.inputs..states).map(|state| ((state, states), "")));
+        }
+    }
+    let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+    Picture::cell(title, &labels, space.inputs, edges)
+}
+
+/// One picture per cell of the genotype, titled by the cell's name in its space.
+pub fn genotype_pictures(genotype: &Genotype, short: bool) -> Result<Vec<Picture>, GenotypeError> {
+    let space = &genotype.space;
+    genotype.check(space)?;
+    let cells = space.cells.iter().zip(&genotype.cells);
+    let pictures = cells.map(|(of, cell)| {
+        let title = if space.cells.len() == 1 { of.name.clone() } else { format!("{} cell", of.name) };
+        cell_picture(&title, of, cell, short)
+            .map_err(|error| GenotypeError::Misfit { space: space.name.clone(), reason: error.to_string() })
+    });
+    pictures.collect()
+}
+
+/// Draws each cell of a genotype into the directory of the run that found it: `{cell}.svg`, after the cell's name in its
+/// space. Pictures that are there already are kept. Returns the files.
+///
+/// # Errors
+/// The genotype does not fit its space, or a file cannot be written.
+pub fn write_cells(run: &RunDir, genotype: &Genotype) -> Result<Vec<PathBuf>, Error> {
+    let pictures = genotype_pictures(genotype, false).map_err(|error| Error::Unsuitable(error.to_string()))?;
+    let files = pictures.iter().zip(&genotype.space.cells).map(|(picture, cell)| {
+        let file = format!("{}.svg", cell.name);
+        let path = run.path().join(&file);
+        if path.is_file() { Ok(path) } else { Ok(run.write_file(&file, picture.to_svg().as_bytes())?) }
+    });
+    files.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::picture::EdgeClass;
+
+    #[test]
+    fn benchmark_genotype() {
+        let text = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|";
+        let pictures = genotype_pictures(&text.parse().unwrap(), false).unwrap();
+        let picture = &pictures[0];
+        let labels: Vec<_> = picture.nodes.iter().map(|n| n.label.as_str()).collect();
+        assert_eq!(labels, ["in", "1", "2", "out"]);
+        let last = picture.edges.last().unwrap();
+        assert_eq!((last.from, last.to, last.label.as_str()), (2, 3, "nor_conv_1x1"));
+    }
+
+    #[test]
+    fn published_genotypes_are_drawn_with_their_concatenation() {
+        for name in Genotype::names() {
+            let pictures = genotype_pictures(&Genotype::named(name).unwrap(), true).unwrap();
+            assert_eq!(pictures.len(), 2);
+            for picture in pictures {
+                assert_eq!(picture.edges.len(), 8 + 4);
+                let structure = picture.edges.iter().filter(|e| e.class == EdgeClass::Structure).count();
+                assert_eq!(structure, 4);
+            }
+        }
+    }
+
+    /// Short labels must lead to the same colours as full names.
+    #[test]
+    fn labels_and_names_share_their_class() {
+        for operation in gdas::space::operations::all() {
+            assert_eq!(EdgeClass::of(&operation.label), EdgeClass::of(&operation.name), "{}", operation.name);
+        }
+    }
+}

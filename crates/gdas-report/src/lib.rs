@@ -1,0 +1,66 @@
+//! What a user sees of a search: cells as pictures, curves, one self-contained page, and event files for TensorBoard.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod cell;
+pub mod chart;
+mod csv;
+pub mod html;
+pub mod layout;
+pub mod picture;
+mod png;
+pub mod run_data;
+pub mod svg;
+pub mod tensorboard;
+pub mod terminal;
+
+use std::path::{Path, PathBuf};
+
+use gdas_nasbench::Table;
+
+pub use cell::{cell_picture, genotype_pictures, write_cells};
+pub use chart::{Chart, Series};
+pub use picture::{Picture, PictureError};
+pub use png::{PngError, png};
+pub use run_data::RunData;
+pub use tensorboard::TensorBoard;
+pub use terminal::TerminalStyle;
+
+/// Writes a report into a directory (made if it does not exist) and returns what was written, the page
+/// (`report.html`) first. With `files` every figure comes as SVG and PNG and every number as CSV, too.
+pub fn write(
+    directory: &Path,
+    runs: &[RunData],
+    table: Option<&Table>,
+    files: bool,
+) -> Result<Vec<PathBuf>, std::io::Error> {
+    std::fs::create_dir_all(directory)?;
+    let mut written = Vec::new();
+    let mut put = |name: &str, content: &[u8]| -> Result<(), std::io::Error> {
+        let path = directory.join(name);
+        std::fs::write(&path, content)?;
+        written.push(path);
+        Ok(())
+    };
+    put("report.html", html::page(runs, table).as_bytes())?;
+    if files {
+        for figure in html::comparison_figures(runs).into_iter().chain(runs.iter().flat_map(html::figures)) {
+            put(&format!("{}.svg", figure.name), figure.svg.as_bytes())?;
+            put(&format!("{}.png", figure.name), &png(&figure.svg).map_err(std::io::Error::other)?)?;
+        }
+        for run in runs {
+            let name = html::file_name(&run.info.name);
+            put(&format!("{name}-epochs.csv"), run.epochs_csv().as_bytes())?;
+            if !run.alpha_charts().is_empty() {
+                put(&format!("{name}-alphas.csv"), run.alphas_csv().as_bytes())?;
+            }
+        }
+        if runs.len() > 1 {
+            put("comparison.csv", html::comparison_csv(runs).as_bytes())?;
+        }
+    }
+    Ok(written)
+}
+
+#[cfg(test)]
+mod tests;

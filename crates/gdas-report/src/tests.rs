@@ -1,0 +1,247 @@
+//! The page as a whole, from run directories as a search and a training leave them.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::*;
+use gdas::rng::{Rng, Stream};
+use gdas::run::{AlphaTable, Event, RunDir};
+use gdas::space::{Genotype, Space};
+
+fn started(task: &str, space: &str, epochs: usize, step: u64) -> Event {
+    Event::Started {
+        task: task.into(),
+        version: "0.1.0".into(),
+        algorithm: "gdas".into(),
+        space: space.into(),
+        data: "cifar10".into(),
+        classes: 10,
+        train_images: 25_000,
+        held_out_images: 25_000,
+        epochs,
+        steps_per_epoch: 390,
+        parameters: 1_000_000,
+        seed: 1,
+        threads: 2,
+        step,
+    }
+}
+
+/// A run directory of a search, with an interruption, a warning and alphas that move.
+fn search_run(at: &Path, space: &str, epochs: usize, finished: bool) -> RunData {
+    let config =
+        format!("task = \"search\"\nspace = \"{space}\"\nseed = 1\nimage_size = 32\ndata = \"<script>alert(1)\"\n");
+    let mut run = RunDir::create(at, &config).unwrap();
+    let of = Space::find(space).unwrap();
+    let mut rng = Rng::new(3, Stream::Alpha, 0);
+    let mut tables: Vec<Vec<Vec<f64>>> =
+        of.cells.iter().map(|cell| vec![vec![0.0; cell.width()]; cell.edges().len()]).collect();
+    run.log(&started("search", space, epochs, 0)).unwrap();
+    let mut last = String::new();
+    for epoch in 0..epochs {
+        let time = epoch as f64 / epochs as f64;
+        for row in tables.iter_mut().flatten() {
+            for alpha in row {
+                *alpha += 0.3 * rng.normal();
+            }
+        }
+        let genotype = Genotype::from_alpha(&of, &tables);
+        last = genotype.to_string();
+        let table = |(t, rows): (usize, &Vec<Vec<f64>>)| AlphaTable {
+            name: of.cells[t].name.clone(),
+            alphas: rows.iter().map(|row| row.iter().map(|&a| a as f32).collect()).collect(),
+        };
+        run.log(&Event::Epoch {
+            epoch,
+            epochs,
+            step: 390 * (epoch as u64 + 1),
+            train_loss: 2.3 * (-2.0 * time).exp(),
+            train_accuracy: 0.1 + 0.8 * time,
+            held_out_loss: 2.3 * (-1.7 * time).exp(),
+            held_out_accuracy: 0.1 + 0.7 * time,
+            tau: 10.0 - 9.9 * time,
+            learning_rate: 0.025 * (1.0 - time),
+            alpha_rests: false,
+            alphas: tables.iter().enumerate().map(table).collect(),
+            costs: vec![],
+            genotype: last.clone(),
+            parameter_free: genotype.parameter_free_share(),
+            redraws: 0,
+            steps_per_second: 3.0 + 0.1 * rng.uniform(),
+            eta_seconds: 10.0,
+        })
+        .unwrap();
+        if epoch == epochs / 2 {
+            run.log(&Event::Warning { message: "half of the edges are skip connections & pools".into() }).unwrap();
+            run.log(&Event::Interrupted { step: 500 }).unwrap();
+            run.log(&started("search", space, epochs, 500)).unwrap();
+        }
+    }
+    if finished {
+        let event = Event::Finished { step: 390 * epochs as u64, genotype: last, accuracy: Some(0.8), seconds: 4000.0 };
+        run.log(&event).unwrap();
+        run.write_result(&serde_json::json!({ "accuracy": 0.8 })).unwrap();
+    }
+    drop(run);
+    RunData::read(at).unwrap()
+}
+
+fn training_run(at: &Path) -> RunData {
+    let config = "task = \"train\"\nchannels = 16\ncells = 2\nimage_size = 32\n";
+    let mut run = RunDir::create(at, config).unwrap();
+    run.log(&started("train", "nas-bench-201", 12, 0)).unwrap();
+    for epoch in 0..12 {
+        let time = epoch as f64 / 12.0;
+        run.log(&Event::TrainEpoch {
+            epoch,
+            epochs: 12,
+            step: 390 * (epoch as u64 + 1),
+            train_loss: 2.3 - 2.0 * time,
+            train_accuracy: 0.1 + 0.8 * time,
+            test_loss: (epoch % 3 == 2).then_some(2.3 - 1.5 * time),
+            test_accuracy: (epoch % 3 == 2).then_some(0.1 + 0.7 * time),
+            test_top5: (epoch % 3 == 2).then_some(0.5 + 0.4 * time),
+            learning_rate: 0.1 * (1.0 - time),
+            drop_path: 0.2 * time,
+            steps_per_second: 4.0,
+            eta_seconds: 1.0,
+        })
+        .unwrap();
+    }
+    let genotype = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|".to_owned();
+    run.log(&Event::Finished { step: 4680, genotype, accuracy: Some(0.75), seconds: 61.0 }).unwrap();
+    drop(run);
+    RunData::read(at).unwrap()
+}
+
+fn pages(at: &Path) -> Vec<(&'static str, Vec<RunData>)> {
+    let benchmark = search_run(&at.join("cifar10-1"), "nas-bench-201", 25, true);
+    let nasnet = search_run(&at.join("nasnet run"), "nasnet", 12, false);
+    let training = training_run(&at.join("trained"));
+    let short = search_run(&at.join("short"), "nasnet-frc", 1, true);
+    let all = vec![benchmark.clone(), nasnet.clone(), training.clone()];
+    let many = ["nas-bench-201", "nasnet", "nasnet-frc"].iter().cycle().take(10).enumerate();
+    let many = many.map(|(i, space)| search_run(&at.join(format!("one-of-many-runs-{i}")), space, 4 + i, i != 3));
+    vec![
+        ("benchmark", vec![benchmark]),
+        ("nasnet", vec![nasnet]),
+        ("training", vec![training]),
+        ("short", vec![short]),
+        ("all", all),
+        ("many", many.collect()),
+    ]
+}
+
+#[test]
+fn page_holds_every_figure_and_fetches_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, runs) in pages(dir.path()) {
+        let html = html::page(&runs, None);
+        for forbidden in ["http://", "https://", "src=\"", "@import", "url("] {
+            let count = html.matches(forbidden).count()
+                - html.matches("xmlns=\"http://www.w3.org/2000/svg\"").count() * usize::from(forbidden == "http://");
+            assert_eq!(count, 0, "{name}: {forbidden}");
+        }
+        assert!(!html.contains("<script>alert"), "{name}: text from a run must be escaped");
+        assert!(!html.contains("NaN") && !html.contains("inf,"), "{name}");
+        for run in &runs {
+            let alphas: usize = run.alpha_charts().iter().map(|(_, charts)| charts.len()).sum();
+            assert!(
+                html.matches("<figure").count()
+                    >= run.curves().len() + alphas + usize::from(run.info.genotype.is_some())
+            );
+        }
+    }
+}
+
+#[test]
+fn an_epoch_done_again_counts_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().join("run");
+    let mut run = search_run(&at, "nas-bench-201", 3, false);
+    let mut again = RunDir::open(&at).unwrap();
+    let events = gdas::run::RunInfo::events(&at).unwrap();
+    let mut event = events.into_iter().rev().find(|e| matches!(e, Event::Epoch { .. })).unwrap();
+    if let Event::Epoch { epoch, held_out_accuracy, .. } = &mut event {
+        (*epoch, *held_out_accuracy) = (1, 0.5);
+    }
+    again.log(&event).unwrap();
+    drop(again);
+    assert_eq!(run.epochs.len(), 3);
+    run = RunData::read(&at).unwrap();
+    let kept: Vec<_> = run.epochs.iter().map(|e| (e.epoch, e.other_accuracy)).collect();
+    assert_eq!(kept.len(), 2);
+    assert_eq!(kept[1], (1, Some(0.5)));
+}
+
+#[test]
+fn files_beside_the_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = search_run(&dir.path().join("a/b c"), "nas-bench-201", 3, true);
+    let out = dir.path().join("report");
+    let written = write(&out, &[run], None, true).unwrap();
+    let names: Vec<String> = written.iter().map(|p| p.file_name().unwrap().to_string_lossy().into_owned()).collect();
+    assert_eq!(names[0], "report.html");
+    for name in [
+        "b-c-cell.png",
+        "b-c-alpha-cell-05.png",
+        "b-c-cell.svg",
+        "b-c-loss.svg",
+        "b-c-alpha-cell-05.svg",
+        "b-c-epochs.csv",
+        "b-c-alphas.csv",
+    ] {
+        assert!(names.iter().any(|n| n == name), "{name} is not among {names:?}");
+    }
+    let epochs = std::fs::read_to_string(out.join("b-c-epochs.csv")).unwrap();
+    assert_eq!(epochs.lines().count(), 4);
+    let alphas = std::fs::read_to_string(out.join("b-c-alphas.csv")).unwrap();
+    assert_eq!(alphas.lines().count(), 1 + 3 * 6 * 5);
+    assert!(alphas.contains("state 0 \u{2192} 1,nor_conv_3x3"));
+}
+
+/// The rendered pages: nothing empty, nothing overlapping, nothing cut off, no console errors, light and dark, wide and
+/// narrow. Skipped where there is no Chromium (`chromium`, or what `GDAS_CHROMIUM` names) or no Python 3. With
+/// `GDAS_KEEP=DIR` pages and screenshots stay there.
+#[test]
+fn rendered_pages_are_clean() {
+    let named = std::env::var_os("GDAS_CHROMIUM");
+    let chromium = named.clone().unwrap_or_else(|| "chromium".into());
+    for program in [chromium.as_os_str(), "python3".as_ref()] {
+        if let Err(error) = Command::new(program).arg("--version").output() {
+            assert!(named.is_none(), "{}: {error}", program.display());
+            eprintln!("skipped: no page is looked at without {} ({error})", program.display());
+            return;
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/check_report.py");
+    let keep = std::env::var_os("GDAS_KEEP").map(PathBuf::from);
+    for (name, runs) in pages(dir.path()) {
+        let out = keep.as_deref().unwrap_or(dir.path()).join(format!("page-{name}"));
+        write(&out, &runs, None, false).unwrap();
+        let mut look = Command::new("python3");
+        look.arg(&script).arg(out.join("report.html"));
+        if keep.is_some() {
+            look.arg("--screenshots");
+        }
+        let output = look.output().unwrap();
+        println!("{name}: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{name}");
+    }
+}
+
+#[test]
+fn a_run_is_told_apart_in_every_chart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, many) = pages(dir.path()).pop().unwrap();
+    let html = html::page(&many, None);
+    let chart = html.split("<figure").find(|part| part.contains("comparison-Training-accuracy")).unwrap();
+    let legend: Vec<&str> =
+        chart.lines().filter(|line| line.contains("one-of-many-runs") && line.contains("<path")).collect();
+    assert_eq!(legend.len(), many.len());
+    let style = |line: &str| line.split("class=").nth(1).unwrap().split(" d=").next().unwrap().to_owned();
+    let styles: std::collections::BTreeSet<String> = legend.iter().map(|line| style(line)).collect();
+    assert_eq!(styles.len(), many.len(), "two runs look the same: {styles:?}");
+}

@@ -1,0 +1,28 @@
+//! How long a step takes, by trying a few.
+
+use std::time::Instant;
+
+use crate::Error;
+use crate::run::{Interrupt, phase};
+
+/// Seconds that `step` takes: the shorter of two measurements after one that is not counted.
+/// `None` if interrupted.
+pub(crate) fn measure(
+    interrupt: &Interrupt,
+    mut step: impl FnMut(u64) -> Result<(), Error>,
+) -> Result<Option<f64>, Error> {
+    step(0)?;
+    let mut best = f64::INFINITY;
+    for round in 0..2 {
+        let start = Instant::now();
+        for i in 0..3 {
+            phase::enter("timing");
+            if interrupt.is_requested() {
+                return Ok(None);
+            }
+            step(1 + 3 * round + i)?;
+        }
+        best = best.min(start.elapsed().as_secs_f64() / 3.0);
+    }
+    Ok(Some(best))
+}
