@@ -21,7 +21,7 @@ use gdas::run::{Interrupt, Observer, RunDir, read_result};
 use gdas::search::{self, SearchResult};
 use gdas::space::Space;
 use gdas::train::{self, TrainResult, TrainedModel};
-use gdas_exchange::export::{to_onnx, to_pytorch, to_safetensors};
+use gdas_exchange::export::{metadata, to_onnx, to_pytorch, to_safetensors};
 use gdas_report::write_cells;
 
 /// Share of the budget that the search gets; most of the rest is training. What is left covers tests and files.
@@ -45,6 +45,9 @@ pub struct AutoConfig {
     pub data: String,
     /// Images are brought to this many pixels in height and width; `auto`: the data's own size.
     pub image_size: Auto<usize>,
+    /// Whether image files that cannot be used are left out, and named, instead of ending the run.
+    #[serde(default)]
+    pub skip_damaged: bool,
     /// Search space.
     #[serde(with = "gdas::space::shared")]
     pub space: Arc<Space>,
@@ -96,7 +99,8 @@ pub fn auto(
 ) -> Result<Outcome, Error> {
     let interrupt = &interrupt.heeding(run.path())?;
     let search_config: Option<SearchConfig> = stage(run.path(), "search", || {
-        let keys = json!({ "data": config.data, "image_size": config.image_size, "space": *config.space,
+        let keys = json!({ "data": config.data, "image_size": config.image_size,
+            "skip_damaged": config.skip_damaged, "space": *config.space,
             "seed": config.seed, "threads": config.threads, "device": config.device, "precision": config.precision,
             "tensorboard": config.tensorboard });
         let mut plan: SearchConfig = read(&keys)?;
@@ -133,7 +137,8 @@ pub fn auto(
     };
 
     let train_config: Option<TrainConfig> = stage(run.path(), "train", || {
-        let keys = json!({ "data": config.data, "image_size": config.image_size, "space": *config.space,
+        let keys = json!({ "data": config.data, "image_size": config.image_size,
+            "skip_damaged": config.skip_damaged, "space": *config.space,
             "genotype": found.genotype, "seed": config.seed, "threads": config.threads, "device": config.device, "precision": config.precision,
             "tensorboard": config.tensorboard });
         let mut plan: TrainConfig = read(&keys)?;
@@ -221,14 +226,8 @@ fn export(run: &RunDir, device: &Device) -> Result<Vec<PathBuf>, Error> {
     let model = TrainedModel::open_path(&run.path().join("train"), device)?;
     let weights = model.export_weights();
     let genotype = model.genotype.to_string();
-    let text = |value: serde_json::Value| value.to_string();
-    let (classes, mean, std) =
-        (text(json!(model.classes)), text(json!(model.statistics.mean)), text(json!(model.statistics.std)));
-    let space = text(json!(*model.genotype.space));
-    let mut metadata = vec![("genotype", genotype.as_str()), ("classes", &classes), ("mean", &mean), ("std", &std)];
-    if !model.genotype.space.is_built_in() {
-        metadata.push(("space", &space));
-    }
+    let metadata = metadata(&model);
+    let metadata: Vec<(&str, &str)> = metadata.iter().map(|(key, value)| (*key, value.as_str())).collect();
     let files = [
         ("network.onnx", to_onnx(&model.graph, &weights, &metadata).map_err(unsuitable)?),
         ("network.safetensors", to_safetensors(&model.graph, &weights, &metadata).map_err(unsuitable)?),

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gdas::budget::Standing;
-use gdas::data::Dataset;
 use gdas::run::{Event, Observer};
 use gdas_report::TensorBoard;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -78,11 +77,9 @@ impl Way {
 }
 
 impl Progress {
-    /// Tells what was noticed while reading the data.
-    pub(crate) fn remarks(&mut self, dataset: &Dataset) {
-        for note in &dataset.notes {
-            self.event(&Event::Warning { message: note.clone() });
-        }
+    /// Shows a warning.
+    pub(crate) fn warning(&mut self, message: &str) {
+        self.event(&Event::Warning { message: message.to_owned() });
     }
 }
 
@@ -167,12 +164,21 @@ impl Bar {
                     duration(*eta_seconds),
                 ));
             }
-            Event::TrainEpoch { epoch, step, train_loss, test_accuracy, steps_per_second, eta_seconds, .. } => {
+            Event::TrainEpoch {
+                epoch,
+                step,
+                train_loss,
+                test_accuracy,
+                validation_accuracy,
+                steps_per_second,
+                eta_seconds,
+                ..
+            } => {
                 self.line.set_prefix(format!("epoch {}/{}", epoch + 1, self.epochs));
                 self.line.set_position(*step);
-                let test = test_accuracy.map_or_else(String::new, |a| format!("test {:.1} %, ", a * 100.0));
+                let measured = measured(*test_accuracy, *validation_accuracy, 1, ", ");
                 self.line.set_message(format!(
-                    "loss {train_loss:.3}, {test}{steps_per_second:.1} steps/s, {} left",
+                    "loss {train_loss:.3}, {measured}{steps_per_second:.1} steps/s, {} left",
                     duration(*eta_seconds)
                 ));
             }
@@ -251,16 +257,44 @@ fn remarks(alpha_rests: bool, costs: &[Standing], end: &str) -> String {
     rests.into_iter().chain(costs).collect()
 }
 
+/// What an epoch of a training measured, if anything, followed by `end`.
+fn measured(test: Option<f64>, validation: Option<f64>, digits: usize, end: &str) -> String {
+    let text = |name: &str, share: f64| format!("{name} {:.digits$} %{end}", share * 100.0);
+    let validation = validation.map_or_else(String::new, |share| text("validation", share));
+    validation + &test.map_or_else(String::new, |share| text("test", share))
+}
+
 /// An event as a line of text, if it is worth one.
 fn describe(event: &Event) -> Option<String> {
     let text = match event {
-        Event::Started { task, algorithm, space, data, train_images, held_out_images, parameters, step, .. } => {
+        Event::Started {
+            task,
+            algorithm,
+            space,
+            data,
+            train_images,
+            validation_images,
+            held_out_images,
+            parameters,
+            step,
+            ..
+        } => {
             let from = if *step > 0 { format!(", going on from step {step}") } else { String::new() };
             let what = if task == "search" { format!("{algorithm} on {space}") } else { task.clone() };
-            format!(
-                "{what}: {data}, {train_images} + {held_out_images} images, {:.2} M parameters{from}",
-                *parameters as f64 / 1e6
-            )
+            let images = if task == "search" {
+                format!("{train_images} + {held_out_images} images")
+            } else {
+                let validation = match validation_images {
+                    0 => String::new(),
+                    n => format!(", {n} validation images"),
+                };
+                let test = match held_out_images {
+                    0 => "no test images".to_owned(),
+                    n => format!("{n} test images"),
+                };
+                format!("{train_images} training images{validation}, {test}")
+            };
+            format!("{what}: {data}, {images}, {:.2} M parameters{from}", *parameters as f64 / 1e6)
         }
         Event::Epoch {
             epoch,
@@ -291,13 +325,14 @@ fn describe(event: &Event) -> Option<String> {
             train_loss,
             train_accuracy,
             test_accuracy,
+            validation_accuracy,
             steps_per_second,
             eta_seconds,
             ..
         } => {
-            let test = test_accuracy.map_or_else(String::new, |a| format!("test {:.2} %  ", a * 100.0));
+            let measured = measured(*test_accuracy, *validation_accuracy, 2, "  ");
             format!(
-                "epoch {:>w$}/{epochs}  loss {train_loss:.3}  accuracy {:.1} %  {test}\
+                "epoch {:>w$}/{epochs}  loss {train_loss:.3}  accuracy {:.1} %  {measured}\
                  {steps_per_second:.1} steps/s  {} left",
                 epoch + 1,
                 train_accuracy * 100.0,

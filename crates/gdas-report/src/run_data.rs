@@ -19,7 +19,7 @@ pub struct EpochRow {
     pub train_loss: f64,
     /// Mean accuracy on the training batches, a fraction.
     pub train_accuracy: f64,
-    /// Cross-entropy of the held-out batches (search) or the test images (training).
+    /// Cross-entropy of the held-out batches (search), or of the validation images, else the test images (training).
     pub other_loss: Option<f64>,
     /// Accuracy on them.
     pub other_accuracy: Option<f64>,
@@ -65,6 +65,8 @@ pub struct RunData {
     pub epochs: Vec<EpochRow>,
     /// Everything else that happened.
     pub events: Vec<Event>,
+    /// The stages of an automatic run that have begun: its search, then its training.
+    pub stages: Vec<RunData>,
 }
 
 impl RunData {
@@ -73,7 +75,13 @@ impl RunData {
         let info = RunInfo::read(path)?;
         let config = read_config(path)?;
         let result = path.join("result.json").exists().then(|| read_result_text(path)).transpose()?;
-        Ok(Self::new(info, config, result, RunInfo::events(path)?))
+        let stages = info.stages.iter().map(|stage| Self::read(&stage.path)).collect::<Result<_, _>>()?;
+        Ok(Self { stages, ..Self::new(info, config, result, RunInfo::events(path)?) })
+    }
+
+    /// The runs with epochs of their own: the stages of an automatic run, else the run itself.
+    pub fn parts(&self) -> Vec<&Self> {
+        if self.stages.is_empty() { vec![self] } else { self.stages.iter().collect() }
     }
 
     fn new(info: RunInfo, config: String, result: Option<String>, events: Vec<Event>) -> Self {
@@ -89,7 +97,7 @@ impl RunData {
             }
         }
         let space = space_of(&config).ok().or_else(|| Space::find(&info.space));
-        Self { info, config, space, result, epochs, events: others }
+        Self { info, config, space, result, epochs, events: others, stages: Vec::new() }
     }
 
     /// The value of a key of the configuration, as text.
@@ -109,9 +117,29 @@ impl RunData {
         })
     }
 
-    /// "held-out" for a search, "test" for a training.
+    /// What is measured beside the training images: "held-out" for a search, "validation" for a training that chooses an
+    /// epoch, else "test".
     pub fn other(&self) -> &'static str {
-        if self.info.task == "train" { "test" } else { "held-out" }
+        match self.info.task.as_str() {
+            "train" if self.images().is_some_and(|(validation, _)| validation > 0) => "validation",
+            "train" => "test",
+            _ => "held-out",
+        }
+    }
+
+    /// Number of its validation images, and of its held-out (search) or test images (training).
+    pub fn images(&self) -> Option<(usize, usize)> {
+        self.events.iter().rev().find_map(|e| match e {
+            Event::Started { validation_images, held_out_images, .. } => Some((*validation_images, *held_out_images)),
+            _ => None,
+        })
+    }
+
+    /// The epoch whose weights a finished training hands out, from 1, and its accuracy on the validation images; where one
+    /// was chosen.
+    pub fn chosen_epoch(&self) -> Option<(u64, f64)> {
+        let result: serde_json::Value = serde_json::from_str(self.result.as_ref()?).ok()?;
+        Some((result["chosen_epoch"].as_u64()? + 1, result["validation_accuracy"].as_f64()?))
     }
 
     /// The curves of the run; those without any point are left out.
@@ -336,6 +364,8 @@ fn row(event: &Event) -> Option<EpochRow> {
             test_loss,
             test_accuracy,
             test_top5,
+            validation_loss,
+            validation_accuracy,
             learning_rate,
             drop_path,
             steps_per_second,
@@ -344,8 +374,8 @@ fn row(event: &Event) -> Option<EpochRow> {
             epoch: *epoch,
             train_loss: *train_loss,
             train_accuracy: *train_accuracy,
-            other_loss: *test_loss,
-            other_accuracy: *test_accuracy,
+            other_loss: validation_loss.or(*test_loss),
+            other_accuracy: validation_accuracy.or(*test_accuracy),
             top5: *test_top5,
             learning_rate: *learning_rate,
             drop_path: Some(*drop_path),

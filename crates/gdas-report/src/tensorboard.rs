@@ -92,6 +92,8 @@ impl TensorBoard {
                 test_loss,
                 test_accuracy,
                 test_top5,
+                validation_loss,
+                validation_accuracy,
                 learning_rate,
                 drop_path,
                 ..
@@ -102,8 +104,13 @@ impl TensorBoard {
                     ("schedule/learning_rate", *learning_rate),
                     ("schedule/drop_path", *drop_path),
                 ];
-                let tested =
-                    [("loss/test", test_loss), ("accuracy/test", test_accuracy), ("accuracy/test_top5", test_top5)];
+                let tested = [
+                    ("loss/test", test_loss),
+                    ("accuracy/test", test_accuracy),
+                    ("accuracy/test_top5", test_top5),
+                    ("loss/validation", validation_loss),
+                    ("accuracy/validation", validation_accuracy),
+                ];
                 scalars.extend(tested.into_iter().filter_map(|(tag, value)| Some((tag, (*value)?))));
                 self.scalars(*step, &scalars)
             }

@@ -24,15 +24,17 @@ mod error;
 mod loader;
 mod resident;
 mod split;
+mod validation;
 
 pub use augment::Augmentation;
 pub use batch::{Batch, BatchOptions, EvaluationBatches, SearchBatch, SearchBatches, TrainBatches};
-pub use dataset::{Dataset, Format, Images, SIZES, Statistics, Subset};
+pub use dataset::{Dataset, Format, Images, SIZES, Statistics, Subset, first_names};
 pub use digits::digits;
 pub use error::DataError;
 pub use loader::{BatchSource, Position, Prefetch};
 pub use resident::OnDevice;
 pub use split::{SPLIT_SEED, SearchSplit, SplitRule};
+pub use validation::TrainSplit;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,19 @@
 use crate::data::{DataError, Position};
 use crate::network::NetworkError;
 use crate::run::{Checkpoint, RunError};
-use crate::sampler::DrawError;
 use crate::space::{GenotypeError, SpaceError};
+
+/// No finite draw of one operation per edge: alpha itself is not finite, or tau is absurdly small.
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[error("no finite draw at tau {tau} in {tries} tries: {reason}")]
+pub struct DrawError {
+    /// Temperature of the draw.
+    pub tau: f64,
+    /// How often it was tried.
+    pub tries: u64,
+    /// What was not finite.
+    pub reason: &'static str,
+}
 
 /// Why a search or a training could not go on. Nothing that was saved is lost.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +39,9 @@ pub enum Error {
     /// A configuration that does not fit the data, or a checkpoint that does not fit the configuration.
     #[error("{0}")]
     Unsuitable(String),
+    /// A part that is not built in (an algorithm, an estimator, a selection) reports a failure of its own.
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
     /// The numbers left the finite range; the last checkpoint was made before that.
     #[error(
         "{what} is not finite in epoch {epoch}, step {step}; nothing of this step was saved. A lower learning_rate \
@@ -54,8 +68,13 @@ impl Error {
         )))
     }
 
-    /// Lets a finite value pass.
-    pub(crate) fn finite(value: f64, what: &str, at: Position) -> Result<(), Self> {
+    /// Wraps any error, for parts that are not built in.
+    pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Other(error.into())
+    }
+
+    /// Lets a finite value pass; any other is [`Error::NotFinite`] with the quantity's name.
+    pub fn finite(value: f64, what: &str, at: Position) -> Result<(), Self> {
         if value.is_finite() { Ok(()) } else { Err(Self::not_finite(what, at)) }
     }
 

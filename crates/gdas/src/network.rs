@@ -277,7 +277,7 @@ impl Builder<'_> {
         self.graph.norm(conv, &format!("{name}.norm"), true, true)
     }
 
-    /// Normalisation of a candidate or a preprocessing layer: as the configuration says.
+    /// Normalisation of a candidate, a preprocessing layer or the fixed reduction cell: as the configuration says.
     fn candidate_norm(&mut self, x: ValueId, name: &str) -> ValueId {
         self.graph.norm(x, name, self.config.affine, self.config.track)
     }
@@ -373,9 +373,11 @@ impl Builder<'_> {
         [older, self.relu_conv_norm(newer, &format!("{name}.preprocess.1"), channels)]
     }
 
-    /// The fixed reduction cell of GDAS (FRC).
+    /// The fixed reduction cell of GDAS (FRC). As in the published supernet its normalisations and convolutions follow
+    /// the candidates: scale and shift where the configuration says `affine`, biases elsewhere.
     fn fixed_reduction(&mut self, inputs: [ValueId; 2], name: &str, channels: usize, reduced: bool) -> ValueId {
         let inputs = self.preprocess(inputs, name, channels, reduced);
+        let bias = !self.config.affine;
         // Eight groups as published, or the most that divide an unusual channel count.
         let groups = (1..=8).rev().find(|g| channels.is_multiple_of(*g)).unwrap_or(1);
         let window = |kernel, stride, padding| Window { kernel, stride, padding, dilation: [1, 1] };
@@ -383,16 +385,16 @@ impl Builder<'_> {
         for (i, &x) in inputs.iter().enumerate() {
             let name = format!("{name}.convs.{i}");
             let x = self.graph.relu(x);
-            let x = self.graph.conv(x, &format!("{name}.1"), channels, window([1, 3], [1, 2], [0, 1]), groups, false);
-            let x = self.graph.conv(x, &format!("{name}.2"), channels, window([3, 1], [2, 1], [1, 0]), groups, false);
-            let x = self.graph.norm(x, &format!("{name}.3"), true, true);
+            let x = self.graph.conv(x, &format!("{name}.1"), channels, window([1, 3], [1, 2], [0, 1]), groups, bias);
+            let x = self.graph.conv(x, &format!("{name}.2"), channels, window([3, 1], [2, 1], [1, 0]), groups, bias);
+            let x = self.candidate_norm(x, &format!("{name}.3"));
             let x = self.graph.relu(x);
-            let x = self.graph.conv(x, &format!("{name}.5"), channels, Window::valid(1, 1), 1, false);
-            parts.push(self.graph.norm(x, &format!("{name}.6"), true, true));
+            let x = self.graph.conv(x, &format!("{name}.5"), channels, Window::valid(1, 1), 1, bias);
+            parts.push(self.candidate_norm(x, &format!("{name}.6")));
         }
         for (i, &x) in inputs.iter().enumerate() {
             let x = self.graph.max_pool(x, Window::same(3, 2, 1));
-            parts.push(self.graph.norm(x, &format!("{name}.pools.{i}.1"), true, true));
+            parts.push(self.candidate_norm(x, &format!("{name}.pools.{i}.1")));
         }
         self.graph.concat(parts)
     }

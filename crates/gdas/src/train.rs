@@ -17,20 +17,21 @@ use crate::Error;
 use crate::config::TrainConfig;
 use crate::data::{
     Augmentation, Batch, BatchOptions, BatchSource, Dataset, OnDevice, Position, Prefetch, Subset, TrainBatches,
+    TrainSplit,
 };
+use crate::deferred::read_all;
 use crate::loss::{Metrics, measure};
 use crate::network::{self, NetworkConfig};
 use crate::optim::{Sgd, SgdConfig, cosine};
 use crate::rng::{Rng, Stream};
 use crate::run::{Cadence, Event, Interrupt, Observer, RunDir, RunError, phase};
 use crate::space::Genotype;
-use crate::unread;
 use crate::weights::Weights;
 
-pub use model::{TrainedModel, score};
+pub use model::{TrainedModel, WeightChoice, WeightOrigin, score};
 pub use state::TrainResult;
 pub use state::adopt;
-use state::{Best, Progress};
+use state::{Chosen, Progress};
 
 /// How a training ended.
 #[derive(Clone, Debug)]
@@ -56,7 +57,7 @@ pub fn train(
     device: &Device,
 ) -> Result<Outcome, Error> {
     let mut trainer = Trainer::new(config, dataset, device)?;
-    let source = Source::new(config, dataset, device);
+    let source = Source::new(config, dataset, &trainer.split.training, device);
     let steps = source.steps();
     let epochs = config.epochs as u64;
 
@@ -66,6 +67,9 @@ pub fn train(
         run.log(&event)
     };
     tell(run, trainer.started(dataset, steps, progress.step(steps)))?;
+    if let Some(message) = trainer.split.warning() {
+        tell(run, Event::Warning { message })?;
+    }
 
     let interrupt = &interrupt.heeding(run.path())?;
     let started = Instant::now();
@@ -116,10 +120,15 @@ pub fn train(
             return Ok(Outcome::Interrupted { step: done });
         }
     }
+    let step = progress.step(steps);
+    if !trainer.test_chosen(&mut progress, dataset, interrupt)? {
+        tell(run, Event::Interrupted { step })?;
+        return Ok(Outcome::Interrupted { step });
+    }
     let result = TrainResult::new(&trainer, &progress, dataset);
     run.write_result(&result)?;
     let seconds = started.elapsed().as_secs_f64();
-    let (step, genotype, accuracy) = (progress.step(steps), result.genotype.clone(), result.test_accuracy);
+    let (genotype, accuracy) = (result.genotype.clone(), result.test_accuracy);
     tell(run, Event::Finished { step, genotype, accuracy, seconds })?;
     Ok(Outcome::Finished(Box::new(result)))
 }
@@ -132,7 +141,7 @@ pub fn seconds_per_step(
     device: &Device,
 ) -> Result<Option<f64>, Error> {
     let mut trainer = Trainer::new(config, dataset, device)?;
-    let source = Source::new(config, dataset, device);
+    let source = Source::new(config, dataset, &trainer.split.training, device);
     let mut batch = Batch::default();
     crate::timing::measure(interrupt, |step| {
         source.fill(&mut batch, 0, step % source.steps());
@@ -154,8 +163,10 @@ struct Trainer<'a> {
     sgd: Sgd,
     /// Moving average of the weights, if one is kept.
     average: Option<Weights>,
-    /// What was tested best.
-    best: Option<Weights>,
+    /// Which training images the weights learn from, and which choose the epoch.
+    split: TrainSplit,
+    /// The weights of the chosen epoch, if one is chosen.
+    chosen: Option<Weights>,
     /// Of the images, so that a resumed training is sure to go on with the same.
     data_digest: String,
 }
@@ -181,7 +192,8 @@ impl<'a> Trainer<'a> {
             average: (config.ema_decay > 0.0).then(|| weights.clone()),
             weights,
             genotype,
-            best: None,
+            split: TrainSplit::new(dataset, config.validation)?,
+            chosen: None,
             data_digest: dataset.digest(),
         })
     }
@@ -232,7 +244,7 @@ impl<'a> Trainer<'a> {
         let gradients = leaves.iter().map(|leaf| leaf.grad(&gradients)).collect();
         drop(leaves);
         let mut norm = self.sgd.apply(&mut self.weights, &self.params, gradients, config.clip_norm, rate);
-        if let Some(norm) = norm.known() {
+        if let Some(&norm) = norm.known() {
             Error::finite(norm, "the gradient of the weights", at)?;
         }
         self.weights.update_running(&self.graph, &outcome.stats, batch.len());
@@ -242,7 +254,7 @@ impl<'a> Trainer<'a> {
             average.approach(&self.weights, 1.0 - decay);
         }
         // On a graphics processor, everything is read now, after all of the step's work was handed over.
-        unread::read(&mut [&mut metrics, &mut norm]);
+        read_all(&mut [&mut metrics, &mut norm]);
         let metrics = metrics.get();
         Error::finite(metrics.loss, "the training loss", at)?;
         Error::finite(norm.get(), "the gradient of the weights", at)?;
@@ -261,12 +273,19 @@ impl<'a> Trainer<'a> {
         Some(Tensor::from_data(TensorData::new::<f32, _>(factors, [paths, batch]), device))
     }
 
-    /// What is tested: the average, or the weights themselves.
-    fn tested(&self) -> &Weights {
+    /// The weights as they are evaluated: their moving average if one is kept, else the weights themselves.
+    fn evaluated(&self) -> &Weights {
         self.average.as_ref().unwrap_or(&self.weights)
     }
 
-    /// Tests the network if it is time. False if that was interrupted.
+    /// Loss and accuracy of these weights on some images. `None` if interrupted.
+    fn score(&self, weights: &Weights, subset: &Subset, dataset: &Dataset, interrupt: &Interrupt) -> Option<Metrics> {
+        let options = (test_batch(self.config), self.config.test_flip);
+        score(&self.test_graph, weights, &dataset.statistics, subset, options, interrupt)
+    }
+
+    /// Validates or tests the network if it is time: where an epoch is chosen, the test images wait until it is. False
+    /// if that was interrupted.
     fn end_epoch(
         &mut self,
         progress: &mut Progress,
@@ -275,23 +294,37 @@ impl<'a> Trainer<'a> {
         interrupt: &Interrupt,
     ) -> Result<bool, Error> {
         let last = epoch + 1 == self.config.epochs as u64;
-        progress.tested = None;
-        if let Some(test) = dataset.test.as_ref().map(Subset::all)
-            && (last || (epoch + 1).is_multiple_of(self.config.test_interval as u64))
-        {
-            let options = (self.config.batch_size.max(100), self.config.test_flip);
-            let Some(metrics) = score(&self.test_graph, self.tested(), &dataset.statistics, &test, options, interrupt)
-            else {
-                return Ok(false);
-            };
-            Error::finite(metrics.loss, "the test loss", Position { epoch, step: 0 })?;
-            progress.tested = Some(metrics);
-            if progress.best.as_ref().is_none_or(|best| metrics.accuracy > best.accuracy) {
-                progress.best = Some(Best { epoch, accuracy: metrics.accuracy });
-                self.best = Some(self.tested().clone());
+        (progress.tested, progress.validated) = (None, None);
+        if last || (epoch + 1).is_multiple_of(self.config.test_interval as u64) {
+            let at = Position { epoch, step: 0 };
+            if let Some(validation) = &self.split.validation {
+                let Some(metrics) = self.score(self.evaluated(), validation, dataset, interrupt) else {
+                    return Ok(false);
+                };
+                Error::finite(metrics.loss, "the validation loss", at)?;
+                progress.validated = Some(metrics);
+                // Of epochs that are equally good, the later one has learned for longer.
+                if progress.chosen.is_none_or(|chosen| metrics.accuracy >= chosen.accuracy) {
+                    progress.chosen = Some(Chosen { epoch, accuracy: metrics.accuracy, loss: metrics.loss });
+                    self.chosen = Some(self.evaluated().clone());
+                }
+            } else if let Some(test) = dataset.test_images() {
+                let Some(metrics) = self.score(self.evaluated(), &test, dataset, interrupt) else { return Ok(false) };
+                Error::finite(metrics.loss, "the test loss", at)?;
+                progress.tested = Some(metrics);
             }
         }
         progress.untested = None;
+        Ok(true)
+    }
+
+    /// Tests the weights of the chosen epoch, once, if an epoch was chosen. False if that was interrupted.
+    fn test_chosen(&self, progress: &mut Progress, dataset: &Dataset, interrupt: &Interrupt) -> Result<bool, Error> {
+        if let (Some(chosen), Some(test)) = (&self.chosen, dataset.test_images()) {
+            let Some(metrics) = self.score(chosen, &test, dataset, interrupt) else { return Ok(false) };
+            Error::finite(metrics.loss, "the test loss", progress.at)?;
+            progress.tested = Some(metrics);
+        }
         Ok(true)
     }
 
@@ -303,8 +336,9 @@ impl<'a> Trainer<'a> {
             space: self.genotype.space.name.clone(),
             data: dataset.name.clone(),
             classes: dataset.classes.len(),
-            train_images: dataset.train.len(),
-            held_out_images: dataset.test.as_ref().map_or(0, |test| test.len()),
+            train_images: self.split.training.len(),
+            validation_images: self.split.validation.as_ref().map_or(0, Subset::len),
+            held_out_images: dataset.test_images().map_or(0, |test| test.len()),
             epochs: self.config.epochs,
             steps_per_epoch: steps as usize,
             parameters: self.weights.count(),
@@ -313,6 +347,11 @@ impl<'a> Trainer<'a> {
             step,
         }
     }
+}
+
+/// Images per batch of a test.
+fn test_batch(config: &TrainConfig) -> usize {
+    config.batch_size.max(100)
 }
 
 fn network_config(config: &TrainConfig, dataset: &Dataset) -> NetworkConfig {
@@ -336,7 +375,7 @@ struct Source {
 }
 
 impl Source {
-    fn new(config: &TrainConfig, dataset: &Dataset, device: &Device) -> Self {
+    fn new(config: &TrainConfig, dataset: &Dataset, training: &Subset, device: &Device) -> Self {
         let standard = Augmentation::standard(dataset.train.height.min(dataset.train.width), dataset.flip);
         let augmentation = Augmentation {
             flip: config.flip.or(dataset.flip),
@@ -345,7 +384,7 @@ impl Source {
         };
         let options = BatchOptions { batch_size: config.batch_size, drop_last: false, augmentation };
         let on_device = OnDevice::new(&[&dataset.train], &dataset.statistics, device);
-        let batches = TrainBatches::new(dataset, &Subset::all(&dataset.train), &options, config.seed);
+        let batches = TrainBatches::new(dataset, training, &options, config.seed);
         let batches = batches.on_device(&on_device);
         let steps = (config.max_steps_per_epoch.or(usize::MAX) as u64).min(batches.steps());
         Self { batches, steps }

@@ -40,9 +40,22 @@ fn the_paper_preset_is_the_paper() {
     assert_eq!((c.learning_rate, c.learning_rate_min, c.momentum, c.weight_decay), (0.025, 0.001, 0.9, 5e-4));
     assert_eq!((c.alpha_learning_rate, c.alpha_betas, c.alpha_weight_decay), (3e-4, [0.5, 0.999], 1e-3));
     assert_eq!((c.alpha_init_std, c.tau_max, c.tau_min, c.clip_norm), (1e-3, 10.0, 0.1, 5.0));
-    assert_eq!((c.edge_output, c.undrawn, c.nesterov), (EdgeOutput::AllGates, Undrawn::Skip, true));
-    let c = from_file("preset = \"paper\"\nspace = \"nasnet\"").unwrap();
-    assert_eq!((c.batch_size, c.cells, c.edge_output), (256, 2, EdgeOutput::PickedGate));
+    assert_eq!((c.edge_output, c.undrawn, c.nesterov), (EdgeOutput::AllGates, Undrawn::Decay, true));
+    for space in ["nasnet", "nasnet-frc"] {
+        let c = from_file(&format!("preset = \"paper\"\nspace = \"{space}\"")).unwrap();
+        assert_eq!((c.batch_size, c.cells, c.edge_output), (256, 2, EdgeOutput::PickedGate));
+        assert_eq!(c.undrawn, Undrawn::Decay);
+    }
+}
+
+/// The shortened searches are not as published, and leave weights that were not drawn alone.
+#[test]
+fn only_the_paper_preset_moves_undrawn_weights() {
+    for preset in SearchConfig::PRESETS {
+        let c = from_file(&format!("preset = \"{}\"\nspace = \"{}\"", preset.name, preset.space)).unwrap();
+        let expected = if preset.name == "paper" { Undrawn::Decay } else { Undrawn::Skip };
+        assert_eq!(c.undrawn, expected, "{} {}", preset.space, preset.name);
+    }
 }
 
 #[test]

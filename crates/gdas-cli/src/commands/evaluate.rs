@@ -1,15 +1,16 @@
 use clap::Args;
 use gdas::config::{Auto, TrainConfig, resolve};
-use gdas::data::Subset;
 use gdas::device::{DeviceName, Precision};
 use gdas::run::read_config;
+use gdas::shell;
 use gdas::train::TrainedModel;
 use serde_json::json;
 
 use crate::cli::RunsDir;
 use crate::commands::{devices, search};
 use crate::exit::{Preempted, Usage};
-use crate::flags;
+use crate::flags::{self, WeightsFlag};
+use crate::images::{self, Damaged};
 use crate::output::{self, percent, table};
 use crate::signals;
 
@@ -19,20 +20,24 @@ use crate::signals;
   gdas evaluate digits-2
   gdas evaluate digits-2 --data other-digits/ --test-flip --json")]
 pub(crate) struct Evaluate {
-    /// Name of a training's run, or path to its directory
+    /// Name of a training or an automatic run, or path to its directory
     run: String,
     /// Other data than the training's; its test images are used, and its classes must be the same
     #[arg(long, value_name = "NAME|PATH")]
     data: Option<String>,
-    /// Average the scores of each image and its mirror image
-    #[arg(long)]
-    test_flip: bool,
+    /// Average the scores of each image and its mirror image [default: as the training's tests did]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    test_flip: Option<bool>,
+    #[command(flatten)]
+    weights: WeightsFlag,
     /// Threads; the result does not depend on it
     #[arg(long, value_name = "N|auto", default_value = "auto")]
     threads: Auto<usize>,
     /// Where it runs: cpu, auto, vulkan, wgpu, metal or cuda, as far as built in; see gdas devices
     #[arg(long, value_name = "NAME", default_value_t)]
     device: DeviceName,
+    #[command(flatten)]
+    damaged: Damaged,
     #[command(flatten)]
     runs: RunsDir,
     /// Print JSON
@@ -42,19 +47,20 @@ pub(crate) struct Evaluate {
 
 pub(crate) fn run(command: &Evaluate) -> anyhow::Result<()> {
     let interrupt = signals::install()?;
-    let path = command.runs.find(&command.run);
+    let path = command.runs.run(&command.run)?.trained()?;
     let device = devices::open(command.device, Precision::Float32)?;
-    let model = TrainedModel::open_path(&path, &device)?;
+    let model = TrainedModel::open_weights(&path, command.weights.choice(), &device)?;
     let data = match &command.data {
         Some(data) => data.clone(),
         None => resolve::<TrainConfig>(&[flags::of_run(&path, &read_config(&path)?)?])?.data,
     };
-    let dataset = search::open(&data, Auto::Is(model.image.height), command.threads)?;
-    if dataset.classes != model.classes {
-        let message = format!("the classes of {data} are not those that the network was trained on");
+    search::use_threads(command.threads)?;
+    let dataset = images::open(&data, Auto::Is(model.image.height), command.damaged, false)?.noted();
+    if let Some(difference) = images::other_classes(&model.classes, &dataset.classes) {
+        let message = format!("the classes of {data} are not those that the network was trained on: {difference}");
         return Err(Usage(message).into());
     }
-    let images = dataset.test.as_ref().unwrap_or(&dataset.train);
+    let images = &dataset.train;
     if (images.height, images.width, images.channels) != (model.image.height, model.image.width, model.image.channels) {
         let size = |[height, width, channels]: [usize; 3]| format!("{height}x{width} pixels and {channels} channels");
         let message = format!(
@@ -64,22 +70,34 @@ pub(crate) fn run(command: &Evaluate) -> anyhow::Result<()> {
         );
         return Err(Usage(message).into());
     }
-    let Some(metrics) = model.evaluate(&Subset::all(images), command.test_flip, &interrupt) else {
-        return Err(Preempted(format!("gdas evaluate {}", path.display())).into());
+    let flip = command.test_flip.unwrap_or(model.test_flip);
+    let metrics = match dataset.test_images() {
+        Some(test) => Some(
+            model
+                .evaluate(&test, flip, &interrupt)
+                .ok_or_else(|| Preempted(format!("gdas evaluate {}", shell::path(&path))))?,
+        ),
+        None => None,
     };
     if command.json {
         return output::json(&json!({
-            "run": path, "data": dataset.name, "images": metrics.images,
-            "accuracy": metrics.accuracy, "top5": metrics.top5, "loss": metrics.loss,
+            "run": path, "data": dataset.name, "images": metrics.map_or(0, |metrics| metrics.images),
+            "accuracy": metrics.map(|metrics| metrics.accuracy), "top5": metrics.map(|metrics| metrics.top5),
+            "loss": metrics.map(|metrics| metrics.loss), "weights": model.origin.to_string(),
         }));
     }
+    let Some(metrics) = metrics else {
+        return Ok(output::line(format_args!("{} has no test images; --data names others", dataset.name))?);
+    };
     let mut rows = vec![
-        ["data", &format!("{}, {} test images", dataset.name, metrics.images)].map(String::from).to_vec(),
-        ["accuracy", &percent(metrics.accuracy)].map(String::from).to_vec(),
-        ["loss", &format!("{:.4}", metrics.loss)].map(String::from).to_vec(),
+        ("data", format!("{}, {} test images", dataset.name, metrics.images)),
+        ("weights", model.origin.to_string()),
+        ("accuracy", percent(metrics.accuracy)),
+        ("loss", format!("{:.4}", metrics.loss)),
     ];
     if model.classes.len() > 5 {
-        rows.push(["top-5", &percent(metrics.top5)].map(String::from).to_vec());
+        rows.push(("top-5", percent(metrics.top5)));
     }
+    let rows: Vec<_> = rows.into_iter().map(|(key, value)| vec![key.to_string(), value]).collect();
     Ok(output::line(table(&rows))?)
 }

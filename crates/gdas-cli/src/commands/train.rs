@@ -2,17 +2,21 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use gdas::Device;
-use gdas::config::{Layer, SearchConfig, TrainConfig, resolve, task_of, to_toml};
+use gdas::config::{Layer, TrainConfig, resolve, to_toml};
 use gdas::cost;
-use gdas::data::Dataset;
 use gdas::run::{Interrupt, RunDir, read_config};
+use gdas::shell;
 use gdas::train::{Outcome, TrainResult, train};
+use gdas_exchange::import::UNKNOWN_DATA;
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
-use crate::commands::{devices, genotype, search};
+use crate::commands::genotype::SpaceFlag;
+use crate::commands::{devices, search};
 use crate::exit::{Preempted, Usage};
 use crate::flags::{self, TrainFlags};
+use crate::images::{self, Damaged, Opened};
+use crate::named::Named;
 use crate::output::{self, percent, table};
 use crate::progress::Progress;
 use crate::signals;
@@ -28,7 +32,7 @@ use crate::signals;
   gdas train cell.txt --data cifar10 --preset paper-12  NAS-Bench-201's 12 epochs
   gdas train digits-1 --print-config                    all keys and their values")]
 pub(crate) struct Train {
-    /// A finished search, a published name (GDAS_V1, DARTS_V1, DARTS_V2), a file with the text in it, or the text
+    /// A run, a published name (GDAS_V1, DARTS_V1, DARTS_V2), a file (text, JSON or result.json), or the text
     genotype: Option<String>,
     /// TOML file with any of the keys
     #[arg(long, value_name = "FILE")]
@@ -54,16 +58,23 @@ pub(crate) fn run(command: &Train) -> anyhow::Result<()> {
     }
     let device = devices::open(config.device, config.precision)?;
     let interrupt = signals::install()?;
-    let dataset = search::open(&config.data, config.image_size, config.threads)?;
+    let opened = open(&config, command.display)?;
     config.data = flags::lasting(&config.data);
-    let mut run = command.runs.create(command.name.as_deref(), &dataset.name, &to_toml(&config)?)?;
-    carry_out(&config, &dataset, &mut run, &device, command.display, &interrupt)
+    let mut run = command.runs.create(command.name.as_deref(), &opened.dataset.name, &to_toml(&config)?)?;
+    carry_out(&config, &opened, &mut run, &device, command.display, &interrupt)
+}
+
+/// The data of a training.
+pub(crate) fn open(config: &TrainConfig, display: Display) -> anyhow::Result<Opened> {
+    search::use_threads(config.threads)?;
+    let damaged = Damaged { skip_damaged: config.skip_damaged };
+    images::open(&config.data, config.image_size, damaged, display.quiet)
 }
 
 fn config(command: &Train) -> anyhow::Result<TrainConfig> {
     let mut layers = Vec::new();
     if let Some(given) = &command.genotype {
-        layers.push(start(&command.runs.find(given), given, command.flags.space())?);
+        layers.extend(start(&command.runs, given, command.flags.space())?);
     }
     if let Some(path) = &command.config {
         layers.push(flags::file(path)?);
@@ -73,40 +84,53 @@ fn config(command: &Train) -> anyhow::Result<TrainConfig> {
         let message = "which genotype? Name a search, a published cell or a file, as in `gdas train digits-1`";
         return Err(Usage(message.to_string()).into());
     }
-    Ok(resolve(&layers)?)
+    let config: TrainConfig = resolve(&layers)?;
+    if config.data == UNKNOWN_DATA {
+        let message = "the network was imported, and what it was trained on is not known; name images with --data";
+        return Err(Usage(message.to_string()).into());
+    }
+    Ok(config)
 }
 
-/// The genotype that was named; if by a search, with that search's data.
-fn start(run: &Path, given: &str, space: Option<&str>) -> anyhow::Result<Layer> {
-    let genotype = genotype::read(run, given, space)?;
-    let mut keys = json!({ "genotype": genotype.to_string(), "space": *genotype.space });
-    // Else the genotype was named in another way.
-    let text = if run.join("config.toml").is_file() { read_config(run)? } else { String::new() };
-    if task_of(&text).as_deref() == Some("search") {
-        let search: SearchConfig = resolve(&[flags::of_run(run, &text)?])?;
-        keys["data"] = json!(search.data);
-        keys["image_size"] = json!(search.image_size);
-    }
-    Ok(Layer::flags(&keys)?)
+/// The genotype that was named; if by a run, with that run's data.
+fn start(runs: &RunsDir, given: &str, space: Option<&str>) -> anyhow::Result<Vec<Layer>> {
+    let space = SpaceFlag { space: space.map(str::to_owned) };
+    let (genotype, data) = match runs.resolve(given, &space)? {
+        Named::Genotype(genotype) => (genotype, None),
+        Named::Run(run) => {
+            let data =
+                flags::of_run(&run.path, &read_config(&run.path)?)?.only(&["data", "image_size", "skip_damaged"]);
+            (run.genotype(&space)?, Some(data))
+        }
+    };
+    let genotype = Layer::flags(&json!({ "genotype": genotype.to_string(), "space": *genotype.space }))?;
+    Ok([genotype].into_iter().chain(data).collect())
 }
 
 /// Trains, or goes on training, and tells what came of it.
 pub(crate) fn carry_out(
     config: &TrainConfig,
-    dataset: &Dataset,
+    opened: &Opened,
     run: &mut RunDir,
     device: &Device,
     display: Display,
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
     let mut progress = Progress::new(display).with_tensorboard(config.tensorboard.then(|| run.path()));
-    progress.remarks(dataset);
-    let outcome = train(config, dataset, run, &mut progress, interrupt, device)?;
+    opened.warn(&mut progress, run)?;
+    let outcome = train(config, &opened.dataset, run, &mut progress, interrupt, device)?;
     drop(progress);
     match outcome {
         Outcome::Finished(result) => present(&result, run.path(), display),
-        Outcome::Interrupted { .. } => Err(Preempted(format!("gdas resume {}", run.path().display())).into()),
+        Outcome::Interrupted { .. } => Err(Preempted(format!("gdas resume {}", shell::path(run.path()))).into()),
     }
+}
+
+/// Accuracy and loss on the test images in words.
+pub(crate) fn test_accuracy(result: &TrainResult) -> String {
+    let Some(accuracy) = result.test_accuracy else { return "no test images".to_string() };
+    let loss = result.test_loss.map_or_else(String::new, |loss| format!(", loss {loss:.4}"));
+    percent(accuracy) + &loss
 }
 
 /// Prints what came of a training.
@@ -118,15 +142,15 @@ pub(crate) fn present(result: &TrainResult, run: &Path, display: Display) -> any
         return output::json(&value);
     }
     let mut rows = vec![("genotype", result.genotype.clone())];
-    if let Some(accuracy) = result.test_accuracy {
-        let loss = result.test_loss.map_or_else(String::new, |loss| format!(", loss {loss:.4}"));
-        rows.push(("test accuracy", format!("{}{loss} after the last epoch", percent(accuracy))));
-    }
+    rows.push(("test accuracy", test_accuracy(result)));
     if let (Some(top5), true) = (result.test_top5, result.classes.len() > 5) {
         rows.push(("top-5", percent(top5)));
     }
-    if let (Some(accuracy), Some(epoch)) = (result.best_accuracy, result.best_epoch) {
-        rows.push(("best epoch", format!("{} ({}; chosen on the test images)", epoch + 1, percent(accuracy))));
+    if let (Some(accuracy), Some(epoch)) = (result.validation_accuracy, result.chosen_epoch) {
+        rows.push((
+            "weights",
+            format!("of epoch {}, chosen by its validation accuracy of {}", epoch + 1, percent(accuracy)),
+        ));
     }
     let size =
         format!("{} parameters, {} multiply-adds", cost::readable(result.params), cost::readable(result.multiply_adds));
@@ -135,6 +159,6 @@ pub(crate) fn present(result: &TrainResult, run: &Path, display: Display) -> any
     rows.push(("files in", run.display().to_string()));
     let rows: Vec<_> = rows.into_iter().map(|(key, value)| vec![key.to_string(), value]).collect();
     output::line(table(&rows))?;
-    output::line(format_args!("\nnext: gdas predict {} IMAGES...", run.display()))?;
-    Ok(output::line(format_args!("      gdas export {} --to network.onnx", run.display()))?)
+    let run = shell::path(run);
+    Ok(output::line(format_args!("\nnext: gdas predict {run} IMAGES...\n      gdas export {run} --to network.onnx"))?)
 }

@@ -6,12 +6,38 @@ mod train;
 use std::path::Path;
 
 use anyhow::Context;
+use clap::{Args, ValueEnum};
 use gdas::config::Layer;
+use gdas::train::WeightChoice;
 
 pub(crate) use search::SearchFlags;
 pub(crate) use train::TrainFlags;
 
 use crate::exit::Usage;
+
+/// Which weights of a training a command uses.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct WeightsFlag {
+    /// Weights of the last epoch, or of the best on the validation images, where `gdas train --validation` held some out
+    /// [default: best where an epoch was chosen, else last]
+    #[arg(long, value_name = "WHICH")]
+    weights: Option<Weights>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Weights {
+    Last,
+    Best,
+}
+
+impl WeightsFlag {
+    pub(crate) fn choice(self) -> Option<WeightChoice> {
+        self.weights.map(|weights| match weights {
+            Weights::Last => WeightChoice::Last,
+            Weights::Best => WeightChoice::Best,
+        })
+    }
+}
 
 /// The values of a configuration file.
 pub(crate) fn file(path: &Path) -> anyhow::Result<Layer> {

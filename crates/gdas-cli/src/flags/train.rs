@@ -52,6 +52,9 @@ pub(crate) struct TrainFlags {
     /// Side length that images are brought to
     #[arg(long, value_name = "PIXELS|auto", help_heading = "Data")]
     image_size: Option<Auto<usize>>,
+    /// Leave out image files that cannot be used, instead of stopping; they are named
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Data")]
+    skip_damaged: Option<bool>,
     /// Mirror training images half of the time; auto: unless they are digits
     #[arg(long, value_name = "BOOL|auto", help_heading = "Data")]
     flip: Option<Auto<bool>>,
@@ -90,9 +93,12 @@ pub(crate) struct TrainFlags {
     /// Average the scores of a test image and its mirror image
     #[arg(long, value_name = "BOOL", help_heading = "Test")]
     test_flip: Option<bool>,
-    /// Test every so many epochs, and after the last
+    /// Test (with --validation: validate) every so many epochs, and after the last
     #[arg(long, value_name = "N", help_heading = "Test")]
     test_interval: Option<usize>,
+    /// Share of the training images held out to choose the best epoch; 0: the last weights are kept
+    #[arg(long, value_name = "SHARE", help_heading = "Test")]
+    validation: Option<f64>,
 
     /// Where it runs: cpu, auto, vulkan, wgpu, metal or cuda, as far as built in; see gdas devices
     #[arg(long, value_name = "NAME", help_heading = "Machine")]
@@ -135,11 +141,11 @@ mod tests {
         flags: TrainFlags,
     }
 
-    /// Every key has a flag, but for the genotype, which is an argument, and the space, which follows from it.
+    /// Every key has a flag, but for the genotype, which is an argument.
     #[test]
     fn flags_and_keys_are_the_same_set() {
         let mut keys = crate::flags::keys::<TrainConfig>();
-        keys.retain(|key| key != "genotype" && key != "space");
+        keys.retain(|key| key != "genotype");
         assert_eq!(keys, crate::flags::flags(&Only::command()));
     }
 }

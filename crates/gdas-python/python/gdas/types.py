@@ -51,8 +51,9 @@ class TrainResult(TypedDict):
     test_accuracy: Optional[float]
     test_top5: Optional[float]
     test_loss: Optional[float]
-    best_accuracy: Optional[float]
-    best_epoch: Optional[int]
+    validation_accuracy: Optional[float]
+    validation_loss: Optional[float]
+    chosen_epoch: Optional[int]
     params: int
     multiply_adds: int
     digest: str

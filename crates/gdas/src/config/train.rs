@@ -48,6 +48,8 @@ pub struct TrainConfig {
     pub data: String,
     /// Images are brought to this many pixels in height and width; `auto`: the data's own size.
     pub image_size: Auto<usize>,
+    /// Whether image files that cannot be used are left out, and named, instead of ending the run.
+    pub skip_damaged: bool,
     /// Training images are mirrored half of the time; `auto`: unless that changes their meaning (digits, letters).
     pub flip: Auto<bool>,
     /// Training images are padded by so many pixels, then cropped; `auto`: an eighth of the image's size.
@@ -94,8 +96,11 @@ pub struct TrainConfig {
 
     /// Whether a test image's scores are averaged with those of its mirror image.
     pub test_flip: bool,
-    /// The network is tested every so many epochs, and after the last.
+    /// The network is tested every so many epochs, and after the last; with `validation`, it is validated then.
     pub test_interval: usize,
+    /// Share of every class's training images that is held out to choose the epoch whose weights are kept, by their
+    /// accuracy on those images. 0: none is held out, and the last weights (or their moving average) are kept.
+    pub validation: f64,
 
     /// Where the tensors live and the steps run. Another device rounds differently.
     pub device: DeviceName,
@@ -189,6 +194,7 @@ impl Config for TrainConfig {
         range("label_smoothing", self.label_smoothing, 0.0, 0.999)?;
         range("ema_decay", self.ema_decay, 0.0, 0.999_999)?;
         count("test_interval", self.test_interval, 1, 1_000_000)?;
+        range("validation", self.validation, 0.0, 0.9)?;
         count("threads", self.threads.or(1), 1, 1024)?;
         range("checkpoint_seconds", self.checkpoint_seconds, 0.0, 1e9)?;
         count("log_interval", self.log_interval, 0, 1_000_000_000)

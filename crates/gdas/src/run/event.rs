@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{RunError, seal};
+use crate::alpha::Alpha;
 use crate::budget::Standing;
 
 /// The logits of one alpha table.
@@ -15,6 +16,14 @@ pub struct AlphaTable {
     pub name: String,
     /// One row per edge, one logit per operation.
     pub alphas: Vec<Vec<f32>>,
+}
+
+impl AlphaTable {
+    /// Rounded to `f32`: for readers of the log, not for going on.
+    pub fn new(name: &str, alpha: &Alpha) -> Self {
+        let row = |row: &[f64]| row.iter().map(|&a| a as f32).collect();
+        Self { name: name.to_owned(), alphas: alpha.rows().map(row).collect() }
+    }
 }
 
 /// Something that happened in a run. Epochs and steps count from zero; accuracies and shares are fractions.
@@ -43,6 +52,9 @@ pub enum Event {
         train_images: usize,
         /// Images that alpha learns from (search) or that test the network (train).
         held_out_images: usize,
+        /// Images that choose the epoch (train).
+        #[serde(default)]
+        validation_images: usize,
         /// Epochs of the whole run.
         epochs: usize,
         /// Steps of one epoch.
@@ -136,6 +148,12 @@ pub enum Event {
         test_accuracy: Option<f64>,
         /// Top-5 accuracy on the test images, where there are more than five classes.
         test_top5: Option<f64>,
+        /// Cross-entropy of the validation images, where there are some and this epoch was validated.
+        #[serde(default)]
+        validation_loss: Option<f64>,
+        /// Top-1 accuracy on them.
+        #[serde(default)]
+        validation_accuracy: Option<f64>,
         /// Learning rate of its last step.
         learning_rate: f64,
         /// Share of paths dropped in this epoch.

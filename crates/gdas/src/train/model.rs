@@ -1,5 +1,6 @@
 //! A trained network, ready to score images.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,7 +19,44 @@ use crate::run::{Interrupt, RunDir, phase, read_checkpoint, read_config};
 use crate::space::Genotype;
 use crate::weights::{PlainWeights, Weights};
 
-/// The network of a finished or running training, with its best weights.
+/// Which of a training's weights to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeightChoice {
+    /// Those of the last epoch (their moving average, if one is kept).
+    Last,
+    /// Those of the epoch that was chosen by its accuracy on validation images.
+    Best,
+}
+
+/// Which weights a network has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum WeightOrigin {
+    /// Those after the last step.
+    Last,
+    /// Their moving average.
+    Average,
+    /// Those of a chosen epoch.
+    Chosen {
+        /// The epoch, from 0.
+        epoch: u64,
+        /// Its accuracy on the validation images, in 0..=1.
+        accuracy: f64,
+    },
+}
+
+impl fmt::Display for WeightOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Last => f.write_str("the last"),
+            Self::Average => f.write_str("the moving average, the last"),
+            Self::Chosen { epoch, accuracy } => {
+                write!(f, "of epoch {}, chosen by its validation accuracy of {:.2} %", epoch + 1, accuracy * 100.0)
+            }
+        }
+    }
+}
+
+/// The network of a finished or running training, with the weights that it hands out.
 #[derive(Clone, Debug)]
 pub struct TrainedModel {
     /// What was trained.
@@ -33,16 +71,30 @@ pub struct TrainedModel {
     pub statistics: Statistics,
     /// Size of the images.
     pub image: Shape,
+    /// Which of the training's weights these are.
+    pub origin: WeightOrigin,
+    /// Whether the training tested with mirror images, too.
+    pub test_flip: bool,
+    /// Images per batch of its tests.
+    test_batch: usize,
 }
 
 impl TrainedModel {
-    /// Opens the run of a training: the best weights that were tested, or the last.
+    /// Opens the run of a training: the weights of the chosen epoch if one was chosen, else the last.
     pub fn open(run: &RunDir, device: &Device) -> Result<Self, Error> {
         Self::open_path(run.path(), device)
     }
 
     /// As [`open`](Self::open), whoever works in the run at `path`; nothing there is changed.
     pub fn open_path(path: &Path, device: &Device) -> Result<Self, Error> {
+        Self::open_weights(path, None, device)
+    }
+
+    /// As [`open_path`](Self::open_path), with the weights that are asked for.
+    ///
+    /// # Errors
+    /// There is no training, no checkpoint of it, or no epoch has been chosen and the best weights are asked for.
+    pub fn open_weights(path: &Path, choice: Option<WeightChoice>, device: &Device) -> Result<Self, Error> {
         let unsuitable = |error: &dyn std::fmt::Display| Error::Unsuitable(error.to_string());
         let text = read_config(path)?;
         let layer = Layer::file(&path.join("config.toml").display().to_string(), &text);
@@ -51,7 +103,7 @@ impl TrainedModel {
             return Err(Error::Unsuitable(format!("{} holds no checkpoint yet", path.display())));
         };
         let mut checkpoint = loaded.checkpoint;
-        let trained = state::trained(&checkpoint)?;
+        let trained = state::trained(&checkpoint, choice)?;
         let [height, width, channels] = trained.image;
         let genotype = Genotype::parse(&config.genotype, &config.space)?;
         let network = NetworkConfig {
@@ -75,12 +127,15 @@ impl TrainedModel {
             classes: trained.classes,
             statistics: trained.statistics,
             image: network.image,
+            origin: trained.origin,
+            test_flip: config.test_flip,
+            test_batch: super::test_batch(&config),
         })
     }
 
-    /// Accuracy on some images. `None` if interrupted.
+    /// Loss and accuracy on some images, measured as the training's tests do. `None` if interrupted.
     pub fn evaluate(&self, subset: &Subset, flip: bool, interrupt: &Interrupt) -> Option<Metrics> {
-        score(&self.graph, &self.weights, &self.statistics, subset, (100, flip), interrupt)
+        score(&self.graph, &self.weights, &self.statistics, subset, (self.test_batch, flip), interrupt)
     }
 
     /// Class probabilities of each image, `[images][classes]`. The images must have the network's size.

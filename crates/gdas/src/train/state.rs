@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use gdas_kernels::graph::Graph;
 use serde::{Deserialize, Serialize};
 
-use super::Trainer;
+use super::{Trainer, WeightChoice, WeightOrigin};
 use crate::Error;
 use crate::config::TrainConfig;
 use crate::cost;
@@ -22,9 +22,12 @@ pub(super) struct Progress {
     pub(super) at: Position,
     /// An epoch whose steps are done and whose test is not.
     pub(super) untested: Option<u64>,
-    /// The last test, if the last epoch had one.
+    /// On the test images: of the last epoch if it was tested, in the end of the weights that are handed out.
     pub(super) tested: Option<Metrics>,
-    pub(super) best: Option<Best>,
+    /// On the validation images, if the last epoch was validated.
+    pub(super) validated: Option<Metrics>,
+    /// The epoch whose weights are handed out, where one is chosen.
+    pub(super) chosen: Option<Chosen>,
     /// Images, loss and hits of the epoch so far.
     sums: [f64; 3],
     rate: f64,
@@ -32,15 +35,26 @@ pub(super) struct Progress {
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { at: Position::START, untested: None, tested: None, best: None, sums: [0.0; 3], rate: 0.0 }
+        Self {
+            at: Position::START,
+            untested: None,
+            tested: None,
+            validated: None,
+            chosen: None,
+            sums: [0.0; 3],
+            rate: 0.0,
+        }
     }
 }
 
-/// The epoch that was tested best.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Best {
+/// The epoch with the highest accuracy on the validation images; of several the last.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Chosen {
     pub(super) epoch: u64,
+    /// Accuracy on the validation images.
     pub(super) accuracy: f64,
+    /// Cross-entropy on them.
+    pub(super) loss: f64,
 }
 
 impl Progress {
@@ -69,6 +83,8 @@ impl Progress {
             test_loss: self.tested.map(|m| m.loss),
             test_accuracy: self.tested.map(|m| m.accuracy),
             test_top5: self.tested.map(|m| m.top5),
+            validation_loss: self.validated.map(|m| m.loss),
+            validation_accuracy: self.validated.map(|m| m.accuracy),
             learning_rate: self.rate,
             drop_path: config.drop_path * (epoch + 1) as f64 / config.epochs as f64,
             steps_per_second: speed,
@@ -83,9 +99,10 @@ struct Saved {
     step: u64,
     untested: Option<u64>,
     tested: Option<[f64; 3]>,
+    validated: Option<[f64; 3]>,
     sums: [f64; 3],
     rate: f64,
-    best: Option<Best>,
+    chosen: Option<Chosen>,
     data_digest: String,
     classes: Vec<String>,
     mean: Vec<f32>,
@@ -97,27 +114,43 @@ struct Saved {
     arithmetic: String,
 }
 
+const NO_CHOICE: &str = "there are no best weights: an epoch is chosen only where a share of the training images is held \
+                         out for that (`gdas train --validation 0.1`), once the first was validated; `--weights last` \
+                         takes the last";
+
 /// What [`super::TrainedModel`] needs beside the weights.
 pub(super) struct Trained {
     pub(super) classes: Vec<String>,
     pub(super) statistics: Statistics,
     pub(super) image: [usize; 3],
-    /// The prefix of the arrays to use: the best tested, else the last.
+    /// The prefix of the arrays to use.
     pub(super) weights: &'static str,
+    /// Which weights these are.
+    pub(super) origin: WeightOrigin,
 }
 
-pub(super) fn trained(checkpoint: &Checkpoint) -> Result<Trained, Error> {
+/// Reads the small part of a checkpoint. Without a `choice` the weights are those of the chosen epoch where there is one,
+/// else the last.
+///
+/// # Errors
+/// The best weights are asked for, and no epoch has been chosen.
+pub(super) fn trained(checkpoint: &Checkpoint, choice: Option<WeightChoice>) -> Result<Trained, Error> {
     let saved: Saved = checkpoint.state()?;
     let has = |prefix: &str| checkpoint.arrays.iter().any(|(name, _)| name.starts_with(prefix));
-    let weights = if has("best/") {
-        "best"
-    } else if has("average/") {
-        "average"
-    } else {
-        "weights"
+    let chosen = saved.chosen.filter(|_| choice != Some(WeightChoice::Last));
+    let (weights, origin) = match chosen {
+        Some(Chosen { epoch, accuracy, .. }) => ("chosen", WeightOrigin::Chosen { epoch, accuracy }),
+        None if choice == Some(WeightChoice::Best) => return Err(Error::Unsuitable(NO_CHOICE.into())),
+        None if has("average/") => ("average", WeightOrigin::Average),
+        None => ("weights", WeightOrigin::Last),
     };
     let statistics = Statistics { mean: saved.mean, std: saved.std, published: false };
-    Ok(Trained { classes: saved.classes, statistics, image: saved.image, weights })
+    Ok(Trained { classes: saved.classes, statistics, image: saved.image, weights, origin })
+}
+
+/// Loss, accuracy and top-5 accuracy.
+fn numbers(metrics: Metrics) -> [f64; 3] {
+    [metrics.loss, metrics.accuracy, metrics.top5]
 }
 
 impl Trainer<'_> {
@@ -134,10 +167,11 @@ impl Trainer<'_> {
             epoch: progress.at.epoch,
             step: progress.at.step,
             untested: progress.untested,
-            tested: progress.tested.map(|m| [m.loss, m.accuracy, m.top5]),
+            tested: progress.tested.map(numbers),
+            validated: progress.validated.map(numbers),
             sums: progress.sums,
             rate: progress.rate,
-            best: progress.best.clone(),
+            chosen: progress.chosen,
             data_digest: self.data_digest.clone(),
             classes: dataset.classes.clone(),
             mean: dataset.statistics.mean.clone(),
@@ -147,7 +181,7 @@ impl Trainer<'_> {
         })?;
         self.weights.save(&mut checkpoint, "weights");
         self.sgd.save(&self.weights, &mut checkpoint);
-        for (prefix, weights) in [("average", &self.average), ("best", &self.best)] {
+        for (prefix, weights) in [("average", &self.average), ("chosen", &self.chosen)] {
             if let Some(weights) = weights {
                 weights.save(&mut checkpoint, prefix);
             }
@@ -174,15 +208,16 @@ impl Trainer<'_> {
         if let Some(average) = &mut self.average {
             average.load(&mut checkpoint, "average")?;
         }
-        if saved.best.is_some() {
-            let mut best = self.weights.clone();
-            best.load(&mut checkpoint, "best")?;
-            self.best = Some(best);
+        if saved.chosen.is_some() {
+            let mut chosen = self.weights.clone();
+            chosen.load(&mut checkpoint, "chosen")?;
+            self.chosen = Some(chosen);
         }
-        let tested = saved.tested.map(|[loss, accuracy, top5]| Metrics { loss, accuracy, top5, images: 0 });
+        let metrics = |[loss, accuracy, top5]: [f64; 3]| Metrics { loss, accuracy, top5, images: 0 };
+        let (tested, validated) = (saved.tested.map(metrics), saved.validated.map(metrics));
         let at = Position { epoch: saved.epoch, step: saved.step };
-        let (untested, best, sums, rate) = (saved.untested, saved.best, saved.sums, saved.rate);
-        Ok(Some(Progress { at, untested, tested, best, sums, rate }))
+        let (untested, chosen, sums, rate) = (saved.untested, saved.chosen, saved.sums, saved.rate);
+        Ok(Some(Progress { at, untested, tested, validated, chosen, sums, rate }))
     }
 }
 
@@ -216,9 +251,10 @@ pub fn adopt(
         step: 0,
         untested: None,
         tested: None,
+        validated: None,
         sums: [0.0; 3],
         rate: 0.0,
-        best: None,
+        chosen: None,
         // Of no images: nothing was learned from any here.
         data_digest: String::new(),
         classes: classes.to_vec(),
@@ -240,8 +276,9 @@ pub fn adopt(
         test_accuracy: None,
         test_top5: None,
         test_loss: None,
-        best_accuracy: None,
-        best_epoch: None,
+        validation_accuracy: None,
+        validation_loss: None,
+        chosen_epoch: None,
         params: cost.params,
         multiply_adds: cost.multiply_adds,
         digest: digest(&weights),
@@ -254,6 +291,7 @@ pub fn adopt(
         data: result.data.clone(),
         classes: classes.len(),
         train_images: 0,
+        validation_images: 0,
         held_out_images: 0,
         epochs: 0,
         steps_per_epoch: 0,
@@ -295,21 +333,24 @@ pub struct TrainResult {
     pub seed: u64,
     /// Epochs.
     pub epochs: usize,
-    /// Top-1 accuracy on the test images after the last epoch, in 0..=1.
+    /// Top-1 accuracy in 0..=1, on the test images, of the weights that the run hands out: those of the last epoch (their
+    /// moving average, if one is kept), or of the chosen epoch. `None` where there are no test images.
     pub test_accuracy: Option<f64>,
     /// Top-5 accuracy likewise.
     pub test_top5: Option<f64>,
     /// Cross-entropy likewise.
     pub test_loss: Option<f64>,
-    /// The highest top-1 accuracy of any epoch (chosen on the test images, so an optimistic number).
-    pub best_accuracy: Option<f64>,
-    /// That epoch.
-    pub best_epoch: Option<u64>,
+    /// Top-1 accuracy of these weights on the validation images, which chose their epoch.
+    pub validation_accuracy: Option<f64>,
+    /// Cross-entropy likewise.
+    pub validation_loss: Option<f64>,
+    /// The chosen epoch, from 0. `None`: none was chosen, the weights are the last.
+    pub chosen_epoch: Option<u64>,
     /// Trainable values without the auxiliary head.
     pub params: u64,
     /// Multiply-adds per image without it.
     pub multiply_adds: u64,
-    /// BLAKE3 of the final weights: equal runs have equal digests.
+    /// BLAKE3 of the weights of the last step: equal runs have equal digests.
     pub digest: String,
 }
 
@@ -326,8 +367,9 @@ impl TrainResult {
             test_accuracy: progress.tested.map(|m| m.accuracy),
             test_top5: progress.tested.map(|m| m.top5),
             test_loss: progress.tested.map(|m| m.loss),
-            best_accuracy: progress.best.as_ref().map(|best| best.accuracy),
-            best_epoch: progress.best.as_ref().map(|best| best.epoch),
+            validation_accuracy: progress.chosen.map(|chosen| chosen.accuracy),
+            validation_loss: progress.chosen.map(|chosen| chosen.loss),
+            chosen_epoch: progress.chosen.map(|chosen| chosen.epoch),
             params: cost.params,
             multiply_adds: cost.multiply_adds,
             digest: digest(&trainer.weights),

@@ -1,0 +1,189 @@
+//! Trainings through the built program: which weights are handed out, and the numbers that are said of them.
+
+mod command;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use command::{gdas, outcome, result, succeed};
+use serde_json::Value;
+
+const CELL: &str = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|";
+
+/// A grey picture of 12x12 pixels as an uncompressed PNG file.
+fn png(shade: impl Fn(usize, usize) -> u8) -> Vec<u8> {
+    const SIZE: usize = 12;
+    let mut raw = Vec::new();
+    for y in 0..SIZE {
+        raw.push(0);
+        raw.extend((0..SIZE).map(|x| shade(y, x)));
+    }
+    let mut zlib = vec![0x78, 0x01, 0x01];
+    let length = raw.len() as u16;
+    zlib.extend(length.to_le_bytes());
+    zlib.extend((!length).to_le_bytes());
+    zlib.extend(&raw);
+    let (mut a, mut b) = (1u32, 0u32);
+    for &byte in &raw {
+        a = (a + u32::from(byte)) % 65521;
+        b = (b + a) % 65521;
+    }
+    zlib.extend((b << 16 | a).to_be_bytes());
+    let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
+    let mut header = Vec::new();
+    header.extend((SIZE as u32).to_be_bytes());
+    header.extend((SIZE as u32).to_be_bytes());
+    header.extend([8, 0, 0, 0, 0]);
+    for (kind, data) in [(b"IHDR", &header), (b"IDAT", &zlib), (b"IEND", &Vec::new())] {
+        let body = [kind.as_slice(), data].concat();
+        file.extend((data.len() as u32).to_be_bytes());
+        file.extend(&body);
+        let mut crc = !0u32;
+        for &byte in &body {
+            crc ^= u32::from(byte);
+            for _ in 0..8 {
+                crc = if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+            }
+        }
+        file.extend((!crc).to_be_bytes());
+    }
+    file
+}
+
+/// Pictures with stripes of two directions, so many per class, below `folder`.
+fn stripes(folder: &Path, count: usize) {
+    for (class, across) in [("across", true), ("down", false)] {
+        let class = folder.join(class);
+        fs::create_dir_all(&class).expect("a folder");
+        for n in 0..count {
+            let shade = |y: usize, x: usize| {
+                let place = if across { y } else { x };
+                if (place + n) % 4 < 2 { 200 + n as u8 } else { 40 + (n as u8 % 8) }
+            };
+            fs::write(class.join(format!("{n}.png")), png(shade)).expect("write");
+        }
+    }
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
+/// What `train` printed as "test accuracy".
+fn printed(text: &str) -> &str {
+    let line = text.lines().find_map(|line| line.strip_prefix("test accuracy"));
+    line.unwrap_or_else(|| panic!("no test accuracy in {text}")).trim()
+}
+
+/// Two classes of two pictures, none of which can be spared as a test image: the answer has to be right, or to say what
+/// was held out.
+#[test]
+fn a_training_without_test_images_says_so_and_knows_its_images() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/cases/no-test-images");
+    let mut folders: Vec<PathBuf> = vec![dir.path().join("made")];
+    stripes(&folders[0], 2);
+    if case.is_dir() {
+        folders.push(case);
+    } else {
+        eprintln!("skipped in part: {} is not here", case.display());
+    }
+    for (i, folder) in folders.iter().enumerate() {
+        let (name, data) = (format!("net{i}"), folder.display().to_string());
+        let arguments = ["train", CELL, "--preset", "digits", "--data", &data, "--epochs", "30", "--name", &name];
+        let output = gdas(dir.path()).args(arguments).output().expect("the program starts");
+        let (text, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{log}");
+        let run = dir.path().join("runs").join(&name);
+        let outcome_of = result(&run);
+        let mut images = vec!["predict".to_owned(), name.clone(), "--json".to_owned()];
+        let mut files = files(folder);
+        files.sort();
+        images.extend(files.iter().map(|path| path.display().to_string()));
+        let images: Vec<&str> = images.iter().map(String::as_str).collect();
+        let answers = succeed(dir.path(), &images);
+        let right = answers.lines().map(json).zip(&files).filter(|(answer, file)| {
+            file.parent()
+                .and_then(Path::file_name)
+                .is_some_and(|class| class.to_string_lossy() == answer["class"].as_str().unwrap_or_default())
+        });
+        let right = right.count();
+        if outcome_of["test_accuracy"].is_null() {
+            assert_eq!(printed(&text), "no test images");
+            assert!(log.contains("no test images") && !log.contains("test 0.00 %"), "{log}");
+            assert_eq!((right, files.len()), (4, 4), "{answers}");
+            let shown = succeed(dir.path(), &["runs", "show", &name]);
+            assert!(shown.contains("no test images"), "{shown}");
+            succeed(dir.path(), &["report", &name, "--out", "page"]);
+            let page = fs::read_to_string(dir.path().join("page/report.html")).expect("a page");
+            assert!(page.contains("no test images"), "the report says so");
+            let evaluated = json(&succeed(dir.path(), &["evaluate", &name, "--json"]));
+            assert!(evaluated["accuracy"].is_null() && evaluated["images"] == 0, "{evaluated}");
+        } else {
+            assert!(log.contains("held out"), "{log}");
+        }
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            all.extend(files(&path));
+        } else if path.extension().is_some_and(|suffix| suffix == "png") {
+            all.push(path);
+        }
+    }
+    all
+}
+
+/// The number that `train` prints is that of `evaluate`, of `result.json`, of the report and of `runs show`, for a plain
+/// training, one with a moving average and mirrored tests, and one that chooses an epoch.
+#[test]
+fn every_command_gives_one_number_for_one_network() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let small = ["--preset", "smoke", "--epochs", "3", "--max-steps-per-epoch", "12"];
+    let kinds: [(&str, &[&str]); 3] = [
+        ("plain", &["--ema-decay", "0", "--batch-size", "48"]),
+        ("average", &["--ema-decay", "0.9", "--test-flip", "true"]),
+        ("chosen", &["--ema-decay", "0", "--validation", "0.1", "--batch-size", "130"]),
+    ];
+    for (name, extra) in kinds {
+        let arguments = [&["train", CELL, "--name", name, "--quiet"], &small[..], extra].concat();
+        let text = succeed(dir.path(), &arguments);
+        let run = dir.path().join("runs").join(name);
+        let kept = result(&run);
+        let accuracy = kept["test_accuracy"].as_f64().expect("a number");
+        let percent = format!("{:.2} %", accuracy * 100.0);
+        assert!(printed(&text).starts_with(&percent), "{name}: {text}");
+        let evaluated = json(&succeed(dir.path(), &["evaluate", name, "--json"]));
+        assert_eq!(evaluated["accuracy"], kept["test_accuracy"], "{name}");
+        assert_eq!(evaluated["loss"], kept["test_loss"], "{name}");
+        let shown = json(&succeed(dir.path(), &["runs", "show", name, "--json"]));
+        assert_eq!(shown["accuracy"], kept["test_accuracy"], "{name}");
+        succeed(dir.path(), &["report", name, "--out", "page"]);
+        let page = fs::read_to_string(dir.path().join("page/report.html")).expect("a page");
+        assert!(page.contains(&percent), "{name}");
+
+        // What is exported is what was measured: taken in again, it gives the same number.
+        let file = format!("{name}.safetensors");
+        succeed(dir.path(), &["export", name, "--to", &file]);
+        let again = format!("{name}-again");
+        succeed(dir.path(), &["import", &file, "--name", &again]);
+        let flip = if name == "average" { "--test-flip=true" } else { "--test-flip=false" };
+        let imported = json(&succeed(dir.path(), &["evaluate", &again, "--data", "digits", flip, "--json"]));
+        assert_eq!(imported["accuracy"], kept["test_accuracy"], "{name}");
+
+        let best = outcome(dir.path(), &["evaluate", name, "--weights", "best", "--json"]);
+        let last = json(&succeed(dir.path(), &["evaluate", name, "--weights", "last", "--json"]));
+        if name == "chosen" {
+            assert!(best.contains("exit code 0") && best.contains("chosen by its validation accuracy"), "{best}");
+            assert_eq!(last["weights"], "the last");
+            assert!(page.contains("chosen by its validation accuracy") && text.contains("chosen by its"), "{text}");
+        } else {
+            assert!(best.contains("exit code 1") && best.contains("there are no best weights"), "{best}");
+            assert_eq!(last["accuracy"], kept["test_accuracy"], "{name}");
+        }
+    }
+}
