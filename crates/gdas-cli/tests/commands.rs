@@ -116,6 +116,44 @@ fn data_sets_are_listed_and_looked_into() {
 }
 
 #[test]
+fn images_are_explained_and_damaged_ones_named() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let zero = include_bytes!("fixtures/zero.png");
+    for class in ["a", "b"] {
+        for part in ["training_set", "test_set"] {
+            let folder = dir.path().join("photos").join(part).join(class);
+            fs::create_dir_all(&folder).expect("a folder");
+            fs::write(folder.join("1.dat"), zero).expect("write");
+        }
+    }
+    let photos = dir.path().join("photos");
+    fs::write(photos.join("training_set/a/cut.png"), &zero[..zero.len() / 2]).expect("write");
+    fs::write(photos.join("test_set/b/empty.png"), b"").expect("write");
+    fs::write(photos.join("notes.txt"), b"none").expect("write");
+    let text = outcome(dir.path(), &["data", "inspect", "photos"]);
+    assert!(text.contains("2 of 6 image files cannot be used:\n  test_set/b/empty.png: "), "{text}");
+    assert!(text.contains("\n  training_set/a/cut.png: ") && text.contains("exit code 1"), "{text}");
+    let text = succeed(dir.path(), &["data", "inspect", "photos", "--skip-damaged", "--json"]);
+    let summary: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((&summary["train"], &summary["test"]), (&2.into(), &2.into()));
+    let warnings = summary["warnings"].to_string();
+    for part in ["2 of 6 image files cannot be used and are left out", "1 .txt", "exact copies of training images"] {
+        assert!(warnings.contains(part), "{part}: {warnings}");
+    }
+    // A folder that is called like a known set.
+    fs::create_dir(dir.path().join("digits")).expect("a folder");
+    let text = outcome(dir.path(), &["data", "inspect", "digits"]);
+    assert!(text.contains("exit code 0") && text.contains("for the files here, give `./digits`"), "{text}");
+    // A run says it first, and not among its results.
+    let score = ["score", CELL, "--data", "photos", "--skip-damaged", "--proxy", "synflow", "--json"];
+    let text = succeed(dir.path(), &score);
+    assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{text}");
+    let text = outcome(dir.path(), &score);
+    assert!(text.contains("photos: 2 training images, 2 test images; 8x8, grey"), "{text}");
+    assert!(text.contains("2 classes (training+test): a 1+1, b 1+1\nwarning: "), "{text}");
+}
+
+#[test]
 fn genotypes_are_read_checked_and_drawn() {
     let dir = tempfile::tempdir().expect("temporary directory");
     fs::write(dir.path().join("cell.txt"), format!("{CELL}\n")).expect("write");
@@ -129,6 +167,45 @@ fn genotypes_are_read_checked_and_drawn() {
     ];
     let text: Vec<String> = cases.iter().map(|arguments| outcome(dir.path(), arguments)).collect();
     assert!(text.iter().all(|text| text.contains("\nexit code 0\n")), "{text:#?}");
+    insta::assert_snapshot!(text.join("\n"));
+}
+
+/// What people have: logs, files of published cells, what other commands wrote.
+#[test]
+fn genotypes_are_found_in_logs_and_files() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let pairs = |name: &str| format!("[{}]", vec![format!("('{name}', 0), ('{name}', 1)"); 4].join(", "));
+    let python = |name: &str, concat: &str| {
+        let pairs = pairs(name);
+        format!("Genotype(normal={pairs}, normal_concat={concat}, reduce={pairs}, reduce_concat=range(2, 6))")
+    };
+    let (first, last) = (python("max_pool_3x3", "range(2, 6)"), python("sep_conv_3x3", "range(2, 6)"));
+    let log = format!("06/27 epoch 0\n06/27 genotype = {first}\n06/28 epoch 49\n06/28 genotype = {last}\n06/28 end\n");
+    fs::write(dir.path().join("search.log"), log).expect("write");
+    fs::write(dir.path().join("genotypes.py"), format!("A = {first}\n\nB = {last}\n")).expect("write");
+    fs::write(dir.path().join("partly.txt"), python("sep_conv_3x3", "[4, 5]")).expect("write");
+    fs::write(dir.path().join("marked.txt"), format!("\u{feff}{CELL}\r\n")).expect("write");
+    let json = succeed(dir.path(), &["genotype", "parse", CELL, "--json"]);
+    fs::write(dir.path().join("cell.json"), json).expect("write");
+    let wide = "name = \"wide\"\n[skeleton]\nwiring = \"residual\"\n[[operation]]\nname = \"conv_5x5\"\n\
+                layers = [\"relu\", { conv = 5 }, \"norm\"]\n[[cell]]\nname = \"cell\"\nnodes = 1\n\
+                operations = [\"skip_connect\", \"conv_5x5\"]\n";
+    fs::write(dir.path().join("wide.toml"), wide).expect("write");
+    fs::write(dir.path().join("wrong.toml"), wide.replace("nodes = 1", "nodes = 0")).expect("write");
+    let cases: [&[&str]; 11] = [
+        &["genotype", "parse", "search.log"],
+        &["genotype", "parse", "genotypes.py"],
+        &["genotype", "parse", "genotypes.py:B"],
+        &["genotype", "parse", "genotypes.py:C"],
+        &["genotype", "parse", "partly.txt"],
+        &["genotype", "parse", "marked.txt"],
+        &["genotype", "parse", "cell.json"],
+        &["genotype", "describe", "|conv_5x5~0|", "--space", "wide.toml"],
+        &["genotype", "parse", "|nor_conv_3x3~0|", "--space", "wide.toml", "--json"],
+        &["genotype", "parse", "|conv_5x5~0|", "--space", "wrong.toml"],
+        &["search", "--space", "absent.toml"],
+    ];
+    let text: Vec<String> = cases.iter().map(|arguments| outcome(dir.path(), arguments)).collect();
     insta::assert_snapshot!(text.join("\n"));
 }
 

@@ -121,7 +121,7 @@ fn loads(py: Python, text: &str) -> PyResult<Py<PyAny>> {
 fn configure<T: Config>(keys: &str, data_of: Option<&Path>) -> PyResult<T> {
     let mut layers = Vec::new();
     if let Some(run) = data_of {
-        layers.push(configuration(run)?.1.only(&["data", "image_size"]));
+        layers.push(configuration(run)?.1.only(&["data", "image_size", "skip_damaged"]));
     }
     let keys: Value = serde_json::from_str(keys).map_err(wrong)?;
     layers.push(Layer::flags(&keys).map_err(wrong)?);
@@ -148,12 +148,13 @@ fn devices(name: DeviceName, count: usize, precision: Precision) -> PyResult<Vec
     })
 }
 
-fn open(data: &str, image_size: Auto<usize>) -> PyResult<Dataset> {
+fn open(data: &str, image_size: Auto<usize>, skip_damaged: bool) -> PyResult<Dataset> {
     let image_size = match image_size {
         Auto::Auto => None,
         Auto::Is(size) => Some(size),
     };
-    gdas_data::open_with(data, &gdas_data::Options { image_size, ..gdas_data::Options::default() }).map_err(failed)
+    gdas_data::open_with(data, &gdas_data::Options { image_size, skip_damaged, ..gdas_data::Options::default() })
+        .map_err(failed)
 }
 
 /// A path that still holds when the run is resumed from elsewhere.
@@ -195,7 +196,7 @@ fn train_work(config: TrainConfig, dataset: Dataset, device: Device) -> Work<'st
 fn search(py: Python, keys: &str, run: PathBuf, on_event: Option<Py<PyAny>>) -> PyResult<String> {
     let mut config: SearchConfig = configure(keys, None)?;
     let devices = devices(config.device, config.devices, config.precision)?;
-    let dataset = py.detach(|| open(&config.data, config.image_size))?;
+    let dataset = py.detach(|| open(&config.data, config.image_size, config.skip_damaged))?;
     config.data = lasting(&config.data);
     let run = RunDir::create(run, &to_toml(&config).map_err(failed)?).map_err(failed)?;
     carry_out(py, run, config.threads, on_event, search_work(config, dataset, devices))
@@ -213,7 +214,7 @@ fn train(
 ) -> PyResult<String> {
     let mut config: TrainConfig = configure(keys, data_of.as_deref())?;
     let device = devices(config.device, 1, config.precision)?.swap_remove(0);
-    let dataset = py.detach(|| open(&config.data, config.image_size))?;
+    let dataset = py.detach(|| open(&config.data, config.image_size, config.skip_damaged))?;
     config.data = lasting(&config.data);
     let run = RunDir::create(run, &to_toml(&config).map_err(failed)?).map_err(failed)?;
     carry_out(py, run, config.threads, on_event, train_work(config, dataset, device))
@@ -234,13 +235,13 @@ fn resume(py: Python, run: PathBuf, on_event: Option<Py<PyAny>>) -> PyResult<Str
         Some("search") => {
             let config: SearchConfig = resolve(&[layer]).map_err(failed)?;
             let devices = devices(config.device, config.devices, config.precision)?;
-            let dataset = py.detach(|| open(&config.data, config.image_size))?;
+            let dataset = py.detach(|| open(&config.data, config.image_size, config.skip_damaged))?;
             carry_out(py, opened, config.threads, on_event, search_work(config, dataset, devices))
         }
         Some("train") => {
             let config: TrainConfig = resolve(&[layer]).map_err(failed)?;
             let device = devices(config.device, 1, config.precision)?.swap_remove(0);
-            let dataset = py.detach(|| open(&config.data, config.image_size))?;
+            let dataset = py.detach(|| open(&config.data, config.image_size, config.skip_damaged))?;
             carry_out(py, opened, config.threads, on_event, train_work(config, dataset, device))
         }
         _ => Err(failed(format!("{} does not say whether it is a search or a training", run.display()))),

@@ -10,6 +10,7 @@ use crate::cli::RunsDir;
 use crate::commands::{devices, search};
 use crate::exit::{Preempted, Usage};
 use crate::flags::{self, WeightsFlag};
+use crate::images::{self, Damaged};
 use crate::output::{self, percent, table};
 use crate::signals;
 
@@ -36,6 +37,8 @@ pub(crate) struct Evaluate {
     #[arg(long, value_name = "NAME", default_value_t)]
     device: DeviceName,
     #[command(flatten)]
+    damaged: Damaged,
+    #[command(flatten)]
     runs: RunsDir,
     /// Print JSON
     #[arg(long)]
@@ -51,9 +54,10 @@ pub(crate) fn run(command: &Evaluate) -> anyhow::Result<()> {
         Some(data) => data.clone(),
         None => resolve::<TrainConfig>(&[flags::of_run(&path, &read_config(&path)?)?])?.data,
     };
-    let dataset = search::open(&data, Auto::Is(model.image.height), command.threads)?;
-    if dataset.classes != model.classes {
-        let message = format!("the classes of {data} are not those that the network was trained on");
+    search::use_threads(command.threads)?;
+    let dataset = images::open(&data, Auto::Is(model.image.height), command.damaged, false)?.noted();
+    if let Some(difference) = images::other_classes(&model.classes, &dataset.classes) {
+        let message = format!("the classes of {data} are not those that the network was trained on: {difference}");
         return Err(Usage(message).into());
     }
     let images = &dataset.train;

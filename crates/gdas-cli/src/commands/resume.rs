@@ -49,21 +49,21 @@ pub(crate) fn run(command: &Resume) -> anyhow::Result<()> {
         Task::Search => {
             let config: SearchConfig = resolve(&layers)?;
             let devices = devices::open_several(config.device, config.devices, config.precision)?;
-            let dataset = search::open(&config.data, config.image_size, config.threads)?;
-            search::carry_out(&config, &dataset, &mut run, &devices, command.display, &interrupt)
+            let opened = search::open(&config, command.display)?;
+            search::carry_out(&config, &opened, &mut run, &devices, command.display, &interrupt)
         }
         Task::Train => {
             let config: TrainConfig = resolve(&layers)?;
             let device = devices::open(config.device, config.precision)?;
-            let dataset = search::open(&config.data, config.image_size, config.threads)?;
-            train::carry_out(&config, &dataset, &mut run, &device, command.display, &interrupt)
+            let opened = train::open(&config, command.display)?;
+            train::carry_out(&config, &opened, &mut run, &device, command.display, &interrupt)
         }
         Task::Auto => {
             let mut config = auto::read(&text, run.path())?;
             config.threads = command.threads.unwrap_or(config.threads);
             let device = devices::open(config.device, config.precision)?;
-            let dataset = search::open(&config.data, config.image_size, config.threads)?;
-            auto::carry_out(&config, &dataset, &mut run, &device, command.display, &interrupt)
+            let opened = auto::open(&config, command.display)?;
+            auto::carry_out(&config, &opened, &mut run, &device, command.display, &interrupt)
         }
     }
 }

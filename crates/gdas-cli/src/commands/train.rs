@@ -4,7 +4,6 @@ use clap::Args;
 use gdas::Device;
 use gdas::config::{Layer, TrainConfig, resolve, to_toml};
 use gdas::cost;
-use gdas::data::Dataset;
 use gdas::run::{Interrupt, RunDir, read_config};
 use gdas::shell;
 use gdas::train::{Outcome, TrainResult, train};
@@ -16,6 +15,7 @@ use crate::commands::genotype::SpaceFlag;
 use crate::commands::{devices, search};
 use crate::exit::{Preempted, Usage};
 use crate::flags::{self, TrainFlags};
+use crate::images::{self, Damaged, Opened};
 use crate::named::Named;
 use crate::output::{self, percent, table};
 use crate::progress::Progress;
@@ -58,10 +58,17 @@ pub(crate) fn run(command: &Train) -> anyhow::Result<()> {
     }
     let device = devices::open(config.device, config.precision)?;
     let interrupt = signals::install()?;
-    let dataset = search::open(&config.data, config.image_size, config.threads)?;
+    let opened = open(&config, command.display)?;
     config.data = flags::lasting(&config.data);
-    let mut run = command.runs.create(command.name.as_deref(), &dataset.name, &to_toml(&config)?)?;
-    carry_out(&config, &dataset, &mut run, &device, command.display, &interrupt)
+    let mut run = command.runs.create(command.name.as_deref(), &opened.dataset.name, &to_toml(&config)?)?;
+    carry_out(&config, &opened, &mut run, &device, command.display, &interrupt)
+}
+
+/// The data of a training.
+pub(crate) fn open(config: &TrainConfig, display: Display) -> anyhow::Result<Opened> {
+    search::use_threads(config.threads)?;
+    let damaged = Damaged { skip_damaged: config.skip_damaged };
+    images::open(&config.data, config.image_size, damaged, display.quiet)
 }
 
 fn config(command: &Train) -> anyhow::Result<TrainConfig> {
@@ -91,7 +98,8 @@ fn start(runs: &RunsDir, given: &str, space: Option<&str>) -> anyhow::Result<Vec
     let (genotype, data) = match runs.resolve(given, &space)? {
         Named::Genotype(genotype) => (genotype, None),
         Named::Run(run) => {
-            let data = flags::of_run(&run.path, &read_config(&run.path)?)?.only(&["data", "image_size"]);
+            let data =
+                flags::of_run(&run.path, &read_config(&run.path)?)?.only(&["data", "image_size", "skip_damaged"]);
             (run.genotype(&space)?, Some(data))
         }
     };
@@ -102,15 +110,15 @@ fn start(runs: &RunsDir, given: &str, space: Option<&str>) -> anyhow::Result<Vec
 /// Trains, or goes on training, and tells what came of it.
 pub(crate) fn carry_out(
     config: &TrainConfig,
-    dataset: &Dataset,
+    opened: &Opened,
     run: &mut RunDir,
     device: &Device,
     display: Display,
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
     let mut progress = Progress::new(display).with_tensorboard(config.tensorboard.then(|| run.path()));
-    progress.remarks(dataset);
-    let outcome = train(config, dataset, run, &mut progress, interrupt, device)?;
+    opened.warn(&mut progress, run)?;
+    let outcome = train(config, &opened.dataset, run, &mut progress, interrupt, device)?;
     drop(progress);
     match outcome {
         Outcome::Finished(result) => present(&result, run.path(), display),
