@@ -1,6 +1,6 @@
 //! Neural architecture search by gradient descent (GDAS), on Burn.
 //!
-//! [`Search`] finds a cell for some images, [`train::train`] trains a network of it. [`search::step`] is one step of a search
+//! [`Search`] finds a cell for some images, [`Train`] trains a network of it. [`search::step`] is one step of a search
 //! on one page.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -35,3 +35,4 @@ pub use error::{DrawError, Error};
 pub use gdas_kernels::graph;
 pub use search::Search;
 pub use space::{Genotype, Space};
+pub use train::Train;

@@ -29,7 +29,7 @@ mod run_loop;
 mod seal;
 mod storage;
 
-pub(crate) use cadence::Cadence;
+use cadence::Cadence;
 pub use checkpoint::{Array, Checkpoint, Data, FORMAT_VERSION};
 pub use control::{Wish, ask, wished};
 pub use delete::delete;
