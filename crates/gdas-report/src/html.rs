@@ -123,7 +123,8 @@ pub(crate) fn file_name(text: &str) -> String {
 }
 
 fn genotype(run: &RunData) -> Option<Genotype> {
-    Genotype::parse(run.info.genotype.as_ref()?, run.space.as_ref()?).ok()
+    let found = Genotype::find_in(run.info.genotype.as_ref()?, None, run.space.as_ref());
+    found.ok().map(|found| found.genotype)
 }
 
 /// The figures of a comparison of several runs, as files; none for a single run.

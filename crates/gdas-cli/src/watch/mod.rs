@@ -81,8 +81,8 @@ impl View {
     /// The cells of the last epoch as text.
     fn cells(&self, style: TerminalStyle) -> String {
         let genotype = self.data.as_ref().and_then(|data| {
-            let (text, space) = (data.info.genotype.as_ref()?, data.space.as_ref()?);
-            Genotype::parse(text, space).ok()
+            let found = Genotype::find_in(data.info.genotype.as_ref()?, None, data.space.as_ref());
+            found.ok().map(|found| found.genotype)
         });
         genotype.and_then(|genotype| show::drawing_in(&genotype, style).ok()).unwrap_or_default()
     }
