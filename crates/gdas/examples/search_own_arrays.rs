@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use gdas::data::{Dataset, Format, Images, Statistics};
+use gdas::data::{Dataset, Images};
 use gdas::rng::{Rng, Stream};
 use gdas::run::Interrupt;
 use gdas::space::spaces;
@@ -28,18 +28,7 @@ fn images(count: usize, seed: u64) -> Images {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let training = Arc::new(images(128, 1));
-    let dataset = Dataset {
-        name: "squares".into(),
-        format: Format::Images,
-        classes: vec!["above".into(), "below".into()],
-        statistics: Statistics::of(&training),
-        train: training,
-        test: Some(Arc::new(images(64, 2))),
-        held_out: false,
-        flip: true,
-        notes: vec![],
-    };
+    let dataset = Dataset::from_sources("squares", ["above", "below"], &images(128, 1), Some(&images(64, 2)))?;
     let found = Search::new(spaces::nas_bench_201(), &dataset)
         .preset("smoke")
         .epochs(3)
