@@ -57,7 +57,7 @@ impl<D: burn_dataset::Dataset<Item>> ImageSource for FromBurn<D> {
     }
 
     fn read(&self, index: usize, into: &mut [u8]) -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
-        let item = self.0.get(index).ok_or("the data set ends earlier")?;
+        let item = self.0.get(index)?;
         if item.pixels.len() != into.len() {
             return Err(format!("{} pixels, where {} are needed", item.pixels.len(), into.len()).into());
         }
@@ -67,7 +67,7 @@ impl<D: burn_dataset::Dataset<Item>> ImageSource for FromBurn<D> {
 }
 
 /// `count` bars as a Burn data set in memory.
-pub fn bars_in_burn(count: usize, seed: u64) -> Result<impl burn_dataset::Dataset<Item>, Box<dyn std::error::Error>> {
+pub fn bars_in_burn(count: usize, seed: u64) -> Result<impl burn_dataset::Dataset<Item>, Box<dyn std::error::Error + Send + Sync>> {
     let bars = Bars { count, seed };
     let mut items = Vec::new();
     for index in 0..count {

@@ -8,7 +8,6 @@ mod images;
 mod parts;
 mod space;
 
-use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,12 +20,15 @@ use gdas_report::RunData;
 use images::{Bars, FromBurn, bars_in_burn};
 use parts::{GrowingDecay, UniformBest, WarmDraw};
 
-fn main() -> Result<(), Box<dyn Error>> {
+/// Any error, as images report them, too.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
     run(folder.path())
 }
 
-fn run(folder: &Path) -> Result<(), Box<dyn Error>> {
+fn run(folder: &Path) -> Result<(), Failure> {
     let device = Device::flex();
     // Training images of a type of one's own; the test images are a Burn data set.
     let (training, test) = (Bars { count: 192, seed: 1 }, FromBurn(bars_in_burn(64, 2)?));
@@ -90,7 +92,7 @@ fn small(bars: &Dataset) -> Search<'_> {
 }
 
 #[test]
-fn everything_is_replaced_from_outside() -> Result<(), Box<dyn Error>> {
+fn everything_is_replaced_from_outside() -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
     run(folder.path())?;
     let page = std::fs::read_to_string(folder.path().join("report/report.html"))?;
