@@ -56,12 +56,24 @@ pub fn train(
     interrupt: &Interrupt,
     device: &Device,
 ) -> Result<Outcome, Error> {
+    train_on(config, dataset, run, observer, interrupt, device).map_err(|error| error.in_run(run))
+}
+
+fn train_on(
+    config: &TrainConfig,
+    dataset: &Dataset,
+    run: &mut RunDir,
+    observer: &mut dyn Observer,
+    interrupt: &Interrupt,
+    device: &Device,
+) -> Result<Outcome, Error> {
     let mut trainer = Trainer::new(config, dataset, device)?;
     let source = Source::new(config, dataset, &trainer.split.training, device);
     let steps = source.steps();
     let epochs = config.epochs as u64;
 
     let mut progress = trainer.resume(run, observer, dataset)?.unwrap_or_default();
+    run.begin_with(&config.data, &dataset.name, &trainer.data_digest)?;
     let mut tell = |run: &mut RunDir, event: Event| -> Result<(), RunError> {
         observer.event(&event);
         run.log(&event)
@@ -296,12 +308,11 @@ impl<'a> Trainer<'a> {
         let last = epoch + 1 == self.config.epochs as u64;
         (progress.tested, progress.validated) = (None, None);
         if last || (epoch + 1).is_multiple_of(self.config.test_interval as u64) {
-            let at = Position { epoch, step: 0 };
             if let Some(validation) = &self.split.validation {
                 let Some(metrics) = self.score(self.evaluated(), validation, dataset, interrupt) else {
                     return Ok(false);
                 };
-                Error::finite(metrics.loss, "the validation loss", at)?;
+                Error::finite_after(metrics.loss, "the validation loss", epoch)?;
                 progress.validated = Some(metrics);
                 // Of epochs that are equally good, the later one has learned for longer.
                 if progress.chosen.is_none_or(|chosen| metrics.accuracy >= chosen.accuracy) {
@@ -310,7 +321,7 @@ impl<'a> Trainer<'a> {
                 }
             } else if let Some(test) = dataset.test_images() {
                 let Some(metrics) = self.score(self.evaluated(), &test, dataset, interrupt) else { return Ok(false) };
-                Error::finite(metrics.loss, "the test loss", at)?;
+                Error::finite_after(metrics.loss, "the test loss", epoch)?;
                 progress.tested = Some(metrics);
             }
         }
@@ -322,7 +333,7 @@ impl<'a> Trainer<'a> {
     fn test_chosen(&self, progress: &mut Progress, dataset: &Dataset, interrupt: &Interrupt) -> Result<bool, Error> {
         if let (Some(chosen), Some(test)) = (&self.chosen, dataset.test_images()) {
             let Some(metrics) = self.score(chosen, &test, dataset, interrupt) else { return Ok(false) };
-            Error::finite(metrics.loss, "the test loss", progress.at)?;
+            Error::finite_after(metrics.loss, "the test loss", progress.at.epoch.saturating_sub(1))?;
             progress.tested = Some(metrics);
         }
         Ok(true)

@@ -21,6 +21,7 @@ mod auto;
 mod error;
 mod layer;
 mod search;
+pub mod seed;
 mod train;
 
 use std::collections::BTreeMap;
