@@ -26,6 +26,7 @@ mod error;
 pub mod fetch;
 mod inspect;
 mod known;
+mod locate;
 mod open;
 pub mod pickle;
 mod read;
@@ -35,6 +36,7 @@ mod tree;
 pub use error::DataError;
 pub use inspect::{ClassCount, Summary, inspect};
 pub use known::{Known, KnownFile, Listing, Status, data_directory, find_known, known, list};
+pub use locate::{LocateError, Located, open_for_run};
 pub use open::{Options, open, open_with, read_images};
 pub use tree::Limits;
 

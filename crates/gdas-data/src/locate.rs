@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::dataset::Dataset;
-use super::error::DataError;
-use super::known::find_known;
-use super::open::{Options, open_with};
-use crate::Error;
-use crate::run::ImagesRecord;
+use gdas::data::Dataset;
+use gdas::run::{ImagesRecord, RunError};
+
+use crate::error::DataError;
+use crate::known::find_known;
+use crate::open::{Options, open_with};
 
 /// The images of a run, and where they were found.
 #[derive(Clone, Debug)]
@@ -18,13 +18,32 @@ pub struct Located {
     pub data: String,
 }
 
+/// Why the images of a run could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum LocateError {
+    /// What the run recorded cannot be read, or the images are others.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The images cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// They are nowhere where they are looked for.
+    #[error("the images of {run} are not at {places}; --data PATH says where they are now")]
+    Missing {
+        /// The run directory.
+        run: String,
+        /// Where they were looked for.
+        places: String,
+    },
+}
+
 /// Opens the images of the run at `run`, whose configuration calls them `data`: at `given`, if the user says where they
 /// are now, else where they were, else at the same place as seen from the run's directory, for those who moved both.
 /// Where the run has recorded a digest of its images, only images with this digest are opened.
 ///
 /// # Errors
 /// They are in none of these places, they are others than those that the run began with, or they cannot be read.
-pub fn open_for_run(run: &Path, data: &str, given: Option<&str>, options: &Options) -> Result<Located, Error> {
+pub fn open_for_run(run: &Path, data: &str, given: Option<&str>, options: &Options) -> Result<Located, LocateError> {
     let record = ImagesRecord::read(run)?;
     let places = match given {
         Some(given) => vec![given.to_owned()],
@@ -46,9 +65,16 @@ pub fn open_for_run(run: &Path, data: &str, given: Option<&str>, options: &Optio
             dataset.name.clone_from(&record.name);
             return Ok(Located { dataset, data: place.clone() });
         }
-        others.get_or_insert_with(|| Error::other_images(place, &digest, &record.digest));
+        others.get_or_insert(RunError::OtherImages {
+            name: place.clone(),
+            began_with: record.digest.clone(),
+            given: digest,
+        });
     }
-    Err(others.unwrap_or_else(|| missing(run, &places).into()))
+    Err(others.map_or_else(
+        || LocateError::Missing { run: run.display().to_string(), places: places.join(", nor at ") },
+        LocateError::Run,
+    ))
 }
 
 /// Where the images may lie, the likeliest first.
@@ -76,12 +102,4 @@ fn tidy(path: &Path) -> PathBuf {
 /// Whether this names a data set instead of a place.
 fn is_known(data: &str) -> bool {
     data == "digits" || find_known(data).is_some()
-}
-
-fn missing(run: &Path, places: &[String]) -> DataError {
-    DataError::Unsuitable(format!(
-        "the images of {} are not at {}; --data PATH says where they are now",
-        run.display(),
-        places.join(", nor at "),
-    ))
 }

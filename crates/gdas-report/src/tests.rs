@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::*;
+use gdas::Alpha;
 use gdas::rng::{Rng, Stream};
 use gdas::run::{AlphaTable, Event, RunDir};
 use gdas::space::{Genotype, Space};
@@ -36,23 +37,16 @@ fn search_run(at: &Path, space: &str, epochs: usize, finished: bool) -> RunData 
     let mut run = RunDir::create(at, &config).unwrap();
     let of = Space::find(space).unwrap();
     let mut rng = Rng::new(3, Stream::Alpha, 0);
-    let mut tables: Vec<Vec<Vec<f64>>> =
-        of.cells.iter().map(|cell| vec![vec![0.0; cell.width()]; cell.edges().len()]).collect();
+    let mut tables: Vec<Alpha> = of.cells.iter().map(|cell| Alpha::zeros(cell.edges().len(), cell.width())).collect();
     run.log(&started("search", space, epochs, 0)).unwrap();
     let mut last = String::new();
     for epoch in 0..epochs {
         let time = epoch as f64 / epochs as f64;
-        for row in tables.iter_mut().flatten() {
-            for alpha in row {
-                *alpha += 0.3 * rng.normal();
-            }
+        for alpha in tables.iter_mut().flat_map(Alpha::values_mut) {
+            *alpha += 0.3 * rng.normal();
         }
         let genotype = Genotype::from_alpha(&of, &tables);
         last = genotype.to_string();
-        let table = |(t, rows): (usize, &Vec<Vec<f64>>)| AlphaTable {
-            name: of.cells[t].name.clone(),
-            alphas: rows.iter().map(|row| row.iter().map(|&a| a as f32).collect()).collect(),
-        };
         run.log(&Event::Epoch {
             epoch,
             epochs,
@@ -64,7 +58,7 @@ fn search_run(at: &Path, space: &str, epochs: usize, finished: bool) -> RunData 
             tau: 10.0 - 9.9 * time,
             learning_rate: 0.025 * (1.0 - time),
             alpha_rests: false,
-            alphas: tables.iter().enumerate().map(table).collect(),
+            alphas: tables.iter().zip(&of.cells).map(|(alpha, cell)| AlphaTable::new(&cell.name, alpha)).collect(),
             costs: vec![],
             genotype: last.clone(),
             parameter_free: genotype.parameter_free_share(),

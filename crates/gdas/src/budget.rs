@@ -19,10 +19,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::alpha::{Alpha, softmax};
 use crate::cost::{self, Cost};
 use crate::graph::Shape;
 use crate::network::{self, NetworkConfig, NetworkError, Stem};
-use crate::sampler::{Table, softmax};
 use crate::space::{Block, Body, CellSpace, Derivation, Genotype, Operation, Space};
 
 /// What is bounded.
@@ -62,7 +62,7 @@ pub struct Prices {
     /// What all networks of the space cost whatever is chosen: stem, reductions, classifier.
     pub fixed: f64,
     /// `[table][edge][operation]`.
-    pub tables: Vec<Table>,
+    pub tables: Vec<Alpha>,
 }
 
 impl Prices {
@@ -139,7 +139,7 @@ impl Prices {
     pub fn of(&self, space: &Space, genotype: &Genotype) -> f64 {
         let mut total = self.fixed;
         for ((cell, prices), chosen) in space.cells.iter().zip(&self.tables).zip(&genotype.cells) {
-            for (edge, row) in cell.edges().iter().zip(prices) {
+            for (edge, row) in cell.edges().iter().zip(prices.rows()) {
                 let node = &chosen.nodes[edge.to - cell.inputs];
                 for choice in node.iter().filter(|choice| choice.input == edge.from) {
                     let column = cell.operations.iter().position(|op| *op == choice.operation);
@@ -151,20 +151,20 @@ impl Prices {
     }
 
     /// The expectation over `softmax(alpha)` (see the [module](self)) and its gradient.
-    pub fn expected(&self, space: &Space, alpha: &[Table]) -> (f64, Vec<Table>) {
+    pub fn expected(&self, space: &Space, alpha: &[Alpha]) -> (f64, Vec<Alpha>) {
         let mut expected = self.fixed;
         let mut gradients = Vec::with_capacity(alpha.len());
         for ((cell, prices), logits) in space.cells.iter().zip(&self.tables).zip(alpha) {
             let edges = cell.edges();
-            let rows = edges.iter().zip(prices).zip(logits).map(|((edge, prices), logits)| {
+            let mut priced = edges.iter().zip(prices.rows());
+            gradients.push(logits.map_rows(|logits| {
+                let Some((edge, prices)) = priced.next() else { return vec![0.0; logits.len()] };
                 let share = share(cell, edge.to);
                 let q = probabilities(cell, logits);
                 let mean: f64 = q.iter().zip(prices).map(|(q, price)| q * price).sum();
                 expected += share * mean;
                 q.iter().zip(prices).map(|(q, price)| share * q * (price - mean)).collect()
-            });
-            let rows: Table = rows.collect();
-            gradients.push(rows);
+            }));
         }
         (expected, gradients)
     }
@@ -172,7 +172,7 @@ impl Prices {
     /// The least that [`expected`](Self::expected) can come to.
     pub fn least(&self, space: &Space) -> f64 {
         let edges = space.cells.iter().zip(&self.tables).flat_map(|(cell, prices)| {
-            cell.edges().into_iter().zip(prices).map(move |(edge, prices)| {
+            cell.edges().into_iter().zip(prices.rows()).map(move |(edge, prices)| {
                 let allowed = (0..prices.len()).filter(|&k| counts(cell, k)).map(|k| prices[k]);
                 share(cell, edge.to) * allowed.fold(f64::INFINITY, f64::min)
             })
@@ -225,11 +225,16 @@ fn probabilities(cell: &CellSpace, logits: &[f64]) -> Vec<f64> {
 fn table_of(
     space: &Space,
     mut price: impl FnMut(usize, usize, usize) -> Result<f64, NetworkError>,
-) -> Result<Vec<Table>, NetworkError> {
+) -> Result<Vec<Alpha>, NetworkError> {
     let mut tables = Vec::new();
     for (t, cell) in space.cells.iter().enumerate() {
-        let mut row = |edge| (0..cell.width()).map(|k| price(t, edge, k)).collect();
-        tables.push((0..cell.edges().len()).map(&mut row).collect::<Result<_, _>>()?);
+        let mut table = Alpha::zeros(cell.edges().len(), cell.width());
+        for edge in 0..table.edges() {
+            for k in 0..table.operations() {
+                table[(edge, k)] = price(t, edge, k)?;
+            }
+        }
+        tables.push(table);
     }
     Ok(tables)
 }
@@ -301,21 +306,18 @@ pub struct Standing {
 }
 
 impl Bound {
-    /// Penalty at these logits; its gradient is added to `gradients`.
-    pub fn penalise(&self, weight: f64, space: &Space, alpha: &[Table], gradients: &mut [Table]) -> f64 {
-        let (expected, of_expected) = self.prices.expected(space, alpha);
-        if expected <= self.limit {
-            return 0.0;
+    /// Penalty at these logits, and its gradient: zero within the bound.
+    pub fn penalty(&self, weight: f64, space: &Space, alpha: &[Alpha]) -> (f64, Vec<Alpha>) {
+        let (expected, mut gradients) = self.prices.expected(space, alpha);
+        let within = expected <= self.limit;
+        for value in gradients.iter_mut().flat_map(Alpha::values_mut) {
+            *value = if within { 0.0 } else { weight * *value / expected };
         }
-        let values = gradients.iter_mut().flatten().flatten();
-        for (value, gradient) in values.zip(of_expected.iter().flatten().flatten()) {
-            *value += weight * gradient / expected;
-        }
-        weight * (expected / self.limit).ln()
+        (if within { 0.0 } else { weight * (expected / self.limit).ln() }, gradients)
     }
 
     /// How it stands.
-    pub fn standing(&self, weight: f64, space: &Space, alpha: &[Table], genotype: &Genotype) -> Standing {
+    pub fn standing(&self, weight: f64, space: &Space, alpha: &[Alpha], genotype: &Genotype) -> Standing {
         let expected = self.prices.expected(space, alpha).0;
         Standing {
             measure: self.measure,
@@ -331,6 +333,7 @@ impl Bound {
 mod tests {
     use super::*;
     use crate::rng::{Rng, Stream};
+    use crate::search::{Estimator, StraightThrough};
     use crate::space::spaces;
 
     fn config(pixels: usize) -> NetworkConfig {
@@ -346,12 +349,10 @@ mod tests {
         }
     }
 
-    fn random_alpha(space: &Space, seed: u64) -> Vec<Table> {
+    fn random_alpha(space: &Space, seed: u64) -> Vec<Alpha> {
         let mut rng = Rng::new(seed, Stream::Alpha, 0);
-        let table = |cell: &CellSpace, rng: &mut Rng| -> Table {
-            cell.edges().iter().map(|_| (0..cell.width()).map(|_| rng.normal()).collect()).collect()
-        };
-        space.cells.iter().map(|cell| table(cell, &mut rng)).collect()
+        let cells = space.cells.iter();
+        cells.map(|cell| Alpha::from_fn(cell.edges().len(), cell.width(), |_, _| rng.normal())).collect()
     }
 
     #[test]
@@ -378,10 +379,7 @@ mod tests {
             let alpha = random_alpha(&space, 7);
             let (expected, _) = prices.expected(&space, &alpha);
             let bound = Bound { measure: Measure::Parameters, limit: 0.8 * expected, prices };
-            let nothing =
-                || -> Vec<Table> { alpha.iter().map(|t| t.iter().map(|row| vec![0.0; row.len()]).collect()).collect() };
-            let mut gradients = nothing();
-            let value = bound.penalise(3.0, &space, &alpha, &mut gradients);
+            let (value, gradients) = bound.penalty(3.0, &space, &alpha);
             assert!((value - 3.0 * 1.25_f64.ln()).abs() < 1e-12);
             let mut moved = 0.0_f64;
             for t in 0..alpha.len() {
@@ -389,7 +387,7 @@ mod tests {
                     let shifted = |by: f64| {
                         let mut alpha = alpha.clone();
                         alpha[t][edge][k] += by;
-                        bound.penalise(3.0, &space, &alpha, &mut nothing())
+                        bound.penalty(3.0, &space, &alpha).0
                     };
                     let numeric = (shifted(1e-5) - shifted(-1e-5)) / 2e-5;
                     let exact = gradients[t][edge][k];
@@ -400,9 +398,8 @@ mod tests {
             assert!(moved > 1e-4);
             // Within the limit there is nothing.
             let loose = Bound { limit: 1.01 * expected, ..bound };
-            let mut gradients = nothing();
-            assert_eq!(loose.penalise(3.0, &space, &alpha, &mut gradients), 0.0);
-            assert_eq!(gradients, nothing());
+            let zeros: Vec<Alpha> = alpha.iter().map(Alpha::zeros_like).collect();
+            assert_eq!(loose.penalty(3.0, &space, &alpha), (0.0, zeros));
         }
     }
 
@@ -416,7 +413,7 @@ mod tests {
         let mut rng = Rng::new(0, Stream::DrawWeights, 0);
         let draws = 20_000;
         let mean = (0..draws).map(|_| {
-            let picks = crate::sampler::draw(&alpha[0], 1.0, &mut rng).expect("finite").picks;
+            let picks = StraightThrough.draw(&alpha[0], 1.0, &mut rng).expect("finite").picks;
             prices.of(&space, &Genotype::from_picks(&space, &[picks]))
         });
         let mean = mean.sum::<f64>() / f64::from(draws);
@@ -430,8 +427,8 @@ mod tests {
         let wide = NetworkConfig { channels: 32, ..config(32) };
         let prices = Prices::timed(&space, &space.supernet_blocks(1), &wide, Duration::from_millis(4)).expect("prices");
         assert!(prices.fixed > 0.0);
-        assert!(prices.tables.iter().flatten().flatten().all(|p| p.is_finite() && *p >= 0.0));
-        for row in &prices.tables[0] {
+        assert!(prices.tables.iter().flat_map(Alpha::values).all(|p| p.is_finite() && *p >= 0.0));
+        for row in prices.tables[0].rows() {
             assert_eq!((row[0], row[1]), (0.0, 0.0), "none and skip_connect take no time of their own");
             assert!(row[3] > 0.0, "{row:?}");
         }

@@ -1,10 +1,22 @@
 use std::fmt;
+use std::path::Path;
 
 use crate::data::{DataError, Position};
 use crate::network::NetworkError;
-use crate::run::{Checkpoint, RunDir, RunError, read_checkpoint};
-use crate::sampler::DrawError;
+use crate::run::{Checkpoint, RunError, read_checkpoint};
 use crate::space::{GenotypeError, SpaceError};
+
+/// No finite draw of one operation per edge: alpha itself is not finite, or tau is absurdly small.
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[error("no finite draw at tau {tau} in {tries} tries: {reason}")]
+pub struct DrawError {
+    /// Temperature of the draw.
+    pub tau: f64,
+    /// How often it was tried.
+    pub tries: u64,
+    /// What was not finite.
+    pub reason: &'static str,
+}
 
 /// Why a search or a training could not go on. Nothing that was saved is lost.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +42,9 @@ pub enum Error {
     /// A configuration that does not fit the data, or a checkpoint that does not fit the configuration.
     #[error("{0}")]
     Unsuitable(String),
+    /// A part that is not built in (an algorithm, an estimator, a selection) reports a failure of its own.
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
     /// The numbers left the finite range.
     #[error(
         "{what} is not finite {}; nothing of it was saved{kept}. The same settings lead there again: begin a new run \
@@ -92,8 +107,13 @@ impl Error {
         Err(RunError::OtherImages { name, began_with, given }.into())
     }
 
-    /// Lets a finite value pass.
-    pub(crate) fn finite(value: f64, what: &str, at: Position) -> Result<(), Self> {
+    /// Wraps any error, for parts that are not built in.
+    pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Other(error.into())
+    }
+
+    /// Lets a finite value pass; any other is [`Error::NotFinite`] with the quantity's name.
+    pub fn finite(value: f64, what: &str, at: Position) -> Result<(), Self> {
         if value.is_finite() { Ok(()) } else { Err(Self::not_finite(what, at.epoch, Some(at.step))) }
     }
 
@@ -117,18 +137,20 @@ impl Error {
         Self::NotFinite { what: what.to_owned(), epoch, step, kept: Kept::Unknown }
     }
 
-    /// The error of a run, which says what its directory holds where numbers were not finite.
-    pub(crate) fn in_run(self, run: &RunDir) -> Self {
-        match self {
-            Self::NotFinite { what, epoch, step, .. } => Self::NotFinite { what, epoch, step, kept: kept(run) },
-            other => other,
+    /// The error of a run, which says what its directory, if it has one, holds where numbers were not finite.
+    pub(crate) fn in_run(self, run: Option<&Path>) -> Self {
+        match (self, run) {
+            (Self::NotFinite { what, epoch, step, .. }, Some(run)) => {
+                Self::NotFinite { what, epoch, step, kept: kept(run) }
+            }
+            (other, _) => other,
         }
     }
 }
 
 /// What a run directory holds, as read from it.
-fn kept(run: &RunDir) -> Kept {
-    match read_checkpoint(run.path()) {
+fn kept(run: &Path) -> Kept {
+    match read_checkpoint(run) {
         Ok(Some(loaded)) => {
             let number = |key: &str| loaded.checkpoint.state[key].as_u64();
             match (number("epoch"), number("step")) {

@@ -3,7 +3,7 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Tensor, TensorData};
 
-use crate::unread::{self, Unread};
+use crate::deferred::Deferred;
 
 /// Loss and accuracy of one batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -18,58 +18,25 @@ pub struct Metrics {
     pub images: usize,
 }
 
-/// [`Metrics`] of a pass: known, or sums over its images that are still on the device.
-#[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant, reason = "a few at a time, never stored")]
-pub(crate) enum Measured {
-    /// Here.
-    Known(Metrics),
-    /// As [`gdas_kernels::loss::Loss`] has them.
-    Unread { sums: Tensor<1>, images: usize },
-}
-
-impl Measured {
-    /// The metrics, if they are known.
-    pub(crate) fn known(&self) -> Option<Metrics> {
-        match self {
-            Self::Known(metrics) => Some(*metrics),
-            Self::Unread { .. } => None,
-        }
-    }
-
-    /// The metrics; read now, if they were not before.
-    pub(crate) fn get(mut self) -> Metrics {
-        unread::read(&mut [&mut self]);
-        self.known().unwrap_or_default()
-    }
-}
-
-impl Unread for Measured {
-    fn unread(&self) -> Option<Tensor<1>> {
-        match self {
-            Self::Known(_) => None,
-            Self::Unread { sums, .. } => Some(sums.clone()),
-        }
-    }
-
-    fn fill(&mut self, numbers: Vec<f32>) {
-        let Self::Unread { images, .. } = *self else { return };
-        let mean = |i: usize| numbers.get(i).map_or(f64::NAN, |&sum| f64::from(sum) / images.max(1) as f64);
-        *self = Self::Known(Metrics { loss: mean(0), accuracy: mean(1), top5: mean(2), images });
-    }
+/// Metrics of so many images, from sums over them as [`gdas_kernels::loss::Loss`] has them on a device.
+pub(crate) fn deferred(sums: Tensor<1>, images: usize) -> Deferred<Metrics> {
+    Deferred::on_device(sums, move |sums| {
+        let mean = |i: usize| sums.get(i).map_or(f64::NAN, |&sum| f64::from(sum) / images.max(1) as f64);
+        Metrics { loss: mean(0), accuracy: mean(1), top5: mean(2), images }
+    })
 }
 
 /// Mean cross-entropy of scores `[batch, classes]`, as a tensor to differentiate and as numbers. `smoothing` in
 /// `0..1` moves that share of the target from the class to all classes alike.
 pub fn cross_entropy(scores: &Tensor<2>, labels: &[u32], smoothing: f64) -> (Tensor<1>, Metrics) {
-    let (loss, measured) = measure(scores, labels, smoothing);
-    (loss, measured.get())
+    let (loss, metrics) = measure(scores, labels, smoothing);
+    (loss, metrics.get())
 }
 
 /// As [`cross_entropy`]; a graphics processor keeps the numbers until they are asked for.
-pub(crate) fn measure(scores: &Tensor<2>, labels: &[u32], smoothing: f64) -> (Tensor<1>, Measured) {
+pub(crate) fn measure(scores: &Tensor<2>, labels: &[u32], smoothing: f64) -> (Tensor<1>, Deferred<Metrics>) {
     if let Some(loss) = gdas_kernels::loss::cross_entropy(scores, labels, smoothing) {
-        return (loss.mean, Measured::Unread { sums: loss.sums, images: labels.len() });
+        return (loss.mean, deferred(loss.sums, labels.len()));
     }
     let [batch, classes] = scores.dims();
     let mut targets = vec![(smoothing / classes as f64) as f32; batch * classes];
@@ -78,7 +45,7 @@ pub(crate) fn measure(scores: &Tensor<2>, labels: &[u32], smoothing: f64) -> (Te
     }
     let targets = Tensor::<2>::from_data(TensorData::new(targets, [batch, classes]), &scores.device().inner());
     let loss = (log_softmax(scores.clone(), 1) * targets).sum() * (-1.0 / batch as f64);
-    (loss, Measured::Known(metrics(scores, labels, smoothing)))
+    (loss, Deferred::new(metrics(scores, labels, smoothing)))
 }
 
 fn metrics(scores: &Tensor<2>, labels: &[u32], smoothing: f64) -> Metrics {

@@ -3,9 +3,9 @@
 use burn::tensor::Tensor;
 use gdas_kernels::sgd;
 
+use crate::alpha::Alpha;
+use crate::deferred::Deferred;
 use crate::run::{Array, Checkpoint, RunError};
-use crate::sampler::Table;
-use crate::unread::{self, Unread};
 use crate::weights::{Weights, flat, host};
 
 /// Constants of [`Sgd`].
@@ -43,19 +43,21 @@ impl Sgd {
         gradients: Vec<Option<Tensor<1>>>,
         clip_norm: f64,
         rate: f64,
-    ) -> Norm {
-        let mut norm_of_all = Norm::Known(0.0);
+    ) -> Deferred<f64> {
+        let mut norm_of_all = Deferred::new(0.0);
         self.move_arrays(weights, indices, gradients, rate, |rule, arrays| {
             let arrays = match sgd::clipped_step(rule, clip_norm, arrays) {
                 Ok(clipped) => {
-                    norm_of_all = Norm::Unread(clipped.norm);
+                    norm_of_all = Deferred::on_device(clipped.norm, |numbers| {
+                        numbers.first().map_or(f64::NAN, |&norm| f64::from(norm))
+                    });
                     return clipped.updated;
                 }
                 Err(arrays) => arrays,
             };
             let gradients = arrays.iter().filter_map(|array| array.gradient.as_ref());
             let (scale, norm) = clip_factor(gradients, clip_norm);
-            norm_of_all = Norm::Known(norm);
+            norm_of_all = Deferred::new(norm);
             if norm.is_finite() {
                 return sgd::step(&sgd::Rule { scale, ..*rule }, arrays);
             }
@@ -125,45 +127,6 @@ impl Sgd {
     }
 }
 
-/// The length of all gradients together: known, or still on the device.
-#[derive(Clone, Debug)]
-#[allow(clippy::large_enum_variant, reason = "a few at a time, never stored")]
-pub enum Norm {
-    /// Here.
-    Known(f64),
-    /// One number on a device.
-    Unread(Tensor<1>),
-}
-
-impl Norm {
-    /// The number, if it is known.
-    pub(crate) fn known(&self) -> Option<f64> {
-        match self {
-            Self::Known(norm) => Some(*norm),
-            Self::Unread(_) => None,
-        }
-    }
-
-    /// The number; read now, if it was not before.
-    pub fn get(mut self) -> f64 {
-        unread::read(&mut [&mut self]);
-        self.known().unwrap_or(f64::NAN)
-    }
-}
-
-impl Unread for Norm {
-    fn unread(&self) -> Option<Tensor<1>> {
-        match self {
-            Self::Known(_) => None,
-            Self::Unread(norm) => Some(norm.clone()),
-        }
-    }
-
-    fn fill(&mut self, numbers: Vec<f32>) {
-        *self = Self::Known(numbers.first().map_or(f64::NAN, |&norm| f64::from(norm)));
-    }
-}
-
 /// The factor that brings gradients to a global norm of at most `max_norm` (0: no limit), and the norm.
 pub fn clip_factor<'a>(gradients: impl Iterator<Item = &'a Tensor<1>>, max_norm: f64) -> (f64, f64) {
     let norm = sgd::squared_sums(gradients.cloned().collect()).iter().sum::<f64>().sqrt();
@@ -184,34 +147,35 @@ pub struct AdamConfig {
     pub weight_decay: f64,
 }
 
-/// Adam on the alpha tables, in `f64` on the host.
+/// Adam on alpha, in `f64` on the host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Adam {
     config: AdamConfig,
-    /// First moments, one table per alpha table.
-    pub first: Vec<Table>,
+    /// First moments, one matrix per searched cell.
+    pub first: Vec<Alpha>,
     /// Second moments.
-    pub second: Vec<Table>,
+    pub second: Vec<Alpha>,
     /// Steps taken.
     pub steps: u64,
 }
 
 impl Adam {
-    /// An optimiser for tables of these sizes.
-    pub fn new(config: AdamConfig, tables: &[Table]) -> Self {
-        let zeros: Vec<Table> = tables.iter().map(|t| t.iter().map(|row| vec![0.0; row.len()]).collect()).collect();
+    /// An optimiser for matrices of these sizes.
+    pub fn new(config: AdamConfig, alpha: &[Alpha]) -> Self {
+        let zeros: Vec<Alpha> = alpha.iter().map(Alpha::zeros_like).collect();
         Self { config, first: zeros.clone(), second: zeros, steps: 0 }
     }
 
-    /// Moves every table along its gradient.
-    pub fn step(&mut self, tables: &mut [Table], gradients: &[Table]) {
+    /// Moves every matrix along its gradient, which has the same shape.
+    pub fn step(&mut self, alpha: &mut [Alpha], gradients: &[Alpha]) {
         self.steps += 1;
         let AdamConfig { rate, betas: [b1, b2], epsilon, weight_decay } = self.config;
         let correction1 = 1.0 - b1.powf(self.steps as f64);
         let correction2 = 1.0 - b2.powf(self.steps as f64);
-        let values = tables.iter_mut().flatten().flatten();
-        let moments = self.first.iter_mut().flatten().flatten().zip(self.second.iter_mut().flatten().flatten());
-        for ((value, gradient), (m, v)) in values.zip(gradients.iter().flatten().flatten()).zip(moments) {
+        let values = alpha.iter_mut().flat_map(Alpha::values_mut);
+        let first = self.first.iter_mut().flat_map(Alpha::values_mut);
+        let moments = first.zip(self.second.iter_mut().flat_map(Alpha::values_mut));
+        for ((value, gradient), (m, v)) in values.zip(gradients.iter().flat_map(Alpha::values)).zip(moments) {
             let gradient = gradient + weight_decay * *value;
             *m = b1 * *m + (1.0 - b1) * gradient;
             *v = b2 * *v + (1.0 - b2) * gradient * gradient;
@@ -249,11 +213,11 @@ mod tests {
     #[test]
     fn adam_is_pytorchs() {
         let config = AdamConfig { rate: 3e-4, betas: [0.5, 0.999], epsilon: 1e-8, weight_decay: 1e-3 };
-        let mut tables = vec![vec![vec![0.0, 0.0, 1.0]]];
-        let mut adam = Adam::new(config, &tables);
-        adam.step(&mut tables, &[vec![vec![5.0, -0.01, 0.0]]]);
-        adam.step(&mut tables, &[vec![vec![1.0, 2.0, 3.0]]]);
-        for (value, exact) in tables[0][0].iter().zip([-4.941_898e-4, 1.793_817_5e-5, 0.999_417_2]) {
+        let mut alpha = [Alpha::from_rows(&[[0.0, 0.0, 1.0]])];
+        let mut adam = Adam::new(config, &alpha);
+        adam.step(&mut alpha, &[Alpha::from_rows(&[[5.0, -0.01, 0.0]])]);
+        adam.step(&mut alpha, &[Alpha::from_rows(&[[1.0, 2.0, 3.0]])]);
+        for (value, exact) in alpha[0].values().iter().zip([-4.941_898e-4, 1.793_817_5e-5, 0.999_417_2]) {
             assert!((value - exact).abs() < 1e-7, "{value} {exact}");
         }
     }

@@ -6,9 +6,9 @@ use burn::tensor::{Device, Tensor};
 use gdas_kernels::graph::Graph;
 use gdas_kernels::{ForwardOutput, Inputs, Mode};
 
+use crate::alpha::Alpha;
 use crate::config::EdgeOutput;
 use crate::network::{self, CellPlan, NetworkConfig, NetworkError, NodePlan, Term};
-use crate::sampler::{Draw, Table};
 use crate::space::{Block, CellSpace, Genotype, Space};
 use crate::weights::{Weights, flat};
 
@@ -117,20 +117,17 @@ impl Supernet {
         graph
     }
 
-    /// Tables `[edges][operations]`, one per alpha table, as the gates of [`Supernet::mixture`].
-    pub fn mixture_gates(&self, tables: &[Table]) -> Tensor<1> {
-        flat(tables.iter().flatten().flatten().map(|&gate| gate as f32).collect(), self.weights.device())
+    /// Weights of the operations, `[edges, operations]` per searched cell, as the gates of [`Supernet::mixture`].
+    pub fn mixture_gates(&self, weights: &[Alpha]) -> Tensor<1> {
+        flat(weights.iter().flat_map(Alpha::values).map(|&gate| gate as f32).collect(), self.weights.device())
     }
 
-    /// The gradient of [`Supernet::mixture_gates`] as tables.
-    pub fn mixture_gradients(&self, gradient: &[f32]) -> Vec<Table> {
-        let mut rest = gradient;
-        let tables = self.space.cells.iter().map(|cell| {
-            let (own, after) = rest.split_at(cell.edges().len() * cell.width());
-            rest = after;
-            own.chunks_exact(cell.width()).map(|row| row.iter().map(|&x| f64::from(x)).collect()).collect()
-        });
-        tables.collect()
+    /// The gradient of [`Supernet::mixture_gates`], `[edges, operations]` per searched cell.
+    pub fn mixture_gradients(&self, gradient: &[f32]) -> Vec<Alpha> {
+        let mut gates = gradient.iter().map(|&x| f64::from(x));
+        let mut next = || gates.next().unwrap_or(0.0);
+        let cells = self.space.cells.iter();
+        cells.map(|cell| Alpha::from_fn(cell.edges().len(), cell.width(), |_, _| next())).collect()
     }
 
     /// The gates of drawn edges: the drawn operation's is one, the sum of the others' is zero.
@@ -139,16 +136,13 @@ impl Supernet {
         flat((0..2 * edges).map(|i| if i % 2 == 0 { 1.0 } else { 0.0 }).collect(), self.weights.device())
     }
 
-    /// Spreads the gradient of [`Supernet::gates`] over the operations: `dL/dh`, per table `[edges][operations]`.
-    pub fn gate_gradients(&self, draws: &[Draw], gradient: &[f32]) -> Vec<Table> {
+    /// Spreads the gradient of [`Supernet::gates`] over the operations: `dL/dh`, `[edges, operations]` per searched cell.
+    pub fn gate_gradients(&self, picks: &[Vec<usize>], gradient: &[f32]) -> Vec<Alpha> {
         let mut pairs = gradient.chunks_exact(2);
-        let spread = draws.iter().zip(&self.space.cells).map(|(draw, cell)| {
-            let rows = draw.picks.iter().zip(pairs.by_ref()).map(|(&pick, pair)| {
-                let mut row = vec![f64::from(pair[1]); cell.width()];
-                row[pick] = f64::from(pair[0]);
-                row
-            });
-            rows.collect()
+        let spread = picks.iter().zip(&self.space.cells).map(|(picks, cell)| {
+            let pairs: Vec<&[f32]> = pairs.by_ref().take(picks.len()).collect();
+            let gradient = |edge: usize, k: usize| f64::from(pairs[edge][usize::from(k != picks[edge])]);
+            Alpha::from_fn(picks.len(), cell.width(), gradient)
         });
         spread.collect()
     }

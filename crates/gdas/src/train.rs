@@ -19,13 +19,13 @@ use crate::data::{
     Augmentation, Batch, BatchOptions, BatchSource, Dataset, OnDevice, Position, Prefetch, Subset, TrainBatches,
     TrainSplit,
 };
+use crate::deferred::read_all;
 use crate::loss::{Metrics, measure};
 use crate::network::{self, NetworkConfig};
 use crate::optim::{Sgd, SgdConfig, cosine};
 use crate::rng::{Rng, Stream};
 use crate::run::{Cadence, Event, Interrupt, Observer, RunDir, RunError, phase};
 use crate::space::Genotype;
-use crate::unread;
 use crate::weights::Weights;
 
 pub use model::{TrainedModel, WeightChoice, WeightOrigin, score};
@@ -56,7 +56,7 @@ pub fn train(
     interrupt: &Interrupt,
     device: &Device,
 ) -> Result<Outcome, Error> {
-    train_on(config, dataset, run, observer, interrupt, device).map_err(|error| error.in_run(run))
+    train_on(config, dataset, run, observer, interrupt, device).map_err(|error| error.in_run(Some(run.path())))
 }
 
 fn train_on(
@@ -256,7 +256,7 @@ impl<'a> Trainer<'a> {
         let gradients = leaves.iter().map(|leaf| leaf.grad(&gradients)).collect();
         drop(leaves);
         let mut norm = self.sgd.apply(&mut self.weights, &self.params, gradients, config.clip_norm, rate);
-        if let Some(norm) = norm.known() {
+        if let Some(&norm) = norm.known() {
             Error::finite(norm, "the gradient of the weights", at)?;
         }
         self.weights.update_running(&self.graph, &outcome.stats, batch.len());
@@ -266,7 +266,7 @@ impl<'a> Trainer<'a> {
             average.approach(&self.weights, 1.0 - decay);
         }
         // On a graphics processor, everything is read now, after all of the step's work was handed over.
-        unread::read(&mut [&mut metrics, &mut norm]);
+        read_all(&mut [&mut metrics, &mut norm]);
         let metrics = metrics.get();
         Error::finite(metrics.loss, "the training loss", at)?;
         Error::finite(norm.get(), "the gradient of the weights", at)?;

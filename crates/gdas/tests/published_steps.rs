@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use gdas::Device;
 use gdas::config::{Layer, SearchConfig, resolve};
 use gdas::data::{Batch, Dataset, Format, Images, Position, Statistics};
-use gdas::sampler::{Draw, Table, draw_with_noise};
-use gdas::search::{Now, Searcher};
+use gdas::search::step::{alpha_step, weight_step};
+use gdas::search::{Draw, Progress, Searcher, StepContext, StraightThrough};
+use gdas::{Alpha, Device};
 use safetensors::{Dtype, SafeTensors};
 
 const SIDE: usize = 8;
@@ -67,11 +67,11 @@ impl Fixture {
     }
 
     /// `{prefix}.0`, `{prefix}.1` and so on, as many as there are.
-    fn tables(&self, prefix: &str) -> Vec<Table> {
+    fn tables(&self, prefix: &str) -> Vec<Alpha> {
         let names = (0..).map(|t| format!("{prefix}.{t}")).take_while(|name| self.0.tensor(name).is_ok());
         let tables = names.map(|name| {
-            let width = self.0.tensor(&name).unwrap().shape()[1];
-            self.f64(&name).chunks_exact(width).map(<[f64]>::to_vec).collect()
+            let shape = self.0.tensor(&name).unwrap().shape().to_vec();
+            Alpha::from_values(shape[0], shape[1], self.f64(&name)).unwrap()
         });
         tables.collect()
     }
@@ -87,10 +87,11 @@ impl Fixture {
     }
 
     /// The draws that the noise of one half of a step gives.
-    fn draws(&self, at: &str, alpha: &[Table]) -> Vec<Draw> {
+    fn draws(&self, at: &str, alpha: &[Alpha]) -> Vec<Draw> {
         let noise = self.tables(&format!("{at}.gumbel"));
         assert_eq!(noise.len(), alpha.len());
-        let draws: Vec<Draw> = alpha.iter().zip(&noise).map(|(a, n)| draw_with_noise(a, n, TAU).unwrap()).collect();
+        let draw = |(alpha, noise)| StraightThrough::draw_with_noise(alpha, noise, TAU).unwrap();
+        let draws: Vec<Draw> = alpha.iter().zip(&noise).map(draw).collect();
         for (table, draw) in draws.iter().enumerate() {
             assert_eq!(draw.picks, self.indices(&format!("{at}.picks.{table}")), "{at}: picks of table {table}");
         }
@@ -132,14 +133,14 @@ fn config(space: &str, channels: usize, edge_output: &str, undrawn: &str) -> Sea
     resolve(&[Layer::file("test", &text).unwrap()]).unwrap()
 }
 
-fn largest(tables: &[Table]) -> f64 {
-    tables.iter().flatten().flatten().fold(0.0, |most, x| x.abs().max(most))
+fn largest(tables: &[Alpha]) -> f64 {
+    tables.iter().flat_map(Alpha::values).fold(0.0, |most, x| x.abs().max(most))
 }
 
-fn largest_difference(a: &[Table], b: &[Table]) -> f64 {
-    let lengths = |tables: &[Table]| tables.iter().map(|table| table.concat().len()).collect::<Vec<_>>();
-    assert_eq!(lengths(a), lengths(b));
-    let pairs = a.iter().flatten().flatten().zip(b.iter().flatten().flatten());
+fn largest_difference(a: &[Alpha], b: &[Alpha]) -> f64 {
+    let shapes = |tables: &[Alpha]| tables.iter().map(Alpha::shape).collect::<Vec<_>>();
+    assert_eq!(shapes(a), shapes(b));
+    let pairs = a.iter().flat_map(Alpha::values).zip(b.iter().flat_map(Alpha::values));
     pairs.fold(0.0, |most, (a, b)| (a - b).abs().max(most))
 }
 
@@ -171,14 +172,17 @@ fn steps_are_the_published_ones(space: &str, channels: usize, edge_output: &str,
         let at = format!("step.{step}");
         let result = format!("{undrawn}/step.{step}");
         let number = |name: &str| fixture.f64(&format!("{result}/{name}"))[0];
-        let now = Now { at: Position { epoch: 0, step }, step, tau: TAU, rate: RATE };
+        let at_step = Position { epoch: 0, step };
+        let progress = Progress { at: at_step, step, epochs: config.epochs, tau: TAU, learning_rate: RATE };
         let check = |what: &str, difference: f64, most: f64| {
             assert!(difference <= most, "{space}, {undrawn}, step {step}: {what} differs by {difference:e}");
         };
 
         let train = format!("{at}/train");
         let draws = fixture.draws(&train, &searcher.alpha);
-        let (metrics, norm) = searcher.weight_step_with(&draws, &fixture.batch(&train), now).unwrap();
+        let (batch, unused) = (fixture.batch(&train), Batch::default());
+        let trained = weight_step(&mut StepContext::new(&mut searcher, &batch, &unused, progress), &draws).unwrap();
+        let (metrics, norm) = trained.finish_with_norm().unwrap();
         let exact = number("train.loss");
         check("the training loss", (metrics.loss - exact).abs(), LOSS * exact);
         let exact = number("train.gradient_norm");
@@ -200,14 +204,16 @@ fn steps_are_the_published_ones(space: &str, channels: usize, edge_output: &str,
         let held_out = format!("{at}/held_out");
         let draws = fixture.draws(&held_out, &searcher.alpha);
         let (alpha, moments) = (searcher.alpha.clone(), searcher.adam.first.clone());
-        let metrics = searcher.alpha_step_with(&draws, &fixture.batch(&held_out), now).unwrap();
+        let batch = fixture.batch(&held_out);
+        let mut context = StepContext::new(&mut searcher, &unused, &batch, progress);
+        let metrics = alpha_step(&mut context, &draws, None).unwrap().metrics;
         let exact = number("held_out.loss");
         check("the held-out loss", (metrics.loss - exact).abs(), LOSS * exact);
         // Adam's first moment is `m' = b m + (1 - b) (gradient + decay alpha)`.
         let [beta, _] = config.alpha_betas;
         let mut gradient = searcher.adam.first.clone();
-        let before = moments.iter().flatten().flatten().zip(alpha.iter().flatten().flatten());
-        for (m, (old, a)) in gradient.iter_mut().flatten().flatten().zip(before) {
+        let before = moments.iter().flat_map(Alpha::values).zip(alpha.iter().flat_map(Alpha::values));
+        for (m, (old, a)) in gradient.iter_mut().flat_map(Alpha::values_mut).zip(before) {
             *m = (*m - beta * old) / (1.0 - beta) - config.alpha_weight_decay * a;
         }
         let exact = fixture.tables(&format!("{result}/alpha_gradient"));

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
+use gdas::Alpha;
 use gdas::graph::{Graph, Shape, Sum, Window};
-use gdas::sampler::{Draw, alpha_gradient};
+use gdas::search::{Draw, Estimator, StraightThrough};
 use gdas_kernels::{Inputs, Mode, reference};
 
 /// Image (1, -2, 4): one edge hands it on, the other averages it to (-1/2, 1, 1). The score is the mean of the node.
@@ -48,10 +49,11 @@ fn values_and_gate_gradients() {
 /// operation's gate the sum of the upstream gradient, 1; the picked-gate form nothing.
 #[test]
 fn gradients_of_alpha() {
-    let draw = Draw { picks: vec![0], probabilities: vec![vec![0.75, 0.25]], tau: 2.0, redraws: 0 };
-    let all_gates = alpha_gradient(&draw, &vec![vec![0.5, 1.0]]);
-    let picked_gate = alpha_gradient(&draw, &vec![vec![0.5, 0.0]]);
+    let row = |values: [f64; 2]| Alpha::from_rows(&[values]);
+    let draw = Draw { picks: vec![0], probabilities: row([0.75, 0.25]), tau: 2.0, redraws: 0 };
+    let all_gates = StraightThrough.gradient(&draw, &row([0.5, 1.0]));
+    let picked_gate = StraightThrough.gradient(&draw, &row([0.5, 0.0]));
     // sum p dh = 5/8: 3/4 (1/2 - 5/8) / 2 and 1/4 (1 - 5/8) / 2; then sum p dh = 3/8 likewise.
-    assert_eq!(all_gates, vec![vec![-0.046_875, 0.046_875]]);
-    assert_eq!(picked_gate, vec![vec![0.046_875, -0.046_875]]);
+    assert_eq!(all_gates, row([-0.046_875, 0.046_875]));
+    assert_eq!(picked_gate, row([0.046_875, -0.046_875]));
 }

@@ -1,5 +1,6 @@
+use gdas::Alpha;
 use gdas::run::{AlphaTable, Event, RunDir};
-use gdas::space::Space;
+use gdas::space::{CellSpace, Space};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
@@ -27,21 +28,14 @@ fn search(at: &Path, space: &str) -> RunDir {
         step: 0,
     };
     run.log(&started).expect("writable");
-    let tables: Vec<Vec<Vec<f64>>> = space
-        .cells
-        .iter()
-        .map(|cell| {
-            let row =
-                |e: usize| (0..cell.width()).map(|k| if (e + k) % cell.width() == 1 { 1.5 } else { 0.0 }).collect();
-            (0..cell.edges().len()).map(row).collect()
-        })
-        .collect();
+    let logits = |cell: &CellSpace| {
+        let width = cell.width();
+        Alpha::from_fn(cell.edges().len(), width, |e, k| if (e + k) % width == 1 { 1.5 } else { 0.0 })
+    };
+    let tables: Vec<Alpha> = space.cells.iter().map(logits).collect();
     let genotype = Genotype::from_alpha(&space, &tables);
     for epoch in 0..2 {
-        let alphas = tables.iter().zip(&space.cells).map(|(table, cell)| AlphaTable {
-            name: cell.name.clone(),
-            alphas: table.iter().map(|row| row.iter().map(|&a| a as f32).collect()).collect(),
-        });
+        let alphas = tables.iter().zip(&space.cells).map(|(alpha, cell)| AlphaTable::new(&cell.name, alpha));
         run.log(&Event::Epoch {
             costs: vec![],
             epoch,

@@ -1,15 +1,15 @@
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Auto, Config, Invalid, Preset};
 use crate::device::{DeviceName, Precision};
 use crate::proxies::Proxy;
 use crate::space::{Derivation, Space, Wiring};
 
-/// Which algorithm searches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// Which algorithm searches: the name of one in [`crate::search::algorithms`], or of the user's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Algorithm {
     /// Gradient-based search using a differentiable architecture sampler (Dong and Yang, CVPR 2019).
@@ -24,14 +24,26 @@ pub enum Algorithm {
     Enas,
     /// Random search with parameter sharing (Li and Talwalkar, UAI 2019).
     Rsps,
+    /// An algorithm of the user's own, by its name; `own:NAME` in configurations. Only a program that defines it can
+    /// search with it.
+    Own(String),
 }
 
+/// What stands before the name of a user's own algorithm.
+const OWN: &str = "own:";
+
 impl Algorithm {
-    /// All of them.
+    /// The built-in ones.
     pub const ALL: [Self; 6] = [Self::Gdas, Self::DartsV1, Self::DartsV2, Self::Setn, Self::Enas, Self::Rsps];
 
-    /// The name in configurations and on the command line.
-    pub fn name(self) -> &'static str {
+    /// The algorithm of this name: a built-in one, or else the user's own.
+    pub fn named(name: &str) -> Self {
+        let built_in = Self::ALL.into_iter().find(|algorithm| algorithm.name() == name);
+        built_in.unwrap_or_else(|| Self::Own(name.to_owned()))
+    }
+
+    /// Its name; that of a built-in one is what stands in configurations and on the command line.
+    pub fn name(&self) -> &str {
         match self {
             Self::Gdas => "gdas",
             Self::DartsV1 => "darts-v1",
@@ -39,17 +51,39 @@ impl Algorithm {
             Self::Setn => "setn",
             Self::Enas => "enas",
             Self::Rsps => "rsps",
+            Self::Own(name) => name,
         }
     }
 
     /// Whether it chooses among sampled cells, each of which must be a cell of the space: one operation on every edge.
-    pub fn samples_whole_cells(self) -> bool {
+    pub fn samples_whole_cells(&self) -> bool {
         matches!(self, Self::Setn | Self::Enas | Self::Rsps)
     }
 
-    /// Whether it moves alpha by a gradient.
-    pub fn learns_alpha(self) -> bool {
+    /// Whether it moves alpha by a gradient; of a user's own only the algorithm itself can say.
+    pub fn learns_alpha(&self) -> bool {
         !matches!(self, Self::Enas | Self::Rsps)
+    }
+}
+
+impl Serialize for Algorithm {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Own(name) => serializer.collect_str(&format_args!("{OWN}{name}")),
+            built_in => serializer.serialize_str(built_in.name()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Algorithm {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const NAMES: &[&str] = &["gdas", "darts-v1", "darts-v2", "setn", "enas", "rsps"];
+        let text = String::deserialize(deserializer)?;
+        if let Some(name) = text.strip_prefix(OWN).filter(|name| !name.is_empty()) {
+            return Ok(Self::Own(name.to_owned()));
+        }
+        let built_in = Self::ALL.into_iter().find(|algorithm| algorithm.name() == text);
+        built_in.ok_or_else(|| D::Error::unknown_variant(&text, NAMES))
     }
 }
 

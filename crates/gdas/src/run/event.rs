@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{RunError, seal};
+use crate::alpha::Alpha;
 use crate::budget::Standing;
 
 /// The logits of one alpha table.
@@ -15,6 +16,14 @@ pub struct AlphaTable {
     pub name: String,
     /// One row per edge, one logit per operation.
     pub alphas: Vec<Vec<f32>>,
+}
+
+impl AlphaTable {
+    /// Rounded to `f32`: for readers of the log, not for going on.
+    pub fn new(name: &str, alpha: &Alpha) -> Self {
+        let row = |row: &[f64]| row.iter().map(|&a| a as f32).collect();
+        Self { name: name.to_owned(), alphas: alpha.rows().map(row).collect() }
+    }
 }
 
 /// Something that happened in a run. Epochs and steps count from zero; accuracies and shares are fractions.

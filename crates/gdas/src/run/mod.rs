@@ -25,6 +25,7 @@ mod images;
 mod interrupt;
 mod lock;
 pub(crate) mod phase;
+mod run_loop;
 mod seal;
 mod storage;
 
@@ -37,4 +38,6 @@ pub use event::{AlphaTable, Event, Observer, Silent, read_events};
 pub use follow::{Follower, News};
 pub use images::ImagesRecord;
 pub use interrupt::Interrupt;
+pub use run_loop::Outcome;
+pub(crate) use run_loop::{Clock, Journal, Task, run_loop};
 pub use storage::{Operation, Storage};

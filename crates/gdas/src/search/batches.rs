@@ -2,27 +2,32 @@
 
 use burn::tensor::Device;
 
-use crate::algorithms;
 use crate::config::{SearchConfig, Split};
 use crate::data::{
     Augmentation, BatchOptions, BatchSource, DataError, Dataset, OnDevice, SPLIT_SEED, SearchBatch, SearchBatches,
     SearchSplit, SplitRule,
 };
 
-/// The pairs of batches of a search, so many steps per epoch as the configuration allows. Steps that the algorithm
+/// The pairs of batches of a search, at most `max_steps_per_epoch` steps per epoch. Steps that the algorithm
 /// takes after those of the weights have a held-out batch only.
-pub(super) struct Source {
+pub(super) struct SearchSource {
     batches: SearchBatches,
     weight_steps: u64,
     further_steps: u64,
 }
 
-impl Source {
-    pub(super) fn new(config: &SearchConfig, dataset: &Dataset, split: &SearchSplit, on_device: &OnDevice) -> Self {
+impl SearchSource {
+    pub(super) fn new(
+        config: &SearchConfig,
+        dataset: &Dataset,
+        split: &SearchSplit,
+        on_device: &OnDevice,
+        further_steps: u64,
+    ) -> Self {
         let batches = SearchBatches::new(dataset, split, &batch_options(config, dataset), config.seed);
         let batches = batches.on_device(on_device);
         let steps = (config.max_steps_per_epoch.or(usize::MAX) as u64).min(batches.steps());
-        Self { batches, weight_steps: steps, further_steps: algorithms::further_steps(config) }
+        Self { batches, weight_steps: steps, further_steps }
     }
 
     /// Steps per epoch in which weights learn.
@@ -31,7 +36,7 @@ impl Source {
     }
 }
 
-impl BatchSource for Source {
+impl BatchSource for SearchSource {
     type Batch = SearchBatch;
 
     fn steps(&self) -> u64 {

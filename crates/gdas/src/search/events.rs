@@ -1,106 +1,89 @@
-//! What a search tells while it runs.
+//! The events of a search.
 
-use std::time::Instant;
-
-use super::Searcher;
-use super::state::{Best, Progress, Sums};
-use crate::algorithms::Taken;
-use crate::data::{Dataset, Position, SearchSplit};
+use super::context::StepReport;
+use super::progress::Progress;
+use super::searcher::Searcher;
+use super::state::EpochSums;
+use crate::data::{Dataset, SearchSplit};
 use crate::run::{AlphaTable, Event};
+use crate::space::Genotype;
 
-impl Searcher<'_> {
-    pub(super) fn end_epoch(
-        &self,
-        progress: &mut Progress,
-        epoch: u64,
-        steps: u64,
-        tau: f64,
-        rate: f64,
-        speed: f64,
-    ) -> Event {
-        let genotype = self.genotype();
-        let sums = std::mem::take(&mut progress.sums);
-        let means = sums.means();
-        if progress.best.as_ref().is_none_or(|best| means.held_out_accuracy > best.accuracy) {
-            let accuracy = means.held_out_accuracy;
-            progress.best = Some(Best { epoch, accuracy, genotype: genotype.to_string() });
-        }
-        let left = (self.config.epochs as u64 - epoch - 1) * steps;
-        Event::Epoch {
-            epoch: epoch as usize,
-            epochs: self.config.epochs,
-            step: (epoch + 1) * steps,
-            train_loss: means.train_loss,
-            train_accuracy: means.train_accuracy,
-            held_out_loss: means.held_out_loss,
-            held_out_accuracy: means.held_out_accuracy,
-            tau,
-            learning_rate: rate,
-            alpha_rests: epoch < self.config.alpha_warmup_epochs as u64,
-            alphas: self.alpha_tables(),
-            costs: self.standings(&genotype),
-            genotype: genotype.to_string(),
-            parameter_free: genotype.parameter_free_share(),
-            redraws: sums.redraws,
-            steps_per_second: speed,
-            eta_seconds: if speed > 0.0 { left as f64 / speed } else { 0.0 },
-        }
-    }
-
-    fn alpha_tables(&self) -> Vec<AlphaTable> {
-        let row = |row: &Vec<f64>| row.iter().map(|&a| a as f32).collect();
-        let tables = self.alpha.iter().zip(&self.supernet.space.cells);
-        tables.map(|(t, cell)| AlphaTable { name: cell.name.clone(), alphas: t.iter().map(row).collect() }).collect()
-    }
-
-    pub(super) fn started(&self, dataset: &Dataset, split: &SearchSplit, steps: u64, step: u64) -> Event {
-        Event::Started {
-            task: "search".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            algorithm: self.config.algorithm.name().to_owned(),
-            space: self.config.space.name.clone(),
-            data: dataset.name.clone(),
-            classes: dataset.classes.len(),
-            train_images: split.weights.len(),
-            held_out_images: split.alpha.len(),
-            validation_images: 0,
-            epochs: self.config.epochs,
-            steps_per_epoch: steps as usize,
-            parameters: self.supernet.weights.count(),
-            seed: self.config.seed,
-            threads: rayon::current_num_threads(),
-            step,
-        }
-    }
-}
-
-pub(super) fn per_second(since: Instant, steps: u64) -> f64 {
-    steps as f64 / since.elapsed().as_secs_f64().max(1e-9)
-}
-
-/// What a step did. Of what it did not measure (some algorithms train and choose in turns) it tells the epoch's mean.
-pub(super) fn step_event(
-    at: Position,
+/// A search starts, or goes on after `step` steps.
+pub(super) fn started(
+    searcher: &Searcher,
+    algorithm: &str,
+    dataset: &Dataset,
+    split: &SearchSplit,
+    steps_per_epoch: u64,
     step: u64,
-    taken: &Taken,
-    sums: &Sums,
-    tau: f64,
-    rate: f64,
-    speed: f64,
 ) -> Event {
-    let means = sums.means();
-    let train = taken.train.map_or((means.train_loss, means.train_accuracy), |m| (m.loss, m.accuracy));
-    let held_out = taken.held_out.map_or((means.held_out_loss, means.held_out_accuracy), |m| (m.loss, m.accuracy));
-    Event::Step {
-        epoch: at.epoch as usize,
+    let config = &searcher.config;
+    Event::Started {
+        task: "search".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        algorithm: algorithm.to_owned(),
+        space: config.space.name.clone(),
+        data: dataset.name.clone(),
+        classes: dataset.classes.len(),
+        train_images: split.weights.len(),
+        held_out_images: split.alpha.len(),
+        validation_images: 0,
+        epochs: config.epochs,
+        steps_per_epoch: steps_per_epoch as usize,
+        parameters: searcher.supernet.weights.count(),
+        seed: config.seed,
+        threads: rayon::current_num_threads(),
         step,
+    }
+}
+
+/// A step is done. Of what it did not measure (some algorithms train and choose in turns) this has the epoch's mean.
+pub(super) fn step(progress: &Progress, report: &StepReport, sums: &EpochSums, steps_per_second: f64) -> Event {
+    let means = sums.means();
+    let train = report.training.map_or((means.train_loss, means.train_accuracy), |m| (m.loss, m.accuracy));
+    let held_out = report.held_out.map_or((means.held_out_loss, means.held_out_accuracy), |m| (m.loss, m.accuracy));
+    Event::Step {
+        epoch: progress.at.epoch as usize,
+        step: progress.step + 1,
         train_loss: train.0,
         train_accuracy: train.1,
         held_out_loss: held_out.0,
         held_out_accuracy: held_out.1,
-        tau,
-        learning_rate: rate,
-        picked: taken.picked.clone(),
-        steps_per_second: speed,
+        tau: progress.tau,
+        learning_rate: progress.learning_rate,
+        picked: report.picks.clone(),
+        steps_per_second,
+    }
+}
+
+/// An epoch is over, `progress` being that of its last step.
+pub(super) fn epoch(
+    searcher: &Searcher,
+    progress: &Progress,
+    step: u64,
+    sums: &EpochSums,
+    genotype: &Genotype,
+    [steps_per_second, eta_seconds]: [f64; 2],
+) -> Event {
+    let (means, epoch) = (sums.means(), progress.at.epoch);
+    let cells = searcher.supernet.space.cells.iter();
+    Event::Epoch {
+        epoch: epoch as usize,
+        epochs: progress.epochs,
+        step,
+        train_loss: means.train_loss,
+        train_accuracy: means.train_accuracy,
+        held_out_loss: means.held_out_loss,
+        held_out_accuracy: means.held_out_accuracy,
+        tau: progress.tau,
+        learning_rate: progress.learning_rate,
+        alpha_rests: epoch < searcher.config.alpha_warmup_epochs as u64,
+        alphas: cells.zip(&searcher.alpha).map(|(cell, alpha)| AlphaTable::new(&cell.name, alpha)).collect(),
+        costs: searcher.standings(genotype),
+        genotype: genotype.to_string(),
+        parameter_free: genotype.parameter_free_share(),
+        redraws: sums.redraws,
+        steps_per_second,
+        eta_seconds,
     }
 }

@@ -23,22 +23,22 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Tensor};
 
-use super::{Given, Pass};
-use crate::loss::{Measured, Metrics};
-use crate::unread::Numbers;
+use super::pass::{PassInputs, PassOutput};
+use crate::deferred::Deferred;
+use crate::loss::{self, Metrics};
 
-/// A pass on the devices together. What is given lies on the first, and so does the result. Where there are fewer images
-/// than devices, the last devices do nothing; one device does just `pass`.
-pub(super) fn shared(devices: &[Device], given: Given, pass: impl Fn(Given) -> Pass) -> Pass {
-    let shards = shards(given.labels.len(), devices.len());
+/// A pass on the devices together. The inputs lie on the first, and so does the result. Where there are fewer images
+/// than devices, the last devices do nothing; one device simply does `pass`.
+pub(super) fn shared(devices: &[Device], inputs: PassInputs, pass: impl Fn(PassInputs) -> PassOutput) -> PassOutput {
+    let shards = shards(inputs.labels.len(), devices.len());
     if shards.len() == 1 {
-        return pass(given);
+        return pass(inputs);
     }
     // All is sent before any device begins: a transfer may wait for what its source was given to do before.
-    let parts: Vec<Given> = shards.iter().zip(devices).map(|(shard, device)| given.part(shard, device)).collect();
-    let passes: Vec<Pass> = parts.into_iter().map(pass).collect();
+    let parts: Vec<PassInputs> = shards.iter().zip(devices).map(|(shard, device)| inputs.part(shard, device)).collect();
+    let passes: Vec<PassOutput> = parts.into_iter().map(pass).collect();
     let replicas = Replicas { first: &devices[0], sizes: shards.iter().map(Range::len).collect() };
-    replicas.gather(passes, given.gates.dims()[0])
+    replicas.gather(passes, inputs.gates.dims()[0])
 }
 
 /// Which images each replica takes: contiguous, the sizes at most one apart, larger ones first.
@@ -49,14 +49,14 @@ fn shards(images: usize, devices: usize) -> Vec<Range<usize>> {
     (0..count).map(|i| start(i)..start(i + 1)).collect()
 }
 
-impl Given<'_> {
+impl PassInputs<'_> {
     /// What a replica reads, on its device.
     fn part(&self, shard: &Range<usize>, device: &Device) -> Self {
         let (start, size) = (shard.start, shard.len());
         Self {
             image: self.image.clone().narrow(0, start, size).to_device(device),
             labels: &self.labels[shard.clone()],
-            params: sent(self.params.clone(), device),
+            weights: sent(self.weights.clone(), device),
             gates: self.gates.clone().to_device(device),
             masks: self.masks.clone().map(|masks| masks.narrow(1, start, size).to_device(device)),
         }
@@ -73,21 +73,24 @@ struct Replicas<'a> {
 
 impl Replicas<'_> {
     /// Makes one pass of the replicas' passes.
-    fn gather(&self, passes: Vec<Pass>, gates: usize) -> Pass {
+    fn gather(&self, passes: Vec<PassOutput>, gates: usize) -> PassOutput {
         let (mut measured, mut stats, mut gradients) = (Vec::new(), Vec::new(), Vec::new());
         for pass in passes {
             measured.push(pass.metrics);
-            stats.push(pass.stats);
-            let of_gates = if let Numbers::Unread(gradient) = pass.gates { Some(gradient) } else { None };
-            gradients.push(std::iter::once(of_gates).chain(pass.weights).collect());
+            stats.push(pass.statistics);
+            let of_gates = pass.gate_gradient.numbers().cloned();
+            gradients.push(std::iter::once(of_gates).chain(pass.weight_gradients).collect());
         }
         let mut gradients = self.mean_gradients(gradients).into_iter();
         let of_gates = gradients.next().flatten();
-        Pass {
+        PassOutput {
             metrics: self.metrics(measured),
-            stats: self.statistics(stats),
-            gates: of_gates.map_or_else(|| Numbers::Known(vec![0.0; gates]), Numbers::Unread),
-            weights: gradients.collect(),
+            statistics: self.statistics(stats),
+            gate_gradient: match of_gates {
+                Some(gradient) => Deferred::on_device(gradient, |numbers| numbers),
+                None => Deferred::new(vec![0.0; gates]),
+            },
+            weight_gradients: gradients.collect(),
         }
     }
 
@@ -118,21 +121,18 @@ impl Replicas<'_> {
     }
 
     /// Loss and accuracy over all images.
-    fn metrics(&self, parts: Vec<Measured>) -> Measured {
+    fn metrics(&self, parts: Vec<Deferred<Metrics>>) -> Deferred<Metrics> {
         let images: usize = self.sizes.iter().sum();
-        let there = |part: &Measured| match part {
-            Measured::Unread { sums, .. } => Some(sums.clone().inner().to_device(self.first)),
-            Measured::Known(_) => None,
-        };
+        let there = |part: &Deferred<Metrics>| part.numbers().map(|sums| sums.clone().inner().to_device(self.first));
         let sums: Option<Vec<Tensor<1>>> = parts.iter().map(there).collect();
         if let Some(sums) = sums.and_then(|sums| sums.into_iter().reduce(|sum, part| sum + part)) {
-            return Measured::Unread { sums, images };
+            return loss::deferred(sums, images);
         }
-        let parts: Vec<Metrics> = parts.into_iter().map(Measured::get).collect();
+        let parts: Vec<Metrics> = parts.into_iter().map(Deferred::get).collect();
         let mean = |of: fn(&Metrics) -> f64| {
             parts.iter().zip(&self.sizes).map(|(part, &size)| of(part) * size as f64).sum::<f64>() / images as f64
         };
-        Measured::Known(Metrics {
+        Deferred::new(Metrics {
             loss: mean(|m| m.loss),
             accuracy: mean(|m| m.accuracy),
             top5: mean(|m| m.top5),

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Searcher;
-use super::state::Progress;
+use super::searcher::Searcher;
+use super::state::SearchState;
 use crate::Error;
+use crate::alpha::Alpha;
 use crate::budget::Standing;
 use crate::cost;
 use crate::data::Dataset;
@@ -12,7 +13,7 @@ use crate::network;
 use crate::space::Genotype;
 use crate::weights::host;
 
-/// The outcome of a search. Holds nothing that depends on the clock or the number of threads.
+/// Result of a search. Holds nothing that depends on the clock or the number of threads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SearchResult {
     /// Space that was searched.
@@ -48,8 +49,8 @@ pub struct SearchResult {
     /// How the bounds on cost stand at the end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub costs: Vec<Standing>,
-    /// The logits at the end, `[table][edge][operation]`.
-    pub alphas: Vec<Vec<Vec<f64>>>,
+    /// The logits at the end, `[edges, operations]` per searched cell.
+    pub alphas: Vec<Alpha>,
     /// What the weights of undrawn operations did (`skip` or `decay`).
     pub undrawn: String,
     /// BLAKE3 of the final alphas, weights and metrics: equal runs have equal digests.
@@ -59,7 +60,7 @@ pub struct SearchResult {
 impl SearchResult {
     pub(super) fn new(
         searcher: &Searcher,
-        progress: &Progress,
+        state: &SearchState,
         dataset: &Dataset,
         genotype: &Genotype,
         accuracy: f64,
@@ -68,7 +69,7 @@ impl SearchResult {
         let config = network::NetworkConfig { affine: true, ..supernet.config.clone() };
         let cost = cost::network(&network::derive(&supernet.blocks, &config, genotype)?);
         let mut hasher = blake3::Hasher::new();
-        for value in searcher.alpha.iter().flatten().flatten().chain([&accuracy]) {
+        for value in searcher.alpha.iter().flat_map(Alpha::values).chain([&accuracy]) {
             hasher.update(&value.to_le_bytes());
         }
         for value in &supernet.weights.values {
@@ -88,13 +89,13 @@ impl SearchResult {
             genotype: genotype.to_string(),
             cells: genotype.clone(),
             held_out_accuracy: accuracy,
-            best_genotype: progress.best.as_ref().map(|best| best.genotype.clone()),
-            best_epoch: progress.best.as_ref().map(|best| best.epoch),
-            best_accuracy: progress.best.as_ref().map(|best| best.accuracy),
+            best_genotype: state.best.as_ref().map(|best| best.genotype.clone()),
+            best_epoch: state.best.as_ref().map(|best| best.epoch),
+            best_accuracy: state.best.as_ref().map(|best| best.accuracy),
             params: cost.params,
             multiply_adds: cost.multiply_adds,
             parameter_free: genotype.parameter_free_share(),
-            early_stop: progress.watch.stopped.clone(),
+            early_stop: state.early_stop.stopped.clone(),
             costs: searcher.standings(genotype),
             alphas: searcher.alpha.clone(),
             undrawn: undrawn.to_owned(),

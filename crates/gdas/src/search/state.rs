@@ -1,45 +1,42 @@
 //! What a search saves so that it goes on exactly.
 
+use std::path::Path;
+
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::Searcher;
-use super::collapse::Watch;
+use super::context::StepReport;
+use super::regularise::EarlyStopState;
+use super::searcher::Searcher;
 use crate::Error;
-use crate::algorithms::Taken;
+use crate::config::SearchConfig;
 use crate::data::{Dataset, Position};
 use crate::device;
-use crate::run::{Array, Checkpoint, Event, Observer, RunDir};
-use crate::sampler::Table;
+use crate::run::{Array, Checkpoint, read_checkpoint};
 
-/// How far a search has come.
+/// How far a search has come: all of its state that does not learn.
 #[derive(Clone, Debug)]
-pub(super) struct Progress {
+pub(super) struct SearchState {
     /// The next step to do.
     pub(super) at: Position,
     /// Of the epoch so far.
-    pub(super) sums: Sums,
+    pub(super) sums: EpochSums,
     /// The epoch with the highest held-out accuracy.
-    pub(super) best: Option<Best>,
+    pub(super) best: Option<BestEpoch>,
     /// What an early stop has seen.
-    pub(super) watch: Watch,
+    pub(super) early_stop: EarlyStopState,
 }
 
-impl Default for Progress {
+impl Default for SearchState {
     fn default() -> Self {
-        Self { at: Position::START, sums: Sums::default(), best: None, watch: Watch::default() }
+        let (sums, early_stop) = (EpochSums::default(), EarlyStopState::default());
+        Self { at: Position::START, sums, best: None, early_stop }
     }
 }
 
-impl Progress {
-    /// Steps done in the whole search.
-    pub(super) fn step(&self, steps_per_epoch: u64) -> u64 {
-        self.at.epoch * steps_per_epoch + self.at.step
-    }
-}
-
-/// The best epoch's genotype.
+/// The epoch with the highest held-out accuracy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Best {
+pub(super) struct BestEpoch {
     pub(super) epoch: u64,
     pub(super) accuracy: f64,
     pub(super) genotype: String,
@@ -47,33 +44,33 @@ pub(super) struct Best {
 
 /// Sums over the images of an epoch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Sums {
+pub(super) struct EpochSums {
     train: [f64; 3],
     held_out: [f64; 3],
     pub(super) redraws: u64,
 }
 
 /// Means over the images of an epoch.
-pub(super) struct Means {
+pub(super) struct EpochMeans {
     pub(super) train_loss: f64,
     pub(super) train_accuracy: f64,
     pub(super) held_out_loss: f64,
     pub(super) held_out_accuracy: f64,
 }
 
-impl Sums {
-    pub(super) fn add(&mut self, taken: &Taken) {
-        for (sums, metrics) in [(&mut self.train, taken.train), (&mut self.held_out, taken.held_out)] {
+impl EpochSums {
+    pub(super) fn add(&mut self, report: &StepReport) {
+        for (sums, metrics) in [(&mut self.train, report.training), (&mut self.held_out, report.held_out)] {
             let Some(metrics) = metrics else { continue };
             let n = metrics.images as f64;
             *sums = [sums[0] + n, sums[1] + n * metrics.loss, sums[2] + n * metrics.accuracy];
         }
-        self.redraws += taken.redraws;
+        self.redraws += report.redraws;
     }
 
-    pub(super) fn means(&self) -> Means {
+    pub(super) fn means(&self) -> EpochMeans {
         let mean = |sums: &[f64; 3], i: usize| sums[i] / sums[0].max(1.0);
-        Means {
+        EpochMeans {
             train_loss: mean(&self.train, 1),
             train_accuracy: mean(&self.train, 2),
             held_out_loss: mean(&self.held_out, 1),
@@ -83,86 +80,102 @@ impl Sums {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Saved {
+struct SavedState {
     epoch: u64,
     step: u64,
-    sums: Sums,
-    best: Option<Best>,
+    sums: EpochSums,
+    best: Option<BestEpoch>,
     #[serde(default)]
-    watch: Watch,
+    watch: EarlyStopState,
     adam_steps: u64,
     data_digest: String,
     /// What computed it; empty in checkpoints of early builds.
     #[serde(default)]
     arithmetic: String,
+    /// Names of parts that are not the configured ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<String>,
 }
 
-impl Searcher<'_> {
-    /// Saves a checkpoint and returns the event that says so.
-    pub(super) fn save(&self, run: &mut RunDir, progress: &Progress, steps_per_epoch: u64) -> Result<Event, Error> {
-        let saved = Saved {
-            epoch: progress.at.epoch,
-            step: progress.at.step,
-            sums: progress.sums.clone(),
-            best: progress.best.clone(),
-            watch: progress.watch.clone(),
+impl Searcher {
+    /// Everything but what the algorithm adds.
+    pub(super) fn checkpoint(&self, state: &SearchState, own_parts: &[String]) -> Result<Checkpoint, Error> {
+        let mut checkpoint = Checkpoint::new(&SavedState {
+            epoch: state.at.epoch,
+            step: state.at.step,
+            sums: state.sums.clone(),
+            best: state.best.clone(),
+            watch: state.early_stop.clone(),
             adam_steps: self.adam.steps,
             data_digest: self.data_digest.clone(),
             arithmetic: device::arithmetic(self.supernet.weights.device()),
-        };
-        let mut checkpoint = Checkpoint::new(&saved)?;
+            parts: own_parts.to_vec(),
+        })?;
         self.supernet.weights.save(&mut checkpoint, "weights");
         self.sgd.save(&self.supernet.weights, &mut checkpoint);
-        for (name, tables) in self.tables() {
-            for (i, table) in tables.iter().enumerate() {
-                let shape = [table.len(), table[0].len()];
-                checkpoint.insert(format!("{name}/{i}"), Array::f64(&shape, table.concat()));
+        for (name, matrices) in
+            [("alpha", &self.alpha), ("adam/first", &self.adam.first), ("adam/second", &self.adam.second)]
+        {
+            for (i, matrix) in matrices.iter().enumerate() {
+                checkpoint.insert(format!("{name}/{i}"), Array::f64(&matrix.shape(), matrix.values().to_vec()));
             }
         }
-        self.own.save(&mut checkpoint);
-        Error::finite_state(&checkpoint, progress.at)?;
-        Ok(run.save(&checkpoint)?.event(progress.at.epoch as usize, progress.step(steps_per_epoch)))
+        Ok(checkpoint)
     }
 
-    /// Takes up the newest checkpoint of the run, if it has one.
-    pub(super) fn resume(
+    /// Takes back what [`checkpoint`](Self::checkpoint) saved, and says where the search stands. The warning, if there
+    /// is one, is for the user.
+    pub(super) fn restore(
         &mut self,
-        run: &mut RunDir,
-        observer: &mut dyn Observer,
+        checkpoint: &mut Checkpoint,
         dataset: &Dataset,
-    ) -> Result<Option<Progress>, Error> {
-        let Some(checkpoint) = run.take_up(observer)? else { return Ok(None) };
-        let saved: Saved = checkpoint.state()?;
-        if let Some(message) = device::other_arithmetic(&saved.arithmetic, self.supernet.weights.device()) {
-            run.warn(observer, message)?;
-        }
-        self.restore(checkpoint, dataset).map(Some)
-    }
-
-    /// Takes up what [`save`](Self::save) put into a checkpoint.
-    pub(super) fn restore(&mut self, mut checkpoint: Checkpoint, dataset: &Dataset) -> Result<Progress, Error> {
-        let saved: Saved = checkpoint.state()?;
+        own_parts: &[String],
+    ) -> Result<(SearchState, Option<String>), Error> {
+        let saved: SavedState = checkpoint.state()?;
         Error::same_data(&saved.data_digest, &self.data_digest, &dataset.name)?;
-        self.supernet.weights.load(&mut checkpoint, "weights")?;
-        self.sgd.load(&self.supernet.weights, &mut checkpoint)?;
-        let mut read = |name: &str, tables: &mut Vec<Table>| -> Result<(), Error> {
-            for (i, table) in tables.iter_mut().enumerate() {
-                let width = table[0].len();
-                let values = checkpoint.take_f64(&format!("{name}/{i}"), &[table.len(), width])?;
-                *table = values.chunks_exact(width).map(<[f64]>::to_vec).collect();
+        if saved.parts != own_parts {
+            let list = |parts: &[String]| if parts.is_empty() { "none".to_owned() } else { parts.join(", ") };
+            return Err(Error::Unsuitable(format!(
+                "this run was begun with other parts than the built-in ones ({}), and was given: {}; go on with it from \
+                 a program that has them (`Search::resume`)",
+                list(&saved.parts),
+                list(own_parts)
+            )));
+        }
+        let warning = device::other_arithmetic(&saved.arithmetic, self.supernet.weights.device());
+        self.supernet.weights.load(checkpoint, "weights")?;
+        self.sgd.load(&self.supernet.weights, checkpoint)?;
+        for (name, matrices) in
+            [("alpha", &mut self.alpha), ("adam/first", &mut self.adam.first), ("adam/second", &mut self.adam.second)]
+        {
+            for (i, matrix) in matrices.iter_mut().enumerate() {
+                let values = checkpoint.take_f64(&format!("{name}/{i}"), &matrix.shape())?;
+                matrix.values_mut().copy_from_slice(&values);
             }
-            Ok(())
-        };
-        read("alpha", &mut self.alpha)?;
-        read("adam/first", &mut self.adam.first)?;
-        read("adam/second", &mut self.adam.second)?;
+        }
         self.adam.steps = saved.adam_steps;
-        self.own.load(&self.supernet.space, &mut checkpoint)?;
         let at = Position { epoch: saved.epoch, step: saved.step };
-        Ok(Progress { at, sums: saved.sums, best: saved.best, watch: saved.watch })
+        let state = SearchState { at, sums: saved.sums, best: saved.best, early_stop: saved.watch };
+        Ok((state, warning))
     }
 
-    fn tables(&self) -> [(&'static str, &Vec<Table>); 3] {
-        [("alpha", &self.alpha), ("adam/first", &self.adam.first), ("adam/second", &self.adam.second)]
+    /// As the newest checkpoint of the run at `path` has it, and the number of that checkpoint. The run, which may be at
+    /// work, is only read.
+    ///
+    /// # Errors
+    /// It has no checkpoint yet, or one of other data.
+    pub fn of_run(
+        config: &SearchConfig,
+        path: &Path,
+        dataset: &Dataset,
+        device: &Device,
+    ) -> Result<(Self, u64), Error> {
+        let mut searcher = Self::new(config, dataset, device)?;
+        let loaded = read_checkpoint(path)?;
+        let mut loaded =
+            loaded.ok_or_else(|| Error::Unsuitable(format!("{} has no checkpoint yet", path.display())))?;
+        let parts = loaded.checkpoint.state::<SavedState>()?.parts;
+        searcher.restore(&mut loaded.checkpoint, dataset, &parts)?;
+        Ok((searcher, loaded.generation))
     }
 }

@@ -136,7 +136,7 @@ pub(crate) fn run(command: &Correlate) -> anyhow::Result<()> {
 
 /// Cells with the weights of a search.
 struct Shared<'a> {
-    searcher: Searcher<'a>,
+    searcher: Searcher,
     dataset: &'a Dataset,
     images: Subset,
     interrupt: &'a Interrupt,

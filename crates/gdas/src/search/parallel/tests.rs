@@ -5,7 +5,10 @@ use super::{lengths, sent, shards, split};
 use crate::config::{Layer, SearchConfig, resolve};
 use crate::data::{self, Batch, BatchOptions, Dataset, Position, SPLIT_SEED, SearchBatches, SearchSplit, SplitRule};
 use crate::loss::Metrics;
-use crate::search::{Of, Pass, Searcher};
+use crate::search::pass::{GradTargets, PassOutput};
+use crate::search::progress::{Half, Progress};
+use crate::search::regularise::skip_masks;
+use crate::search::searcher::Searcher;
 use crate::supernet::SubNetwork;
 use crate::weights::host;
 
@@ -47,13 +50,13 @@ impl Setting {
         Self { dataset: data::digits().hold_out(0.2), config: config() }
     }
 
-    fn searcher(&self, devices: usize) -> Searcher<'_> {
+    fn searcher(&self, devices: usize) -> Searcher {
         let searcher = Searcher::new(&self.config, &self.dataset, &Device::flex()).unwrap();
         searcher.on_devices(&vec![Device::flex(); devices])
     }
 
     /// A pass with masks, on so many devices.
-    fn differentiate(&self, devices: usize, batch: &Batch, of: Of) -> Plain {
+    fn differentiate(&self, devices: usize, batch: &Batch, of: GradTargets) -> Plain {
         let searcher = self.searcher(devices);
         let masks = masks(&searcher, &searcher.supernet.mixture(), batch.len());
         plain(differentiate(&searcher, batch, masks, of))
@@ -61,16 +64,17 @@ impl Setting {
 }
 
 fn masks(searcher: &Searcher, net: &SubNetwork, images: usize) -> Option<Tensor<2>> {
-    searcher.skip_masks(net, Position::START, 0, 0, images)
+    let progress = Progress { at: Position::START, step: 0, epochs: 1, tau: 1.0, learning_rate: 0.0 };
+    skip_masks(&searcher.config, net, &progress, Half::Training, images, &Device::flex())
 }
 
-fn differentiate(searcher: &Searcher, batch: &Batch, masks: Option<Tensor<2>>, of: Of) -> Pass {
+fn differentiate(searcher: &Searcher, batch: &Batch, masks: Option<Tensor<2>>, of: GradTargets) -> PassOutput {
     let net = searcher.supernet.mixture();
     let gates = searcher.supernet.mixture_gates(&searcher.alpha);
-    searcher.differentiate(&net, searcher.values(&net), gates, masks, batch, of)
+    searcher.pass(&net, searcher.weights_of(&net), gates, masks, batch, of)
 }
 
-/// Everything that a pass came to, as numbers.
+/// The result of a pass, as numbers.
 #[derive(Clone, Debug, PartialEq)]
 struct Plain {
     metrics: Metrics,
@@ -79,13 +83,13 @@ struct Plain {
     stats: Vec<Vec<f32>>,
 }
 
-fn plain(pass: Pass) -> Plain {
+fn plain(pass: PassOutput) -> Plain {
     let flat = |stats: &Tensor<2>| host(&stats.clone().reshape([stats.dims()[0] * stats.dims()[1]]));
     Plain {
         metrics: pass.metrics.get(),
-        gates: pass.gates.get(),
-        weights: pass.weights.iter().map(|weight| weight.as_ref().map(host)).collect(),
-        stats: pass.stats.iter().map(flat).collect(),
+        gates: pass.gate_gradient.get(),
+        weights: pass.weight_gradients.iter().map(|weight| weight.as_ref().map(host)).collect(),
+        stats: pass.statistics.iter().map(flat).collect(),
     }
 }
 
@@ -125,13 +129,13 @@ fn gradients_are_the_weighted_mean_of_the_shards_own() {
     for (images, devices) in [(8, 2), (7, 2), (8, 3)] {
         let batch = batch(&setting.dataset, images);
         let masks = masks(&one, &net, images).unwrap();
-        let together = plain(differentiate(&setting.searcher(devices), &batch, Some(masks.clone()), Of::Both));
+        let together = plain(differentiate(&setting.searcher(devices), &batch, Some(masks.clone()), GradTargets::Both));
         let shards = shards(images, devices);
         let alone: Vec<Plain> = shards
             .iter()
             .map(|shard| {
                 let own = masks.clone().narrow(1, shard.start, shard.len());
-                plain(differentiate(&one, &part(&batch, shard.clone()), Some(own), Of::Both))
+                plain(differentiate(&one, &part(&batch, shard.clone()), Some(own), GradTargets::Both))
             })
             .collect();
         let mean = |of: &dyn Fn(&Plain) -> Vec<f32>| -> Vec<f32> {
@@ -152,7 +156,7 @@ fn gradients_are_the_weighted_mean_of_the_shards_own() {
         let loss = alone.iter().zip(&shards).map(|(p, s)| p.metrics.loss * s.len() as f64).sum::<f64>() / images as f64;
         assert!((together.metrics.loss - loss).abs() < 1e-12 && together.metrics.images == images);
         // Alone they are other gradients than those of the batch at once: normalised by other statistics.
-        let at_once = plain(differentiate(&one, &batch, Some(masks), Of::Both));
+        let at_once = plain(differentiate(&one, &batch, Some(masks), GradTargets::Both));
         assert_ne!(together.gates, at_once.gates);
     }
 }
@@ -168,7 +172,7 @@ fn copies_on_two_devices_are_as_one_device() {
     let net = one.supernet.mixture();
     let masks = masks(&one, &net, 6).unwrap();
     let masks_twice = Tensor::cat(vec![masks.clone(), masks.clone()], 1);
-    for of in [Of::Nothing, Of::Weights, Of::Gates, Of::Both] {
+    for of in [GradTargets::Nothing, GradTargets::Weights, GradTargets::Gates, GradTargets::Both] {
         let shared = plain(differentiate(&two, &twice, Some(masks_twice.clone()), of));
         let shard = plain(differentiate(&one, &images, Some(masks.clone()), of));
         let whole = plain(differentiate(&one, &twice, Some(masks_twice.clone()), of));
@@ -192,7 +196,7 @@ fn copies_on_two_devices_are_as_one_device() {
 fn running_statistics_follow_all_images() {
     let setting = Setting::new();
     let batch = batch(&setting.dataset, 8);
-    let of = |devices, batch: &Batch| setting.differentiate(devices, batch, Of::Nothing).stats;
+    let of = |devices, batch: &Batch| setting.differentiate(devices, batch, GradTargets::Nothing).stats;
     let (one, three) = (of(1, &batch), of(3, &batch));
     assert_ne!(one, three, "later ones see what the shards were normalised to");
     assert_close(&three[0], &one[0], 1e-5, "statistics");
@@ -205,7 +209,7 @@ fn running_statistics_follow_all_images() {
 #[test]
 fn small_batches_need_fewer_devices() {
     let setting = Setting::new();
-    let of = |devices, batch: &Batch| setting.differentiate(devices, batch, Of::Both);
+    let of = |devices, batch: &Batch| setting.differentiate(devices, batch, GradTargets::Both);
     let two = batch(&setting.dataset, 2);
     assert_eq!(of(3, &two), of(2, &two));
     assert_ne!(of(2, &two), of(1, &two));

@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use super::super::{Body, CellSpace, Derivation, Space};
 use super::{CellGenotype, Choice, Genotype};
+use crate::alpha::{Alpha, argmax, softmax};
 
 impl Genotype {
     /// Reads a genotype of a given space off its alpha tables, each `[edges, operations]`.
-    pub fn from_alpha(space: &Arc<Space>, tables: &[Vec<Vec<f64>>]) -> Self {
+    pub fn from_alpha(space: &Arc<Space>, tables: &[Alpha]) -> Self {
         let cells = space.cells.iter().zip(tables).map(|(cell, alpha)| derive(cell, alpha, &[])).collect();
         Self { space: space.clone(), cells }
     }
 
     /// As [`from_alpha`](Self::from_alpha), with at most `most` skip connections in the first (normal) cell: as long as
     /// there are more, the one with the smallest probability is taken out of the running (P-DARTS, section 3.2.2).
-    pub fn from_alpha_with_skips(space: &Arc<Space>, tables: &[Vec<Vec<f64>>], most: usize) -> Self {
+    pub fn from_alpha_with_skips(space: &Arc<Space>, tables: &[Alpha], most: usize) -> Self {
         let mut genotype = Self::from_alpha(space, tables);
         let (Some(cell), Some(alpha)) = (space.cells.first(), tables.first()) else { return genotype };
         let skip = |choice: &Choice| choice.operation.body == Body::Skip;
@@ -28,7 +29,7 @@ impl Genotype {
             let scored = skips.filter_map(|(from, to)| {
                 let edge = edges.iter().position(|e| (e.from, e.to) == (from, to))?;
                 let column = cell.operations.iter().position(|op| op.body == Body::Skip)?;
-                Some((*probabilities(alpha.get(edge)?).get(column)?, edge))
+                Some((*softmax(alpha.rows().nth(edge)?).get(column)?, edge))
             });
             let Some((_, weakest)) = scored.min_by(|a, b| a.0.total_cmp(&b.0)) else { break };
             barred.push(weakest);
@@ -44,26 +45,10 @@ impl Genotype {
     }
 }
 
-fn argmax(values: impl Iterator<Item = f64>) -> usize {
-    let mut best = (0, f64::NEG_INFINITY);
-    for (i, value) in values.enumerate() {
-        if value > best.1 {
-            best = (i, value);
-        }
-    }
-    best.0
-}
-
-fn probabilities(row: &[f64]) -> Vec<f64> {
-    let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let total: f64 = row.iter().map(|a| (a - max).exp()).sum();
-    row.iter().map(|a| (a - max).exp() / total).collect()
-}
-
 /// Reads a cell off its table; a skip connection on one of the edges `barred` is no candidate.
-fn derive(cell: &CellSpace, alpha: &[Vec<f64>], barred: &[usize]) -> CellGenotype {
+fn derive(cell: &CellSpace, alpha: &Alpha, barred: &[usize]) -> CellGenotype {
     let mut nodes: Vec<Vec<(f64, Choice)>> = vec![Vec::new(); cell.nodes];
-    for (index, (edge, row)) in cell.edges().iter().zip(alpha).enumerate() {
+    for (index, (edge, row)) in cell.edges().iter().zip(alpha.rows()).enumerate() {
         let node = &mut nodes[edge.to - cell.inputs];
         let row = &row[..row.len().min(cell.width())];
         let choice = |k: usize| Choice { operation: cell.operations[k].clone(), input: edge.from };
@@ -71,10 +56,10 @@ fn derive(cell: &CellSpace, alpha: &[Vec<f64>], barred: &[usize]) -> CellGenotyp
         match cell.derivation {
             Derivation::BestPerEdge => {
                 let row = row.iter().enumerate().map(|(k, &a)| if allowed(k) { a } else { f64::NEG_INFINITY });
-                node.push((0.0, choice(argmax(row))));
+                node.push((0.0, choice(argmax(&row.collect::<Vec<_>>()))));
             }
             Derivation::TwoBestPerNode => {
-                let scored = probabilities(row).into_iter().enumerate();
+                let scored = softmax(row).into_iter().enumerate();
                 let scored = scored.filter(|&(k, _)| cell.operations[k].body != Body::Zero && allowed(k));
                 node.extend(scored.map(|(k, p)| (p, choice(k))));
             }
@@ -99,7 +84,7 @@ mod tests {
     #[test]
     fn two_best_pairs_exclude_none() {
         let space = spaces::nasnet_frc();
-        let mut alpha = vec![vec![0.0; 8]; 14];
+        let mut alpha = Alpha::zeros(14, 8);
         alpha[0][0] = 9.0; // none, however strong, is never chosen
         alpha[0][2] = 8.5;
         alpha[1][7] = 5.0;
@@ -115,10 +100,10 @@ mod tests {
     fn skips_over_the_limit_give_way_weakest_first() {
         let space = spaces::nasnet_frc();
         // Operation 1 is the skip connection, 2 the 3x3 separable convolution.
-        let mut alpha = vec![vec![0.0; 8]; 14];
-        for (edge, row) in alpha.iter_mut().enumerate() {
-            row[1] = 2.0 + 0.1 * edge as f64;
-            row[2] = 1.0;
+        let mut alpha = Alpha::zeros(14, 8);
+        for edge in 0..14 {
+            alpha[edge][1] = 2.0 + 0.1 * edge as f64;
+            alpha[edge][2] = 1.0;
         }
         let skips = |g: &Genotype| g.cells[0].count(|c| c.operation.name == "skip_connect");
         let free = Genotype::from_alpha(&space, std::slice::from_ref(&alpha));
@@ -133,7 +118,7 @@ mod tests {
         assert!(limited.cells[0].nodes[3].iter().all(|c| c.operation.name == "skip_connect"));
         // Where alpha has few skips, nothing changes; one operation per edge works the same way.
         assert_eq!(Genotype::from_alpha_with_skips(&space, std::slice::from_ref(&alpha), 8), free);
-        let alpha = [vec![vec![0.0, 2.0, 0.5, 1.0, 0.0]; 6]];
+        let alpha = [Alpha::from_rows(&[[0.0, 2.0, 0.5, 1.0, 0.0]; 6])];
         let limited = Genotype::from_alpha_with_skips(&spaces::nas_bench_201(), &alpha, 1);
         assert_eq!(limited.cells[0].count(|c| c.operation.name == "nor_conv_3x3"), 5);
     }

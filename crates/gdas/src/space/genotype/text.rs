@@ -582,13 +582,15 @@ mod tests {
 
     #[test]
     fn a_space_of_ones_own_reads_its_genotypes_back_from_text_and_json() {
+        use crate::alpha::Alpha;
         use crate::space::{Layer, Operation, operations};
         let wide = Operation::new("conv_5x5", [Layer::Relu, Layer::Conv { kernel: 5 }, Layer::Norm]);
         let one = CellSpace::one_input("cell", 2, [operations::skip_connect(), wide.clone()]);
         let normal = CellSpace::two_inputs("up", 2, [operations::skip_connect(), wide.clone()]);
         let reduction = CellSpace::two_inputs("down", 1, [operations::max_pool(3), wide]);
         for space in [Space::residual("mine", one), Space::two_inputs("mine", normal, reduction)].map(Arc::new) {
-            let tables: Vec<_> = space.cells.iter().map(|cell| vec![vec![0.0, 1.0]; cell.edges().len()]).collect();
+            let tables: Vec<_> =
+                space.cells.iter().map(|cell| Alpha::from_fn(cell.edges().len(), 2, |_, k| k as f64)).collect();
             let genotype = Genotype::from_alpha(&space, &tables);
             assert_eq!(Genotype::parse(&genotype.to_string(), &space).as_ref(), Ok(&genotype));
             assert!(genotype.to_string().parse::<Genotype>().is_err(), "no built-in space has these cells");

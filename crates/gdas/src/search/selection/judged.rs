@@ -16,15 +16,14 @@ use std::time::Instant;
 
 use gdas_kernels::graph::Graph;
 
-use super::Judge;
+use super::{Judge, Selected, Selection, SelectionContext};
 use crate::Error;
+use crate::alpha::Alpha;
 use crate::config::Criterion;
 use crate::data::Batch;
 use crate::network::{NetworkConfig, derive};
 use crate::rng::{Rng, Stream};
-use crate::run::{Interrupt, RunError};
-use crate::sampler::Table;
-use crate::search::Searcher;
+use crate::search::searcher::Searcher;
 use crate::space::Genotype;
 use crate::stats::ranks;
 use crate::supernet::Supernet;
@@ -32,50 +31,47 @@ use crate::supernet::Supernet;
 /// Batches that every candidate's loss is taken on.
 const BATCHES: u64 = 4;
 
-/// Images that proxies are shown: fewer than published, to spend no more time on them than on the losses.
-pub(super) const SHOWN: usize = 32;
-
 /// Candidates that planning times.
 const TIMED: usize = 3;
 
-/// The best candidate. `told` hears before each how many are judged, of how many. `None` if interrupted.
-pub(super) fn choose(
-    searcher: &Searcher,
-    judge: &Judge,
-    interrupt: &Interrupt,
-    told: &mut dyn FnMut(usize, usize) -> Result<(), RunError>,
-) -> Result<Option<Judged>, Error> {
-    let batches = batches(judge);
-    let candidates = candidates(searcher);
-    let mut trials = Vec::with_capacity(candidates.len());
-    for genotype in &candidates {
-        if interrupt.is_requested() {
-            return Ok(None);
-        }
-        told(trials.len(), candidates.len())?;
-        trials.push(Trial::of(searcher, judge, &batches, genotype)?);
+/// The best of alpha's own choice, cells drawn from alpha and cells drawn uniformly, as several judges together rank
+/// them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Judged;
+
+impl Selection for Judged {
+    fn name(&self) -> &'static str {
+        "judged"
     }
-    // Alpha may stand for a cell that costs too much, while all the others are affordable.
-    let first = usize::from(candidates.len() > 1 && !searcher.affords(&candidates[0]));
-    let best = first_of(&trials, first);
-    Ok(Some(Judged { genotype: candidates[best].clone(), loss: trials[best].loss, own_loss: trials[0].loss }))
+
+    fn select(&self, choice: &mut SelectionContext<'_>) -> Result<Option<Selected>, Error> {
+        let batches = choice.batches(BATCHES);
+        let candidates = candidates(choice.searcher, choice.proposal());
+        let mut trials = Vec::with_capacity(candidates.len());
+        for genotype in &candidates {
+            if !choice.proceed(trials.len(), candidates.len())? {
+                return Ok(None);
+            }
+            trials.push(Trial::of(choice.searcher, &choice.judge.shown, &batches, genotype)?);
+        }
+        // Alpha may stand for a cell that costs too much, while all the others are affordable.
+        let first = usize::from(candidates.len() > 1 && !choice.searcher.affords(&candidates[0]));
+        let best = first_of(&trials, first);
+        let losses = Some([trials[best].loss, trials[0].loss]);
+        Ok(Some(Selected { genotype: candidates[best].clone(), losses }))
+    }
 }
 
 /// How long one candidate takes here, in seconds, by trying a few; for planning, never for results.
 pub(crate) fn seconds_per_candidate(searcher: &Searcher, judge: &Judge) -> Result<f64, Error> {
-    let batches = batches(judge);
-    let candidates = candidates(searcher);
+    let batches: Vec<Batch> = (0..judge.steps().min(BATCHES)).map(|i| judge.batch(i)).collect();
+    let candidates = candidates(searcher, searcher.genotype());
     let tried = &candidates[..candidates.len().min(TIMED)];
     let started = Instant::now();
     for genotype in tried {
-        Trial::of(searcher, judge, &batches, genotype)?;
+        Trial::of(searcher, &judge.shown, &batches, genotype)?;
     }
     Ok(started.elapsed().as_secs_f64() / tried.len() as f64)
-}
-
-/// What all candidates' losses are taken on.
-fn batches(judge: &Judge) -> Vec<Batch> {
-    (0..judge.steps().min(BATCHES)).map(|i| judge.batch(i)).collect()
 }
 
 /// What the judges say of a candidate.
@@ -88,26 +84,14 @@ struct Trial {
 }
 
 impl Trial {
-    fn of(searcher: &Searcher, judge: &Judge, batches: &[Batch], genotype: &Genotype) -> Result<Self, Error> {
+    fn of(searcher: &Searcher, shown: &Batch, batches: &[Batch], genotype: &Genotype) -> Result<Self, Error> {
         let loss = searcher.loss(genotype, batches)?;
         let loss = if loss.is_nan() { f64::INFINITY } else { loss };
         let graph = as_trained(&searcher.supernet, genotype)?;
         let seed = searcher.config.seed;
-        let score =
-            |criterion: &Criterion| criterion.proxy().map_or(-loss, |proxy| proxy.score(&graph, &judge.shown, seed));
+        let score = |criterion: &Criterion| criterion.proxy().map_or(-loss, |proxy| proxy.score(&graph, shown, seed));
         Ok(Self { loss, scores: searcher.config.judges.iter().map(score).collect() })
     }
-}
-
-/// What judging came to.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Judged {
-    /// The candidate chosen.
-    pub(crate) genotype: Genotype,
-    /// Its held-out loss with the shared weights.
-    pub(crate) loss: f64,
-    /// That of alpha's own choice.
-    pub(crate) own_loss: f64,
 }
 
 /// Which candidate from `first` on has the largest sum of ranks; of equals that with the smallest loss, then the first.
@@ -134,11 +118,11 @@ fn as_trained(supernet: &Supernet, genotype: &Genotype) -> Result<Graph, Error> 
     Ok(derive(&supernet.blocks, &config, genotype)?)
 }
 
-/// Alpha's own choice, then cells drawn from alpha and uniformly, by turns, without repetition and within the bounds on
-/// cost.
-fn candidates(searcher: &Searcher) -> Vec<Genotype> {
-    let config = searcher.config;
-    let mut found = vec![searcher.genotype()];
+/// The algorithm's own choice, then cells drawn from alpha and uniformly, by turns, without repetition and within the
+/// bounds on cost.
+fn candidates(searcher: &Searcher, own: Genotype) -> Vec<Genotype> {
+    let config = &searcher.config;
+    let mut found = vec![own];
     for draw in 0..10 * config.candidates as u64 {
         // The space may hold fewer cells than are asked for.
         if found.len() >= config.candidates {
@@ -147,9 +131,8 @@ fn candidates(searcher: &Searcher) -> Vec<Genotype> {
         // The largest of logits with Gumbel noise is a draw from their softmax, the largest noise a uniform one.
         let mut rng = Rng::new(config.seed, Stream::Architectures, draw);
         let scale = if draw.is_multiple_of(2) { 1.0 } else { 0.0 };
-        let mut noisy = |table: &Table| -> Table {
-            table.iter().map(|row| row.iter().map(|alpha| scale * alpha + rng.gumbel()).collect()).collect()
-        };
+        let mut noisy =
+            |alpha: &Alpha| alpha.map_rows(|row| row.iter().map(|alpha| scale * alpha + rng.gumbel()).collect());
         let genotype = searcher.genotype_of(&searcher.alpha.iter().map(&mut noisy).collect::<Vec<_>>());
         if !found.contains(&genotype) && searcher.affords(&genotype) {
             found.push(genotype);

@@ -8,20 +8,21 @@
 //! `xautodl/models/cell_searchs/search_model_enas_utils.py`. Different here: held-out images are drawn at random rather
 //! than in an order shuffled anew, and candidates are judged on images without augmentation.
 
-use super::{Own, Taken};
+use super::Algorithm;
 use crate::Error;
+use crate::alpha::{Alpha, softmax};
 use crate::config::SearchConfig;
-use crate::data::SearchBatch;
-use crate::optim::{Adam, AdamConfig};
+use crate::optim::{Adam, AdamConfig, cosine};
 use crate::rng::{Rng, Stream};
 use crate::run::{Array, Checkpoint, RunError};
-use crate::sampler::{Table, softmax};
-use crate::search::{Now, Searcher};
+use crate::search::context::{StepContext, StepReport};
+use crate::search::progress::Half;
+use crate::search::searcher::Searcher;
 use crate::space::Space;
 
-/// The weights' learning rate falls along a cosine for so many epochs and rises for as many (`T_max` in the published
+/// Epochs in which the weights' learning rate falls along a cosine; it rises for as many (`T_max` in the published
 /// configuration, whose scheduler does not restart).
-pub(crate) const HALF_PERIOD: u64 = 10;
+const HALF_PERIOD: u64 = 10;
 /// Size of the LSTM's state.
 const HIDDEN: usize = 32;
 /// Layers of the LSTM.
@@ -37,49 +38,92 @@ const BASELINE_DECAY: f64 = 0.99;
 /// Largest norm of the controller's gradient.
 const CLIP_NORM: f64 = 5.0;
 
-pub(super) fn step(searcher: &mut Searcher, pair: &SearchBatch, now: Now) -> Result<Taken, Error> {
-    if pair.weights.is_empty() { controller_step(searcher, pair, now) } else { weight_step(searcher, pair, now) }
+/// ENAS: a controller learns by REINFORCE which cells do well with shared weights.
+#[derive(Clone, Debug, Default)]
+pub struct Enas {
+    /// Made when the search begins: its size is that of the space.
+    controller: Option<Box<Controller>>,
 }
 
-fn weight_step(searcher: &mut Searcher, pair: &SearchBatch, now: Now) -> Result<Taken, Error> {
-    let seed = searcher.config.seed;
-    let Own::Controller(controller) = &searcher.own else { return Err(no_controller()) };
-    let sample = controller.sample(&mut Rng::new(seed, Stream::DrawWeights, now.step));
-    let picked = controller.tables(&sample);
-    let train = searcher.learn_drawn(&picked, &pair.weights, now)?.metrics(now.at)?;
-    Ok(Taken { train: Some(train), picked, ..Taken::default() })
+impl Enas {
+    fn controller(&mut self) -> Result<&mut Controller, Error> {
+        let controller = self.controller.as_deref_mut();
+        controller.ok_or_else(|| Error::Unsuitable("ENAS was not begun: it has no controller yet".to_owned()))
+    }
+
+    fn weight_step(&mut self, step: &mut StepContext<'_>) -> Result<StepReport, Error> {
+        let controller = self.controller()?;
+        let picks = controller.picks(&controller.sample(&mut step.rng(Stream::DrawWeights)));
+        let training = step.train_picks(&picks)?.finish()?;
+        Ok(StepReport { training: Some(training), picks, ..StepReport::default() })
+    }
+
+    fn controller_step(&mut self, step: &mut StepContext<'_>) -> Result<StepReport, Error> {
+        let controller = self.controller()?;
+        let sample = controller.sample(&mut step.rng(Stream::DrawAlpha));
+        let picks = controller.picks(&sample);
+        let held_out = step.accuracy(&picks)?;
+        if !step.alpha_rests()
+            && let Some(policy) = controller.reinforce(&sample, held_out.accuracy)
+        {
+            let mut rows = policy.into_iter();
+            for alpha in step.alpha_mut() {
+                *alpha = alpha.map_rows(|_| rows.next().unwrap_or_default());
+            }
+        }
+        let sum = step.alpha().iter().flat_map(Alpha::values).sum();
+        step.check_finite(sum, "the policy of the controller")?;
+        Ok(StepReport { held_out: Some(held_out), picks, ..StepReport::default() })
+    }
 }
 
-fn controller_step(searcher: &mut Searcher, pair: &SearchBatch, now: Now) -> Result<Taken, Error> {
-    let seed = searcher.config.seed;
-    let Own::Controller(controller) = &searcher.own else { return Err(no_controller()) };
-    let sample = controller.sample(&mut Rng::new(seed, Stream::DrawAlpha, now.step));
-    let picks = controller.tables(&sample);
-    let held_out = searcher.accuracy(&picks, &pair.alpha)?;
-    Error::finite(held_out.loss, "the held-out loss", now.at)?;
-    let rests = searcher.alpha_rests(now.at);
-    let Own::Controller(controller) = &mut searcher.own else { return Err(no_controller()) };
-    if !rests && let Some(policy) = controller.reinforce(&sample, held_out.accuracy) {
-        let mut rows = policy.into_iter();
-        for row in searcher.alpha.iter_mut().flatten() {
-            *row = rows.next().unwrap_or_default();
+impl Algorithm for Enas {
+    fn name(&self) -> &'static str {
+        "enas"
+    }
+
+    fn begin(&mut self, config: &SearchConfig, space: &Space) -> Result<(), Error> {
+        self.controller = Some(Box::new(Controller::new(config, space)));
+        Ok(())
+    }
+
+    fn step(&mut self, step: &mut StepContext<'_>) -> Result<StepReport, Error> {
+        if step.batch(Half::Training).is_empty() { self.controller_step(step) } else { self.weight_step(step) }
+    }
+
+    /// Cells that the controller samples.
+    fn candidates(&self, searcher: &Searcher) -> Option<Vec<Vec<Vec<usize>>>> {
+        let controller = self.controller.as_ref()?;
+        let seed = searcher.config.seed;
+        let draw = |i| controller.picks(&controller.sample(&mut Rng::new(seed, Stream::Architectures, i)));
+        Some((0..searcher.config.candidates as u64).map(draw).collect())
+    }
+
+    fn learns_alpha(&self) -> bool {
+        false
+    }
+
+    fn further_steps(&self, config: &SearchConfig) -> u64 {
+        (config.controller_steps * config.controller_samples) as u64
+    }
+
+    /// Down and up again, over and over.
+    fn learning_rate(&self, config: &SearchConfig, done: u64, steps_per_epoch: u64) -> f64 {
+        let total = (config.epochs as u64 * steps_per_epoch).min(HALF_PERIOD * steps_per_epoch);
+        let done = done % (2 * total);
+        let done = done.min(2 * total - done);
+        cosine(config.learning_rate, config.learning_rate_min, done as f64, total as f64)
+    }
+
+    fn save(&self, state: &mut Checkpoint) {
+        if let Some(controller) = &self.controller {
+            controller.save(state);
         }
     }
-    let known = searcher.alpha.iter().flatten().flatten().sum();
-    Error::finite(known, "the policy of the controller", now.at)?;
-    Ok(Taken { held_out: Some(held_out), picked: picks, ..Taken::default() })
-}
 
-fn no_controller() -> Error {
-    Error::Unsuitable("an ENAS search has no controller".to_owned())
-}
-
-/// Cells that the controller samples.
-pub(super) fn candidates(searcher: &Searcher) -> Vec<Vec<Vec<usize>>> {
-    let Own::Controller(controller) = &searcher.own else { return Vec::new() };
-    let seed = searcher.config.seed;
-    let draw = |i| controller.tables(&controller.sample(&mut Rng::new(seed, Stream::Architectures, i)));
-    (0..searcher.config.candidates as u64).map(draw).collect()
+    fn load(&mut self, _: &Searcher, state: &mut Checkpoint) -> Result<(), Error> {
+        Ok(self.controller()?.load(state)?)
+    }
 }
 
 /// The LSTM and what its learning keeps. All numbers are `f64` on the host: it is small.
@@ -88,8 +132,8 @@ pub(super) fn candidates(searcher: &Searcher) -> Vec<Vec<Vec<usize>>> {
 /// `[4 HIDDEN, HIDDEN]` and two biases `[4 HIDDEN]`, gates in the order input, forget, cell, output; embeddings
 /// `[operations, HIDDEN]`; output weights `[operations, HIDDEN]` and bias `[operations]`.
 #[derive(Clone, Debug)]
-pub(crate) struct Controller {
-    /// Edges of each table.
+struct Controller {
+    /// Edges of each searched cell.
     edges: Vec<usize>,
     operations: usize,
     parameters: Vec<f64>,
@@ -114,7 +158,7 @@ pub(crate) struct Controller {
 
 /// A sampled cell and all that its gradient needs.
 #[derive(Clone, Debug)]
-pub(crate) struct Sample {
+struct Sample {
     steps: Vec<Step>,
     log_probability: f64,
     entropy: f64,
@@ -149,7 +193,7 @@ const LAYER: usize = 8 * HIDDEN * HIDDEN + 8 * HIDDEN;
 impl Controller {
     /// A fresh controller. Starts are the published ones: uniform up to 0.1 for the first input, the first layer's
     /// weights, the embeddings and the output weights; PyTorch's default, uniform up to `1 / sqrt(HIDDEN)`, elsewhere.
-    pub(crate) fn new(config: &SearchConfig, space: &Space) -> Self {
+    fn new(config: &SearchConfig, space: &Space) -> Self {
         let edges = space.cells.iter().map(|cell| cell.edges().len()).collect();
         let operations = space.cells.iter().map(crate::space::CellSpace::width).max().unwrap_or(0);
         let count = INPUT + LAYERS * LAYER + 2 * operations * HIDDEN + operations;
@@ -168,7 +212,7 @@ impl Controller {
             epsilon: config.alpha_epsilon,
             weight_decay: config.alpha_weight_decay,
         };
-        let adam = Adam::new(adam, &[vec![parameters.clone()]]);
+        let adam = Adam::new(adam, &[Alpha::from_rows(&[&parameters])]);
         let mut controller = Self {
             edges,
             operations,
@@ -187,7 +231,7 @@ impl Controller {
         controller
     }
 
-    /// Edges of all tables.
+    /// Edges of all searched cells.
     fn length(&self) -> usize {
         self.edges.iter().sum()
     }
@@ -201,7 +245,7 @@ impl Controller {
     }
 
     /// Draws a cell.
-    pub(crate) fn sample(&self, rng: &mut Rng) -> Sample {
+    fn sample(&self, rng: &mut Rng) -> Sample {
         self.write(|_, probabilities| {
             let mut left = rng.uniform();
             for (k, p) in probabilities.iter().enumerate() {
@@ -248,8 +292,8 @@ impl Controller {
         sample
     }
 
-    /// Operation per table and edge.
-    pub(crate) fn tables(&self, sample: &Sample) -> Vec<Vec<usize>> {
+    /// Operation per searched cell and edge.
+    fn picks(&self, sample: &Sample) -> Vec<Vec<usize>> {
         let mut picks = sample.steps.iter().map(|step| step.pick);
         self.edges.iter().map(|&edges| picks.by_ref().take(edges).collect()).collect()
     }
@@ -260,7 +304,7 @@ impl Controller {
     /// The loss is `-log p (reward - baseline)` with `reward = accuracy + ENTROPY_WEIGHT entropy`. The baseline stands
     /// still during an epoch but for the reward itself; in the first epoch it is the accuracy. (So it is in the published
     /// code, gradient of the entropy included.)
-    pub(crate) fn reinforce(&mut self, sample: &Sample, accuracy: f64) -> Option<Vec<Vec<f64>>> {
+    fn reinforce(&mut self, sample: &Sample, accuracy: f64) -> Option<Vec<Vec<f64>>> {
         let reward = accuracy + ENTROPY_WEIGHT * sample.entropy;
         let (baseline, share) = match self.baseline {
             None => (accuracy, 1.0),
@@ -287,11 +331,10 @@ impl Controller {
     fn descend(&mut self) -> Vec<Vec<f64>> {
         let norm = self.gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
         let factor = (CLIP_NORM / (norm + 1e-6)).min(1.0);
-        let gradient: Table = vec![self.gradient.iter().map(|g| g * factor).collect()];
-        let mut tables = [vec![std::mem::take(&mut self.parameters)]];
-        self.adam.step(&mut tables, &[gradient]);
-        let [table] = tables;
-        self.parameters = table.concat();
+        let gradient: Vec<f64> = self.gradient.iter().map(|g| g * factor).collect();
+        let mut parameters = [Alpha::from_rows(&[&self.parameters])];
+        self.adam.step(&mut parameters, &[Alpha::from_rows(&[gradient])]);
+        self.parameters.copy_from_slice(parameters[0].values());
         let policy = self.logits.chunks_exact(self.operations);
         let policy = policy.map(|row| row.iter().map(|sum| sum / self.samples as f64).collect()).collect();
         self.gathered = 0;
@@ -331,13 +374,13 @@ impl Controller {
         }
     }
 
-    pub(crate) fn save(&self, checkpoint: &mut Checkpoint) {
+    fn save(&self, checkpoint: &mut Checkpoint) {
         let mut insert = |name: &str, values: Vec<f64>| {
             checkpoint.insert(format!("controller/{name}"), Array::f64(&[values.len()], values));
         };
         insert("parameters", self.parameters.clone());
-        insert("first", self.adam.first[0].concat());
-        insert("second", self.adam.second[0].concat());
+        insert("first", self.adam.first[0].values().to_vec());
+        insert("second", self.adam.second[0].values().to_vec());
         insert("gradient", self.gradient.clone());
         insert("logits", self.logits.clone());
         let flag = |value: Option<f64>| [f64::from(u8::from(value.is_some())), value.unwrap_or(0.0)];
@@ -346,12 +389,12 @@ impl Controller {
         checkpoint.insert("controller/counts", Array::u64(&[3], counts));
     }
 
-    pub(crate) fn load(&mut self, checkpoint: &mut Checkpoint) -> Result<(), RunError> {
+    fn load(&mut self, checkpoint: &mut Checkpoint) -> Result<(), RunError> {
         let mut take = |name: &str, count: usize| checkpoint.take_f64(&format!("controller/{name}"), &[count]);
         let count = self.parameters.len();
         self.parameters = take("parameters", count)?;
-        self.adam.first = vec![vec![take("first", count)?]];
-        self.adam.second = vec![vec![take("second", count)?]];
+        self.adam.first = vec![Alpha::from_rows(&[take("first", count)?])];
+        self.adam.second = vec![Alpha::from_rows(&[take("second", count)?])];
         self.gradient = take("gradient", count)?;
         self.logits = take("logits", self.logits.len())?;
         let baselines = take("baselines", 4)?;

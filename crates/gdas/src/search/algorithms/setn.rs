@@ -11,35 +11,44 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use super::{Taken, darts, uniform};
+use super::Algorithm;
+use super::darts::move_alpha;
 use crate::Error;
-use crate::data::SearchBatch;
-use crate::rng::{Rng, Stream};
-use crate::sampler::softmax;
-use crate::search::{Now, Searcher};
+use crate::alpha::softmax;
+use crate::rng::Stream;
+use crate::search::context::{StepContext, StepReport};
+use crate::search::searcher::Searcher;
 
-pub(super) fn step(searcher: &mut Searcher, pair: &SearchBatch, now: Now) -> Result<Taken, Error> {
-    let mut rng = Rng::new(searcher.config.seed, Stream::DrawWeights, now.step);
-    let picked = uniform(&searcher.supernet.space, &mut rng);
-    let learned = searcher.learn_drawn(&picked, &pair.weights, now)?;
-    let net = searcher.supernet.mixture();
-    let (train, held_out) = darts::move_alpha(searcher, &net, &pair.alpha, now, learned)?;
-    Ok(Taken { train, held_out: Some(held_out), picked, redraws: 0 })
-}
+/// SETN: self-evaluated template network.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setn;
 
-/// The most probable cells under `softmax(alpha)`, the most probable first.
-pub(super) fn candidates(searcher: &Searcher) -> Vec<Vec<Vec<usize>>> {
-    let rows: Vec<Vec<f64>> = searcher.alpha.iter().flatten().map(|row| softmax(row)).collect();
-    let cut = |picks: Vec<usize>| {
-        let mut rest = picks.as_slice();
-        let tables = searcher.alpha.iter().map(|table| {
-            let (own, after) = rest.split_at(table.len());
-            rest = after;
-            own.to_vec()
-        });
-        tables.collect()
-    };
-    most_probable(&rows, searcher.config.candidates).into_iter().map(cut).collect()
+impl Algorithm for Setn {
+    fn name(&self) -> &'static str {
+        "setn"
+    }
+
+    fn step(&mut self, step: &mut StepContext<'_>) -> Result<StepReport, Error> {
+        let picks = step.draw_uniform(Stream::DrawWeights);
+        let trained = step.train_picks(&picks)?;
+        let held_out = move_alpha(step, &step.supernet().mixture(), trained)?;
+        Ok(StepReport { training: held_out.training, held_out: Some(held_out.metrics), picks, redraws: 0 })
+    }
+
+    /// The most probable cells under `softmax(alpha)`, the most probable first.
+    fn candidates(&self, searcher: &Searcher) -> Option<Vec<Vec<Vec<usize>>>> {
+        let rows: Vec<Vec<f64>> = searcher.alpha.iter().flat_map(|alpha| alpha.rows().map(softmax)).collect();
+        let cut = |picks: Vec<usize>| {
+            let mut rest = picks.as_slice();
+            let cells = searcher.alpha.iter().map(|alpha| {
+                let (own, after) = rest.split_at(alpha.edges());
+                rest = after;
+                own.to_vec()
+            });
+            cells.collect()
+        };
+        Some(most_probable(&rows, searcher.config.candidates).into_iter().map(cut).collect())
+    }
 }
 
 /// A choice of one column per row, by its places in the rows' orders.
@@ -107,6 +116,7 @@ fn most_probable(rows: &[Vec<f64>], count: usize) -> Vec<Vec<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::Rng;
 
     /// Against a list of all choices.
     #[test]

@@ -12,144 +12,141 @@
 
 use burn::tensor::Tensor;
 
-use super::Taken;
+use super::Algorithm;
 use crate::Error;
-use crate::data::{Batch, SearchBatch};
+use crate::alpha::{Alpha, softmax_gradient};
 use crate::loss::Metrics;
-use crate::sampler::{self, Draw, Table, argmax, softmax};
-use crate::search::{Learned, Now, Of, Searcher};
+use crate::search::context::{HeldOutPass, PendingWeightStep, StepContext, StepReport};
+use crate::search::pass::GradTargets;
+use crate::search::progress::Half;
 use crate::supernet::SubNetwork;
 use crate::weights::host;
 
 /// Length of the step of the difference in equation 8, over the length of its direction (the paper's footnote).
 const DIFFERENCE: f64 = 1e-2;
 
-pub(super) fn first_order_step(searcher: &mut Searcher, pair: &SearchBatch, now: Now) -> Result<Taken, Error> {
-    let net = searcher.supernet.mixture();
-    let learned = learn(searcher, &net, &pair.weights, now)?;
-    let (train, held_out) = move_alpha(searcher, &net, &pair.alpha, now, learned)?;
-    Ok(Taken { train, held_out: Some(held_out), ..Taken::default() })
+/// DARTS, first or second order.
+#[derive(Clone, Copy, Debug)]
+pub struct Darts {
+    second_order: bool,
 }
 
-pub(super) fn second_order_step(searcher: &mut Searcher, pair: &SearchBatch, now: Now) -> Result<Taken, Error> {
-    let net = searcher.supernet.mixture();
-    let (held_out, gradients) = if searcher.alpha_rests(now.at) {
-        let (gates, masks) = (gates(searcher), masks(searcher, &net, now, 1, &pair.alpha));
-        (
-            searcher.differentiate(&net, searcher.values(&net), gates, masks, &pair.alpha, Of::Nothing).metrics.get(),
-            None,
-        )
-    } else {
-        let (metrics, gradients) = unrolled_gradient(searcher, &net, &pair.weights, &pair.alpha, now);
-        (metrics, Some(gradients))
-    };
-    Error::finite(held_out.loss, "the held-out loss after a step of the weights", now.at)?;
-    if let Some(gradients) = gradients {
-        searcher.descend(&gradients, now.at)?;
+impl Darts {
+    /// The weights learn, then alpha with these weights.
+    pub fn first_order() -> Self {
+        Self { second_order: false }
     }
-    let train = learn(searcher, &net, &pair.weights, now)?.metrics(now.at)?;
-    Ok(Taken { train: Some(train), held_out: Some(held_out), ..Taken::default() })
+
+    /// Alpha learns by the gradient of the held-out loss after a step of the weights, then the weights learn.
+    pub fn second_order() -> Self {
+        Self { second_order: true }
+    }
 }
 
-/// The weights of the whole mixture learn.
-fn learn(searcher: &mut Searcher, net: &SubNetwork, batch: &Batch, now: Now) -> Result<Learned, Error> {
-    let gates = gates(searcher);
-    searcher.learn(net, gates, batch, now)
+impl Algorithm for Darts {
+    fn name(&self) -> &'static str {
+        if self.second_order { "darts-v2" } else { "darts-v1" }
+    }
+
+    fn step(&mut self, step: &mut StepContext<'_>) -> Result<StepReport, Error> {
+        if self.second_order { second_order_step(step) } else { first_order_step(step) }
+    }
 }
 
-/// Alpha learns through the mixture, the weights being constants. Returns the metrics of the weights' step before and its
-/// own.
+fn first_order_step(step: &mut StepContext<'_>) -> Result<StepReport, Error> {
+    let net = step.supernet().mixture();
+    let trained = step.train(&net, gates(step))?;
+    let held_out = move_alpha(step, &net, trained)?;
+    Ok(StepReport { training: held_out.training, held_out: Some(held_out.metrics), ..StepReport::default() })
+}
+
+fn second_order_step(step: &mut StepContext<'_>) -> Result<StepReport, Error> {
+    let net = step.supernet().mixture();
+    let what = "the held-out loss after a step of the weights";
+    let held_out = if step.alpha_rests() {
+        let held_out = step.pass(&net, gates(step), Half::HeldOut)?.metrics.get();
+        step.check_finite(held_out.loss, what)?;
+        held_out
+    } else {
+        let (held_out, gradients) = unrolled_gradient(step, &net)?;
+        step.check_finite(held_out.loss, what)?;
+        step.update_alpha(&gradients)?;
+        held_out
+    };
+    let training = step.train(&net, gates(step))?.finish()?;
+    Ok(StepReport { training: Some(training), held_out: Some(held_out), ..StepReport::default() })
+}
+
+/// Alpha learns through the mixture, the weights being constants.
 pub(super) fn move_alpha(
-    searcher: &mut Searcher,
+    step: &mut StepContext<'_>,
     net: &SubNetwork,
-    batch: &Batch,
-    now: Now,
-    learned: Learned,
-) -> Result<(Option<Metrics>, Metrics), Error> {
-    let gates = gates(searcher);
-    let alpha = searcher.alpha.clone();
-    searcher.move_alpha(net, gates, batch, now, Some(learned), |supernet, gates| {
-        through_softmax(&alpha, &supernet.mixture_gradients(gates))
-    })
-}
-
-/// Which images have their skip connections dropped, in the weights' batch (0) or alpha's (1).
-fn masks(searcher: &Searcher, net: &SubNetwork, now: Now, which: u64, batch: &Batch) -> Option<Tensor<2>> {
-    searcher.skip_masks(net, now.at, now.step, which, batch.len())
+    trained: PendingWeightStep,
+) -> Result<HeldOutPass, Error> {
+    let held_out = step.held_out_pass(net, gates(step), Some(trained))?;
+    if let Some(gates) = &held_out.gate_gradient {
+        step.update_alpha(&through_softmax(step.alpha(), &step.supernet().mixture_gradients(gates)))?;
+    }
+    Ok(held_out)
 }
 
 /// `softmax(alpha)` of every edge.
-fn gates(searcher: &Searcher) -> Tensor<1> {
-    let tables: Vec<Table> =
-        searcher.alpha.iter().map(|table| table.iter().map(|row| softmax(row)).collect()).collect();
-    searcher.supernet.mixture_gates(&tables)
+fn gates(step: &StepContext<'_>) -> Tensor<1> {
+    let probabilities: Vec<Alpha> = step.alpha().iter().map(Alpha::softmax).collect();
+    step.supernet().mixture_gates(&probabilities)
 }
 
-/// The gradient of alpha from that of `softmax(alpha)`: a draw's without noise, at temperature 1.
-fn through_softmax(alpha: &[Table], gradients: &[Table]) -> Vec<Table> {
-    let tables = alpha.iter().zip(gradients).map(|(table, gradient)| {
-        let probabilities = table.iter().map(|row| softmax(row)).collect();
-        let picks = table.iter().map(|row| argmax(row)).collect();
-        sampler::alpha_gradient(&Draw { picks, probabilities, tau: 1.0, redraws: 0 }, gradient)
-    });
-    tables.collect()
+/// The gradient of alpha from that of `softmax(alpha)`.
+fn through_softmax(alpha: &[Alpha], gradients: &[Alpha]) -> Vec<Alpha> {
+    alpha.iter().zip(gradients).map(|(alpha, gradient)| softmax_gradient(&alpha.softmax(), gradient, 1.0)).collect()
 }
 
 /// Equation 7: the gradient in alpha of the held-out loss at `w' = w - rate (momentum b + dL_train(w, alpha) + decay w)`,
 /// the step that SGD would take, but neither clipped nor Nesterov's, as in the published code.
 ///
 /// Returns the metrics of the held-out batch at `w'`, and the gradient.
-pub(crate) fn unrolled_gradient(
-    searcher: &Searcher,
-    net: &SubNetwork,
-    train: &Batch,
-    held_out: &Batch,
-    now: Now,
-) -> (Metrics, Vec<Table>) {
-    let (config, rate) = (searcher.config, now.rate);
-    let weights = searcher.values(net);
-    let dropped = masks(searcher, net, now, 0, train);
-    let step = searcher.differentiate(net, weights.clone(), gates(searcher), dropped.clone(), train, Of::Weights);
+fn unrolled_gradient(step: &StepContext<'_>, net: &SubNetwork) -> Result<(Metrics, Vec<Alpha>), Error> {
+    let (config, rate) = (step.config(), step.progress().learning_rate);
+    let weights = step.weights_of(net);
+    let trained = step.pass(net, gates(step), Half::Training)?;
+    let mut gradients = trained.weight_gradients.into_iter();
     let unrolled: Vec<_> = weights
         .iter()
-        .zip(step.weights)
-        .zip(&net.params)
-        .map(|((weight, gradient), &index)| {
+        .zip(step.momentum_of(net))
+        .map(|(weight, momentum)| {
             let mut direction = weight.clone() * config.weight_decay;
-            if let Some(gradient) = gradient {
+            if let Some(gradient) = gradients.next().flatten() {
                 direction = direction + gradient;
             }
-            if let Some(momentum) = &searcher.sgd.momentum[index] {
-                direction = direction + momentum.clone() * config.momentum;
+            if let Some(momentum) = momentum {
+                direction = direction + momentum * config.momentum;
             }
             weight.clone() - direction * rate
         })
         .collect();
 
-    let of_held_out = masks(searcher, net, now, 1, held_out);
-    let there = searcher.differentiate(net, unrolled, gates(searcher), of_held_out, held_out, Of::Both);
-    let supernet = &searcher.supernet;
-    let mut gradients = through_softmax(&searcher.alpha, &supernet.mixture_gradients(&there.gates.get()));
-    let length = norm(&there.weights);
+    let there = step.pass_with(net, unrolled, gates(step), Half::HeldOut, GradTargets::Both)?;
+    let supernet = step.supernet();
+    let mut gradients = through_softmax(step.alpha(), &supernet.mixture_gradients(&there.gate_gradient.get()));
+    let length = norm(&there.weight_gradients);
     if length > 0.0 && length.is_finite() {
         // Equation 8: the product of the mixed second derivative with the gradient at w'.
         let epsilon = DIFFERENCE / length;
-        let beside = |by: f64| {
-            let params = weights.iter().zip(&there.weights).map(|(weight, direction)| match direction {
+        let beside = |by: f64| -> Result<Vec<Alpha>, Error> {
+            let weights = weights.iter().zip(&there.weight_gradients).map(|(weight, direction)| match direction {
                 Some(direction) => weight.clone() + direction.clone() * by,
                 None => weight.clone(),
             });
-            let pass =
-                searcher.differentiate(net, params.collect(), gates(searcher), dropped.clone(), train, Of::Gates);
-            through_softmax(&searcher.alpha, &supernet.mixture_gradients(&pass.gates.get()))
+            let pass = step.pass_with(net, weights.collect(), gates(step), Half::Training, GradTargets::Gates)?;
+            Ok(through_softmax(step.alpha(), &supernet.mixture_gradients(&pass.gate_gradient.get())))
         };
-        let (above, below) = (beside(epsilon), beside(-epsilon));
-        let differences = above.iter().flatten().flatten().zip(below.iter().flatten().flatten());
-        for (gradient, (above, below)) in gradients.iter_mut().flatten().flatten().zip(differences) {
+        let (above, below) = (beside(epsilon)?, beside(-epsilon)?);
+        let differences = above.iter().flat_map(Alpha::values).zip(below.iter().flat_map(Alpha::values));
+        for (gradient, (above, below)) in gradients.iter_mut().flat_map(Alpha::values_mut).zip(differences) {
             *gradient -= rate * (above - below) / (2.0 * epsilon);
         }
     }
-    (there.metrics.get(), gradients)
+    Ok((there.metrics.get(), gradients))
 }
 
 /// Length of all gradients together.
@@ -167,9 +164,14 @@ mod tests {
     use gdas_kernels::{Inputs, Mode, reference};
 
     use super::*;
+    use crate::alpha::softmax;
     use crate::config::{Layer, SearchConfig, resolve};
-    use crate::data::{self, BatchOptions, Dataset, SPLIT_SEED, SearchBatches, SearchSplit, SplitRule};
+    use crate::data::{
+        self, Batch, BatchOptions, Dataset, SPLIT_SEED, SearchBatch, SearchBatches, SearchSplit, SplitRule,
+    };
     use crate::loss::cross_entropy;
+    use crate::search::progress::Progress;
+    use crate::search::searcher::Searcher;
 
     fn config() -> SearchConfig {
         let text = "preset = \"smoke\"\nalgorithm = \"darts-v2\"\nchannels = 2\nalpha_init_std = 1.0\nseed = 5\n\
@@ -178,21 +180,40 @@ mod tests {
     }
 
     /// A searcher whose weights have momentum, and a pair of batches.
-    fn begun<'a>(config: &'a SearchConfig, dataset: &Dataset) -> (Searcher<'a>, SubNetwork, SearchBatch) {
+    fn begun(config: &SearchConfig, dataset: &Dataset) -> (Searcher, SubNetwork, SearchBatch) {
         let split = SearchSplit::new(dataset, SplitRule::Halves, SPLIT_SEED).unwrap();
         let batches = SearchBatches::new(dataset, &split, &BatchOptions::for_dataset(dataset, 16), 0);
         let mut searcher = Searcher::new(config, dataset, &Device::flex()).unwrap();
         let net = searcher.supernet.mixture();
         for step in 0..3 {
-            let at = data::Position { epoch: 0, step };
-            learn(&mut searcher, &net, &batches.batch(0, step).weights, Now { at, step, tau: 1.0, rate: 0.02 })
-                .unwrap();
+            let pair = batches.batch(0, step);
+            let mut context = context(&mut searcher, &pair, step, 0.02);
+            context.train(&net, gates(&context)).unwrap();
         }
         (searcher, net, batches.batch(0, 3))
     }
 
+    /// A step of a searcher on these batches.
+    fn context<'a>(
+        searcher: &'a mut Searcher,
+        pair: &'a SearchBatch,
+        step: u64,
+        learning_rate: f64,
+    ) -> StepContext<'a> {
+        let at = data::Position { epoch: 0, step };
+        let progress = Progress { at, step, epochs: 1, tau: 1.0, learning_rate };
+        StepContext::new(searcher, &pair.weights, &pair.alpha, progress)
+    }
+
+    /// The held-out loss's metrics after a step, and the second order's gradient in alpha.
+    fn second_order(searcher: &Searcher, net: &SubNetwork, pair: &SearchBatch, rate: f64) -> Alpha {
+        let mut searcher = searcher.clone();
+        let (_, mut gradients) = unrolled_gradient(&context(&mut searcher, pair, 0, rate), net).unwrap();
+        gradients.remove(0)
+    }
+
     /// Moves one number of alpha.
-    fn shifted(alpha: &[Table], edge: usize, k: usize, by: f64) -> Vec<Table> {
+    fn shifted(alpha: &[Alpha], edge: usize, k: usize, by: f64) -> Vec<Alpha> {
         let mut alpha = alpha.to_vec();
         alpha[0][edge][k] += by;
         alpha
@@ -201,7 +222,7 @@ mod tests {
     /// The loss of the mixture in double precision, by plain Burn operations, and its gradient in the weights.
     fn exact(searcher: &Searcher, net: &SubNetwork, weights: &[Tensor<1>], batch: &Batch) -> (f64, Vec<Tensor<1>>) {
         let device = searcher.supernet.weights.device();
-        let gates: Vec<f64> = searcher.alpha.iter().flatten().flat_map(|row| softmax(row)).collect();
+        let gates: Vec<f64> = searcher.alpha.iter().flat_map(|alpha| alpha.rows().flat_map(softmax)).collect();
         let count = gates.len();
         let params: Vec<_> = weights.iter().map(|w| w.clone().autodiff().require_grad()).collect();
         let inputs = Inputs {
@@ -222,13 +243,13 @@ mod tests {
     }
 
     fn in_double(searcher: &Searcher, net: &SubNetwork) -> Vec<Tensor<1>> {
-        searcher.values(net).into_iter().map(|w| w.cast(DType::F64)).collect()
+        searcher.weights_of(net).into_iter().map(|w| w.cast(DType::F64)).collect()
     }
 
     /// Compares with central differences of `loss`. Returns the distance over the size.
-    fn compare(searcher: &Searcher, gradient: &[Table], loss: impl Fn(&Searcher) -> f64) -> f64 {
+    fn compare(searcher: &Searcher, gradient: &Alpha, loss: impl Fn(&Searcher) -> f64) -> f64 {
         let (mut difference, mut size) = (0.0, 0.0);
-        for (edge, row) in gradient[0].iter().enumerate() {
+        for (edge, row) in gradient.rows().enumerate() {
             for (k, &found) in row.iter().enumerate() {
                 let at = |by: f64| {
                     let mut other = searcher.clone();
@@ -247,9 +268,11 @@ mod tests {
     #[test]
     fn the_first_order_gradient_is_that_of_finite_differences() {
         let (config, dataset) = (config(), data::digits().hold_out(0.2));
-        let (searcher, net, pair) = begun(&config, &dataset);
-        let pass = searcher.differentiate(&net, searcher.values(&net), gates(&searcher), None, &pair.alpha, Of::Gates);
-        let gradient = through_softmax(&searcher.alpha, &searcher.supernet.mixture_gradients(&pass.gates.get()));
+        let (mut searcher, net, pair) = begun(&config, &dataset);
+        let step = context(&mut searcher, &pair, 0, 0.0);
+        let pass = step.pass(&net, gates(&step), Half::HeldOut).unwrap();
+        let mixed = step.supernet().mixture_gradients(&pass.gate_gradient.get());
+        let gradient = through_softmax(step.alpha(), &mixed).remove(0);
         let weights = in_double(&searcher, &net);
         let off = compare(&searcher, &gradient, |searcher| exact(searcher, &net, &weights, &pair.alpha).0);
         assert!(off < 1e-3, "{off}");
@@ -274,7 +297,7 @@ mod tests {
             other.alpha = shifted(&searcher.alpha, edge, k, by);
             exact(&other, net, weights, batch).0
         };
-        let places = (0..searcher.alpha[0].len()).flat_map(|edge| (0..5).map(move |k| (edge, k)));
+        let places = (0..searcher.alpha[0].edges()).flat_map(|edge| (0..5).map(move |k| (edge, k)));
         places.map(|(edge, k)| (at(edge, k, 1e-6) - at(edge, k, -1e-6)) / 2e-6).collect()
     }
 
@@ -314,7 +337,7 @@ mod tests {
             other.alpha = shifted(&searcher.alpha, edge, k, by);
             exact(&other, net, &unrolled(&other, net, &pair.weights, rate), &pair.alpha).0
         };
-        let places = (0..searcher.alpha[0].len()).flat_map(|edge| (0..5).map(move |k| (edge, k)));
+        let places = (0..searcher.alpha[0].edges()).flat_map(|edge| (0..5).map(move |k| (edge, k)));
         places.map(|(edge, k)| (at(edge, k, 1e-6) - at(edge, k, -1e-6)) / 2e-6).collect()
     }
 
@@ -325,13 +348,13 @@ mod tests {
         let (config, dataset) = (config(), data::digits().hold_out(0.2));
         let (searcher, net, pair) = begun(&config, &dataset);
         let (net, rate) = (smooth(&net), 0.1);
-        let now = Now { at: data::Position::START, step: 0, tau: 1.0, rate };
-        let found = unrolled_gradient(&searcher, &net, &pair.weights, &pair.alpha, now).1[0].concat();
+        let found = second_order(&searcher, &net, &pair, rate);
+        let found = found.values();
         let expected = of_unrolled_loss(&searcher, &net, &pair, rate);
-        let off = apart(&found, &expected);
+        let off = apart(found, &expected);
         assert!(off < 2e-3, "{off} from the derivative of the unrolled loss");
         let first = numeric(&searcher, &net, &unrolled(&searcher, &net, &pair.weights, rate), &pair.alpha);
-        let turned: Vec<_> = first.iter().zip(&found).map(|(first, found)| 2.0 * first - found).collect();
+        let turned: Vec<_> = first.iter().zip(found).map(|(first, found)| 2.0 * first - found).collect();
         assert!(apart(&first, &expected) > 0.1 && apart(&turned, &expected) > 0.2, "a test that proves nothing");
     }
 
@@ -343,12 +366,10 @@ mod tests {
         let (config, dataset) = (config(), data::digits().hold_out(0.2));
         let (searcher, net, pair) = begun(&config, &dataset);
         let rate = 0.025;
-        let now = Now { at: data::Position::START, step: 0, tau: 1.0, rate };
         let expected = of_unrolled_loss(&searcher, &net, &pair, rate);
         let short = apart(&equations(&searcher, &net, &pair, rate, 1e-5), &expected);
         assert!(short < 1e-3, "{short} with a short difference");
-        let (_, found) = unrolled_gradient(&searcher, &net, &pair.weights, &pair.alpha, now);
-        let published = apart(&found[0].concat(), &expected);
+        let published = apart(second_order(&searcher, &net, &pair, rate).values(), &expected);
         assert!(published > 0.5, "{published} with the published difference");
     }
 
@@ -358,10 +379,9 @@ mod tests {
         let (config, dataset) = (config(), data::digits().hold_out(0.2));
         let (searcher, net, pair) = begun(&config, &dataset);
         let rate = 0.025;
-        let now = Now { at: data::Position::START, step: 0, tau: 1.0, rate };
-        let (_, gradient) = unrolled_gradient(&searcher, &net, &pair.weights, &pair.alpha, now);
+        let gradient = second_order(&searcher, &net, &pair, rate);
         let published = equations(&searcher, &net, &pair, rate, DIFFERENCE);
-        let off = apart(&gradient[0].concat(), &published);
+        let off = apart(gradient.values(), &published);
         assert!(off < 0.02, "{off} from the equations");
     }
 
@@ -371,11 +391,12 @@ mod tests {
         for space in [crate::space::spaces::nas_bench_201(), crate::space::spaces::nasnet()] {
             let config = SearchConfig { space, ..config() };
             let dataset = data::digits().hold_out(0.2);
-            let (searcher, net, pair) = begun(&config, &dataset);
+            let (mut searcher, net, pair) = begun(&config, &dataset);
+            let step = context(&mut searcher, &pair, 0, 0.0);
             let fused =
-                searcher.differentiate(&net, searcher.values(&net), gates(&searcher), None, &pair.alpha, Of::Both);
-            let params: Vec<_> = searcher.values(&net).into_iter().map(|p| p.autodiff().require_grad()).collect();
-            let gates = gates(&searcher).autodiff().require_grad();
+                step.pass_with(&net, step.weights_of(&net), gates(&step), Half::HeldOut, GradTargets::Both).unwrap();
+            let params: Vec<_> = step.weights_of(&net).into_iter().map(|p| p.autodiff().require_grad()).collect();
+            let gates = gates(&step).autodiff().require_grad();
             let image = pair.alpha.tensor(searcher.supernet.weights.device());
             let inputs = Inputs { gates: Some(gates.clone()), ..Inputs::new(image, params.clone()) };
             let outcome = reference::run(&net.graph, Mode::Train, inputs);
@@ -389,8 +410,8 @@ mod tests {
                 let apart = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
                 assert!(apart < 2e-3 * size, "{}, {what}: {apart} of {size}", config.space.name);
             };
-            close(&gates.grad(&gradients).unwrap(), &fused.gates.get(), "gates");
-            for (i, (param, fused)) in params.iter().zip(&fused.weights).enumerate() {
+            close(&gates.grad(&gradients).unwrap(), &fused.gate_gradient.get(), "gates");
+            for (i, (param, fused)) in params.iter().zip(&fused.weight_gradients).enumerate() {
                 let name = &searcher.supernet.weights.specs[net.params[i]].name;
                 close(&param.grad(&gradients).unwrap(), &host(fused.as_ref().unwrap()), name);
             }

@@ -1,0 +1,389 @@
+//! What an algorithm's step can do: the toolbox that every algorithm, built in or not, is written with.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+
+use super::estimators::{Draw, Estimator};
+use super::pass::{GradTargets, PassOutput};
+use super::picks;
+use super::progress::{Half, Progress};
+use super::regularise::{Regulariser, skip_masks};
+use super::searcher::Searcher;
+use crate::Error;
+use crate::alpha::Alpha;
+use crate::config::{EdgeOutput, SearchConfig, Undrawn};
+use crate::data::{Batch, Position};
+use crate::deferred::{Deferred, Pending, read_all};
+use crate::loss::Metrics;
+use crate::rng::{Rng, Stream};
+use crate::run::phase;
+use crate::space::Space;
+use crate::supernet::{SubNetwork, Supernet};
+
+/// One step: its two batches, the values of the schedules, and everything that learns.
+///
+/// Randomness comes from [`rng`](Self::rng) alone, so that a resumed search repeats a step bit for bit.
+#[derive(Debug)]
+pub struct StepContext<'a> {
+    searcher: &'a mut Searcher,
+    training: &'a Batch,
+    held_out: &'a Batch,
+    progress: Progress,
+}
+
+/// What a step did, for the log and the means of the epoch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StepReport {
+    /// Loss and accuracy on the training batch, if weights learned.
+    pub training: Option<Metrics>,
+    /// Loss and accuracy on the held-out batch, if it was used.
+    pub held_out: Option<Metrics>,
+    /// Operation per searched cell and edge of the network whose weights learned; empty if that was no single one.
+    pub picks: Vec<Vec<usize>>,
+    /// Draws repeated because they were not finite.
+    pub redraws: u64,
+}
+
+/// Result of a weight step: metrics and gradient norm. On the processor both are known and finite; on a graphics
+/// processor they are checked when they are read.
+#[derive(Debug)]
+pub struct PendingWeightStep {
+    metrics: Deferred<Metrics>,
+    /// Of the gradient, before clipping.
+    norm: Deferred<f64>,
+    at: Position,
+}
+
+impl PendingWeightStep {
+    /// Loss and accuracy on the training batch; read now, if they were not before.
+    ///
+    /// # Errors
+    /// The loss or the gradient is not finite.
+    pub fn finish(self) -> Result<Metrics, Error> {
+        self.finish_with_norm().map(|(metrics, _)| metrics)
+    }
+
+    /// As [`finish`](Self::finish), with the norm of the gradient before clipping.
+    pub fn finish_with_norm(mut self) -> Result<(Metrics, f64), Error> {
+        read_all(&mut self.pending());
+        let (metrics, norm) = (self.metrics.get(), self.norm.get());
+        Error::finite(metrics.loss, "the training loss", self.at)?;
+        Error::finite(norm, "the gradient of the weights", self.at)?;
+        Ok((metrics, norm))
+    }
+
+    fn pending(&mut self) -> [&mut dyn Pending; 2] {
+        [&mut self.metrics, &mut self.norm]
+    }
+}
+
+/// Result of a pass of the held-out batch, read from the device.
+#[derive(Clone, Debug)]
+pub struct HeldOutPass {
+    /// Loss and accuracy on the held-out batch.
+    pub metrics: Metrics,
+    /// Those of the weight step that was read with it.
+    pub training: Option<Metrics>,
+    /// Gradient of the network's gates; `None` while alpha rests.
+    pub gate_gradient: Option<Vec<f32>>,
+}
+
+impl<'a> StepContext<'a> {
+    /// A step of a searcher on these two batches; one that is not used may be empty.
+    pub fn new(searcher: &'a mut Searcher, training: &'a Batch, held_out: &'a Batch, progress: Progress) -> Self {
+        Self { searcher, training, held_out, progress }
+    }
+}
+
+/// What there is.
+impl StepContext<'_> {
+    /// Where in the search this step stands.
+    pub fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// The search's configuration.
+    pub fn config(&self) -> &SearchConfig {
+        &self.searcher.config
+    }
+
+    /// The space that is searched.
+    pub fn space(&self) -> &Space {
+        &self.searcher.supernet.space
+    }
+
+    /// The shared weights and how they are wired.
+    pub fn supernet(&self) -> &Supernet {
+        &self.searcher.supernet
+    }
+
+    /// Logits `[edges, operations]`, one matrix per searched cell.
+    pub fn alpha(&self) -> &[Alpha] {
+        &self.searcher.alpha
+    }
+
+    /// Alpha, to be set by algorithms that do not learn it by a gradient: what they set is what the log shows.
+    pub fn alpha_mut(&mut self) -> &mut [Alpha] {
+        &mut self.searcher.alpha
+    }
+
+    /// Whether it is too early for alpha to learn (`alpha_warmup_epochs`).
+    pub fn alpha_rests(&self) -> bool {
+        self.progress.at.epoch < self.searcher.config.alpha_warmup_epochs as u64
+    }
+
+    /// How operations are drawn.
+    pub fn estimator(&self) -> Arc<dyn Estimator> {
+        Arc::clone(&self.searcher.estimator)
+    }
+
+    /// One of the two batches. The training batch is empty in an algorithm's
+    /// [further steps](super::Algorithm::further_steps).
+    pub fn batch(&self, half: Half) -> &Batch {
+        match half {
+            Half::Training => self.training,
+            Half::HeldOut => self.held_out,
+        }
+    }
+
+    /// Random numbers for this step and purpose: the same whenever the step is done again. [`Stream::Algorithm`] is for
+    /// purposes that no built-in algorithm has.
+    pub fn rng(&self, stream: Stream) -> Rng {
+        Rng::new(self.searcher.config.seed, stream, self.progress.step)
+    }
+
+    /// Accepts a finite value.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`], which ends the search, with the name of the quantity and this step.
+    pub fn check_finite(&self, value: f64, what: &str) -> Result<(), Error> {
+        Error::finite(value, what, self.progress.at)
+    }
+}
+
+/// Networks.
+impl StepContext<'_> {
+    /// Draws one operation per edge of every searched cell with the estimator, at this step's temperature.
+    ///
+    /// # Errors
+    /// The estimator fails, or gives what the space does not have.
+    pub fn draw(&self, stream: Stream) -> Result<Vec<Draw>, Error> {
+        let (mut rng, estimator) = (self.rng(stream), &self.searcher.estimator);
+        let mut drawn = Vec::with_capacity(self.searcher.alpha.len());
+        for alpha in &self.searcher.alpha {
+            drawn.push(estimator.draw(alpha, self.progress.tau, &mut rng)?);
+        }
+        for (cell, draw) in drawn.iter().enumerate() {
+            if draw.probabilities.shape() != self.searcher.alpha[cell].shape() {
+                return Err(Error::Unsuitable(format!(
+                    "estimator `{}` gave probabilities of shape {:?} for alpha of shape {:?}",
+                    estimator.name(),
+                    draw.probabilities.shape(),
+                    self.searcher.alpha[cell].shape(),
+                )));
+            }
+        }
+        Ok(drawn)
+    }
+
+    /// One operation per searched cell and edge, drawn uniformly.
+    pub fn draw_uniform(&self, stream: Stream) -> Vec<Vec<usize>> {
+        picks::uniform(self.space(), &mut self.rng(stream))
+    }
+
+    /// The sub-network that computes operation `picks[cell][edge]` on every edge.
+    ///
+    /// # Errors
+    /// The space has no such cells, edges or operations.
+    pub fn sub_network(&self, picks: &[Vec<usize>], form: EdgeOutput) -> Result<SubNetwork, Error> {
+        picks::check(self.space(), picks)?;
+        Ok(self.supernet().sub_network(picks, form))
+    }
+
+    /// The gates of a sub-network: one for every drawn operation, zero for the others of its edge.
+    pub fn drawn_gates(&self) -> Tensor<1> {
+        self.supernet().gates()
+    }
+
+    /// The weights of a network, in its own order.
+    pub fn weights_of(&self, net: &SubNetwork) -> Vec<Tensor<1>> {
+        self.searcher.weights_of(net)
+    }
+
+    /// SGD's momentum of these weights; `None` for an array that never had a gradient.
+    pub fn momentum_of(&self, net: &SubNetwork) -> Vec<Option<Tensor<1>>> {
+        net.params.iter().map(|&i| self.searcher.sgd.momentum[i].clone()).collect()
+    }
+
+    /// Loss and accuracy on the held-out batch of the cell with these picks, forward only, as it would be evaluated.
+    ///
+    /// # Errors
+    /// The space has no such picks, or the loss is not finite.
+    pub fn accuracy(&self, picks: &[Vec<usize>]) -> Result<Metrics, Error> {
+        picks::check(self.space(), picks)?;
+        let metrics = self.searcher.accuracy(picks, self.held_out)?;
+        self.check_finite(metrics.loss, "the held-out loss")?;
+        Ok(metrics)
+    }
+}
+
+/// Learning.
+impl StepContext<'_> {
+    /// One pass of a batch through a network with the shared weights: of the training batch, and back to the weights; or
+    /// of the held-out batch, and back to the gates (while alpha rests: forward only).
+    ///
+    /// # Errors
+    /// As [`pass_with`](Self::pass_with).
+    pub fn pass(&self, net: &SubNetwork, gates: Tensor<1>, half: Half) -> Result<PassOutput, Error> {
+        let targets = match half {
+            Half::Training => GradTargets::Weights,
+            Half::HeldOut if self.alpha_rests() => GradTargets::Nothing,
+            Half::HeldOut => GradTargets::Gates,
+        };
+        self.pass_with(net, self.weights_of(net), gates, half, targets)
+    }
+
+    /// One pass of a batch through a network with any weights, in training mode, and back as far as gradients are asked
+    /// for. Skip connections are dropped as `skip_dropout` says.
+    ///
+    /// # Errors
+    /// The step has no such batch, or weights and gates are not as many as the network's.
+    pub fn pass_with(
+        &self,
+        net: &SubNetwork,
+        weights: Vec<Tensor<1>>,
+        gates: Tensor<1>,
+        half: Half,
+        targets: GradTargets,
+    ) -> Result<PassOutput, Error> {
+        let batch = self.batch(half);
+        let unsuitable = |what: String| Err(Error::Unsuitable(what));
+        if batch.is_empty() {
+            return unsuitable(format!("step {} has no {half:?} batch to learn from", self.progress.step));
+        }
+        let (given, needed) = ((weights.len(), gates.dims()[0]), (net.params.len(), net.graph.gates));
+        if given != needed {
+            return unsuitable(format!("{given:?} weight arrays and gates for a network that has {needed:?}"));
+        }
+        let device = self.supernet().weights.device();
+        let masks = skip_masks(self.config(), net, &self.progress, half, batch.len(), device);
+        Ok(self.searcher.pass(net, weights, gates, masks, batch, targets))
+    }
+
+    /// The weights of a network learn from the training batch, its gates being constants: a pass and an
+    /// [update](Self::update_weights).
+    pub fn train(&mut self, net: &SubNetwork, gates: Tensor<1>) -> Result<PendingWeightStep, Error> {
+        let pass = self.pass(net, gates, Half::Training)?;
+        self.update_weights(net, pass)
+    }
+
+    /// The weights of the sub-network with these picks learn from the training batch.
+    pub fn train_picks(&mut self, picks: &[Vec<usize>]) -> Result<PendingWeightStep, Error> {
+        let net = self.sub_network(picks, EdgeOutput::PickedGate)?;
+        self.train(&net, self.drawn_gates())
+    }
+
+    /// SGD moves the weights along the gradients of a training pass, their global norm clipped to `clip_norm`; running
+    /// statistics follow. Where a gradient is not finite, nothing moves.
+    ///
+    /// # Errors
+    /// The loss or the gradient is known not to be finite.
+    pub fn update_weights(&mut self, net: &SubNetwork, pass: PassOutput) -> Result<PendingWeightStep, Error> {
+        phase::enter("weight step");
+        let (at, learning_rate) = (self.progress.at, self.progress.learning_rate);
+        if let Some(metrics) = pass.metrics.known() {
+            Error::finite(metrics.loss, "the training loss", at)?;
+        }
+        if pass.weight_gradients.len() != net.params.len() {
+            let what = "a weight step needs a pass of the same network that was differentiated in the weights";
+            return Err(Error::Unsuitable(what.into()));
+        }
+        let Searcher { config, supernet, sgd, .. } = &mut *self.searcher;
+        let weights = &mut supernet.weights;
+        // The reference's norm also counts alpha's gradient, stale from the step before; ours is of the weights alone.
+        let norm = sgd.apply(weights, &net.params, pass.weight_gradients, config.clip_norm, learning_rate);
+        if let Some(&norm) = norm.known() {
+            Error::finite(norm, "the gradient of the weights", at)?;
+        }
+        if config.undrawn == Undrawn::Decay {
+            let drawn: BTreeSet<_> = net.params.iter().copied().collect();
+            // Before its first gradient (here or in an alpha step), a weight had none to be zeroed: PyTorch passed it over.
+            let undrawn = |i: &usize| !drawn.contains(i) && sgd.momentum[*i].is_some();
+            let undrawn: Vec<usize> = (0..weights.values.len()).filter(undrawn).collect();
+            sgd.coast(weights, &undrawn, learning_rate);
+        }
+        weights.update_running(&net.graph, &pass.statistics, self.training.len());
+        Ok(PendingWeightStep { metrics: pass.metrics, norm, at })
+    }
+
+    /// A pass of the held-out batch, back to the gates; the weights are constants. Running statistics follow, unless
+    /// alpha rests.
+    ///
+    /// Whatever the step has left on the device is read here with one transfer: the host needs the gates' gradient for
+    /// alpha, and alpha for the next draw. So `trained`, a weight step of before, is finished here, too.
+    ///
+    /// # Errors
+    /// A loss or the gradient of the weights is not finite; or as [`pass_with`](Self::pass_with).
+    pub fn held_out_pass(
+        &mut self,
+        net: &SubNetwork,
+        gates: Tensor<1>,
+        trained: Option<PendingWeightStep>,
+    ) -> Result<HeldOutPass, Error> {
+        phase::enter("alpha step");
+        let mut trained = trained;
+        let mut pass = self.pass(net, gates, Half::HeldOut)?;
+        let mut pending: Vec<&mut dyn Pending> = vec![&mut pass.metrics, &mut pass.gate_gradient];
+        pending.extend(trained.iter_mut().flat_map(PendingWeightStep::pending));
+        read_all(&mut pending);
+        let training = trained.map(PendingWeightStep::finish).transpose()?;
+        let metrics = pass.metrics.get();
+        self.check_finite(metrics.loss, "the held-out loss")?;
+        let rests = self.alpha_rests();
+        if !rests {
+            let images = self.held_out.len();
+            let Searcher { config, supernet, sgd, .. } = &mut *self.searcher;
+            supernet.weights.update_running(&net.graph, &pass.statistics, images);
+            if config.undrawn == Undrawn::Decay {
+                // The published step computes gradients of the weights here, too. It never uses them, but they are there
+                // to be zeroed, and from then on these weights move in every step.
+                sgd.begin_momentum(&supernet.weights, &net.params);
+            }
+        }
+        let gate_gradient = if rests { None } else { Some(pass.gate_gradient.get()) };
+        Ok(HeldOutPass { metrics, training, gate_gradient })
+    }
+
+    /// Adam moves alpha along the gradient of the loss, one matrix per searched cell, plus those of the cost bounds and
+    /// the regularisers.
+    ///
+    /// # Errors
+    /// A gradient is not finite or has another shape than alpha.
+    pub fn update_alpha(&mut self, gradients: &[Alpha]) -> Result<(), Error> {
+        self.check_gradient(gradients, "alpha")?;
+        let mut total = gradients.to_vec();
+        let bounds = self.searcher.bounds.iter().map(|bound| bound as &dyn Regulariser);
+        let regularisers = self.searcher.regularisers.iter().map(|regulariser| &**regulariser);
+        for regulariser in bounds.chain(regularisers) {
+            let added = regulariser.gradient(&self.searcher.alpha, self.progress);
+            self.check_gradient(&added, &format!("regulariser `{}`", regulariser.name()))?;
+            let values = total.iter_mut().flat_map(Alpha::values_mut);
+            values.zip(added.iter().flat_map(Alpha::values)).for_each(|(value, added)| *value += added);
+        }
+        self.searcher.adam.step(&mut self.searcher.alpha, &total);
+        Ok(())
+    }
+
+    fn check_gradient(&self, gradients: &[Alpha], of: &str) -> Result<(), Error> {
+        let shapes = |alpha: &[Alpha]| alpha.iter().map(Alpha::shape).collect::<Vec<_>>();
+        let (given, needed) = (shapes(gradients), shapes(&self.searcher.alpha));
+        if given != needed {
+            let what = format!("the gradient of {of} has shapes {given:?}, alpha has {needed:?}");
+            return Err(Error::Unsuitable(what));
+        }
+        let sum = gradients.iter().flat_map(Alpha::values).sum();
+        self.check_finite(sum, &format!("the gradient of {of}"))
+    }
+}

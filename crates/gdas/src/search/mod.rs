@@ -1,0 +1,287 @@
+//! The search: which cell learns best, found while its weights and alpha learn by turns.
+//!
+//! [`step`] is a whole step of GDAS on one page. [`search()`] runs the configured algorithm to its end; the parts of a
+//! search are replaceable one by one:
+//!
+//! | part | trait | built in |
+//! | --- | --- | --- |
+//! | what a step does | [`Algorithm`] | [`algorithms`] |
+//! | how an operation is drawn, and the gradient of that | [`Estimator`] | [`StraightThrough`] |
+//! | what is added to alpha's gradient | [`Regulariser`] | [`CostBound`] |
+//! | which cell is the result | [`Selection`] | [`Argmax`], [`Judged`] |
+//!
+//! Everything random is a function of (seed, purpose, step), so a checkpoint holds weights, momentum, running statistics,
+//! alpha, Adam's moments, a position and the sums of the running epoch, and nothing else is needed to go on bit for bit.
+
+pub mod algorithms;
+mod batches;
+mod context;
+mod estimators;
+mod events;
+mod parallel;
+mod parts;
+mod pass;
+mod picks;
+mod progress;
+mod regularise;
+mod result;
+mod searcher;
+mod selection;
+mod state;
+pub mod step;
+mod task;
+
+use std::time::Instant;
+
+use burn::tensor::Device;
+
+use crate::Error;
+use crate::config::SearchConfig;
+use crate::data::{BatchSource, Dataset, Position, SearchBatch, SearchSplit, Subset};
+use crate::device::{self, Work};
+use crate::run::{Event, Interrupt, Journal, Observer, RunDir, Task, run_loop};
+
+use batches::SearchSource;
+use selection::Judge;
+use task::SearchTask;
+
+pub use crate::run::Outcome;
+pub use algorithms::Algorithm;
+pub use context::{HeldOutPass, PendingWeightStep, StepContext, StepReport};
+pub use estimators::{Draw, Estimator, StraightThrough};
+pub use parts::Parts;
+pub use pass::{GradTargets, PassOutput};
+pub use progress::{Half, Progress};
+pub use regularise::{CostBound, Regulariser};
+pub use result::SearchResult;
+pub use searcher::Searcher;
+pub use selection::{Argmax, Judged, Selected, Selection, SelectionContext};
+
+/// Searches with the built-in parts that the configuration names, or goes on with the search that `run` holds.
+///
+/// Work is spread over the current rayon thread pool; the result does not depend on its size.
+///
+/// # Errors
+/// The configuration does not suit the data or the run, a file cannot be read or written, or a number is not finite.
+pub fn search(
+    config: &SearchConfig,
+    dataset: &Dataset,
+    run: &mut RunDir,
+    observer: &mut dyn Observer,
+    interrupt: &Interrupt,
+    device: &Device,
+) -> Result<Outcome<SearchResult>, Error> {
+    search_on(config, dataset, run, observer, interrupt, std::slice::from_ref(device))
+}
+
+/// As [`search()`], on several devices that share every batch (experimental): as many as the configuration says. The
+/// first holds the weights.
+pub fn search_on(
+    config: &SearchConfig,
+    dataset: &Dataset,
+    run: &mut RunDir,
+    observer: &mut dyn Observer,
+    interrupt: &Interrupt,
+    devices: &[Device],
+) -> Result<Outcome<SearchResult>, Error> {
+    search_with(Parts::of(config)?, config, dataset, Some(run), observer, interrupt, devices)
+}
+
+/// As [`search_on`], with any parts, and without a run directory if none is given: then nothing is written, and a search
+/// that was asked to stop is lost.
+pub fn search_with(
+    parts: Parts,
+    config: &SearchConfig,
+    dataset: &Dataset,
+    run: Option<&mut RunDir>,
+    observer: &mut dyn Observer,
+    interrupt: &Interrupt,
+    devices: &[Device],
+) -> Result<Outcome<SearchResult>, Error> {
+    let place = run.as_ref().map(|run| run.path().to_path_buf());
+    search_in(parts, config, dataset, run, observer, interrupt, devices).map_err(|error| error.in_run(place.as_deref()))
+}
+
+fn search_in(
+    parts: Parts,
+    config: &SearchConfig,
+    dataset: &Dataset,
+    run: Option<&mut RunDir>,
+    observer: &mut dyn Observer,
+    interrupt: &Interrupt,
+    devices: &[Device],
+) -> Result<Outcome<SearchResult>, Error> {
+    let (asked, given) = (config.devices, devices.len());
+    let first = devices.first().filter(|_| given == asked).ok_or_else(|| {
+        Error::Unsuitable(format!("the configuration says `devices = {asked}`, and the search was given {given}"))
+    })?;
+    let started = Instant::now();
+    let split = batches::split(config, dataset)?;
+    let (mut task, source, selection) = prepare(parts, config, dataset, &split, first)?;
+    task.searcher = task.searcher.on_devices(devices);
+    let interrupt = &match &run {
+        Some(run) => interrupt.heeding(run.path())?,
+        None => interrupt.clone(),
+    };
+    let mut journal = Journal::new(run, observer);
+    resume(&mut task, dataset, &mut journal)?;
+    if let Some(run) = journal.run() {
+        run.begin_with(&config.data, &dataset.name, &task.searcher.data_digest)?;
+    }
+    let (algorithm, steps) = (task.algorithm.name(), task.steps_per_epoch());
+    journal.tell(events::started(&task.searcher, algorithm, dataset, &split, steps, task.steps_done()))?;
+    if !task.own_parts.is_empty() && task.steps_done() == 0 {
+        // From now on the run cannot be taken for one of built-in parts.
+        journal.save(&task)?;
+    }
+
+    let epochs = config.epochs as u64;
+    let finished = run_loop(&mut task, source, epochs, config.checkpoint_seconds, &mut journal, interrupt)?;
+    let step = task.steps_done();
+    if !finished {
+        return Ok(Outcome::Interrupted { step });
+    }
+    // The cell, and its accuracy with the shared weights on the held-out half.
+    let chosen = match select(&task, &*selection, dataset, &split.alpha, &mut journal, interrupt)? {
+        Some(selected) => {
+            let genotype = task.state.early_stop.reported(selected.genotype);
+            let accuracy = task.searcher.evaluate(&genotype, dataset, &split.alpha, interrupt)?;
+            accuracy.map(|accuracy| (genotype, accuracy, selected.losses))
+        }
+        None => None,
+    };
+    let Some((genotype, accuracy, losses)) = chosen else {
+        journal.tell(Event::Interrupted { step })?;
+        return Ok(Outcome::Interrupted { step });
+    };
+    if let Some([loss, own_loss]) = losses {
+        journal.tell(Event::Judged { step, genotype: genotype.to_string(), loss, own_loss })?;
+    }
+    Error::finite_after(accuracy, "a class score of the cell found", task.state.at.epoch.saturating_sub(1))?;
+    if let Some(warning) = regularise::exceeded(&task.searcher.standings(&genotype)) {
+        journal.tell(warning)?;
+    }
+    let result = SearchResult::new(&task.searcher, &task.state, dataset, &genotype, accuracy)?;
+    if let Some(run) = journal.run() {
+        run.write_result(&result)?;
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    journal.tell(Event::Finished { step, genotype: result.genotype.clone(), accuracy: Some(accuracy), seconds })?;
+    Ok(Outcome::Finished(Box::new(result)))
+}
+
+/// A search before its first step, its batches, and how its cell will be chosen.
+fn prepare(
+    parts: Parts,
+    config: &SearchConfig,
+    dataset: &Dataset,
+    split: &SearchSplit,
+    device: &Device,
+) -> Result<(SearchTask, SearchSource, Box<dyn Selection>), Error> {
+    parts.check(config)?;
+    let own = parts.own(config);
+    let Parts { mut algorithm, estimator, regularisers, selection } = parts;
+    let mut searcher = Searcher::new(config, dataset, device)?;
+    searcher = searcher.with_estimator(estimator).with_regularisers(regularisers);
+    // Of a built-in algorithm the searcher knows this.
+    if !algorithm.learns_alpha() && config.algorithm.learns_alpha() {
+        searcher.alpha = searcher.alpha.iter().map(crate::Alpha::zeros_like).collect();
+    }
+    algorithm.begin(config, &searcher.supernet.space)?;
+    let further_steps = algorithm.further_steps(config);
+    let source = SearchSource::new(config, dataset, split, &searcher.on_device, further_steps);
+    Ok((SearchTask::new(searcher, algorithm, own, &source), source, selection))
+}
+
+/// Makes the cost bounds, and takes up the newest checkpoint, if there is one.
+fn resume(task: &mut SearchTask, dataset: &Dataset, journal: &mut Journal) -> Result<(), Error> {
+    let (bounds, timed_now) = CostBound::of(&task.searcher.config, &task.searcher.supernet, journal.run())?;
+    task.searcher.bounds = bounds;
+    let Some(mut checkpoint) = journal.take_up()? else { return Ok(()) };
+    let (state, warning) = task.searcher.restore(&mut checkpoint, dataset, &task.own_parts)?;
+    task.state = state;
+    task.algorithm.load(&task.searcher, &mut checkpoint)?;
+    if let Some(message) = warning {
+        journal.tell(Event::Warning { message })?;
+    }
+    if timed_now {
+        let what =
+            "latency.json is missing from the run directory; with other times the search would go on differently";
+        return Err(Error::Unsuitable(what.into()));
+    }
+    Ok(())
+}
+
+/// The cell that is the result. `None` if interrupted.
+fn select(
+    task: &SearchTask,
+    selection: &dyn Selection,
+    dataset: &Dataset,
+    held_out: &Subset,
+    journal: &mut Journal,
+    interrupt: &Interrupt,
+) -> Result<Option<Selected>, Error> {
+    let SearchTask { searcher, algorithm, state, .. } = task;
+    let step = task.steps_done();
+    let candidates = algorithm.candidates(searcher);
+    // Whatever ends a search early has also said which cell is its result.
+    if candidates.is_none() && state.early_stop.stopped.is_some() {
+        return Ok(Some(Selected::new(algorithm.genotype(searcher))));
+    }
+    let mut report = |done, candidates| Ok(journal.tell(Event::Judging { step, candidates, done })?);
+    let judge = &Judge::new(&searcher.config, dataset, held_out, &searcher.on_device);
+    let mut choice = SelectionContext { searcher, algorithm: &**algorithm, judge, interrupt, report: &mut report };
+    match candidates {
+        Some(candidates) => selection::most_accurate(&candidates, &mut choice),
+        None => selection.select(&mut choice),
+    }
+}
+
+/// The images that a search holds out: those that alpha learns on.
+pub fn held_out(config: &SearchConfig, dataset: &Dataset) -> Result<Subset, Error> {
+    Ok(batches::split(config, dataset)?.alpha)
+}
+
+/// What a step costs on a device.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepCost {
+    /// How long it takes.
+    pub seconds: f64,
+    /// The engine's work on a graphics processor; `None` on the processor.
+    pub work: Option<Work>,
+}
+
+/// What a step costs here, by trying a few; for planning, never for results. `None` if interrupted.
+pub fn step_cost(
+    config: &SearchConfig,
+    dataset: &Dataset,
+    interrupt: &Interrupt,
+    device: &Device,
+) -> Result<Option<StepCost>, Error> {
+    let split = batches::split(config, dataset)?;
+    let (mut task, source, _) = prepare(Parts::of(config)?, config, dataset, &split, device)?;
+    let mut batch = SearchBatch::default();
+    let mut taken = 0;
+    let (seconds, work) = device::counted(|| {
+        crate::timing::measure(interrupt, |step| {
+            taken += 1;
+            let at = Position { epoch: 0, step: step % source.steps() };
+            source.fill(&mut batch, 0, at.step);
+            let progress = task.progress(at);
+            task.try_step(&batch, progress).map(|_| ())
+        })
+    });
+    let work = work.map(|Work { launches, bytes, reads }| Work {
+        launches: launches / taken,
+        bytes: bytes / taken,
+        reads: reads / taken,
+    });
+    Ok(seconds?.map(|seconds| StepCost { seconds, work }))
+}
+
+/// How long judging one candidate takes on a device, in seconds, by trying a few; for planning, never for results.
+pub fn seconds_per_candidate(config: &SearchConfig, dataset: &Dataset, device: &Device) -> Result<f64, Error> {
+    let searcher = Searcher::new(config, dataset, device)?;
+    let judge = Judge::new(config, dataset, &held_out(config, dataset)?, &searcher.on_device);
+    selection::seconds_per_candidate(&searcher, &judge)
+}

@@ -1,0 +1,16 @@
+use super::{Selected, Selection, SelectionContext};
+use crate::Error;
+
+/// The algorithm's own choice: the operations of largest alpha, as published.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Argmax;
+
+impl Selection for Argmax {
+    fn name(&self) -> &'static str {
+        "argmax"
+    }
+
+    fn select(&self, choice: &mut SelectionContext<'_>) -> Result<Option<Selected>, Error> {
+        Ok(Some(Selected::new(choice.proposal())))
+    }
+}

@@ -1,0 +1,97 @@
+//! One step of GDAS, top to bottom (Dong and Yang, "Searching for a robust neural architecture in four GPU hours", CVPR
+//! 2019; algorithm section 3).
+//!
+//! A cell is a graph whose edges each offer a few operations, with a logit (alpha) for each of them. A step draws one
+//! operation per edge twice: the weights of the first sub-network learn from a training batch, then alpha learns from a
+//! held-out batch through the second. Only drawn operations are computed, so a step costs what two networks cost.
+
+use super::context::{HeldOutPass, PendingWeightStep, StepContext, StepReport};
+use super::estimators::Draw;
+use super::progress::{Half, Progress};
+use super::searcher::Searcher;
+use crate::Error;
+use crate::config::EdgeOutput;
+use crate::data::{Batch, Position};
+use crate::loss::Metrics;
+use crate::rng::Stream;
+
+/// The weights learn, then alpha.
+pub fn search_step(step: &mut StepContext<'_>) -> Result<StepReport, Error> {
+    // One operation per edge: the largest of softmax((log softmax(alpha) + Gumbel noise) / tau). All cells of one kind
+    // share a draw.
+    let drawn = step.draw(Stream::DrawWeights)?;
+    let trained = weight_step(step, &drawn)?;
+    let redrawn = step.draw(Stream::DrawAlpha)?;
+    let held_out = alpha_step(step, &redrawn, Some(trained))?;
+    let redraws = drawn.iter().chain(&redrawn).map(|draw| draw.redraws).sum();
+    Ok(StepReport { training: held_out.training, held_out: Some(held_out.metrics), picks: picks(&drawn), redraws })
+}
+
+/// The drawn weights learn from the training batch.
+pub fn weight_step(step: &mut StepContext<'_>, drawn: &[Draw]) -> Result<PendingWeightStep, Error> {
+    // The sub-network of the drawn operations. Its gates are constants here, so both published forms of an edge give the
+    // same.
+    let net = step.sub_network(&picks(drawn), EdgeOutput::PickedGate)?;
+    // Forward, cross-entropy, and back to the drawn weights.
+    let pass = step.pass(&net, step.drawn_gates(), Half::Training)?;
+    // The gradient's norm is clipped, then SGD with Nesterov momentum. Weights that were not drawn stay as they are, or
+    // move on by momentum and decay (`undrawn`).
+    step.update_weights(&net, pass)
+}
+
+/// Alpha learns from the held-out batch through another draw. `trained` is the weight step before: on a graphics processor
+/// its numbers are read together with this one's.
+pub fn alpha_step(
+    step: &mut StepContext<'_>,
+    drawn: &[Draw],
+    trained: Option<PendingWeightStep>,
+) -> Result<HeldOutPass, Error> {
+    let net = step.sub_network(&picks(drawn), step.config().edge_output)?;
+    // Forward, cross-entropy, and back to the gates alone: weights are constants, and no gradient of theirs is computed.
+    let held_out = step.held_out_pass(&net, step.drawn_gates(), trained)?;
+    // In its first epochs, alpha may rest while the weights learn.
+    if let Some(gates) = &held_out.gate_gradient {
+        // The gradient in the gate of every operation, dL/dh; then on to alpha through the draw's probabilities, as if
+        // the gates had been those (straight-through).
+        let gates = step.supernet().gate_gradients(&picks(drawn), gates);
+        let estimator = step.estimator();
+        let gradients: Vec<_> = drawn.iter().zip(&gates).map(|(draw, gates)| estimator.gradient(draw, gates)).collect();
+        // The regularisers' gradients are added, then Adam moves alpha.
+        step.update_alpha(&gradients)?;
+    }
+    Ok(held_out)
+}
+
+/// The drawn operations, per searched cell and edge.
+fn picks(drawn: &[Draw]) -> Vec<Vec<usize>> {
+    drawn.iter().map(|draw| draw.picks.clone()).collect()
+}
+
+/// The two halves by themselves, for tests and experiments.
+impl Searcher {
+    /// The weight step of GDAS on a training batch; returns its metrics and the draw of every searched cell.
+    pub fn weight_step(
+        &mut self,
+        batch: &Batch,
+        at: Position,
+        step: u64,
+        tau: f64,
+        learning_rate: f64,
+    ) -> Result<(Metrics, Vec<Draw>), Error> {
+        let progress = Progress { at, step, epochs: self.config.epochs, tau, learning_rate };
+        let unused = Batch::default();
+        let mut step = StepContext::new(self, batch, &unused, progress);
+        let drawn = step.draw(Stream::DrawWeights)?;
+        Ok((weight_step(&mut step, &drawn)?.finish()?, drawn))
+    }
+
+    /// The alpha step of GDAS on a held-out batch; returns its metrics and the number of repeated draws.
+    pub fn alpha_step(&mut self, batch: &Batch, at: Position, step: u64, tau: f64) -> Result<(Metrics, u64), Error> {
+        let progress = Progress { at, step, epochs: self.config.epochs, tau, learning_rate: 0.0 };
+        let unused = Batch::default();
+        let mut step = StepContext::new(self, &unused, batch, progress);
+        let drawn = step.draw(Stream::DrawAlpha)?;
+        let metrics = alpha_step(&mut step, &drawn, None)?.metrics;
+        Ok((metrics, drawn.iter().map(|draw| draw.redraws).sum()))
+    }
+}
