@@ -21,7 +21,7 @@ use gdas::run::{Interrupt, Observer, RunDir, read_result};
 use gdas::search::{self, SearchResult};
 use gdas::space::Space;
 use gdas::train::{self, TrainResult, TrainedModel};
-use gdas_exchange::export::{to_onnx, to_pytorch, to_safetensors};
+use gdas_exchange::export::{metadata, to_onnx, to_pytorch, to_safetensors};
 use gdas_report::write_cells;
 
 /// Share of the budget that the search gets; most of the rest is training. What is left covers tests and files.
@@ -226,14 +226,8 @@ fn export(run: &RunDir, device: &Device) -> Result<Vec<PathBuf>, Error> {
     let model = TrainedModel::open_path(&run.path().join("train"), device)?;
     let weights = model.export_weights();
     let genotype = model.genotype.to_string();
-    let text = |value: serde_json::Value| value.to_string();
-    let (classes, mean, std) =
-        (text(json!(model.classes)), text(json!(model.statistics.mean)), text(json!(model.statistics.std)));
-    let space = text(json!(*model.genotype.space));
-    let mut metadata = vec![("genotype", genotype.as_str()), ("classes", &classes), ("mean", &mean), ("std", &std)];
-    if !model.genotype.space.is_built_in() {
-        metadata.push(("space", &space));
-    }
+    let metadata = metadata(&model);
+    let metadata: Vec<(&str, &str)> = metadata.iter().map(|(key, value)| (*key, value.as_str())).collect();
     let files = [
         ("network.onnx", to_onnx(&model.graph, &weights, &metadata).map_err(unsuitable)?),
         ("network.safetensors", to_safetensors(&model.graph, &weights, &metadata).map_err(unsuitable)?),

@@ -1,8 +1,9 @@
 //! The command line: names of commands and what they share.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use gdas::run::{RunDir, RunError};
 
 use crate::commands;
@@ -62,6 +63,22 @@ pub(crate) enum Command {
     Man(commands::man::Man),
 }
 
+/// Reads the arguments of the program.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut command = with_negative_numbers(Cli::command());
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// Takes `-1` behind a flag for its value, so that the flag can say what is wrong with it, rather than for another flag.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|argument| {
+        let takes_values = argument.get_action().takes_values();
+        argument.allow_negative_numbers(takes_values)
+    });
+    command.mut_subcommands(with_negative_numbers)
+}
+
 /// How much to say, and to whom.
 #[derive(Args, Clone, Copy)]
 #[command(next_help_heading = "Output")]
@@ -84,12 +101,6 @@ pub(crate) struct RunsDir {
 }
 
 impl RunsDir {
-    /// The directory of a run that the user named: by path, or by name in the runs directory.
-    pub(crate) fn find(&self, run: &str) -> PathBuf {
-        let path = PathBuf::from(run);
-        if path.join("config.toml").is_file() { path } else { self.runs.join(run) }
-    }
-
     /// A new run under the name that the user gave, or under the data's name and a number.
     pub(crate) fn create(&self, name: Option<&str>, data: &str, config: &str) -> anyhow::Result<RunDir> {
         match name {

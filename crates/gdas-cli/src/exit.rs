@@ -1,9 +1,10 @@
 //! The one place where outcomes become exit codes.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use gdas::config::ConfigError;
 
 /// Everything done.
@@ -50,9 +51,23 @@ pub(crate) fn report(result: anyhow::Result<()>) -> ExitCode {
     let _ = if error.is::<Preempted>() {
         writeln!(io::stderr(), "{error}")
     } else {
-        writeln!(io::stderr(), "error: {error:#}")
+        writeln!(io::stderr(), "error: {}", message(&error))
     };
     code(&error).into()
+}
+
+/// An error with its causes, each once. Errors of the library name their cause in their own text, so that they are
+/// whole wherever they are shown; those of other libraries leave that to the reader of the chain.
+pub(crate) fn message(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 fn code(error: &anyhow::Error) -> u8 {
@@ -71,6 +86,62 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// Prints clap's help, version or complaint.
 pub(crate) fn parse_error(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
+    if error.kind() == ErrorKind::ValueValidation {
+        let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let text = error.render();
+        let text = if colour { text.ansi().to_string() } else { text.to_string() };
+        let _ = write!(io::stderr(), "{}", plainly(&text));
+    } else {
+        let _ = error.print();
+    }
     if error.use_stderr() { USAGE.into() } else { DONE.into() }
+}
+
+/// What the standard library says of a value that is no number, in words that say what is expected.
+fn plainly(text: &str) -> String {
+    const WORDS: [(&str, &str); 5] = [
+        ("invalid digit found in string", "expected a whole number, zero or more"),
+        ("cannot parse integer from empty string", "expected a whole number, zero or more"),
+        ("number too large to fit in target type", "the number is too large"),
+        ("invalid float literal", "expected a number"),
+        ("cannot parse float from empty string", "expected a number"),
+    ];
+    WORDS.iter().fold(text.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    enum Layered {
+        #[error("cannot read {0}: {1}")]
+        Told(&'static str, #[source] io::Error),
+        #[error("cannot read {0}")]
+        Silent(&'static str, #[source] io::Error),
+        #[error(transparent)]
+        Transparent(Box<Layered>),
+        #[error("stage {0}: {1}")]
+        Nested(&'static str, #[source] Box<Layered>),
+    }
+
+    fn lost() -> io::Error {
+        io::Error::from(io::ErrorKind::NotFound)
+    }
+
+    #[test]
+    fn every_cause_is_said_once_however_errors_are_layered() {
+        let whole = format!("cannot read x: {}", lost());
+        for (error, expected) in [
+            (Layered::Told("x", lost()), whole.clone()),
+            (Layered::Silent("x", lost()), whole.clone()),
+            (Layered::Transparent(Layered::Told("x", lost()).into()), whole.clone()),
+            (Layered::Nested("y", Layered::Told("x", lost()).into()), format!("stage y: {whole}")),
+            (Layered::Nested("y", Layered::Silent("x", lost()).into()), format!("stage y: {whole}")),
+        ] {
+            let error = anyhow::Error::from(error);
+            assert_eq!(message(&error), expected);
+            assert_eq!(message(&error.context("outside")), format!("outside: {expected}"));
+        }
+    }
 }

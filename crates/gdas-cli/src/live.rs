@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use gdas::run::{Event, Follower, RunError, RunInfo, Wish, wished};
+use gdas::run::{Event, Follower, RunError, RunInfo, Wish, is_run, stages, wished};
 
 use crate::output::{duration, percent};
 
@@ -11,8 +11,10 @@ use crate::output::{duration, percent};
 pub(crate) struct Standing {
     /// "running", "paused", "finished" or "stopped".
     pub(crate) status: &'static str,
-    /// "search" or "train"; empty before the first event.
+    /// "search", "train", "import" or "auto".
     pub(crate) task: String,
+    /// Of an automatic run: its stage at work, or the last one. What follows is that stage's.
+    pub(crate) stage: Option<String>,
     pub(crate) data: String,
     pub(crate) space: String,
     /// The epoch at work, from one.
@@ -40,27 +42,50 @@ pub(crate) struct Standing {
 #[derive(Debug)]
 pub(crate) struct Live {
     path: PathBuf,
+    /// The directory whose log is read: an automatic run logs nothing itself, its stages do.
+    stage: PathBuf,
+    automatic: bool,
     follower: Follower,
     standing: Standing,
 }
 
 impl Live {
     pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_path_buf(), follower: Follower::new(path), standing: Standing::default() }
+        let standing = Standing::planned(path);
+        Self {
+            path: path.to_path_buf(),
+            stage: path.to_path_buf(),
+            automatic: standing.task == "auto",
+            follower: Follower::new(path),
+            standing,
+        }
+    }
+
+    /// The run itself, or the stage of an automatic run that is at work or was the last.
+    pub(crate) fn stage(&self) -> &Path {
+        &self.stage
     }
 
     /// Looks at the log, the lock and the result.
     pub(crate) fn look(&mut self) -> Result<&Standing, RunError> {
+        let newest = if self.automatic { stages(&self.path).pop() } else { None };
+        let changed = newest.filter(|stage| *stage != self.stage);
+        if let Some(stage) = &changed {
+            self.stage.clone_from(stage);
+            self.follower = Follower::new(stage);
+        }
         let news = self.follower.news()?;
-        if news.restarted {
-            self.standing = Standing { revision: self.standing.revision + 1, ..Standing::default() };
+        if news.restarted || changed.is_some() {
+            self.standing = Standing { revision: self.standing.revision + 1, ..Standing::planned(&self.stage) };
         }
         for (_, event) in &news.events {
             self.standing.follow(event);
         }
-        // An automatic run logs nothing itself; its stages do.
-        let silent = self.standing.task.is_empty();
-        let paused = self.standing.paused || silent && wished(&self.path) == Some(Wish::Pause);
+        if self.automatic && self.stage != self.path {
+            "auto".clone_into(&mut self.standing.task);
+            self.standing.stage = self.stage.file_name().map(|name| name.to_string_lossy().into_owned());
+        }
+        let paused = self.standing.paused || self.automatic && wished(&self.path) == Some(Wish::Pause);
         let status = match RunInfo::status_of(&self.path) {
             "running" if paused => "paused",
             status => status,
@@ -74,6 +99,24 @@ impl Live {
 }
 
 impl Standing {
+    /// What the configuration of a run says before its first event; nothing where it cannot be read.
+    fn planned(path: &Path) -> Self {
+        let text = std::fs::read_to_string(path.join("config.toml")).unwrap_or_default();
+        let table: toml::Table = text.parse().unwrap_or_default();
+        let word = |value: Option<&toml::Value>| value.and_then(toml::Value::as_str).unwrap_or_default().to_owned();
+        let text = |key: &str| word(table.get(key));
+        // A space that is not a built-in one stands there whole.
+        let space = table.get("space").map(|space| word(space.get("name").or(Some(space)))).unwrap_or_default();
+        let epochs = table.get("epochs").and_then(toml::Value::as_integer).and_then(|n| n.try_into().ok());
+        let (task, data) = (text("task"), text("data"));
+        Self { task, data, space, epochs: epochs.unwrap_or(0), ..Self::default() }
+    }
+
+    /// Whether a network is trained, by the run itself or by its stage.
+    fn is_training(&self) -> bool {
+        self.stage.as_deref().unwrap_or(&self.task) == "train"
+    }
+
     fn follow(&mut self, event: &Event) {
         if !matches!(event, Event::Step { .. }) {
             self.revision += 1;
@@ -170,12 +213,18 @@ impl Standing {
         (self.other_loss, self.other_accuracy) = (other_loss, other_accuracy);
     }
 
+    /// What the run does, as text: task, space and data, as far as they are known.
+    pub(crate) fn task_text(&self) -> String {
+        let on: Vec<&str> = [self.space.as_str(), self.data.as_str()].into_iter().filter(|t| !t.is_empty()).collect();
+        if on.is_empty() { self.task.clone() } else { format!("{} on {}", self.task, on.join(", ")) }
+    }
+
     /// What is not the training half.
     pub(crate) fn other(&self) -> &'static str {
-        match (self.task.as_str(), self.validated) {
-            ("train", true) => "validation",
-            ("train", false) => "test",
-            _ => "held-out",
+        match (self.is_training(), self.validated) {
+            (true, true) => "validation",
+            (true, false) => "test",
+            (false, _) => "held-out",
         }
     }
 
@@ -189,16 +238,17 @@ impl Standing {
         let dash = || "\u{2013}".to_owned();
         let number = |v: Option<f64>, digits: usize| v.map_or_else(dash, |v| format!("{v:.digits$}"));
         let share = |v: Option<f64>| v.map_or_else(dash, percent);
-        let mut fields = vec![
-            ("status", "state".to_owned(), self.status.to_owned()),
+        let mut fields = vec![("status", "state".to_owned(), self.status.to_owned())];
+        fields.extend(self.stage.clone().map(|stage| ("stage", "stage".to_owned(), stage)));
+        fields.extend([
             ("epoch", "epoch".to_owned(), format!("{} of {}", self.epoch, self.epochs)),
             ("step", "step".to_owned(), format!("{} of {}", self.step, self.steps)),
             ("train_loss", "training loss".to_owned(), number(self.train_loss, 3)),
             ("train_accuracy", "training accuracy".to_owned(), share(self.train_accuracy)),
             ("other_loss", format!("{} loss", self.other()), number(self.other_loss, 3)),
             ("other_accuracy", format!("{} accuracy", self.other()), share(self.other_accuracy)),
-        ];
-        if self.task != "train" {
+        ]);
+        if !self.is_training() {
             fields.push(("tau", "tau".to_owned(), number(self.tau, 2)));
         }
         fields.push(("learning_rate", "learning rate".to_owned(), number(self.learning_rate, 5)));
@@ -212,7 +262,6 @@ impl Standing {
 
 /// The runs below a directory by name; the stages of an automatic run come after it, as `photos/search`.
 pub(crate) fn runs(directory: &Path) -> Vec<(String, PathBuf)> {
-    let is_run = |path: &Path| path.join("config.toml").is_file();
     let mut runs = Vec::new();
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };

@@ -8,6 +8,7 @@ mod documentation;
 mod exit;
 mod flags;
 mod live;
+mod named;
 mod output;
 mod progress;
 mod serve;
@@ -18,14 +19,12 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 /// The search allocates and frees from several threads; mimalloc keeps them out of each other's way.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match cli::Cli::try_parse() {
+    match cli::parse(std::env::args_os()) {
         Ok(cli) => exit::report(trace::install().map_err(Into::into).and_then(|()| commands::run(cli))),
         Err(error) => exit::parse_error(&error),
     }

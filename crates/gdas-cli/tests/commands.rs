@@ -215,7 +215,7 @@ fn a_report_is_written_beside_the_run() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let run = dir.path().join("runs").join("mine");
     fs::create_dir_all(&run).expect("create");
-    fs::write(run.join("config.toml"), "task = \"search\"\nseed = 1\n").expect("write");
+    fs::write(run.join("config.toml"), "task = \"search\"\nspace = \"nas-bench-201\"\nseed = 1\n").expect("write");
     let epoch = format!(
         "{{\"event\":\"epoch\",\"epoch\":0,\"epochs\":2,\"step\":10,\"train_loss\":2.0,\"train_accuracy\":0.2,\
          \"held_out_loss\":2.1,\"held_out_accuracy\":0.25,\"tau\":10.0,\"learning_rate\":0.025,\

@@ -8,6 +8,7 @@ use std::time::Duration;
 use gdas::Device;
 use gdas::config::{Auto, Config, Layer, SearchConfig, TrainConfig, resolve, task_of, to_toml};
 use gdas::data::Dataset;
+use gdas::device::{DeviceError, DeviceName, Precision, check_precision};
 use gdas::run::{Event, Interrupt, RunDir, read_config, read_result};
 use gdas::space::Genotype;
 use gdas_nasbench::{BenchmarkError, Seeds, Table};
@@ -116,10 +117,35 @@ fn loads(py: Python, text: &str) -> PyResult<Py<PyAny>> {
     Ok(py.import("json")?.call_method1("loads", (text,))?.unbind())
 }
 
-/// The configuration that keyword arguments (as JSON) ask for.
-fn configure<T: Config>(keys: &str) -> PyResult<T> {
+/// The configuration that keyword arguments (as JSON) ask for, on the data of another run if one is given.
+fn configure<T: Config>(keys: &str, data_of: Option<&Path>) -> PyResult<T> {
+    let mut layers = Vec::new();
+    if let Some(run) = data_of {
+        layers.push(configuration(run)?.1.only(&["data", "image_size"]));
+    }
     let keys: Value = serde_json::from_str(keys).map_err(wrong)?;
-    Layer::flags(&keys).and_then(|layer| resolve(&[layer])).map_err(wrong)
+    layers.push(Layer::flags(&keys).map_err(wrong)?);
+    resolve(&layers).map_err(wrong)
+}
+
+/// The configuration of a run, as text and as values.
+fn configuration(run: &Path) -> PyResult<(String, Layer)> {
+    let text = read_config(run).map_err(failed)?;
+    let layer = Layer::file(&run.join("config.toml").display().to_string(), &text).map_err(failed)?;
+    Ok((text, layer))
+}
+
+/// Starts so many devices of a name.
+fn devices(name: DeviceName, count: usize, precision: Precision) -> PyResult<Vec<Device>> {
+    let open = || {
+        let devices = name.open_several(count)?;
+        devices.iter().try_for_each(|device| check_precision(device, precision))?;
+        Ok(devices)
+    };
+    open().map_err(|error: DeviceError| match error {
+        DeviceError::NotBuilt(_) | DeviceError::TooFew { .. } | DeviceError::Precision { .. } => wrong(error),
+        DeviceError::NotFound { .. } | DeviceError::Wrong { .. } => failed(error),
+    })
 }
 
 fn open(data: &str, image_size: Auto<usize>) -> PyResult<Dataset> {
@@ -138,10 +164,9 @@ fn lasting(data: &str) -> String {
     }
 }
 
-fn search_work(config: SearchConfig, dataset: Dataset) -> Work<'static> {
+fn search_work(config: SearchConfig, dataset: Dataset, devices: Vec<Device>) -> Work<'static> {
     Box::new(move |run, observer, interrupt| {
         let mut observer = |event: &Event| observer(event);
-        let devices = vec![Device::flex(); config.devices];
         match gdas::search::search_on(&config, &dataset, run, &mut observer, interrupt, &devices) {
             Ok(gdas::search::Outcome::Finished(result)) => {
                 gdas_report::write_cells(run, &result.cells).map_err(|error| error.to_string())?;
@@ -153,10 +178,10 @@ fn search_work(config: SearchConfig, dataset: Dataset) -> Work<'static> {
     })
 }
 
-fn train_work(config: TrainConfig, dataset: Dataset) -> Work<'static> {
+fn train_work(config: TrainConfig, dataset: Dataset, device: Device) -> Work<'static> {
     Box::new(move |run, observer, interrupt| {
         let mut observer = |event: &Event| observer(event);
-        match gdas::train::train(&config, &dataset, run, &mut observer, interrupt, &Device::flex()) {
+        match gdas::train::train(&config, &dataset, run, &mut observer, interrupt, &device) {
             Ok(gdas::train::Outcome::Finished(result)) => Ok(Some(json!(result))),
             Ok(gdas::train::Outcome::Interrupted { .. }) => Ok(None),
             Err(error) => Err(error.to_string()),
@@ -168,30 +193,37 @@ fn train_work(config: TrainConfig, dataset: Dataset) -> Work<'static> {
 #[pyfunction]
 #[pyo3(signature = (keys, run, on_event))]
 fn search(py: Python, keys: &str, run: PathBuf, on_event: Option<Py<PyAny>>) -> PyResult<String> {
-    let mut config: SearchConfig = configure(keys)?;
+    let mut config: SearchConfig = configure(keys, None)?;
+    let devices = devices(config.device, config.devices, config.precision)?;
     let dataset = py.detach(|| open(&config.data, config.image_size))?;
     config.data = lasting(&config.data);
     let run = RunDir::create(run, &to_toml(&config).map_err(failed)?).map_err(failed)?;
-    carry_out(py, run, config.threads, on_event, search_work(config, dataset))
+    carry_out(py, run, config.threads, on_event, search_work(config, dataset, devices))
 }
 
-/// As [`search`], for a training.
+/// As [`search`], for a training; on the data of the run `data_of`, if one is given.
 #[pyfunction]
-#[pyo3(signature = (keys, run, on_event))]
-fn train(py: Python, keys: &str, run: PathBuf, on_event: Option<Py<PyAny>>) -> PyResult<String> {
-    let mut config: TrainConfig = configure(keys)?;
+#[pyo3(signature = (keys, run, data_of, on_event))]
+fn train(
+    py: Python,
+    keys: &str,
+    run: PathBuf,
+    data_of: Option<PathBuf>,
+    on_event: Option<Py<PyAny>>,
+) -> PyResult<String> {
+    let mut config: TrainConfig = configure(keys, data_of.as_deref())?;
+    let device = devices(config.device, 1, config.precision)?.swap_remove(0);
     let dataset = py.detach(|| open(&config.data, config.image_size))?;
     config.data = lasting(&config.data);
     let run = RunDir::create(run, &to_toml(&config).map_err(failed)?).map_err(failed)?;
-    carry_out(py, run, config.threads, on_event, train_work(config, dataset))
+    carry_out(py, run, config.threads, on_event, train_work(config, dataset, device))
 }
 
 /// Goes on with a run; one that is finished gives its result again.
 #[pyfunction]
 #[pyo3(signature = (run, on_event))]
 fn resume(py: Python, run: PathBuf, on_event: Option<Py<PyAny>>) -> PyResult<String> {
-    let text = read_config(&run).map_err(failed)?;
-    let layer = Layer::file(&run.join("config.toml").display().to_string(), &text).map_err(failed)?;
+    let (text, layer) = configuration(&run)?;
     let opened = RunDir::open(&run).map_err(failed)?;
     if opened.is_finished() {
         let mut result: Value = read_result(&run).map_err(failed)?;
@@ -201,13 +233,15 @@ fn resume(py: Python, run: PathBuf, on_event: Option<Py<PyAny>>) -> PyResult<Str
     match task_of(&text).as_deref() {
         Some("search") => {
             let config: SearchConfig = resolve(&[layer]).map_err(failed)?;
+            let devices = devices(config.device, config.devices, config.precision)?;
             let dataset = py.detach(|| open(&config.data, config.image_size))?;
-            carry_out(py, opened, config.threads, on_event, search_work(config, dataset))
+            carry_out(py, opened, config.threads, on_event, search_work(config, dataset, devices))
         }
         Some("train") => {
             let config: TrainConfig = resolve(&[layer]).map_err(failed)?;
+            let device = devices(config.device, 1, config.precision)?.swap_remove(0);
             let dataset = py.detach(|| open(&config.data, config.image_size))?;
-            carry_out(py, opened, config.threads, on_event, train_work(config, dataset))
+            carry_out(py, opened, config.threads, on_event, train_work(config, dataset, device))
         }
         _ => Err(failed(format!("{} does not say whether it is a search or a training", run.display()))),
     }

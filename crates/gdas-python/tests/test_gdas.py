@@ -1,11 +1,14 @@
 """The installed wheel: python -m pytest crates/gdas-python/tests."""
 
+import json
 import pathlib
 import signal
+import struct
 import subprocess
 import sys
 import threading
 import time
+import zlib
 from typing import Any
 
 import gdas
@@ -14,11 +17,24 @@ import pytest
 SMALL: dict[str, Any] = {"preset": "smoke", "epochs": 2, "max_steps_per_epoch": 4, "seed": 3}
 
 
+def png(size: int, pixels: list[int]) -> bytes:
+    """A grey image."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        body = kind + content
+        return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+
+    rows = b"".join(b"\0" + bytes(pixels[row * size : (row + 1) * size]) for row in range(size))
+    head = struct.pack(">IIBBBBB", size, size, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
 def test_genotypes_are_read():
     known = gdas.genotype("GDAS_V1")
     assert known["space"] == "nasnet" and [cell["name"] for cell in known["cells"]] == ["normal", "reduction"]
     with pytest.raises(ValueError, match="unknown operation `conv`"):
         gdas.genotype("|conv~0|")
+    assert gdas.genotype(json.dumps(known)) == known
 
 
 def test_a_search_is_repeatable_and_its_cell_is_trained(tmp_path):
@@ -32,6 +48,37 @@ def test_a_search_is_repeatable_and_its_cell_is_trained(tmp_path):
     # The types name what is there.
     for result, known in [(found, gdas.types.SearchResult), (trained, gdas.types.TrainResult)]:
         assert set(known.__annotations__) <= set(result), set(known.__annotations__) - set(result)
+
+
+def test_a_search_result_is_trained_on_the_data_of_the_search(tmp_path):
+    for number in range(160):
+        folder = tmp_path / "photos" / ("light" if number % 2 else "dark")
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = [(number % 2) * 120 + (7 * x + number) % 100 for x in range(144)]
+        (folder / f"{number}.png").write_bytes(png(12, pixels))
+    found = gdas.search(tmp_path / "photos", run=tmp_path / "a", **SMALL)
+    short: dict[str, Any] = {"preset": "smoke", "epochs": 1, "max_steps_per_epoch": 2}
+    trained = gdas.train(found, run=tmp_path / "b", **short)
+    assert trained["data"] == found["data"] == "photos" and len(trained["classes"]) == 2
+    # So is the result of that training; what is said of the data wins.
+    assert len(gdas.train(trained, run=tmp_path / "c", **short)["classes"]) == 2
+    assert gdas.train(found, "digits", run=tmp_path / "d", **short)["data"] == "digits"
+    # A result whose run is gone does not fall back to other images.
+    with pytest.raises(gdas.GdasError, match="holds no run"):
+        gdas.train({**found, "run": str(tmp_path / "gone")}, run=tmp_path / "e", **short)
+    assert not (tmp_path / "e").exists()
+
+
+def test_a_device_is_used_or_refused(tmp_path):
+    with pytest.raises(ValueError, match="cannot use the device `cuda`"):
+        gdas.search(run=tmp_path / "a", device="cuda", **SMALL)
+    with pytest.raises(ValueError, match="cannot use the device `vulkan`"):
+        gdas.train("GDAS_V1", run=tmp_path / "a", device="vulkan", preset="smoke")
+    with pytest.raises(ValueError, match="cannot store values as float16"):
+        gdas.search(run=tmp_path / "a", precision="float16", **SMALL)
+    with pytest.raises(ValueError):
+        gdas.search(run=tmp_path / "a", device="abacus", **SMALL)
+    assert not (tmp_path / "a").exists()
 
 
 def test_mistakes_are_named(tmp_path):

@@ -9,7 +9,7 @@ use super::svg::escape;
 use super::{chart, svg};
 use gdas::cost::{self, Cost, readable, readable_bytes};
 use gdas::network::{NetworkConfig, Stem, derive};
-use gdas::run::Event;
+use gdas::run::{Event, RunInfo};
 use gdas::space::{Genotype, Wiring};
 use gdas_kernels::graph::{Graph, Shape};
 use gdas_nasbench::{Quantity, Table, cell_of};
@@ -61,7 +61,7 @@ pub struct Live<'a> {
 /// A page about one run that follows it; `top` is put below the heading.
 pub fn live_run(run: &RunData, top: &str, live: &Live) -> String {
     let title = format!("{}: {}", run.info.task, run.info.name);
-    let mut body = format!("<p><a href=\"/\">all runs</a></p>\n<h1>{}</h1>\n{top}", escape(&title));
+    let mut body = format!("<p><a href=\"../\">all runs</a></p>\n<h1>{}</h1>\n{top}", escape(&title));
     one_run(run, None, &mut body);
     document(&title, &body, Some(live))
 }
@@ -228,6 +228,18 @@ fn ranks(runs: &[RunData], table: &Table, out: &mut String) {
 
 fn one_run(run: &RunData, table: Option<&Table>, out: &mut String) {
     facts(run, table, out);
+    if run.info.task == "auto" {
+        for stage in &run.stages {
+            let title = if stage.info.task == "train" { "Training" } else { "Search" };
+            let _ = writeln!(out, "<details class=\"run\" open><summary><h2>{title}</h2></summary>");
+            one_run(stage, table, out);
+            out.push_str("</details>\n");
+        }
+        if run.stages.is_empty() {
+            out.push_str("<p>No stage has begun yet.</p>\n");
+        }
+        return;
+    }
     cells(run, out);
     out.push_str("<section>\n<h2>Curves</h2>\n");
     let curves = run.curves();
@@ -249,15 +261,21 @@ fn one_run(run: &RunData, table: Option<&Table>, out: &mut String) {
 
 fn facts(run: &RunData, table: Option<&Table>, out: &mut String) {
     let info = &run.info;
-    let mut rows: Vec<(&str, String)> = vec![
-        ("state", format!("{}, {} of {} epochs", info.status, info.epochs_done, info.epochs)),
-        ("space", info.space.clone()),
-        ("data", info.data.clone()),
-    ];
-    match (info.accuracy, info.task.as_str()) {
+    let epochs = |info: &RunInfo| format!("{} of {} epochs", info.epochs_done, info.epochs);
+    let mut rows: Vec<(&str, String)> = Vec::new();
+    if info.task == "auto" {
+        rows.push(("state", info.status.to_owned()));
+        for stage in &info.stages {
+            rows.push((if stage.task == "train" { "training" } else { "search" }, epochs(stage)));
+        }
+    } else {
+        rows.push(("state", format!("{}, {}", info.status, epochs(info))));
+    }
+    rows.extend([("space", info.space.clone()), ("data", info.data.clone())]);
+    match (info.accuracy, info.stage.unwrap_or(&info.task)) {
         (Some(accuracy), "train") => rows.push(("test accuracy", percent(accuracy))),
         (Some(accuracy), _) => rows.push(("held-out accuracy (shared weights)", percent(accuracy))),
-        (None, "train") if run.images().is_some_and(|(_, test)| test == 0) => {
+        (None, "train") if info.test_images == Some(0) => {
             rows.push(("test accuracy", "no test images".into()));
         }
         (None, _) => {}

@@ -44,11 +44,12 @@ pub fn write(
     };
     put("report.html", html::page(runs, table).as_bytes())?;
     if files {
-        for figure in html::comparison_figures(runs).into_iter().chain(runs.iter().flat_map(html::figures)) {
+        let parts: Vec<&RunData> = runs.iter().flat_map(RunData::parts).collect();
+        for figure in html::comparison_figures(runs).into_iter().chain(parts.iter().copied().flat_map(html::figures)) {
             put(&format!("{}.svg", figure.name), figure.svg.as_bytes())?;
             put(&format!("{}.png", figure.name), &png(&figure.svg).map_err(std::io::Error::other)?)?;
         }
-        for run in runs {
+        for run in parts {
             let name = html::file_name(&run.info.name);
             put(&format!("{name}-epochs.csv"), run.epochs_csv().as_bytes())?;
             if !run.alpha_charts().is_empty() {

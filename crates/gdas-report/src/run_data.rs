@@ -65,6 +65,8 @@ pub struct RunData {
     pub epochs: Vec<EpochRow>,
     /// Everything else that happened.
     pub events: Vec<Event>,
+    /// The stages of an automatic run that have begun: its search, then its training.
+    pub stages: Vec<RunData>,
 }
 
 impl RunData {
@@ -73,7 +75,13 @@ impl RunData {
         let info = RunInfo::read(path)?;
         let config = read_config(path)?;
         let result = path.join("result.json").exists().then(|| read_result_text(path)).transpose()?;
-        Ok(Self::new(info, config, result, RunInfo::events(path)?))
+        let stages = info.stages.iter().map(|stage| Self::read(&stage.path)).collect::<Result<_, _>>()?;
+        Ok(Self { stages, ..Self::new(info, config, result, RunInfo::events(path)?) })
+    }
+
+    /// The runs with epochs of their own: the stages of an automatic run, else the run itself.
+    pub fn parts(&self) -> Vec<&Self> {
+        if self.stages.is_empty() { vec![self] } else { self.stages.iter().collect() }
     }
 
     fn new(info: RunInfo, config: String, result: Option<String>, events: Vec<Event>) -> Self {
@@ -89,7 +97,7 @@ impl RunData {
             }
         }
         let space = space_of(&config).ok().or_else(|| Space::find(&info.space));
-        Self { info, config, space, result, epochs, events: others }
+        Self { info, config, space, result, epochs, events: others, stages: Vec::new() }
     }
 
     /// The value of a key of the configuration, as text.

@@ -20,6 +20,7 @@ pub mod proxies;
 pub mod rng;
 pub mod run;
 pub mod search;
+pub mod shell;
 pub mod space;
 pub mod stats;
 pub mod supernet;

@@ -9,6 +9,7 @@ use gdas::cost;
 use gdas::data::Dataset;
 use gdas::device::{DeviceName, Precision};
 use gdas::run::{Interrupt, RunDir};
+use gdas::shell;
 use gdas_auto::{AutoConfig, AutoResult, Outcome, auto};
 use serde_json::json;
 
@@ -38,7 +39,7 @@ pub(crate) struct AutoCommand {
     #[arg(long, value_name = "PIXELS|auto", default_value = "auto")]
     image_size: Auto<usize>,
     /// Time for search and training together, as in 90s, 30m or 2h [default: 3m for digits, otherwise 1h]
-    #[arg(long, value_name = "TIME", value_parser = budget)]
+    #[arg(long, value_name = "TIME", value_parser = budget, allow_hyphen_values = true)]
     budget: Option<Duration>,
     /// Search space
     #[arg(long, value_name = "NAME", default_value = "nas-bench-201")]
@@ -119,7 +120,7 @@ pub(crate) fn carry_out(
     drop(progress);
     match outcome {
         Outcome::Finished(result) => present(&result, run.path(), display),
-        Outcome::Interrupted => Err(Preempted(format!("gdas resume {}", run.path().display())).into()),
+        Outcome::Interrupted => Err(Preempted(format!("gdas resume {}", shell::path(run.path()))).into()),
     }
 }
 
@@ -150,7 +151,8 @@ pub(crate) fn present(result: &AutoResult, run: &Path, display: Display) -> anyh
     }
     let rows: Vec<_> = rows.into_iter().map(|(key, value)| vec![key.to_string(), value]).collect();
     output::line(table(&rows))?;
-    Ok(output::line(format_args!("\nnext: gdas predict {} IMAGES...", run.join("train").display()))?)
+    let run = shell::path(run);
+    Ok(output::line(format_args!("\nnext: gdas predict {run} IMAGES...\n      gdas report {run}"))?)
 }
 
 #[cfg(test)]

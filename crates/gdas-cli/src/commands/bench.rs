@@ -8,6 +8,8 @@ use gdas_nasbench::reproduce;
 use gdas_nasbench::{Budget, Dataset, Limits, Quantity, Seeds, Setting, Table, canonical, genotype_of};
 use serde_json::json;
 
+use crate::cli::RunsDir;
+use crate::commands::genotype::SpaceFlag;
 use crate::exit::Usage;
 use crate::output::{self, line, table};
 
@@ -71,8 +73,10 @@ pub(crate) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) ->
   gdas bench query '|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|' --table nb201.csv
   gdas bench query 6111 --seed 888 --json --table nb201.arrow")]
 pub(crate) struct Query {
-    /// The cell as text, or its index
+    /// The cell: its index, its text, a file (text, JSON or result.json), or a run
     cell: String,
+    #[command(flatten)]
+    runs: RunsDir,
     /// Only the run with this seed [default: the mean over the runs]
     #[arg(long, value_name = "N")]
     seed: Option<u32>,
@@ -110,8 +114,10 @@ pub(crate) struct Best {
   gdas bench rank 6111 --table nb201.arrow
   gdas bench rank 6111 --dataset cifar100 --by valid_accuracy --epochs 12 --table nb201.csv")]
 pub(crate) struct RankCommand {
-    /// The cell as text, or its index
+    /// The cell: its index, its text, a file (text, JSON or result.json), or a run
     cell: String,
+    #[command(flatten)]
+    runs: RunsDir,
     #[command(flatten)]
     setting: SettingFlags,
     /// What is compared
@@ -215,9 +221,17 @@ pub(crate) fn run(command: Bench) -> anyhow::Result<()> {
     }
 }
 
+/// The index of the cell that a word names.
+fn index(table: &Table, word: &str, runs: &RunsDir) -> anyhow::Result<usize> {
+    if word.trim().parse::<usize>().is_ok() {
+        return Ok(table.find(word)?);
+    }
+    Ok(table.find(&runs.genotype(word, &SpaceFlag::default())?.to_string())?)
+}
+
 fn query(command: &Query) -> anyhow::Result<()> {
     let opened = Table::open(&command.table.table)?;
-    let index = opened.find(&command.cell)?;
+    let index = index(&opened, &command.cell, &command.runs)?;
     let cell = opened.cell(index)?;
     let seeds = command.seed.map_or(Seeds::Mean, Seeds::One);
     let mut known = Vec::new();
@@ -278,7 +292,7 @@ fn best(command: &Best) -> anyhow::Result<()> {
 
 fn rank(command: &RankCommand) -> anyhow::Result<()> {
     let opened = Table::open(&command.table.table)?;
-    let index = opened.find(&command.cell)?;
+    let index = index(&opened, &command.cell, &command.runs)?;
     let setting = command.setting.setting();
     let rank = opened.rank(index, setting, command.by)?;
     if command.table.json {

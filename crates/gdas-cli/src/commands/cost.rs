@@ -24,7 +24,7 @@ Examples:
   gdas cost GDAS_V1 --latency
   gdas cost cell.txt --image-size 224 --classes 1000 --json")]
 pub(crate) struct CostCommand {
-    /// A finished search, a published name (GDAS_V1, DARTS_V1, DARTS_V2), a file with the text in it, or the text
+    /// A run, a published name (GDAS_V1, DARTS_V1, DARTS_V2), a file (text, JSON or result.json), or the text
     genotype: String,
     #[command(flatten)]
     space: genotype::SpaceFlag,
@@ -47,8 +47,7 @@ pub(crate) struct CostCommand {
 }
 
 pub(crate) fn run(command: &CostCommand) -> anyhow::Result<()> {
-    let genotype =
-        genotype::read(&command.runs.find(&command.genotype), &command.genotype, command.space.space.as_deref())?;
+    let genotype = command.runs.genotype(&command.genotype, &command.space)?;
     let size = command.network.size(&genotype.space);
     let graph = show::network(&genotype, size)?;
     let total = cost::network(&graph);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use gdas::data::Format;
 use gdas::run::Interrupt;
+use gdas::shell;
 use gdas_data::fetch::{FetchOptions, fetch};
 use gdas_data::{Options, Status, Summary};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -133,7 +134,7 @@ fn run_fetch(command: &Fetch) -> anyhow::Result<()> {
     bar.clear();
     let path = fetched.map_err(|error| match error {
         stopped @ gdas_data::DataError::Stopped { .. } => {
-            let command = format!("gdas data fetch {}", command.name);
+            let command = format!("gdas data fetch {}", shell::word(&command.name));
             anyhow::Error::new(Preempted(command)).context(stopped.to_string())
         }
         error => error.into(),

@@ -2,6 +2,7 @@ use clap::Args;
 use gdas::config::{Auto, TrainConfig, resolve};
 use gdas::device::{DeviceName, Precision};
 use gdas::run::read_config;
+use gdas::shell;
 use gdas::train::TrainedModel;
 use serde_json::json;
 
@@ -18,7 +19,7 @@ use crate::signals;
   gdas evaluate digits-2
   gdas evaluate digits-2 --data other-digits/ --test-flip --json")]
 pub(crate) struct Evaluate {
-    /// Name of a training's run, or path to its directory
+    /// Name of a training or an automatic run, or path to its directory
     run: String,
     /// Other data than the training's; its test images are used, and its classes must be the same
     #[arg(long, value_name = "NAME|PATH")]
@@ -43,7 +44,7 @@ pub(crate) struct Evaluate {
 
 pub(crate) fn run(command: &Evaluate) -> anyhow::Result<()> {
     let interrupt = signals::install()?;
-    let path = command.runs.find(&command.run);
+    let path = command.runs.run(&command.run)?.trained()?;
     let device = devices::open(command.device, Precision::Float32)?;
     let model = TrainedModel::open_weights(&path, command.weights.choice(), &device)?;
     let data = match &command.data {
@@ -70,7 +71,7 @@ pub(crate) fn run(command: &Evaluate) -> anyhow::Result<()> {
         Some(test) => Some(
             model
                 .evaluate(&test, flip, &interrupt)
-                .ok_or_else(|| Preempted(format!("gdas evaluate {}", path.display())))?,
+                .ok_or_else(|| Preempted(format!("gdas evaluate {}", shell::path(&path))))?,
         ),
         None => None,
     };

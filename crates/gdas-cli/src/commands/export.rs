@@ -4,7 +4,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use gdas::Device;
 use gdas::train::TrainedModel;
-use gdas_exchange::export::{to_burn_module, to_burn_record, to_onnx, to_pytorch, to_safetensors};
+use gdas_exchange::export::{metadata, to_burn_module, to_burn_record, to_onnx, to_pytorch, to_safetensors};
 use gdas_report::genotype_pictures;
 
 use crate::cli::RunsDir;
@@ -26,7 +26,7 @@ use crate::output::note;
   gdas export photos-2 --to genotype.json
   gdas export photos-2 --to cell.dot")]
 pub(crate) struct Export {
-    /// Name of a training's run, or path to its directory
+    /// Name of a training or an automatic run, or path to its directory
     run: String,
     /// File to write
     #[arg(long, value_name = "FILE")]
@@ -78,19 +78,11 @@ pub(crate) fn run(command: &Export) -> anyhow::Result<()> {
         let message = format!("{} does not tell its format; name one with --format", command.to.display());
         return Err(Usage(message).into());
     };
-    let model =
-        TrainedModel::open_weights(&command.runs.find(&command.run), command.weights.choice(), &Device::flex())?;
+    let path = command.runs.run(&command.run)?.trained()?;
+    let model = TrainedModel::open_weights(&path, command.weights.choice(), &Device::flex())?;
     let genotype = model.genotype.to_string();
-    let numbers = |values: &[f32]| serde_json::to_string(values).unwrap_or_default();
-    let (mean, std) = (numbers(&model.statistics.mean), numbers(&model.statistics.std));
-    let classes = serde_json::to_string(&model.classes)?;
-    let image = serde_json::to_string(&[model.image.height, model.image.width, model.image.channels])?;
-    let space = serde_json::to_string(&*model.genotype.space)?;
-    let mut metadata =
-        vec![("genotype", genotype.as_str()), ("classes", &classes), ("mean", &mean), ("std", &std), ("image", &image)];
-    if !model.genotype.space.is_built_in() {
-        metadata.push(("space", &space));
-    }
+    let metadata = metadata(&model);
+    let metadata: Vec<(&str, &str)> = metadata.iter().map(|(key, value)| (*key, value.as_str())).collect();
     let bytes = match format {
         Format::Onnx => to_onnx(&model.graph, &model.export_weights(), &metadata)?,
         Format::Safetensors => to_safetensors(&model.graph, &model.export_weights(), &metadata)?,
@@ -100,7 +92,8 @@ pub(crate) fn run(command: &Export) -> anyhow::Result<()> {
         Format::Json => serde_json::to_vec_pretty(&model.genotype)?,
         Format::Dot => {
             let pictures = genotype_pictures(&model.genotype, false)?;
-            pictures.into_iter().map(|picture| picture.to_dot()).collect::<String>().into_bytes()
+            let drawings: String = pictures.into_iter().map(|picture| picture.to_dot()).collect();
+            format!("// {genotype}\n{drawings}").into_bytes()
         }
     };
     std::fs::write(&command.to, &bytes).with_context(|| format!("cannot write {}", command.to.display()))?;

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::Args;
 use gdas::config::{Auto, to_toml};
 use gdas::data::Statistics;
-use gdas::{Device, cost};
+use gdas::{Device, cost, shell};
 use gdas_exchange::import::{Given, StateDict, UNKNOWN_DATA, import};
 use serde_json::json;
 
@@ -15,18 +15,20 @@ use crate::output::{self, note, table};
 
 /// Take in a network that was trained elsewhere, as if it had been trained here
 ///
-/// The weights are a safetensors file or a state dictionary that PyTorch saved (read as data, nothing in it is run),
-/// named as `gdas export` names them, or as AutoDL names those of NAS-Bench-201's network. Channels, cells and the
-/// number of classes are read off the arrays. A file that `gdas export` wrote says all the rest itself.
+/// The weights are a safetensors file, a state dictionary that PyTorch saved (read as data, nothing in it is run), an
+/// ONNX file or a record of Burn, named as `gdas export` names them, or as AutoDL names those of NAS-Bench-201's network.
+/// Channels, cells and the number of classes are read off the arrays. A file that `gdas export` wrote says all the rest
+/// itself.
 #[derive(Args)]
 #[command(after_help = "Examples:
   gdas import weights.safetensors
+  gdas import runs/photos/network.onnx
   gdas import cell-7.pth --genotype cell.txt --data cifar10
   gdas import net.pth --genotype cell.txt --image-size 32 --mean 125.3,123.0,113.9 --std 63.0,62.1,66.7")]
 pub(crate) struct Import {
     /// File with the weights
     weights: PathBuf,
-    /// The cells: text (also that of DARTS and AutoDL), a published name, a file with the text in it, or a run
+    /// The cells: text (also that of DARTS and AutoDL), a published name, a file (text, JSON or result.json), or a run
     #[arg(long, value_name = "GENOTYPE")]
     genotype: Option<String>,
     #[command(flatten)]
@@ -38,10 +40,10 @@ pub(crate) struct Import {
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(8..=224))]
     image_size: Option<u16>,
     /// What was subtracted from pixels in 0..255, per channel
-    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', requires = "std")]
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', allow_hyphen_values = true, requires = "std")]
     mean: Option<Vec<f32>>,
     /// What they were divided by then
-    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', requires = "mean")]
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', allow_hyphen_values = true, requires = "mean")]
     std: Option<Vec<f32>>,
     /// Names of the classes, in the order of the classifier's rows [default: the data's, or numbers]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
@@ -69,7 +71,7 @@ pub(crate) fn run(command: &Import) -> anyhow::Result<()> {
         ..Given::default()
     };
     if let Some(text) = &command.genotype {
-        given.genotype = Some(genotype::read(&command.runs.find(text), text, command.space.space.as_deref())?);
+        given.genotype = Some(command.runs.genotype(text, &command.space)?);
     }
     if let Some(data) = &command.data {
         let size = command.image_size.map_or(Auto::Auto, |n| Auto::Is(n.into()));
@@ -94,7 +96,7 @@ pub(crate) fn run(command: &Import) -> anyhow::Result<()> {
     );
     let mut run = command.runs.create(command.name.as_deref(), &stem, &config)?;
     let result = network.save(&mut run, &Device::flex())?;
-    let path = run.path().display();
+    let path = shell::path(run.path());
     if command.json {
         let mut value = serde_json::to_value(&result)?;
         value["run"] = json!(run.path());
@@ -113,7 +115,7 @@ pub(crate) fn run(command: &Import) -> anyhow::Result<()> {
             ),
         ),
         ("images", format!("{height}x{width}, {} classes", result.classes.len())),
-        ("files in", path.to_string()),
+        ("files in", run.path().display().to_string()),
     ];
     let rows: Vec<_> = rows.into_iter().map(|(key, value)| vec![key.to_string(), value]).collect();
     output::line(table(&rows))?;

@@ -21,7 +21,7 @@ use crate::signals;
   gdas predict photos-2 new/cat.jpg new/dog.png
   gdas predict photos-2 new/ --json")]
 pub(crate) struct Predict {
-    /// Name of a training's run, or path to its directory
+    /// Name of a training or an automatic run, or path to its directory
     run: String,
     /// PNG, JPEG or WebP files, or folders or archives of them
     #[arg(required = true)]
@@ -47,7 +47,7 @@ pub(crate) struct Predict {
 pub(crate) fn run(command: &Predict) -> anyhow::Result<()> {
     let interrupt = signals::install()?;
     search::use_threads(command.threads)?;
-    let path = command.runs.find(&command.run);
+    let path = command.runs.run(&command.run)?.trained()?;
     let device = devices::open(command.device, Precision::Float32)?;
     let model = TrainedModel::open_weights(&path, command.weights.choice(), &device)?;
     let flip = command.test_flip.unwrap_or(model.test_flip);

@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
@@ -39,9 +39,13 @@ pub(crate) struct Report {
 }
 
 pub(crate) fn run(command: &Report) -> anyhow::Result<()> {
-    let paths: Vec<PathBuf> = command.names.iter().map(|name| command.runs.find(name)).collect();
-    let stages: Vec<PathBuf> = paths.iter().flat_map(|path| stages(path)).collect();
-    let mut runs = stages.iter().map(|path| RunData::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let named = command.names.iter().map(|name| command.runs.run(name)).collect::<anyhow::Result<Vec<_>>>()?;
+    let paths: Vec<PathBuf> = named.into_iter().map(|run| run.path).collect();
+    let mut runs = paths.iter().map(|path| RunData::read(path)).collect::<Result<Vec<_>, _>>()?;
+    if runs.len() > 1 {
+        // Compared are the searches and trainings, also those of automatic runs.
+        runs = runs.into_iter().flat_map(parts).collect();
+    }
     tell_apart(&mut runs);
     let table = command.table.as_ref().map(Table::open).transpose()?;
     let out = match (&command.out, paths.as_slice()) {
@@ -61,11 +65,9 @@ pub(crate) fn run(command: &Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The search and the training of an automatic run, as far as they are there; any other run itself.
-fn stages(path: &Path) -> Vec<PathBuf> {
-    let stages = ["search", "train"].map(|stage| path.join(stage));
-    let found: Vec<_> = stages.into_iter().filter(|stage| stage.join("config.toml").is_file()).collect();
-    if found.is_empty() { vec![path.to_path_buf()] } else { found }
+/// The stages of an automatic run, as runs of their own; any other run as it is.
+fn parts(run: RunData) -> Vec<RunData> {
+    if run.stages.is_empty() { vec![run] } else { run.stages }
 }
 
 /// Runs of the same name, from different directories, are called by their paths.

@@ -1,35 +1,28 @@
+mod delete;
+mod list;
+
 use std::path::Path;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use gdas::run::{self, Event, RunInfo};
+use gdas::run::{Event, RunInfo};
+use gdas::shell;
 use serde_json::json;
 
 use crate::cli::RunsDir;
 use crate::output::{self, percent, table};
 
-/// List runs, or show one
+/// List runs, show one, or delete some
 #[derive(Subcommand)]
 #[command(after_help = "Examples:
   gdas runs list
   gdas runs show digits-1
-  gdas runs show digits-1 --json | jq .genotype")]
+  gdas runs show digits-1 --json | jq .genotype
+  gdas runs delete digits-1")]
 pub(crate) enum Runs {
-    List(List),
+    List(list::List),
     Show(Show),
-}
-
-/// List the runs of a directory, with what came out of each
-#[derive(Args)]
-#[command(after_help = "Examples:
-  gdas runs list
-  gdas runs list --runs /data/runs --json")]
-pub(crate) struct List {
-    #[command(flatten)]
-    directory: RunsDir,
-    /// One JSON object per run
-    #[arg(long)]
-    json: bool,
+    Delete(delete::Delete),
 }
 
 /// Show a run: its state, its cell, its epochs, its files
@@ -49,57 +42,24 @@ pub(crate) struct Show {
 
 pub(crate) fn run(command: Runs) -> anyhow::Result<()> {
     match command {
-        Runs::List(list) => run_list(&list),
-        Runs::Show(show) => run_show(&show),
+        Runs::List(command) => list::run(&command),
+        Runs::Show(command) => show(&command),
+        Runs::Delete(command) => delete::run(&command),
     }
 }
 
-fn run_list(command: &List) -> anyhow::Result<()> {
-    let runs = run::list(&command.directory.runs)?;
-    if command.json {
-        for run in runs {
-            match run {
-                Ok(info) => output::json(&info)?,
-                Err(error) => output::json(&json!({ "error": error.to_string() }))?,
-            }
-        }
-        return Ok(());
-    }
-    if runs.is_empty() {
-        output::note(format_args!(
-            "no runs in {}; `gdas search` starts one, --runs looks elsewhere",
-            command.directory.runs.display()
-        ));
-        return Ok(());
-    }
-    let head = ["run", "state", "task", "data", "space", "epochs", "accuracy", "genotype"];
-    let mut rows = vec![head.map(String::from).to_vec()];
-    for run in runs {
-        match run {
-            Ok(info) => rows.push(vec![
-                info.name,
-                info.status.to_string(),
-                info.task,
-                info.data,
-                info.space,
-                format!("{}/{}", info.epochs_done, info.epochs),
-                info.accuracy.map_or_else(|| "-".to_string(), percent),
-                info.genotype.unwrap_or_else(|| "-".to_string()),
-            ]),
-            Err(error) => output::note(format_args!("warning: {error}")),
-        }
-    }
-    Ok(output::line(table(&rows))?)
-}
-
-fn run_show(command: &Show) -> anyhow::Result<()> {
-    let path = command.directory.find(&command.run);
+fn show(command: &Show) -> anyhow::Result<()> {
+    let path = command.directory.run(&command.run)?.path;
     let info = RunInfo::read(&path)?;
     let events = RunInfo::events(&path)?;
     let files = files(&path)?;
     if command.json {
         let mut value = serde_json::to_value(&info)?;
         value["files"] = files.iter().map(|(name, bytes)| json!({ "name": name, "bytes": bytes })).collect();
+        let mut events = events;
+        for stage in &info.stages {
+            events.extend(RunInfo::events(&stage.path)?);
+        }
         value["epoch_log"] = events
             .iter()
             .filter(|event| matches!(event, Event::Epoch { .. } | Event::TrainEpoch { .. }))
@@ -111,12 +71,15 @@ fn run_show(command: &Show) -> anyhow::Result<()> {
         ("run", info.path.display().to_string()),
         ("state", info.holder.as_ref().map_or_else(|| info.status.to_string(), |by| format!("running ({by})"))),
         ("task", format!("{} on {}, {}", info.task, info.space, info.data)),
-        ("epochs", format!("{} of {}", info.epochs_done, info.epochs)),
     ];
-    match (info.accuracy, info.test_images) {
-        (Some(accuracy), _) => rows.push(("accuracy", percent(accuracy))),
-        (None, Some(0)) => rows.push(("accuracy", "no test images".to_string())),
-        (None, _) => {}
+    for stage in &info.stages {
+        let name = if stage.task == "train" { "training" } else { "search" };
+        let accuracy = accuracy(stage).map_or_else(String::new, |text| format!(", accuracy: {text}"));
+        rows.push((name, format!("{}, {} of {} epochs{accuracy}", stage.status, stage.epochs_done, stage.epochs)));
+    }
+    if info.stages.is_empty() {
+        rows.push(("epochs", format!("{} of {}", info.epochs_done, info.epochs)));
+        rows.extend(accuracy(&info).map(|text| ("accuracy", text)));
     }
     if let Some(genotype) = &info.genotype {
         rows.push(("genotype", genotype.clone()));
@@ -124,6 +87,12 @@ fn run_show(command: &Show) -> anyhow::Result<()> {
     let rows: Vec<_> = rows.into_iter().map(|(key, value)| vec![key.to_string(), value]).collect();
     output::line(table(&rows))?;
 
+    for stage in &info.stages {
+        let epochs = epochs(&RunInfo::events(&stage.path)?);
+        if epochs.len() > 1 {
+            output::line(format_args!("\n{}\n{}", stage.name, table(&epochs)))?;
+        }
+    }
     let epochs = epochs(&events);
     if epochs.len() > 1 {
         output::line(format_args!("\n{}", table(&epochs)))?;
@@ -131,9 +100,18 @@ fn run_show(command: &Show) -> anyhow::Result<()> {
     let rows: Vec<_> = files.into_iter().map(|(name, bytes)| vec![name, bytes.to_string()]).collect();
     output::line(format_args!("\nfiles (bytes)\n{}", table(&rows)))?;
     if info.status == "stopped" {
-        output::line(format_args!("\ngo on with: gdas resume {}", info.path.display()))?;
+        output::line(format_args!("\ngo on with: gdas resume {}", shell::path(&info.path)))?;
     }
     Ok(())
+}
+
+/// The accuracy of a run in words, if there is anything to say about it.
+fn accuracy(info: &RunInfo) -> Option<String> {
+    match (info.accuracy, info.test_images) {
+        (Some(accuracy), _) => Some(percent(accuracy)),
+        (None, Some(0)) => Some("no test images".to_string()),
+        (None, _) => None,
+    }
 }
 
 /// A table of at most a dozen epochs, evenly spread, the last among them.

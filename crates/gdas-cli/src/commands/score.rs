@@ -20,7 +20,7 @@ use crate::{show, signals};
   gdas score digits-1 --data digits
   gdas score GDAS_V1 DARTS_V1 DARTS_V2 --proxy synflow --proxy naswot --data digits")]
 pub(crate) struct Score {
-    /// Finished searches, published names (GDAS_V1, DARTS_V1, DARTS_V2), files with the text in it, or the text
+    /// Runs, published names (GDAS_V1, DARTS_V1, DARTS_V2), files (text, JSON or result.json), or the text
     #[arg(required = true, value_name = "GENOTYPE")]
     genotypes: Vec<String>,
     #[command(flatten)]
@@ -58,7 +58,7 @@ pub(crate) fn run(command: &Score) -> anyhow::Result<()> {
     let genotypes = command
         .genotypes
         .iter()
-        .map(|given| genotype::read(&command.runs.find(given), given, command.space.space.as_deref()))
+        .map(|given| command.runs.genotype(given, &command.space))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let dataset = search::open(&command.data, Auto::Auto, command.threads)?;
     let proxies = if command.proxy.is_empty() { Proxy::ALL.to_vec() } else { command.proxy.clone() };

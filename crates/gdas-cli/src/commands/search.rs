@@ -8,6 +8,7 @@ use gdas::cost;
 use gdas::data::Dataset;
 use gdas::run::{Interrupt, RunDir};
 use gdas::search::{Outcome, SearchResult, search_on};
+use gdas::shell;
 use gdas::space::Genotype;
 use serde_json::json;
 
@@ -96,7 +97,7 @@ pub(crate) fn carry_out(
     drop(progress);
     match outcome {
         Outcome::Finished(result) => finish(&result, run, display),
-        Outcome::Interrupted { .. } => Err(Preempted(format!("gdas resume {}", run.path().display())).into()),
+        Outcome::Interrupted { .. } => Err(Preempted(format!("gdas resume {}", shell::path(run.path()))).into()),
     }
 }
 
@@ -148,8 +149,8 @@ fn present(result: &SearchResult, run: &Path, display: Display) -> anyhow::Resul
     output::line(table(&rows))?;
     output::line(format_args!("\nfiles in {}", run.display()))?;
     output::line(table(&files(run)))?;
-    output::line(format_args!("\nnext: gdas train {}", run.display()))?;
-    Ok(output::line(format_args!("      gdas report {}", run.display()))?)
+    let run = shell::path(run);
+    Ok(output::line(format_args!("\nnext: gdas train {run}\n      gdas report {run}"))?)
 }
 
 fn costs(params: u64, multiply_adds: u64) -> String {

@@ -2,17 +2,21 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use gdas::Device;
-use gdas::config::{Layer, SearchConfig, TrainConfig, resolve, task_of, to_toml};
+use gdas::config::{Layer, TrainConfig, resolve, to_toml};
 use gdas::cost;
 use gdas::data::Dataset;
 use gdas::run::{Interrupt, RunDir, read_config};
+use gdas::shell;
 use gdas::train::{Outcome, TrainResult, train};
+use gdas_exchange::import::UNKNOWN_DATA;
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
-use crate::commands::{devices, genotype, search};
+use crate::commands::genotype::SpaceFlag;
+use crate::commands::{devices, search};
 use crate::exit::{Preempted, Usage};
 use crate::flags::{self, TrainFlags};
+use crate::named::Named;
 use crate::output::{self, percent, table};
 use crate::progress::Progress;
 use crate::signals;
@@ -28,7 +32,7 @@ use crate::signals;
   gdas train cell.txt --data cifar10 --preset paper-12  NAS-Bench-201's 12 epochs
   gdas train digits-1 --print-config                    all keys and their values")]
 pub(crate) struct Train {
-    /// A finished search, a published name (GDAS_V1, DARTS_V1, DARTS_V2), a file with the text in it, or the text
+    /// A run, a published name (GDAS_V1, DARTS_V1, DARTS_V2), a file (text, JSON or result.json), or the text
     genotype: Option<String>,
     /// TOML file with any of the keys
     #[arg(long, value_name = "FILE")]
@@ -63,7 +67,7 @@ pub(crate) fn run(command: &Train) -> anyhow::Result<()> {
 fn config(command: &Train) -> anyhow::Result<TrainConfig> {
     let mut layers = Vec::new();
     if let Some(given) = &command.genotype {
-        layers.push(start(&command.runs.find(given), given, command.flags.space())?);
+        layers.extend(start(&command.runs, given, command.flags.space())?);
     }
     if let Some(path) = &command.config {
         layers.push(flags::file(path)?);
@@ -73,21 +77,26 @@ fn config(command: &Train) -> anyhow::Result<TrainConfig> {
         let message = "which genotype? Name a search, a published cell or a file, as in `gdas train digits-1`";
         return Err(Usage(message.to_string()).into());
     }
-    Ok(resolve(&layers)?)
+    let config: TrainConfig = resolve(&layers)?;
+    if config.data == UNKNOWN_DATA {
+        let message = "the network was imported, and what it was trained on is not known; name images with --data";
+        return Err(Usage(message.to_string()).into());
+    }
+    Ok(config)
 }
 
-/// The genotype that was named; if by a search, with that search's data.
-fn start(run: &Path, given: &str, space: Option<&str>) -> anyhow::Result<Layer> {
-    let genotype = genotype::read(run, given, space)?;
-    let mut keys = json!({ "genotype": genotype.to_string(), "space": *genotype.space });
-    // Else the genotype was named in another way.
-    let text = if run.join("config.toml").is_file() { read_config(run)? } else { String::new() };
-    if task_of(&text).as_deref() == Some("search") {
-        let search: SearchConfig = resolve(&[flags::of_run(run, &text)?])?;
-        keys["data"] = json!(search.data);
-        keys["image_size"] = json!(search.image_size);
-    }
-    Ok(Layer::flags(&keys)?)
+/// The genotype that was named; if by a run, with that run's data.
+fn start(runs: &RunsDir, given: &str, space: Option<&str>) -> anyhow::Result<Vec<Layer>> {
+    let space = SpaceFlag { space: space.map(str::to_owned) };
+    let (genotype, data) = match runs.resolve(given, &space)? {
+        Named::Genotype(genotype) => (genotype, None),
+        Named::Run(run) => {
+            let data = flags::of_run(&run.path, &read_config(&run.path)?)?.only(&["data", "image_size"]);
+            (run.genotype(&space)?, Some(data))
+        }
+    };
+    let genotype = Layer::flags(&json!({ "genotype": genotype.to_string(), "space": *genotype.space }))?;
+    Ok([genotype].into_iter().chain(data).collect())
 }
 
 /// Trains, or goes on training, and tells what came of it.
@@ -105,7 +114,7 @@ pub(crate) fn carry_out(
     drop(progress);
     match outcome {
         Outcome::Finished(result) => present(&result, run.path(), display),
-        Outcome::Interrupted { .. } => Err(Preempted(format!("gdas resume {}", run.path().display())).into()),
+        Outcome::Interrupted { .. } => Err(Preempted(format!("gdas resume {}", shell::path(run.path()))).into()),
     }
 }
 
@@ -142,6 +151,6 @@ pub(crate) fn present(result: &TrainResult, run: &Path, display: Display) -> any
     rows.push(("files in", run.display().to_string()));
     let rows: Vec<_> = rows.into_iter().map(|(key, value)| vec![key.to_string(), value]).collect();
     output::line(table(&rows))?;
-    output::line(format_args!("\nnext: gdas predict {} IMAGES...", run.display()))?;
-    Ok(output::line(format_args!("      gdas export {} --to network.onnx", run.display()))?)
+    let run = shell::path(run);
+    Ok(output::line(format_args!("\nnext: gdas predict {run} IMAGES...\n      gdas export {run} --to network.onnx"))?)
 }

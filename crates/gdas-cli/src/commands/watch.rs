@@ -21,7 +21,7 @@ pub(crate) struct Watch {
 }
 
 pub(crate) fn run(command: &Watch) -> anyhow::Result<()> {
-    let mut view = watch::View::new(command.runs.find(&command.run));
+    let mut view = watch::View::new(command.runs.run(&command.run)?.path);
     view.look()?;
     if io::stdout().is_terminal() {
         let interrupt = signals::install()?;

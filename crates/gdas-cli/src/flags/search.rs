@@ -97,7 +97,7 @@ pub(crate) struct SearchFlags {
     #[arg(long, value_name = "RATE", help_heading = "Alpha (Adam)")]
     alpha_learning_rate: Option<f64>,
     /// Decay rates of the two moments
-    #[arg(long, value_name = "B1,B2", value_parser = betas, help_heading = "Alpha (Adam)")]
+    #[arg(long, value_name = "B1,B2", value_parser = betas, allow_hyphen_values = true, help_heading = "Alpha (Adam)")]
     alpha_betas: Option<Betas>,
     /// Epsilon
     #[arg(long, value_name = "X", help_heading = "Alpha (Adam)")]

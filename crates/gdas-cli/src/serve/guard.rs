@@ -23,10 +23,11 @@ pub(super) async fn guard(Extract(state): Extract<Arc<State>>, request: Request,
         refusal.into_response()
     } else {
         // From now on the browser knows the token; the address bar need not.
-        let entering = request.uri().path() == "/" && given.is_some();
+        let home = format!("{}/", state.options.base);
+        let entering = request.uri().path() == home && given.is_some();
         let mut response = next.run(request).await;
         if let (Some(token), true) = (&state.options.token, entering)
-            && let Ok(cookie) = HeaderValue::from_str(&format!("gdas={token}; HttpOnly; SameSite=Strict; Path=/"))
+            && let Ok(cookie) = HeaderValue::from_str(&format!("gdas={token}; HttpOnly; SameSite=Strict; Path={home}"))
         {
             response.headers_mut().insert(header::SET_COOKIE, cookie);
         }

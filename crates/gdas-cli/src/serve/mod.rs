@@ -1,5 +1,8 @@
 //! A live view of runs in the browser: what `gdas serve` does.
 //!
+//! Addresses are below the base path, which is empty unless a proxy hands a part of its own addresses on. Links are
+//! relative, so that they hold below any path.
+//!
 //! | request | what |
 //! | --- | --- |
 //! | `GET /` | all runs |
@@ -25,6 +28,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::Redirect;
 use axum::routing::{get, post};
 use gdas::run::Interrupt;
 use hyper::server::conn::http1;
@@ -52,6 +56,8 @@ pub(crate) struct Options {
     pub(crate) token: Option<String>,
     /// Whether runs may be paused, stopped and resumed.
     pub(crate) control: bool,
+    /// What all addresses begin with: empty, or as in `/gdas`.
+    pub(crate) base: String,
 }
 
 /// Why a server cannot start.
@@ -114,14 +120,22 @@ impl Server {
 }
 
 fn router(state: &Arc<State>) -> Router {
-    Router::new()
-        .route("/", get(pages::index))
-        .route("/events", get(news::all))
-        .route("/runs/{name}", get(pages::report))
-        .route("/runs/{name}/events", get(news::one))
-        .route("/runs/{name}/epochs.csv", get(pages::epochs))
-        .route("/runs/{name}/alphas.csv", get(pages::alphas))
-        .route("/runs/{name}/{action}", post(control::act))
+    let base = &state.options.base;
+    let at = |path: &str| format!("{base}{path}");
+    let mut router = Router::new();
+    if !base.is_empty() {
+        // Without the slash at its end, relative links would lead out of it.
+        let home = at("/");
+        router = router.route(base, get(|| async move { Redirect::permanent(&home) }));
+    }
+    router
+        .route(&at("/"), get(pages::index))
+        .route(&at("/events"), get(news::all))
+        .route(&at("/runs/{name}"), get(pages::report))
+        .route(&at("/runs/{name}/events"), get(news::one))
+        .route(&at("/runs/{name}/epochs.csv"), get(pages::epochs))
+        .route(&at("/runs/{name}/alphas.csv"), get(pages::alphas))
+        .route(&at("/runs/{name}/{action}"), post(control::act))
         .fallback(|| async { pages::not_found() })
         .layer(axum::middleware::from_fn_with_state(state.clone(), guard::guard))
         .with_state(state.clone())

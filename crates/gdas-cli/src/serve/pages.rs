@@ -22,7 +22,7 @@ pub(super) async fn index(Extract(state): Extract<Arc<State>>) -> Response {
     let snapshot = state.news.borrow().clone();
     let mut rows = String::new();
     for (name, seen) in &snapshot.runs {
-        let address = format!("/runs/{}", encode(name));
+        let address = format!("runs/{}", encode(name));
         let _ = write!(rows, "<tr data-run=\"{0}\"><td><a href=\"{address}\">{0}</a></td>", escape(name));
         match &seen.standing {
             Ok(standing) => row(standing, &mut rows),
@@ -41,7 +41,7 @@ pub(super) async fn index(Extract(state): Extract<Arc<State>>) -> Response {
              {rows}</tbody></table></div>"
         )
     };
-    let live = html::Live { events: "/events", revision: snapshot.revision, style: STYLE, script: SCRIPT };
+    let live = html::Live { events: "events", revision: snapshot.revision, style: STYLE, script: SCRIPT };
     Html(html::live("Runs", &format!("<h1>Runs</h1>\n{body}\n"), &live)).into_response()
 }
 
@@ -53,7 +53,9 @@ fn row(standing: &Standing, out: &mut String) {
     };
     let bar =
         format!("<td><progress max=\"1\" value=\"{:.4}\" aria-label=\"share done\"></progress></td>", standing.share());
-    let (task, data) = (escape(&standing.task), escape(&standing.data));
+    let task =
+        standing.stage.as_ref().map_or_else(|| standing.task.clone(), |stage| format!("{}: {stage}", standing.task));
+    let (task, data) = (escape(&task), escape(&standing.data));
     out.push_str(&field("status"));
     let _ = write!(out, "<td>{task}</td><td>{data}</td>{bar}");
     out.push_str(&(field("epoch") + &field("other_accuracy") + &field("eta")));
@@ -68,7 +70,7 @@ pub(super) async fn report(Extract(state): Extract<Arc<State>>, Segment(name): S
     if let Some((_, page)) = pages().get(&name).filter(|(of, _)| *of == revision) {
         return Html(page.to_string()).into_response();
     }
-    let events = format!("/runs/{}/events", encode(&name));
+    let events = format!("{}/events", encode(&name));
     let control = state.options.control;
     let drawn = tokio::task::spawn_blocking(move || {
         let run = RunData::read(&seen.path)?;

@@ -23,13 +23,18 @@ fn started() -> Event {
 
 impl Fixture {
     fn new(token: Option<&str>, control: bool) -> Self {
+        Self::below("", token, control)
+    }
+
+    fn below(base: &str, token: Option<&str>, control: bool) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let run = directory.path().join("my run");
         let mut run = RunDir::create(&run, "task = \"search\"\nsecret = 1\n").expect("a run");
         run.log(&started()).expect("writable");
         drop(run);
         std::fs::write(directory.path().join("outside.txt"), "not for the network").expect("writable");
-        let options = Options { runs: directory.path().to_path_buf(), token: token.map(str::to_owned), control };
+        let runs = directory.path().to_path_buf();
+        let options = Options { runs, token: token.map(str::to_owned), control, base: base.to_owned() };
         let interrupt = Interrupt::default();
         let server = Server::bind(([127, 0, 0, 1], 0).into(), options, &interrupt).expect("a free port");
         let address = server.address().expect("an address");
@@ -104,10 +109,10 @@ fn step(number: u64, loss: f64) -> Event {
 fn runs_are_listed_and_shown() {
     let server = Fixture::new(None, false);
     let index = server.get("/");
-    assert!(index.contains("href=\"/runs/my%20run\"") && index.contains("connect-src 'self'"), "{index}");
+    assert!(index.contains("href=\"runs/my%20run\"") && index.contains("connect-src 'self'"), "{index}");
     let page = server.get("/runs/my%20run");
     assert_eq!(status(&page), 200);
-    assert!(page.contains("search: my run") && page.contains("/runs/my%20run/events"), "{page}");
+    assert!(page.contains("search: my run") && page.contains("\"my%20run/events\""), "{page}");
     assert!(page.contains("stopped") && !page.contains("<button"), "it only reads");
     for header in ["cache-control: no-store", "x-frame-options: DENY", "x-content-type-options: nosniff"] {
         assert!(page.contains(header), "{header}");
@@ -157,7 +162,7 @@ fn a_token_is_needed_where_there_is_one() {
     let with = |header: &str| server.raw(&format!("GET / HTTP/1.1\r\nHost: anywhere\r\n{header}\r\n\r\n"));
     assert_eq!(status(&with("Cookie: a=b; gdas=secret-token")), 200);
     assert_eq!(status(&with("Authorization: Bearer secret-token")), 200);
-    let options = Options { runs: "runs".into(), token: None, control: false };
+    let options = Options { runs: "runs".into(), token: None, control: false, base: String::new() };
     let open = Server::bind(([0, 0, 0, 0], 0).into(), options, &Interrupt::default());
     assert!(matches!(open, Err(ServeError::NoToken(_))));
 }
@@ -227,14 +232,80 @@ fn acting_needs_leave_and_a_page_of_our_own() {
 }
 
 #[test]
+fn an_automatic_run_is_served_as_what_it_is() {
+    let server = Fixture::new(None, false);
+    let path = server.directory.path().join("photos");
+    let config = "task = \"auto\"\ndata = \"photos\"\nspace = \"nas-bench-201\"\n";
+    let whole = RunDir::create(&path, config).expect("a run");
+    let page = server.get("/runs/photos");
+    let mut lines = server.follow("/events");
+    assert!(lines.any(|line| line.contains("\"photos\"")), "{page}");
+    let index = server.get("/");
+    let row = index.split("data-run=\"photos\"").nth(1).expect("a row");
+    assert!(row.contains("running</td><td>auto</td><td>photos</td>"), "{row}");
+    assert!(server.get("/runs/photos").contains("No stage has begun yet"));
+    let mut stage = RunDir::create(path.join("search"), "task = \"search\"\n").expect("a run");
+    stage.log(&started()).expect("writable");
+    stage.log(&step(3, 1.25)).expect("writable");
+    let told = |line: &String| line.contains("\"stage\":\"search\"") && line.contains("\"train_loss\":\"1.250\"");
+    assert!(server.follow("/runs/photos/events").any(|line| told(&line)));
+    let index = server.get("/");
+    let row = index.split("data-run=\"photos\"").nth(1).expect("a row");
+    assert!(row.contains("<td>auto: search</td><td>digits</td>") && row.contains("1 of 2"), "{row}");
+    let page = server.get("/runs/photos");
+    assert!(page.contains("<h1>auto: photos</h1>") && page.contains("<h2>Search</h2>"), "{page}");
+    drop((whole, stage));
+}
+
+#[test]
 fn stages_of_an_automatic_run_are_runs_too() {
     let server = Fixture::new(None, false);
     drop(RunDir::create(server.run().join("search"), "task = \"search\"\n").expect("a run"));
     let mut lines = server.follow("/events");
     assert!(lines.any(|line| line.contains("my run/search")));
-    assert!(server.get("/").contains("href=\"/runs/my%20run%2Fsearch\""));
+    assert!(server.get("/").contains("href=\"runs/my%20run%2Fsearch\""));
     assert_eq!(status(&server.get("/runs/my%20run%2Fsearch")), 200);
     assert_eq!(status(&server.get("/runs/my%20run/search")), 405);
+}
+
+/// The header of a redirection, the links of a page and its stream of events lead to where they are served.
+#[test]
+fn a_server_below_a_path_links_within_it() {
+    let server = Fixture::below("/lab/gdas", Some("secret-token"), true);
+    let with = |method: &str, target: &str| {
+        let request = format!("{method} {target} HTTP/1.1\r\nHost: x:1\r\nAuthorization: Bearer secret-token\r\n\r\n");
+        server.raw(&request)
+    };
+    let moved = with("GET", "/lab/gdas");
+    assert!(status(&moved) == 308 && moved.contains("location: /lab/gdas/\r\n"), "{moved}");
+    let entered = server.get("/lab/gdas/?token=secret-token");
+    assert!(entered.contains("Path=/lab/gdas/\r\n"), "{entered}");
+    let index = with("GET", "/lab/gdas/");
+    let page = with("GET", "/lab/gdas/runs/my%20run");
+    assert_eq!((status(&index), status(&page)), (200, 200));
+    for (page, at) in [(&index, "/lab/gdas/"), (&page, "/lab/gdas/runs/")] {
+        let links = ["href=\"", "data-events=\""].into_iter().flat_map(|attribute| page.split(attribute).skip(1));
+        let links = links.filter_map(|rest| rest.split('"').next()).filter(|link| !link.starts_with("data:"));
+        let mut seen = 0;
+        for link in links {
+            assert!(!link.starts_with('/') && !link.contains("//"), "{link}");
+            let target = match link.strip_prefix("../") {
+                Some(rest) => format!("{}{rest}", at.trim_end_matches("runs/")),
+                None => format!("{at}{link}"),
+            };
+            let mut stream = server.connect();
+            let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret-token\r\n\r\n");
+            stream.write_all(request.as_bytes()).expect("sent");
+            let first = BufReader::new(stream).lines().next().expect("an answer").expect("text");
+            assert!(first.contains(" 200 "), "{link} leads to {target}: {first}");
+            seen += 1;
+        }
+        assert!(seen > 1, "{page}");
+    }
+    for outside in ["/", "/runs/my%20run", "/events", "/lab/", "/lab/gdas/../", "/lab/gdasx/"] {
+        assert_eq!(status(&with("GET", outside)), 404, "{outside}");
+    }
+    assert_eq!(status(&with("POST", "/lab/gdas/runs/my%20run/stop")), 409, "nobody works in it");
 }
 
 /// 200 clients that follow, and pages for others meanwhile.

@@ -126,7 +126,7 @@ fn heading(frame: &mut Frame, view: &View, area: Rect) {
         Span::raw(format!("  epoch {} of {}", standing.epoch, standing.epochs)),
     ];
     if !standing.task.is_empty() {
-        line.push(Span::raw(format!("  {} on {}, {}", standing.task, standing.space, standing.data)));
+        line.push(Span::raw(format!("  {}", standing.task_text())));
     }
     frame.render_widget(Line::from(line), area);
 }

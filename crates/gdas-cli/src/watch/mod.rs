@@ -3,7 +3,7 @@
 mod draw;
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use gdas::run::{Interrupt, RunError, Wish, ask};
@@ -22,8 +22,6 @@ const POLL: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct View {
     run: PathBuf,
-    /// The run itself, or the stage of an automatic run that is at work or done last.
-    stage: PathBuf,
     live: Live,
     standing: Standing,
     data: Option<RunData>,
@@ -42,23 +40,11 @@ struct Preference {
 impl View {
     pub(crate) fn new(run: PathBuf) -> Self {
         let live = Live::new(&run);
-        Self {
-            stage: run.clone(),
-            run,
-            live,
-            standing: Standing::default(),
-            data: None,
-            message: String::new(),
-            unicode: show::unicode(),
-        }
+        Self { run, live, standing: Standing::default(), data: None, message: String::new(), unicode: show::unicode() }
     }
 
     /// Reads what is new.
     pub(crate) fn look(&mut self) -> Result<(), RunError> {
-        let stage = stage(&self.run);
-        if stage != self.stage {
-            (self.live, self.stage, self.data) = (Live::new(&stage), stage, None);
-        }
         let (before, status) = (self.standing.revision, self.standing.status);
         self.standing = self.live.look()?.clone();
         if self.standing.status != status {
@@ -66,14 +52,14 @@ impl View {
             self.message.clear();
         }
         if self.data.is_none() || self.standing.revision != before {
-            self.data = Some(RunData::read(&self.stage)?);
+            self.data = Some(RunData::read(self.live.stage())?);
         }
         Ok(())
     }
 
     fn name(&self) -> String {
-        let name = |path: &Path| path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        if self.stage == self.run { name(&self.run) } else { format!("{}/{}", name(&self.run), name(&self.stage)) }
+        let name = self.run.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        self.standing.stage.as_ref().map_or_else(|| name.clone(), |stage| format!("{name}/{stage}"))
     }
 
     /// Per alpha table its name and its edges, as of the last epoch.
@@ -110,7 +96,7 @@ impl View {
             (KeyCode::Char('s'), _) => Wish::Stop,
             _ => return true,
         };
-        self.message = match ask(&self.run, wish).or_else(|_| ask(&self.stage, wish)) {
+        self.message = match ask(&self.run, wish).or_else(|_| ask(self.live.stage(), wish)) {
             Ok(()) => format!("asked to {}", wish.word()),
             Err(error) => error.to_string(),
         };
@@ -124,12 +110,6 @@ impl Preference {
         let best = self.operations.iter().max_by(|a, b| a.1.total_cmp(&b.1));
         best.map_or(("", 0.0), |(name, p)| (name, *p))
     }
-}
-
-/// The run directory to look at.
-fn stage(run: &Path) -> PathBuf {
-    let stages = ["train", "search"].map(|stage| run.join(stage));
-    stages.into_iter().find(|path| path.join("config.toml").is_file()).unwrap_or_else(|| run.to_path_buf())
 }
 
 /// Shows the run until the user has seen enough.
@@ -160,7 +140,7 @@ pub(crate) fn text(view: &View) -> String {
     let standing = &view.standing;
     let mut rows = vec![vec!["run".to_owned(), view.name()]];
     if !standing.task.is_empty() {
-        rows.push(vec!["task".to_owned(), format!("{} on {}, {}", standing.task, standing.space, standing.data)]);
+        rows.push(vec!["task".to_owned(), standing.task_text()]);
     }
     rows.extend(standing.fields().into_iter().map(|(_, name, value)| vec![name, value]));
     let mut out = output::table(&rows) + "\n";

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use gdas::Alpha;
 use gdas::run::{AlphaTable, Event, RunDir};
 use gdas::space::{CellSpace, Space};

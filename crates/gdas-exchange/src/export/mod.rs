@@ -31,8 +31,28 @@ pub use onnx::{OPSET, to_onnx};
 pub use pytorch::to_pytorch;
 pub use safetensors::{from_arrays, from_safetensors, to_safetensors};
 
+use gdas::train::TrainedModel;
 use gdas::weights::WeightsMismatch;
 use gdas_kernels::graph::{Graph, Op, ParamId};
+use serde_json::json;
+
+/// What a file says about a trained network beside its weights, so that [`crate::import`] needs nothing else: the cells
+/// (and their space, where it is not a built-in one), the names of the classes, what pixels are normalised with (of pixels
+/// in 0..255), and height, width and channels of the images. The values are JSON but for the first.
+pub fn metadata(model: &TrainedModel) -> Vec<(&'static str, String)> {
+    let image = [model.image.height, model.image.width, model.image.channels];
+    let mut metadata = vec![
+        ("genotype", model.genotype.to_string()),
+        ("classes", json!(model.classes).to_string()),
+        ("mean", json!(model.statistics.mean).to_string()),
+        ("std", json!(model.statistics.std).to_string()),
+        ("image", json!(image).to_string()),
+    ];
+    if !model.genotype.space.is_built_in() {
+        metadata.push(("space", json!(*model.genotype.space).to_string()));
+    }
+    metadata
+}
 
 /// Why a network could not be exported or read back.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -77,6 +77,61 @@ impl Message {
     }
 }
 
+/// A field of an encoded message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Field<'a> {
+    /// An integer, a boolean or an enumeration.
+    Integer(u64),
+    /// Eight bytes: a double.
+    Eight([u8; 8]),
+    /// Text, bytes, a message, or numbers one after another.
+    Bytes(&'a [u8]),
+    /// Four bytes: a float.
+    Four([u8; 4]),
+}
+
+/// The fields of an encoded message with their numbers. After an error there are no more.
+pub(crate) fn fields(bytes: &[u8]) -> impl Iterator<Item = Result<(u64, Field<'_>), String>> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let field = field(rest);
+        rest = field.as_ref().map_or(&[], |(_, _, rest)| *rest);
+        Some(field.map(|(number, field, _)| (number, field)))
+    })
+}
+
+fn field(bytes: &[u8]) -> Result<(u64, Field<'_>, &[u8]), String> {
+    let cut = || "it is cut off".to_owned();
+    let (key, rest) = varint(bytes)?;
+    let (field, rest) = match key & 7 {
+        0 => varint(rest).map(|(value, rest)| (Field::Integer(value), rest))?,
+        1 => rest.split_first_chunk().map(|(value, rest)| (Field::Eight(*value), rest)).ok_or_else(cut)?,
+        2 => {
+            let (length, rest) = varint(rest)?;
+            let length = usize::try_from(length).map_err(|_| cut())?;
+            rest.split_at_checked(length).map(|(value, rest)| (Field::Bytes(value), rest)).ok_or_else(cut)?
+        }
+        5 => rest.split_first_chunk().map(|(value, rest)| (Field::Four(*value), rest)).ok_or_else(cut)?,
+        other => return Err(format!("it has a field of unknown kind {other}")),
+    };
+    Ok((key >> 3, field, rest))
+}
+
+/// A number of seven bits per byte, and what follows it.
+pub(crate) fn varint(bytes: &[u8]) -> Result<(u64, &[u8]), String> {
+    let mut value = 0;
+    for (index, &byte) in bytes.iter().enumerate().take(10) {
+        value |= u64::from(byte & 0x7f) << (7 * index);
+        if byte < 0x80 {
+            return Ok((value, &bytes[index + 1..]));
+        }
+    }
+    Err("it is cut off in a number".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +143,25 @@ mod tests {
         assert_eq!(Message::new().text(2, "testing").into_bytes(), b"\x12\x07testing");
         let inner = Message::new().int(1, 150);
         assert_eq!(Message::new().message(3, &inner).into_bytes(), [0x1a, 0x03, 0x08, 0x96, 0x01]);
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let inner = Message::new().int(1, 150).text(2, "testing");
+        let bytes = Message::new().int(1, -2).float(2, 1.5).double(3, 2.5).message(400, &inner).into_bytes();
+        let inner = inner.into_bytes();
+        let expected = [
+            (1, Field::Integer(-2i64 as u64)),
+            (2, Field::Four(1.5f32.to_le_bytes())),
+            (3, Field::Eight(2.5f64.to_le_bytes())),
+            (400, Field::Bytes(&inner)),
+        ];
+        assert_eq!(fields(&bytes).collect::<Result<Vec<_>, _>>().as_deref(), Ok(&expected[..]));
+        for length in 1..bytes.len() {
+            // Cut anywhere: the fields before it, then an error or the end, and never a panic.
+            assert!(fields(&bytes[..length]).count() <= 4, "{length}");
+        }
+        assert!(fields(&[0xff; 20]).all(|field| field.is_err()));
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! Networks that were trained elsewhere, taken in as if they had been trained here.
 //!
-//! Weights come as safetensors or as PyTorch's own files (`torch.save` of a state dictionary), under the names that
-//! [`crate::export`] documents or, for NAS-Bench-201's network, under AutoDL's. What the numbers cannot tell (the
+//! Weights come as safetensors, as PyTorch's own files (`torch.save` of a state dictionary), as ONNX or as records of Burn,
+//! under the names that [`crate::export`] documents or, for NAS-Bench-201's network, under AutoDL's. What the numbers cannot tell (the
 //! genotype, the size of the images, what pixels were normalised with, the names of the classes) comes from the
 //! file's metadata, which `gdas export` writes, or from the caller.
 //!
 //! The outcome is a run directory like that of a finished training, so that everything that takes one
 //! ([`gdas::train::TrainedModel`], the exports) takes it.
 
+mod burn_record;
 mod names;
+mod onnx;
 mod torch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -105,13 +107,27 @@ fn list(missing: &[String], wrong: &[String], unexpected: &[String]) -> String {
 }
 
 impl StateDict {
-    /// Reads a safetensors file or one that PyTorch wrote, told apart by its first bytes.
+    /// Reads a safetensors file, one that PyTorch wrote, an ONNX file or a record of Burn, told apart by their first
+    /// bytes. Names are without those of wrappers (`module.`, `_orig_mod.` and such).
     ///
     /// # Errors
     /// The file cannot be read, is damaged, or holds something else than named tensors.
     pub fn read(path: &Path) -> Result<Self, ImportError> {
         let bytes = std::fs::read(path).map_err(|source| ImportError::Io { path: path.to_path_buf(), source })?;
-        if torch::recognises(&bytes) { torch::read(path, &bytes) } else { safetensors(path, &bytes) }
+        let format = |reason: String| ImportError::Format { path: path.to_path_buf(), reason };
+        let mut dict = if torch::recognises(&bytes) {
+            torch::read(path, &bytes)?
+        } else if burn_record::recognises(&bytes) {
+            burn_record::read(&bytes).map_err(|reason| format(format!("as a record of Burn: {reason}")))?
+        } else if let Some(advice) = text(&bytes) {
+            return Err(format(advice.to_owned()));
+        } else if onnx::recognises(&bytes) && bytes.get(8) != Some(&b'{') {
+            onnx::read(&bytes).map_err(|reason| format(format!("as an ONNX file: {reason}")))?
+        } else {
+            safetensors(path, &bytes)?
+        };
+        names::unwrap(&mut dict).map_err(format)?;
+        Ok(dict)
     }
 
     /// An array's extent along an axis.
@@ -120,9 +136,26 @@ impl StateDict {
     }
 }
 
+/// What to do with a file of text: it holds no weights, however it was exported.
+fn text(bytes: &[u8]) -> Option<&'static str> {
+    let start = std::str::from_utf8(&bytes[..bytes.len().min(1 << 16)]).ok()?.trim_start();
+    if start.starts_with("\"\"\"") || start.starts_with("//!") {
+        Some(
+            "the source of a module holds no weights; they are exported apart, to a .safetensors, .onnx or .bpk file, \
+             which can be imported",
+        )
+    } else if start.starts_with(['{', '|', '/']) || start.starts_with("digraph") || start.starts_with("normal=") {
+        Some("a genotype holds no weights; `gdas train` trains it")
+    } else {
+        None
+    }
+}
+
 fn safetensors(path: &Path, bytes: &[u8]) -> Result<StateDict, ImportError> {
     let format = |reason: String| ImportError::Format { path: path.to_path_buf(), reason };
-    let unknown = |error| format(format!("neither a safetensors file nor one that torch.save wrote ({error})"));
+    let unknown = |error| {
+        format(format!("no weights in a known form: safetensors, torch.save, ONNX or a record of Burn ({error})"))
+    };
     let file = ::safetensors::SafeTensors::deserialize(bytes).map_err(unknown)?;
     let (_, header) = ::safetensors::SafeTensors::read_metadata(bytes).map_err(unknown)?;
     let mut arrays = BTreeMap::new();
@@ -362,15 +395,21 @@ fn classes(dict: &StateDict, given: &Given, count: usize) -> Result<Vec<String>,
     }
 }
 
+/// Whether a shape is that of a 1x1 convolution, as ONNX has the classifier, for a matrix of this shape.
+fn is_filter_of(shape: &[usize], matrix: &[usize]) -> bool {
+    matrix.len() == 2 && shape.len() == 4 && shape.starts_with(matrix) && shape.ends_with(&[1, 1])
+}
+
 /// Puts every array in its place.
 fn fit(graph: &Graph, mut dict: StateDict) -> Result<export::Weights, ImportError> {
     let (mut missing, mut wrong) = (Vec::new(), Vec::new());
-    let weights = export::from_arrays(graph, |name, shape| match dict.arrays.remove(name) {
+    let mut find = |name: &str| dict.arrays.remove(name).or_else(|| dict.arrays.remove(&names::dotted(name)));
+    let weights = export::from_arrays(graph, |name, shape| match find(name) {
         None => {
             missing.push(name.to_owned());
             None
         }
-        Some(array) if array.shape != shape => {
+        Some(array) if array.shape != shape && !is_filter_of(&array.shape, shape) => {
             wrong.push(format!("{name} ({:?} instead of {shape:?})", array.shape));
             None
         }
@@ -381,12 +420,12 @@ fn fit(graph: &Graph, mut dict: StateDict) -> Result<export::Weights, ImportErro
         Some(array) => Some(array.values),
     });
     // What a network carries for training alone, or in a node that nothing reads.
-    let layer = |name: &str| name.rsplit_once('.').map_or_else(String::new, |(layer, _)| layer.to_owned());
+    let layer = |name: &str| name.rsplit_once('.').map_or_else(String::new, |(layer, _)| names::dotted(layer));
     let unread: BTreeSet<String> = graph
         .params
         .iter()
         .map(|spec| layer(&spec.name))
-        .chain(graph.norms.iter().map(|norm| norm.name.clone()))
+        .chain(graph.norms.iter().map(|norm| names::dotted(&norm.name)))
         .collect();
     let passed = |name: &str| {
         name.starts_with("auxiliary") || name.ends_with("num_batches_tracked") || unread.contains(&layer(name))

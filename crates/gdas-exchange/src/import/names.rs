@@ -1,6 +1,52 @@
-//! Names of arrays in AutoDL's networks, turned into this project's.
+//! Names of arrays as other programs write them, turned into this project's.
+
+use std::collections::BTreeMap;
 
 use super::StateDict;
+
+/// What wrappers of PyTorch put into the names of what they wrap: `torch.compile`, `DataParallel` and its kin (also the
+/// moving average `AveragedModel`), sharding, and checkpoints of activations.
+const WRAPPERS: [&str; 4] = ["_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
+
+/// Takes wrappers off the names, and then what they all begin with when that is not the network itself: an attribute of
+/// an outer module, as in `model.stem.conv.weight`.
+///
+/// # Errors
+/// Two arrays would have the same name.
+pub(super) fn unwrap(dict: &mut StateDict) -> Result<(), String> {
+    // A counter of the moving average's updates, which is no array of the network.
+    dict.arrays.remove("n_averaged");
+    let bare = |name: &String| -> String {
+        name.split('.').filter(|part| !WRAPPERS.contains(part)).collect::<Vec<_>>().join(".")
+    };
+    let mut names: Vec<String> = dict.arrays.keys().map(bare).collect();
+    while let Some(outer) = outer(&names) {
+        let length = outer.len() + 1;
+        names = names.iter().map(|name| name[length..].to_owned()).collect();
+    }
+    let before = std::mem::take(&mut dict.arrays);
+    let mut origins: BTreeMap<String, String> = BTreeMap::new();
+    for ((old, array), name) in before.into_iter().zip(names) {
+        if let Some(other) = origins.insert(name.clone(), old.clone()) {
+            return Err(format!("arrays `{other}` and `{old}` are both `{name}` without the names of wrappers"));
+        }
+        dict.arrays.insert(name, array);
+    }
+    Ok(())
+}
+
+/// The first part of all names, where none is of the network itself.
+fn outer(names: &[String]) -> Option<String> {
+    let (first, _) = names.first()?.split_once('.')?;
+    let shared = names.iter().all(|name| name.split_once('.').is_some_and(|(part, _)| part == first));
+    let own = ["stem", "cells", "head", "auxiliary"].contains(&first);
+    (shared && !own).then(|| first.to_owned())
+}
+
+/// A name with dots for underscores. Fields of a Rust module cannot have dots, so that both spellings are compared so.
+pub(super) fn dotted(name: &str) -> String {
+    name.replace('_', ".")
+}
 
 /// What AutoDL's modules within a candidate of the benchmark are called here: `op` is ReLU, convolution, norm.
 const MODULES: [(&str, &str); 8] = [
@@ -54,6 +100,30 @@ fn renamed(name: &str, edges: &[(usize, usize, &str)]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn unwrapped(names: &[&str]) -> Result<Vec<String>, String> {
+        let array = super::super::Array { shape: vec![], values: vec![] };
+        let arrays = names.iter().map(|name| ((*name).to_owned(), array.clone())).collect();
+        let mut dict = StateDict { arrays, ..StateDict::default() };
+        unwrap(&mut dict)?;
+        Ok(dict.arrays.into_keys().collect())
+    }
+
+    #[test]
+    fn wrapped_modules_have_the_names_of_what_they_wrap() {
+        let own = ["cells.0.a.conv.weight", "stem.conv.weight"];
+        for prefix in ["", "_orig_mod.", "module.", "_orig_mod.module.", "module._orig_mod.", "model.", "net.module."] {
+            let wrapped = own.map(|name| format!("{prefix}{name}"));
+            let names: Vec<&str> = wrapped.iter().map(String::as_str).chain(["n_averaged"]).collect();
+            assert_eq!(unwrapped(&names).as_deref(), Ok(&own.map(str::to_owned)[..]), "{prefix}");
+        }
+        // Parts that were compiled, sharded or checkpointed by themselves.
+        let parts =
+            ["cells.0._orig_mod.a._checkpoint_wrapped_module.conv.weight", "stem._fsdp_wrapped_module.conv.weight"];
+        assert_eq!(unwrapped(&parts).as_deref(), Ok(&own.map(str::to_owned)[..]));
+        assert_eq!(unwrapped(&["cells.0.a.conv.weight"]).map(|names| names[0].clone()), Ok(own[0].to_owned()));
+        assert!(unwrapped(&["stem.conv.weight", "module.stem.conv.weight"]).is_err_and(|e| e.contains("both `stem")));
+    }
 
     #[test]
     fn names_of_the_benchmark_network() {

@@ -65,16 +65,111 @@ fn an_imported_network_is_a_trained_one() {
     let result = network.save(&mut RunDir::create(&path, &config).unwrap(), &Device::flex()).unwrap();
     assert_eq!(result.classes, ["0", "1", "2"]);
     let model = TrainedModel::open_path(&path, &Device::flex()).unwrap();
-    assert_eq!((model.export_weights(), model.statistics.mean), (network.weights.clone(), vec![120.0; 3]));
+    assert_eq!((model.export_weights(), &model.statistics.mean), (network.weights.clone(), &vec![120.0; 3]));
     assert_eq!(gdas::run::RunInfo::read(&path).unwrap().status, "finished");
 
-    // And back: what is exported says everything about itself.
-    let metadata = [("genotype", CELL), ("mean", "[1.0,2,3]"), ("std", "[1,1,1]"), ("image", "[8,8,3]")];
-    let bytes = export::to_safetensors(&network.graph, &network.weights, &metadata).unwrap();
-    let file = folder.path().join("net.safetensors");
-    std::fs::write(&file, bytes).unwrap();
-    let again = import(StateDict::read(&file).unwrap(), &Given::default()).unwrap();
-    assert_eq!((again.weights, again.statistics.mean), (network.weights, vec![1.0, 2.0, 3.0]));
+    // And back: what is exported says everything about itself, in every format with weights.
+    let metadata = export::metadata(&model);
+    let metadata: Vec<(&str, &str)> = metadata.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    for (name, bytes) in exported(&network, &metadata) {
+        let file = folder.path().join(name);
+        std::fs::write(&file, bytes).unwrap();
+        let again = import(StateDict::read(&file).unwrap(), &Given::default()).unwrap();
+        assert_eq!(again.weights, network.weights, "{name}");
+        assert_eq!((again.statistics.mean, again.classes), (vec![120.0; 3], network.classes.clone()), "{name}");
+        assert_eq!(again.config.genotype, CELL, "{name}");
+    }
+    // A source and a genotype are told apart from damage.
+    for (name, text, told) in [
+        ("net.py", export::to_pytorch(&network.graph, CELL).unwrap(), "the source of a module holds no weights"),
+        ("net.rs", export::to_burn_module(&network.graph, CELL).unwrap(), "the source of a module holds no weights"),
+        ("net.json", serde_json::to_string(&model.genotype).unwrap(), "a genotype holds no weights"),
+        ("cell.txt", CELL.to_owned(), "a genotype holds no weights"),
+    ] {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        let error = StateDict::read(&file).unwrap_err().to_string();
+        assert!(error.contains(told), "{name}: {error}");
+    }
+}
+
+/// The network in every format that holds weights.
+fn exported(network: &Imported, metadata: &[(&str, &str)]) -> [(&'static str, Vec<u8>); 3] {
+    let Imported { graph, weights, .. } = network;
+    [
+        ("net.safetensors", export::to_safetensors(graph, weights, metadata).unwrap()),
+        ("net.onnx", export::to_onnx(graph, weights, metadata).unwrap()),
+        ("net.bpk", export::to_burn_record(graph, weights, metadata).unwrap()),
+    ]
+}
+
+/// `torch.compile`, `DataParallel` and outer modules put their names before those of the arrays.
+#[test]
+fn weights_of_a_wrapped_module_are_those_of_the_module() {
+    let plain = import(StateDict::read(&fixture("checkpoint.pth")).unwrap(), &given()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = export::to_safetensors(&plain.graph, &plain.weights, &[]).unwrap();
+    let file = ::safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    for prefix in ["_orig_mod.", "module.", "_orig_mod.module.", "module._orig_mod.", "model."] {
+        let views = file.iter().map(|(name, view)| (format!("{prefix}{name}"), view));
+        let path = folder.path().join("wrapped.safetensors");
+        std::fs::write(&path, ::safetensors::serialize(views, None).unwrap()).unwrap();
+        let network = import(StateDict::read(&path).unwrap(), &given()).unwrap();
+        assert_eq!(network.weights, plain.weights, "{prefix}");
+    }
+}
+
+/// A network of two-input cells, whose edges have several layers each.
+#[test]
+fn a_network_of_the_nasnet_space_comes_back_in_every_format() {
+    let genotype = Genotype::named("DARTS_V2").unwrap();
+    let network = network_of(&genotype);
+    let text = genotype.to_string();
+    let metadata = [("genotype", text.as_str()), ("mean", "[1,2,3]"), ("std", "[1,1,1]"), ("image", "[16,16,3]")];
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in exported(&network, &metadata) {
+        let file = folder.path().join(name);
+        std::fs::write(&file, bytes).unwrap();
+        let again = import(StateDict::read(&file).unwrap(), &Given::default()).unwrap();
+        assert_eq!((again.config.channels, again.config.cells), (4, 1), "{name}");
+        assert!(again.weights == network.weights, "{name}");
+    }
+}
+
+/// A small network with weights that are all different.
+fn network_of(genotype: &Genotype) -> Imported {
+    let space = &genotype.space;
+    let keys = serde_json::json!({ "space": **space, "genotype": genotype.to_string(), "channels": 4, "cells": 1 });
+    let config: TrainConfig = resolve(&[Layer::flags(&keys).unwrap()]).unwrap();
+    let network = NetworkConfig {
+        image: Shape::new(16, 16, 3),
+        classes: 3,
+        channels: 4,
+        stem: Stem::Cifar,
+        affine: true,
+        track: true,
+        auxiliary: false,
+        drop_path: false,
+    };
+    let graph = derive(&space.derived_blocks(1), &network, genotype).unwrap();
+    let mut next = 0.0;
+    let mut numbers = |count: usize| -> Vec<f32> {
+        std::iter::repeat_with(|| {
+            next += 1.0;
+            next
+        })
+        .take(count)
+        .collect()
+    };
+    let params = graph.params.iter().map(|spec| numbers(spec.len())).collect();
+    let running = graph.norms.iter().map(|norm| numbers(2 * norm.channels)).collect();
+    Imported {
+        config,
+        graph,
+        weights: export::Weights { params, running },
+        classes: vec!["0".into(), "1".into(), "2".into()],
+        statistics: Statistics { mean: vec![0.0; 3], std: vec![1.0; 3], published: false },
+    }
 }
 
 #[test]
@@ -130,7 +225,7 @@ fn other_files_and_damaged_ones_are_refused() {
         std::fs::write(&file, bytes).unwrap();
         StateDict::read(&file).unwrap_err().to_string()
     };
-    assert!(refused(b"").contains("neither a safetensors file nor one that torch.save wrote"));
+    assert!(refused(b"").contains("no weights in a known form"));
     assert!(refused(b"PK\x03\x04").contains("file: "));
     // pickle.dumps(os.system), as PyTorch's older files begin.
     let code = [
@@ -141,8 +236,10 @@ fn other_files_and_damaged_ones_are_refused() {
     ];
     assert!(refused(&code.concat()).contains("os.system"));
     assert!(StateDict::read(&fixture("no-state.pth")).unwrap_err().to_string().contains("no state dictionary"));
-    for name in ["legacy.pth", "checkpoint.pth", "half.pth"] {
-        let whole = std::fs::read(fixture(name)).unwrap();
+    let network = import(StateDict::read(&fixture("checkpoint.pth")).unwrap(), &given()).unwrap();
+    let fixtures = ["legacy.pth", "checkpoint.pth", "half.pth"].map(|name| std::fs::read(fixture(name)).unwrap());
+    let files = fixtures.into_iter().chain(exported(&network, &[("genotype", CELL)]).map(|(_, bytes)| bytes));
+    for whole in files {
         for length in (0..whole.len()).step_by(997) {
             refused(&whole[..length]);
         }

@@ -46,8 +46,7 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<StateDict, ImportError> 
         if numbers > MOST_NUMBERS {
             return Err(format(format!("it holds more than {MOST_NUMBERS} numbers")));
         }
-        // Networks that were trained on several devices carry a prefix.
-        arrays.insert(name.strip_prefix("module.").unwrap_or(name).to_owned(), array);
+        arrays.insert(name.to_owned(), array);
     }
     Ok(StateDict { arrays, metadata: BTreeMap::new() })
 }
@@ -184,7 +183,7 @@ impl Kind {
 }
 
 /// IEEE 754 binary16.
-fn half(bits: u16) -> f32 {
+pub(super) fn half(bits: u16) -> f32 {
     let sign = if bits & 0x8000 == 0 { 1.0 } else { -1.0 };
     let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f32::from(bits & 0x3ff));
     sign * match exponent {

@@ -17,22 +17,33 @@ from ._gdas import GdasError, __version__
 __all__ = ["GdasError", "__version__", "genotype", "query", "resume", "search", "train", "types"]
 
 
-def _run(function, run, keys, on_event):
-    keys = {key: value for key, value in keys.items() if value is not None}
-    return _json.loads(function(_json.dumps(keys), _os.fspath(run), on_event))
+def _dumped(keys):
+    return _json.dumps({key: value for key, value in keys.items() if value is not None})
 
 
 def search(data="digits", *, run, on_event=None, **keys):
     """Searches in the new directory `run`; keys are those of the configuration (`gdas search --print-config`)."""
-    return _run(_gdas.search, run, {"data": _os.fspath(data), **keys}, on_event)
+    return _json.loads(_gdas.search(_dumped({"data": _os.fspath(data), **keys}), _os.fspath(run), on_event))
 
 
-def train(genotype, data="digits", *, run, on_event=None, **keys):
-    """Trains the network of a genotype (text, published name, or a search's result) from scratch."""
-    text = genotype["genotype"] if isinstance(genotype, dict) and "genotype" in genotype else genotype
-    known = _json.loads(_gdas.genotype(text["text"] if isinstance(text, dict) else text))
-    keys = {"data": _os.fspath(data), "genotype": known["text"], "space": known["space"], **keys}
-    return _run(_gdas.train, run, keys, on_event)
+def train(genotype, data=None, *, run, on_event=None, **keys):
+    """Trains the network of a genotype (text, published name, or a run's result) from scratch.
+
+    Without `data`, a run's result is trained on the data of that run, and a genotype on the digits.
+    """
+    result = genotype if isinstance(genotype, dict) else {}
+    text = result.get("genotype", result.get("text", genotype))
+    known = _json.loads(_gdas.genotype(_json.dumps(text) if isinstance(text, dict) else text))
+    data_of = result.get("run") if data is None else None
+    if data is None and data_of is None:
+        data = result.get("data", "digits")
+    keys = {
+        "data": None if data is None else _os.fspath(data),
+        "genotype": known["text"],
+        "space": known["space"],
+        **keys,
+    }
+    return _json.loads(_gdas.train(_dumped(keys), _os.fspath(run), data_of, on_event))
 
 
 def resume(run, *, on_event=None):
@@ -46,5 +57,5 @@ def query(table, cell):
 
 
 def genotype(text):
-    """Reads a genotype: the benchmark's text, that of DARTS and AutoDL, or a published name such as GDAS_V1."""
+    """Reads a genotype: text (also that of DARTS and AutoDL), JSON, or a published name such as GDAS_V1."""
     return _json.loads(_gdas.genotype(text))

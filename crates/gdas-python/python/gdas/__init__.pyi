@@ -1,4 +1,4 @@
-from typing import Union
+from typing import Optional, Union
 
 from . import types as types
 from ._gdas import GdasError as GdasError, __version__ as __version__
@@ -8,8 +8,8 @@ __all__ = ["GdasError", "__version__", "genotype", "query", "resume", "search", 
 
 def search(data: Path = "digits", *, run: Path, on_event: OnEvent = None, **keys: Key) -> SearchResult: ...
 def train(
-    genotype: Union[str, GenotypeInfo, SearchResult],
-    data: Path = "digits",
+    genotype: Union[str, GenotypeInfo, SearchResult, TrainResult],
+    data: Optional[Path] = None,
     *,
     run: Path,
     on_event: OnEvent = None,

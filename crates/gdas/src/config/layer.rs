@@ -63,6 +63,13 @@ impl Layer {
         Self::parse(preset.text, |_| Origin::Preset(preset.name.to_string()))
     }
 
+    /// The same without all other keys.
+    #[must_use]
+    pub fn only(mut self, keys: &[&str]) -> Self {
+        self.entries.retain(|entry| keys.contains(&entry.key.as_str()));
+        self
+    }
+
     /// Whether it sets this key.
     pub fn has(&self, key: &str) -> bool {
         self.get(key).is_some()

@@ -9,11 +9,11 @@ use serde::de::DeserializeOwned;
 use super::checkpoint::Position;
 use super::event::whole_lines;
 use super::storage::Storage;
-use super::{Checkpoint, Event, Observer, RunError, control, lock, phase, read_events, seal};
+use super::{Checkpoint, Event, Observer, RunError, control, lock, phase, seal};
 
-const CONFIG: &str = "config.toml";
-const EVENTS: &str = "events.jsonl";
-const RESULT: &str = "result.json";
+pub(super) const CONFIG: &str = "config.toml";
+pub(super) const EVENTS: &str = "events.jsonl";
+pub(super) const RESULT: &str = "result.json";
 const CHECKPOINTS: [&str; 2] = ["checkpoint.0", "checkpoint.1"];
 
 /// A run directory that this process, and no other, works in.
@@ -385,125 +385,4 @@ impl Found {
     fn at(&self) -> Newest {
         Newest::At { slot: self.slot, generation: self.position.generation }
     }
-}
-
-/// What can be said about a run without working in it.
-#[derive(Clone, Debug, Serialize)]
-pub struct RunInfo {
-    /// Name of its directory.
-    pub name: String,
-    /// Its directory.
-    pub path: PathBuf,
-    /// "running", "paused", "finished" or "stopped".
-    pub status: &'static str,
-    /// Who works in it now.
-    pub holder: Option<String>,
-    /// What it does: "search" or "train".
-    pub task: String,
-    /// The data set.
-    pub data: String,
-    /// The search space.
-    pub space: String,
-    /// Epochs done.
-    pub epochs_done: usize,
-    /// Epochs of the whole run.
-    pub epochs: usize,
-    /// The cell, as of the last epoch.
-    pub genotype: Option<String>,
-    /// Held-out (search) or test (train) accuracy of the last epoch that has one.
-    pub accuracy: Option<f64>,
-    /// Number of images that test the network of a training.
-    pub test_images: Option<usize>,
-}
-
-impl RunInfo {
-    /// Looks at the run at `path`, whoever works in it.
-    pub fn read(path: &Path) -> Result<Self, RunError> {
-        if !path.join(CONFIG).is_file() {
-            return Err(RunError::Missing(path.to_path_buf()));
-        }
-        let holder = lock::holder_of(path);
-        let status = if holder.is_some() { "running" } else { Self::idle_status(path) };
-        let mut info = Self {
-            name: Self::name_of(path).unwrap_or_else(|| path.display().to_string()),
-            path: path.to_path_buf(),
-            status,
-            holder,
-            task: String::new(),
-            data: String::new(),
-            space: String::new(),
-            epochs_done: 0,
-            epochs: 0,
-            genotype: None,
-            accuracy: None,
-            test_images: None,
-        };
-        for event in Self::events(path)? {
-            info.follow(event);
-        }
-        Ok(info)
-    }
-
-    /// The name of its directory; of a stage of an automatic run, together with that run's.
-    fn name_of(path: &Path) -> Option<String> {
-        let path = path.canonicalize().ok()?;
-        let name = path.file_name()?.to_string_lossy();
-        let whole = path.parent().filter(|parent| parent.join(CONFIG).is_file()).and_then(Path::file_name);
-        Some(whole.map_or_else(|| name.to_string(), |whole| format!("{}/{name}", whole.to_string_lossy())))
-    }
-
-    /// "running", "finished" or "stopped".
-    pub fn status_of(path: &Path) -> &'static str {
-        if lock::holder_of(path).is_some() { "running" } else { Self::idle_status(path) }
-    }
-
-    fn idle_status(path: &Path) -> &'static str {
-        if path.join(RESULT).is_file() { "finished" } else { "stopped" }
-    }
-
-    /// The events of the run at `path`.
-    pub fn events(path: &Path) -> Result<Vec<Event>, RunError> {
-        let events = path.join(EVENTS);
-        if events.exists() { read_events(&events) } else { Ok(Vec::new()) }
-    }
-
-    fn follow(&mut self, event: Event) {
-        match event {
-            Event::Started { task, data, space, epochs, held_out_images, .. } => {
-                self.test_images = (task == "train").then_some(held_out_images);
-                (self.task, self.data, self.space, self.epochs) = (task, data, space, epochs);
-            }
-            Event::Epoch { epoch, genotype, held_out_accuracy, .. } => {
-                self.epochs_done = epoch + 1;
-                self.genotype = Some(genotype);
-                self.accuracy = Some(held_out_accuracy);
-            }
-            Event::TrainEpoch { epoch, test_accuracy, .. } => {
-                self.epochs_done = epoch + 1;
-                self.accuracy = test_accuracy.or(self.accuracy);
-            }
-            Event::Paused { .. } if self.status == "running" => self.status = "paused",
-            Event::Continued { .. } if self.status == "paused" => self.status = "running",
-            Event::Finished { genotype, accuracy, .. } => {
-                self.genotype = Some(genotype);
-                self.accuracy = accuracy.or(self.accuracy);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// The runs below `directory`, by name; what cannot be read is left to [`RunInfo::read`] to explain.
-pub fn list(directory: &Path) -> Result<Vec<Result<RunInfo, RunError>>, RunError> {
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(RunError::io("list", directory)(error)),
-    };
-    let mut paths = entries
-        .map(|entry| Ok(entry.map_err(RunError::io("list", directory))?.path()))
-        .collect::<Result<Vec<_>, RunError>>()?;
-    paths.retain(|path| path.join(CONFIG).is_file());
-    paths.sort();
-    Ok(paths.iter().map(|path| RunInfo::read(path)).collect())
 }

@@ -1,6 +1,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::shell;
+
 /// What can go wrong with a run directory; each message names the file and the way out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -18,12 +20,20 @@ pub enum RunError {
     /// A new run was asked for where one already is.
     #[error(
         "{} already holds a run; `gdas resume {}` goes on with it, another --name starts beside it",
-        .0.display(), .0.display()
+        .0.display(), shell::path(.0)
     )]
     Exists(PathBuf),
     /// There is no run at this place.
     #[error("{} holds no run (no config.toml in it); `gdas runs list` shows the runs there are", .0.display())]
     Missing(PathBuf),
+    /// A stage of an automatic run was to be deleted without the rest.
+    #[error("{} is a stage of the automatic run {}; delete that one as a whole", path.display(), whole.display())]
+    Stage {
+        /// The stage.
+        path: PathBuf,
+        /// The automatic run.
+        whole: PathBuf,
+    },
     /// Another process works in the directory.
     #[error("{} is in use by {holder}; wait for it, stop it, or choose another --name", path.display())]
     Locked {
@@ -53,7 +63,7 @@ pub enum RunError {
         given: String,
     },
     /// Something was asked of a run that nobody works in.
-    #[error("{} is not running; `gdas resume {}` goes on with it", .0.display(), .0.display())]
+    #[error("{} is not running; `gdas resume {}` goes on with it", .0.display(), shell::path(.0))]
     Idle(PathBuf),
     /// Not a whole file: cut short, changed, or something else altogether.
     #[error("{} is damaged: {reason}", path.display())]

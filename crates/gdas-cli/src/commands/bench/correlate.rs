@@ -106,7 +106,7 @@ pub(crate) fn run(command: &Correlate) -> anyhow::Result<()> {
             let given = command.search.as_deref().ok_or_else(|| {
                 Usage("shared weights are those of a search: name its RUN, or a proxy with --ranker".to_owned())
             })?;
-            let path = command.runs.find(given);
+            let path = command.runs.run(given)?.search()?;
             let mut config: SearchConfig = resolve(&[flags::of_run(&path, &read_config(&path)?)?])?;
             if config.space != spaces::nas_bench_201() {
                 return Err(
