@@ -4,12 +4,12 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use gdas::{Error, Kept};
 use gdas::config::{Layer, SearchConfig, TrainConfig, resolve, to_toml};
 use gdas::data::{self, Dataset, Position, SearchBatch, SearchBatches, SearchSplit};
 use gdas::run::{Checkpoint, Data, Event, Interrupt, RunDir, Silent, read_checkpoint};
 use gdas::search::{Searcher, search};
 use gdas::train::train;
+use gdas::{Error, Kept};
 
 const BAD: [f32; 3] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
 

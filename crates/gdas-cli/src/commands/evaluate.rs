@@ -21,7 +21,7 @@ use crate::signals;
 pub(crate) struct Evaluate {
     /// Name of a training or an automatic run, or path to its directory
     run: String,
-    /// Other data than the training's; its test images are used, and its classes must be the same
+    /// Where the images of the training lie now, or other data; the test images are used, and the classes must be the same
     #[arg(long, value_name = "NAME|PATH")]
     data: Option<String>,
     /// Average the scores of each image and its mirror image [default: as the training's tests did]
@@ -47,11 +47,19 @@ pub(crate) fn run(command: &Evaluate) -> anyhow::Result<()> {
     let path = command.runs.run(&command.run)?.trained()?;
     let device = devices::open(command.device, Precision::Float32)?;
     let model = TrainedModel::open_weights(&path, command.weights.choice(), &device)?;
-    let data = match &command.data {
-        Some(data) => data.clone(),
-        None => resolve::<TrainConfig>(&[flags::of_run(&path, &read_config(&path)?)?])?.data,
+    let config: TrainConfig = resolve(&[flags::of_run(&path, &read_config(&path)?)?])?;
+    let (dataset, data) = match &command.data {
+        Some(data) => {
+            let square = model.image.height == model.image.width;
+            let size = if square { Auto::Is(model.image.height) } else { config.image_size };
+            (search::open(data, size, command.threads)?, data.clone())
+        }
+        None => {
+            let found = search::open_for_run(&path, &config.data, None, config.image_size, command.threads)?;
+            (found.dataset, found.data)
+        }
     };
-    let dataset = search::open(&data, Auto::Is(model.image.height), command.threads)?;
+    let same_data = dataset.digest() == model.data_digest;
     if dataset.classes != model.classes {
         let message = format!("the classes of {data} are not those that the network was trained on");
         return Err(Usage(message).into());
@@ -77,7 +85,7 @@ pub(crate) fn run(command: &Evaluate) -> anyhow::Result<()> {
     };
     if command.json {
         return output::json(&json!({
-            "run": path, "data": dataset.name, "images": metrics.map_or(0, |metrics| metrics.images),
+            "run": path, "data": dataset.name, "same_data": same_data, "images": metrics.map_or(0, |metrics| metrics.images),
             "accuracy": metrics.map(|metrics| metrics.accuracy), "top5": metrics.map(|metrics| metrics.top5),
             "loss": metrics.map(|metrics| metrics.loss), "weights": model.origin.to_string(),
         }));
@@ -85,8 +93,9 @@ pub(crate) fn run(command: &Evaluate) -> anyhow::Result<()> {
     let Some(metrics) = metrics else {
         return Ok(output::line(format_args!("{} has no test images; --data names others", dataset.name))?);
     };
+    let of = if same_data || model.data_digest.is_empty() { "" } else { " (not the images of the training)" };
     let mut rows = vec![
-        ("data", format!("{}, {} test images", dataset.name, metrics.images)),
+        ("data", format!("{}, {} test images{of}", dataset.name, metrics.images)),
         ("weights", model.origin.to_string()),
         ("accuracy", percent(metrics.accuracy)),
         ("loss", format!("{:.4}", metrics.loss)),

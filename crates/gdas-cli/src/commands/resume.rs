@@ -1,6 +1,7 @@
 use clap::Args;
 use gdas::config::{Auto, Layer, SearchConfig, TrainConfig, resolve};
 use gdas::run::{RunDir, read_result};
+use gdas_data::Located;
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
@@ -16,10 +17,14 @@ use crate::signals;
 #[derive(Args)]
 #[command(after_help = "Examples:
   gdas resume digits-1
-  gdas resume runs/digits-1 --threads 1 --json")]
+  gdas resume runs/digits-1 --threads 1 --json
+  gdas resume photos-1 --data /mnt/photos        the images were moved")]
 pub(crate) struct Resume {
     /// Name of the run, or path to its directory
     run: String,
+    /// Where the images lie now, if not where they were; they must be the same
+    #[arg(long, value_name = "PATH")]
+    data: Option<String>,
     /// Threads; the result does not depend on it [default: as the run was started]
     #[arg(long, value_name = "N|auto")]
     threads: Option<Auto<usize>>,
@@ -47,23 +52,37 @@ pub(crate) fn run(command: &Resume) -> anyhow::Result<()> {
         Task::Train if finished => train::present(&read_result(run.path())?, run.path(), command.display),
         Task::Auto if finished => auto::present(&read_result(run.path())?, run.path(), command.display),
         Task::Search => {
-            let config: SearchConfig = resolve(&layers)?;
+            let mut config: SearchConfig = resolve(&layers)?;
             let devices = devices::open_several(config.device, config.devices, config.precision)?;
-            let dataset = search::open(&config.data, config.image_size, config.threads)?;
-            search::carry_out(&config, &dataset, &mut run, &devices, command.display, &interrupt)
+            let found = open(command, &run, &config.data, config.image_size, config.threads)?;
+            config.data = found.data;
+            search::carry_out(&config, &found.dataset, &mut run, &devices, command.display, &interrupt)
         }
         Task::Train => {
-            let config: TrainConfig = resolve(&layers)?;
+            let mut config: TrainConfig = resolve(&layers)?;
             let device = devices::open(config.device, config.precision)?;
-            let dataset = search::open(&config.data, config.image_size, config.threads)?;
-            train::carry_out(&config, &dataset, &mut run, &device, command.display, &interrupt)
+            let found = open(command, &run, &config.data, config.image_size, config.threads)?;
+            config.data = found.data;
+            train::carry_out(&config, &found.dataset, &mut run, &device, command.display, &interrupt)
         }
         Task::Auto => {
             let mut config = auto::read(&text, run.path())?;
             config.threads = command.threads.unwrap_or(config.threads);
             let device = devices::open(config.device, config.precision)?;
-            let dataset = search::open(&config.data, config.image_size, config.threads)?;
-            auto::carry_out(&config, &dataset, &mut run, &device, command.display, &interrupt)
+            let found = open(command, &run, &config.data, config.image_size, config.threads)?;
+            config.data = found.data;
+            auto::carry_out(&config, &found.dataset, &mut run, &device, command.display, &interrupt)
         }
     }
+}
+
+/// The images of the run, where they are now.
+fn open(
+    command: &Resume,
+    run: &RunDir,
+    data: &str,
+    image_size: Auto<usize>,
+    threads: Auto<usize>,
+) -> anyhow::Result<Located> {
+    search::open_for_run(run.path(), data, command.data.as_deref(), image_size, threads)
 }

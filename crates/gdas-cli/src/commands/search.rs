@@ -10,6 +10,7 @@ use gdas::run::{Interrupt, RunDir};
 use gdas::search::{Outcome, SearchResult, search_on};
 use gdas::shell;
 use gdas::space::Genotype;
+use gdas_data::Located;
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
@@ -75,11 +76,29 @@ fn config(command: &Search) -> anyhow::Result<SearchConfig> {
 /// The data of a run. All work of this process is spread over so many threads, decoding images first.
 pub(crate) fn open(data: &str, image_size: Auto<usize>, threads: Auto<usize>) -> anyhow::Result<Dataset> {
     use_threads(threads)?;
+    Ok(gdas_data::open_with(data, &options(image_size))?)
+}
+
+/// The data of the run at `run`, whose configuration calls them `data`: where they were, or where `given` says they are now.
+pub(crate) fn open_for_run(
+    run: &Path,
+    data: &str,
+    given: Option<&str>,
+    image_size: Auto<usize>,
+    threads: Auto<usize>,
+) -> anyhow::Result<Located> {
+    use_threads(threads)?;
+    let mut located = gdas_data::open_for_run(run, data, given, &options(image_size))?;
+    located.data = flags::lasting(&located.data);
+    Ok(located)
+}
+
+fn options(image_size: Auto<usize>) -> gdas_data::Options {
     let image_size = match image_size {
         Auto::Auto => None,
         Auto::Is(size) => Some(size),
     };
-    Ok(gdas_data::open_with(data, &gdas_data::Options { image_size, ..gdas_data::Options::default() })?)
+    gdas_data::Options { image_size, ..gdas_data::Options::default() }
 }
 
 /// Searches, or goes on searching, and tells what came of it.

@@ -75,7 +75,9 @@ mod tests {
 
     #[test]
     fn what_is_no_seed_is_told_what_a_seed_is() {
-        for wrong in ["seed = -1", "seed = \"18446744073709551616\"", "seed = \"x\"", "seed = 1.5", "seed = 9223372036854775808"] {
+        for wrong in
+            ["seed = -1", "seed = \"18446744073709551616\"", "seed = \"x\"", "seed = 1.5", "seed = 9223372036854775808"]
+        {
             let layer = Layer::file("my.toml", wrong);
             let error = layer.and_then(|layer| resolve::<SearchConfig>(&[layer])).expect_err(wrong).to_string();
             assert!(error.contains("my.toml") && error.contains("18446744073709551615"), "{wrong}: {error}");

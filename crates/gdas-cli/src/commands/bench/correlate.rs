@@ -113,8 +113,10 @@ pub(crate) fn run(command: &Correlate) -> anyhow::Result<()> {
                     Usage(format!("{given} searches in {}, which the table does not hold", config.space.name)).into()
                 );
             }
-            config.data = command.data.clone().unwrap_or(config.data);
-            let dataset = search::open(&config.data, config.image_size, command.threads)?;
+            let moved = command.data.as_deref();
+            let found = search::open_for_run(&path, &config.data, moved, config.image_size, command.threads)?;
+            config.data = found.data;
+            let dataset = found.dataset;
             let images = held_out(&config, &dataset)?.mixed().first(command.images as usize);
             let (searcher, checkpoint) = Searcher::of_run(&config, &path, &dataset, &gdas::Device::flex())?;
             let ranking = format!("{SHARED}; {given} checkpoint {checkpoint}; {} images", images.len());
