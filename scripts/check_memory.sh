@@ -16,19 +16,29 @@ chmod +x "$wrapper"
 
 # The binaries of the kernels' own tests, as cargo tells them.
 binaries() { cargo test --release --workspace --no-run --test engine 2>&1 | sed -n 's/.*Executable.*(\(.*\))/\1/p'; }
+# run_tests LEVEL [WRAPPER...] BINARY: runs the tests of a binary, and checks that all of them ran, on that instruction set.
+run_tests() {
+    local level=$1 binary=${!#} expected printed
+    shift
+    expected=$("$binary" --list 2>/dev/null | grep -c ': test$')
+    printed=$(GDAS_SIMD=$level "$@" --test-threads 1 | tee /dev/stderr)
+    grep -q "^test result: ok. $expected passed; 0 failed; 0 ignored" <<<"$printed" || return 1
+    grep -q 'the_engine_runs_on_the_instruction_set_that_is_asked_for ... ok' <<<"$printed"
+}
+export ASAN_OPTIONS=detect_leaks=0
 levels=(portable avx2)
-if grep -q avx512f /proc/cpuinfo; then levels+=(avx512); fi
+if grep -q avx512f /proc/cpuinfo; then levels+=(avx512); else echo 'skipped: this processor has no AVX-512' >&2; fi
 
 for binary in $(RUSTC_WORKSPACE_WRAPPER=$wrapper binaries); do
     for level in "${levels[@]}"; do
         echo "== AddressSanitizer, $level: $binary"
-        ASAN_OPTIONS=detect_leaks=0 GDAS_SIMD=$level PROPTEST_CASES=${CASES:-20} "$binary" --test-threads 1
+        PROPTEST_CASES=${CASES:-20} run_tests "$level" "$binary"
     done
 done
 for binary in $(binaries); do
     for level in portable avx2; do
         echo "== Valgrind, $level: $binary"
-        GDAS_SIMD=$level PROPTEST_CASES=${CASES:-2} valgrind -q --error-exitcode=9 "$binary" --test-threads 1
+        PROPTEST_CASES=${CASES:-2} run_tests "$level" valgrind -q --error-exitcode=9 "$binary"
     done
 done
 echo "nothing found"

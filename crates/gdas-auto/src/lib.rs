@@ -45,6 +45,9 @@ pub struct AutoConfig {
     pub data: String,
     /// Images are brought to this many pixels in height and width; `auto`: the data's own size.
     pub image_size: Auto<usize>,
+    /// Whether image files that cannot be used are left out, and named, instead of ending the run.
+    #[serde(default)]
+    pub skip_damaged: bool,
     /// Search space.
     #[serde(with = "gdas::space::shared")]
     pub space: Arc<Space>,
@@ -98,7 +101,8 @@ pub fn auto(
     let interrupt = &interrupt.heeding(run.path())?;
     run.begin_with(&config.data, &dataset.name, &dataset.digest())?;
     let search_config: Option<SearchConfig> = stage(run.path(), "search", || {
-        let keys = json!({ "data": config.data, "image_size": config.image_size, "space": *config.space,
+        let keys = json!({ "data": config.data, "image_size": config.image_size,
+            "skip_damaged": config.skip_damaged, "space": *config.space,
             "seed": seed::key(config.seed), "threads": config.threads, "device": config.device, "precision": config.precision,
             "tensorboard": config.tensorboard });
         let mut plan: SearchConfig = read(&keys)?;
@@ -137,7 +141,8 @@ pub fn auto(
     };
 
     let train_config: Option<TrainConfig> = stage(run.path(), "train", || {
-        let keys = json!({ "data": config.data, "image_size": config.image_size, "space": *config.space,
+        let keys = json!({ "data": config.data, "image_size": config.image_size,
+            "skip_damaged": config.skip_damaged, "space": *config.space,
             "genotype": found.genotype, "seed": seed::key(config.seed), "threads": config.threads, "device": config.device, "precision": config.precision,
             "tensorboard": config.tensorboard });
         let mut plan: TrainConfig = read(&keys)?;

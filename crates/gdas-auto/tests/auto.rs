@@ -16,6 +16,7 @@ fn an_automatic_run_survives_stops_and_exports() {
         task: "auto".to_owned(),
         data: "digits".to_owned(),
         image_size: Auto::Auto,
+        skip_damaged: false,
         space: gdas::space::spaces::nas_bench_201(),
         budget_seconds: 4.0,
         seed: 1,

@@ -7,6 +7,7 @@ mod commands;
 mod documentation;
 mod exit;
 mod flags;
+mod images;
 mod live;
 mod named;
 mod output;

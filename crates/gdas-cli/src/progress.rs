@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gdas::budget::Standing;
-use gdas::data::Dataset;
 use gdas::run::{Event, Observer};
 use gdas_report::TensorBoard;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -78,11 +77,9 @@ impl Way {
 }
 
 impl Progress {
-    /// Tells what was noticed while reading the data.
-    pub(crate) fn remarks(&mut self, dataset: &Dataset) {
-        for note in &dataset.notes {
-            self.event(&Event::Warning { message: note.clone() });
-        }
+    /// Shows a warning.
+    pub(crate) fn warning(&mut self, message: &str) {
+        self.event(&Event::Warning { message: message.to_owned() });
     }
 }
 

@@ -116,6 +116,44 @@ fn data_sets_are_listed_and_looked_into() {
 }
 
 #[test]
+fn images_are_explained_and_damaged_ones_named() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let zero = include_bytes!("fixtures/zero.png");
+    for class in ["a", "b"] {
+        for part in ["training_set", "test_set"] {
+            let folder = dir.path().join("photos").join(part).join(class);
+            fs::create_dir_all(&folder).expect("a folder");
+            fs::write(folder.join("1.dat"), zero).expect("write");
+        }
+    }
+    let photos = dir.path().join("photos");
+    fs::write(photos.join("training_set/a/cut.png"), &zero[..zero.len() / 2]).expect("write");
+    fs::write(photos.join("test_set/b/empty.png"), b"").expect("write");
+    fs::write(photos.join("notes.txt"), b"none").expect("write");
+    let text = outcome(dir.path(), &["data", "inspect", "photos"]);
+    assert!(text.contains("2 of 6 image files cannot be used:\n  test_set/b/empty.png: "), "{text}");
+    assert!(text.contains("\n  training_set/a/cut.png: ") && text.contains("exit code 1"), "{text}");
+    let text = succeed(dir.path(), &["data", "inspect", "photos", "--skip-damaged", "--json"]);
+    let summary: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((&summary["train"], &summary["test"]), (&2.into(), &2.into()));
+    let warnings = summary["warnings"].to_string();
+    for part in ["2 of 6 image files cannot be used and are left out", "1 .txt", "exact copies of training images"] {
+        assert!(warnings.contains(part), "{part}: {warnings}");
+    }
+    // A folder that is called like a known set.
+    fs::create_dir(dir.path().join("digits")).expect("a folder");
+    let text = outcome(dir.path(), &["data", "inspect", "digits"]);
+    assert!(text.contains("exit code 0") && text.contains("for the files here, give `./digits`"), "{text}");
+    // A run says it first, and not among its results.
+    let score = ["score", CELL, "--data", "photos", "--skip-damaged", "--proxy", "synflow", "--json"];
+    let text = succeed(dir.path(), &score);
+    assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{text}");
+    let text = outcome(dir.path(), &score);
+    assert!(text.contains("photos: 2 training images, 2 test images; 8x8, grey"), "{text}");
+    assert!(text.contains("2 classes (training+test): a 1+1, b 1+1\nwarning: "), "{text}");
+}
+
+#[test]
 fn genotypes_are_read_checked_and_drawn() {
     let dir = tempfile::tempdir().expect("temporary directory");
     fs::write(dir.path().join("cell.txt"), format!("{CELL}\n")).expect("write");

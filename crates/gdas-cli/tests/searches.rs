@@ -119,6 +119,11 @@ fn what_a_search_found_is_trained_and_used() {
     let sum: f64 = json["probabilities"].as_object().expect("classes").values().filter_map(Value::as_f64).sum();
     assert!((sum - 1.0).abs() < 1e-4 && json["image"] == "zero.png", "{json}");
     assert!(outcome(dir.path(), &["predict", "net", "nothing.png"]).contains("exit code 1"));
+    // Broken pictures do not keep the others from an answer.
+    fs::write(dir.path().join("broken.jpg"), b"\xff\xd8\xff\xe0 and no more").expect("write");
+    let text = outcome(dir.path(), &["predict", "net", "broken.jpg", "nothing.png", "zero.png", "--json"]);
+    assert!(text.contains("\"class\"") && text.contains("exit code 1"), "{text}");
+    assert!(text.contains("broken.jpg: cut off") && text.contains("cannot read nothing.png"), "{text}");
 
     for name in ["net.onnx", "net.safetensors", "net.py", "genotype.json", "cell.dot"] {
         succeed(dir.path(), &["export", "net", "--to", name]);

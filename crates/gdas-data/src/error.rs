@@ -1,5 +1,6 @@
 //! What can go wrong with data, where, and how to mend it.
 
+use std::fmt::Write;
 use std::path::PathBuf;
 
 use crate::pickle::PickleError;
@@ -16,7 +17,9 @@ pub enum DataError {
         hint: String,
     },
     /// A known set that has not been fetched.
-    #[error("`{name}` is not in {directory}; fetch it with `gdas data fetch {name}`, or put {files} there by hand")]
+    #[error(
+        "`{name}` is not in {directory}; fetch it with `gdas data fetch {name}`, or put {files} there by hand{here}"
+    )]
     NotFetched {
         /// The set.
         name: String,
@@ -24,6 +27,8 @@ pub enum DataError {
         directory: PathBuf,
         /// The files that may stand there, with their addresses.
         files: String,
+        /// How to name the files here that are called the same, if there are any.
+        here: String,
     },
     /// A file or folder could not be read.
     #[error("cannot read {file}: {source}")]
@@ -44,9 +49,17 @@ pub enum DataError {
     /// The content is of no known format.
     #[error(
         "{file} is no data set that can be read: {found}; expected CIFAR-10/100 (binary or Python), ImageNet16 batches, \
-         idx files, a MedMNIST .npz, or images in `train/<class>/` and `test/<class>/`"
+         idx files, NumPy arrays (.npz) of images and labels, or images in `train/<class>/` and `test/<class>/`"
     )]
     Unrecognised {
+        /// Which file or folder.
+        file: String,
+        /// What was found instead.
+        found: String,
+    },
+    /// There is nothing to predict.
+    #[error("{file} holds no image: {found}; PNG, JPEG, WebP, BMP, GIF, TIFF and PNM are read")]
+    NoImages {
         /// Which file or folder.
         file: String,
         /// What was found instead.
@@ -75,12 +88,24 @@ pub enum DataError {
         why: &'static str,
     },
     /// A stated limit was reached.
-    #[error("{file}: {what}; if the file can be trusted, raise the limit")]
+    #[error("{file}: {what}; {mend}")]
     Limit {
         /// Which file.
         file: String,
         /// Which limit.
         what: String,
+        /// What to do about it.
+        mend: &'static str,
+    },
+    /// Image files that cannot be used.
+    #[error("{file}: {}", broken_images(.broken, *.all))]
+    BrokenImages {
+        /// The folder or archive.
+        file: String,
+        /// Which of its image files, sorted by name.
+        broken: Vec<BrokenImage>,
+        /// How many image files there are.
+        all: usize,
     },
     /// A pickle was refused.
     #[error("{file}: {source}")]
@@ -114,6 +139,38 @@ pub enum DataError {
     /// The images that were read cannot be used.
     #[error(transparent)]
     Images(#[from] gdas::data::DataError),
+}
+
+/// An image file that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokenImage {
+    /// Its path within the folder or archive.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Files that a message names at most.
+const NAMED: usize = 20;
+
+/// The files and the reason for each, one a line.
+pub(super) fn broken_list(broken: &[BrokenImage]) -> String {
+    let mut text = String::new();
+    for image in broken.iter().take(NAMED) {
+        let _ = write!(text, "\n  {}: {}", image.name, image.reason);
+    }
+    if broken.len() > NAMED {
+        let _ = write!(text, "\n  and {} more", broken.len() - NAMED);
+    }
+    text
+}
+
+fn broken_images(broken: &[BrokenImage], all: usize) -> String {
+    let list = broken_list(broken);
+    format!(
+        "{} of {all} image files cannot be used:{list}\nreplace or remove them, or leave them out with `--skip-damaged`",
+        broken.len()
+    )
 }
 
 /// What to do about a file that is not what it should be.

@@ -59,7 +59,7 @@ pub fn fetch(
         return Err(DataError::Unknown { spec: name.into(), hint: format!("can be fetched: {}", names.join(", ")) });
     };
     if set.files.is_empty() {
-        return Err(set.not_fetched(directory));
+        return Err(set.not_fetched(directory, None));
     }
     let folder = directory.join(set.name);
     fs::create_dir_all(&folder).map_err(|source| write_error(&folder, source))?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use gdas::data::{Dataset, Format, Images, Statistics};
+use gdas::data::{Dataset, Format, Images, Statistics, first_names};
 
 /// A data set in numbers, ready to be printed or written as JSON.
 #[derive(Clone, Debug, Serialize)]
@@ -67,7 +67,8 @@ pub fn inspect(dataset: &Dataset) -> Summary {
         classes[label as usize].test += 1;
     }
     let mut warnings = dataset.notes.clone();
-    warn_about_classes(&classes, test.is_some(), &mut warnings);
+    // Why an image of each class could not be held out is among the notes.
+    warn_about_classes(&classes, test.is_some() && !dataset.held_out, &mut warnings);
     warn_about_duplicates(train, test, &mut warnings);
     let memory = [Some(train), test].into_iter().flatten().map(|images| images.pixels.len() + 4 * images.len());
     Summary {
@@ -99,10 +100,22 @@ fn warn_about_classes(classes: &[ClassCount], has_test: bool, warnings: &mut Vec
             largest.name, largest.train, smallest.name, smallest.train
         ));
     }
+    let of = |count: usize| -> Vec<&str> {
+        classes.iter().filter(|class| class.train == count).map(|class| class.name.as_str()).collect()
+    };
+    if let names @ [_, ..] = of(0).as_slice() {
+        warnings.push(format!("no training images: {}", first_names(names)));
+    }
+    if let names @ [_, ..] = of(1).as_slice() {
+        warnings.push(format!(
+            "one training image: {}; where a search divides the training images into halves, only one half has it",
+            first_names(names)
+        ));
+    }
     let without: Vec<&str> =
         classes.iter().filter(|class| has_test && class.test == 0).map(|class| class.name.as_str()).collect();
     if !without.is_empty() {
-        warnings.push(format!("{} classes have no test images, such as `{}`", without.len(), without[0]));
+        warnings.push(format!("no test images: {}", first_names(&without)));
     }
 }
 

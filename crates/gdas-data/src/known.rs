@@ -300,7 +300,9 @@ impl Known {
         by_hand.then_some(own)
     }
 
-    pub(super) fn not_fetched(&self, directory: &Path) -> DataError {
+    /// `local` names a file or folder here that is called the same.
+    pub(super) fn not_fetched(&self, directory: &Path, local: Option<String>) -> DataError {
+        let here = local.map_or_else(String::new, |local| format!("; for the files here of that name, give `{local}`"));
         let files = if self.files.is_empty() {
             self.also.join(" or ")
         } else {
@@ -308,13 +310,13 @@ impl Known {
         };
         if self.files.is_empty() {
             return DataError::Unsuitable(format!(
-                "`{}` is not in {}, and cannot be fetched ({}); put {files} there by hand",
+                "`{}` is not in {}, and cannot be fetched ({}); put {files} there by hand{here}",
                 self.name,
                 directory.display(),
                 self.licence
             ));
         }
-        DataError::NotFetched { name: self.name.into(), directory: directory.join(self.name), files }
+        DataError::NotFetched { name: self.name.into(), directory: directory.join(self.name), files, here }
     }
 }
 

@@ -6,9 +6,9 @@
 //! | --- | --- |
 //! | CIFAR-10, CIFAR-100, binary and Python version | folder or archive |
 //! | ImageNet16-120 (first 120 classes of the pickled batches) | folder or archive |
-//! | images in `train/<class>/`, `test/<class>/`, or plain `<class>/` | folder, `.tar`, `.tar.gz`, `.tar.xz`, `.tar.bz2`, `.zip` |
+//! | PNG, JPEG, WebP, BMP, GIF, TIFF, PNM in `train/<class>/`, `test/<class>/`, or plain `<class>/` | folder, `.tar`, `.tar.gz`, `.tar.xz`, `.tar.bz2`, `.zip` |
 //! | MNIST, Fashion-MNIST | folder or archive of idx files, gzipped or not |
-//! | MedMNIST | `.npz` |
+//! | NumPy arrays of images and labels, as those of MedMNIST | `.npz`, or a folder of `.npy` |
 //!
 //! What a file is, is decided by what it holds, not by its name. Archives are never unpacked under
 //! names of theirs: what does not fit into a little memory waits in a temporary file without a name. Everything a file
@@ -25,19 +25,26 @@
 mod error;
 pub mod fetch;
 mod inspect;
+mod kind;
 mod known;
+mod layout;
 mod locate;
+mod observe;
 mod open;
+mod packed;
+mod parts;
 pub mod pickle;
 mod read;
 mod spool;
 mod tree;
 
-pub use error::DataError;
+pub use error::{BrokenImage, DataError};
 pub use inspect::{ClassCount, Summary, inspect};
 pub use known::{Known, KnownFile, Listing, Status, data_directory, find_known, known, list};
 pub use locate::{LocateError, Located, open_for_run};
+pub use observe::{Progress, Reading};
 pub use open::{Options, open, open_with, read_images};
+pub use read::image_files::LooseImages;
 pub use tree::Limits;
 
 #[cfg(test)]

@@ -3,11 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::error::DataError;
+use super::kind::Kind;
 use super::known::{data_directory, find_known, known};
+use super::observe::Reading;
+use super::packed::{self, Packed};
+use super::read::image_files::LooseImages;
 use super::read::{cifar, idx, image_files, imagenet16, npz};
 use super::tree::{Limits, Tree};
-use gdas::data::digits;
-use gdas::data::{Dataset, Images};
+use gdas::data::{Dataset, digits};
 
 /// How to open a data set.
 #[derive(Clone, Debug)]
@@ -16,22 +19,35 @@ pub struct Options {
     pub image_size: Option<usize>,
     /// Share of the training images to hold out as test images where no test partition is given.
     pub hold_out: f64,
+    /// Whether to leave image files out that cannot be used, instead of failing. [`Dataset::notes`] names them.
+    pub skip_damaged: bool,
     /// Bounds on what a file may unpack to.
     pub limits: Limits,
     /// Where known sets lie; by default [`data_directory()`].
     pub directory: Option<PathBuf>,
+    /// Is told how far reading has come.
+    pub reading: Reading,
 }
 
 impl Default for Options {
     /// A fifth is held out.
     fn default() -> Self {
-        Self { image_size: None, hold_out: 0.2, limits: Limits::default(), directory: None }
+        Self {
+            image_size: None,
+            hold_out: 0.2,
+            skip_damaged: false,
+            limits: Limits::default(),
+            directory: None,
+            reading: Reading::default(),
+        }
     }
 }
 
 /// Opens `digits`, a known set in the data directory, or the folder or file at a path.
 ///
-/// A test partition is always there: a fifth of every class is held out where none is given.
+/// Where no test partition is given, a fifth of every class is held out; there is none only if no class has two images.
+///
+/// A known name is that set even where a folder of that name lies; `./name` is the folder.
 ///
 /// # Errors
 /// [`DataError`] says which file, which place in it, and what to do.
@@ -44,11 +60,12 @@ pub fn open(spec: &str) -> Result<Dataset, DataError> {
 /// # Errors
 /// As [`open`].
 pub fn open_with(spec: &str, options: &Options) -> Result<Dataset, DataError> {
-    let dataset = if spec == "digits" {
+    let known = find_known(spec);
+    let mut dataset = if spec == "digits" {
         digits()
-    } else if let Some(set) = find_known(spec) {
+    } else if let Some(set) = known {
         let directory = options.directory.clone().map_or_else(data_directory, Ok)?;
-        let path = set.locate(&directory).ok_or_else(|| set.not_fetched(&directory))?;
+        let path = set.locate(&directory).ok_or_else(|| set.not_fetched(&directory, local(spec)))?;
         let mut dataset = read_path(&path, options)?;
         dataset.name = set.name.into();
         if !set.classes.is_empty() && set.classes.len() == dataset.classes.len() {
@@ -62,7 +79,15 @@ pub fn open_with(spec: &str, options: &Options) -> Result<Dataset, DataError> {
         }
         read_path(path, options)?
     };
+    if let (true, Some(local)) = (spec == "digits" || known.is_some(), local(spec)) {
+        dataset.notes.push(format!("`{spec}` is the known data set of that name; for the files here, give `{local}`"));
+    }
     Ok(without_mirroring_sides(dataset).hold_out(options.hold_out))
+}
+
+/// How to name the file or folder here that is called like a known data set.
+fn local(spec: &str) -> Option<String> {
+    Path::new(spec).exists().then(|| format!("./{spec}"))
 }
 
 /// Where a class is called left or right, a mirrored image would belong to another class.
@@ -76,11 +101,11 @@ fn without_mirroring_sides(mut dataset: Dataset) -> Dataset {
 }
 
 /// Reads the images of a file, folder or archive for prediction: their names, and their pixels brought to
-/// `[height, width, channels]`. All labels are zero.
+/// `[height, width, channels]`. Files that cannot be used are named in the result.
 ///
 /// # Errors
-/// As [`open`].
-pub fn read_images(path: &Path, size: [usize; 3]) -> Result<(Vec<String>, Images), DataError> {
+/// As [`open`]; also if there is no image at all.
+pub fn read_images(path: &Path, size: [usize; 3]) -> Result<LooseImages, DataError> {
     image_files::read_loose(path, size, Limits::default())
 }
 
@@ -108,43 +133,47 @@ fn distance(a: &str, b: &str) -> usize {
 
 /// Reads what lies at the path, whatever it is.
 fn read_path(path: &Path, options: &Options) -> Result<Dataset, DataError> {
-    let tree = Tree::open(path, options.limits)?;
-    if let Some(dataset) = recognise(&tree, options) {
-        return finish(dataset?, path);
-    }
-    // A folder that holds just the archive that was fetched.
-    if path.is_dir() {
-        let packed = |name: &&str| {
-            !name.contains('/')
-                && [".gz", ".tgz", ".xz", ".bz2", ".tar", ".zip", ".npz"].iter().any(|end| name.ends_with(end))
-        };
-        let archive = tree.entries.iter().map(|entry| entry.name.as_str()).find(packed);
-        if let Some(name) = archive {
-            return read_path(&path.join(name), options);
+    let mut tree = Tree::open(path, options.limits, &options.reading)?;
+    let mut dataset = read_arrays(&tree);
+    if dataset.is_none() && path.is_dir() {
+        match packed::gather(tree, path, options)? {
+            Packed::One(archive) => return read_path(&archive, options),
+            Packed::Tree(gathered) => tree = gathered,
         }
+        dataset = read_arrays(&tree);
     }
-    let found = match tree.entries.as_slice() {
-        [] => "it is empty".into(),
-        [entry] => format!("`{}`, which begins with {}", entry.name, show_head(&entry.head())),
-        [first, ..] => format!("{} files such as `{}`", tree.entries.len(), first.name),
-    };
-    Err(DataError::Unrecognised { file: tree.origin, found })
+    match dataset.or_else(|| image_files::read(&tree, options)) {
+        Some(dataset) => finish(dataset?, path),
+        None => Err(DataError::Unrecognised { found: describe(&tree), file: tree.origin }),
+    }
 }
 
-fn recognise(tree: &Tree, options: &Options) -> Option<Result<Dataset, DataError>> {
-    cifar::read(tree)
-        .or_else(|| imagenet16::read(tree))
-        .or_else(|| idx::read(tree))
-        .or_else(|| npz::read(tree))
-        .or_else(|| image_files::read(tree, options.image_size))
+/// What was found instead of a data set.
+fn describe(tree: &Tree) -> String {
+    let archive = tree.entries.iter().find(|entry| Kind::of(&entry.name, &entry.head()) == Kind::Archive);
+    match (archive, tree.entries.as_slice()) {
+        (_, []) => "it is empty".into(),
+        (Some(archive), _) => format!("the archive `{}` inside of it, which must be unpacked first", archive.name),
+        (None, [entry]) => match Kind::of(&entry.name, &entry.head()) {
+            Kind::UnreadArchive(format) => {
+                format!("a {format} archive, which is not read; pack it as .zip or .tar, or give an unpacked folder")
+            }
+            _ => format!("`{}`, which begins with {}", entry.name, show_head(&entry.head())),
+        },
+        (None, [first, ..]) => format!("{} files such as `{}`", tree.entries.len(), first.name),
+    }
+}
+
+/// Formats that are recognised by the names of their files.
+fn read_arrays(tree: &Tree) -> Option<Result<Dataset, DataError>> {
+    cifar::read(tree).or_else(|| imagenet16::read(tree)).or_else(|| idx::read(tree)).or_else(|| npz::read(tree))
 }
 
 fn finish(mut dataset: Dataset, path: &Path) -> Result<Dataset, DataError> {
     let file = path.display().to_string();
     if dataset.name.is_empty() {
         let name = path.file_name().map_or_else(|| "images".into(), |name| name.to_string_lossy().into_owned());
-        let ends = [".tar.gz", ".tar.xz", ".tar.bz2", ".tgz", ".tar", ".zip"];
-        dataset.name = ends.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name).into();
+        dataset.name = packed::stem(&name).into();
     }
     Ok(dataset.check(&file)?)
 }

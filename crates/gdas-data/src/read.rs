@@ -1,6 +1,7 @@
 //! One reader per format.
 
 pub(super) mod cifar;
+pub(super) mod decode;
 pub(super) mod idx;
 pub(super) mod image_files;
 pub(super) mod imagenet16;

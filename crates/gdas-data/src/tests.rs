@@ -1,6 +1,10 @@
 #![allow(clippy::unwrap_used)]
 
+mod arrays;
+mod cases;
+mod damage;
 mod fetching;
+mod folders;
 mod formats;
 mod hostile;
 

@@ -7,7 +7,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use zip::CompressionMethod as Method;
+
 use super::error::DataError;
+use super::kind::HEAD;
+use super::observe::{Reading, Watched};
 use super::spool::{Failure, Spool};
 
 /// What a file may grow to before reading stops with an error.
@@ -35,6 +39,10 @@ pub(super) struct Tree {
     /// The path, for messages.
     pub(super) origin: String,
     pub(super) entries: Vec<Entry>,
+    /// Folders, empty ones too.
+    pub(super) folders: Vec<String>,
+    /// What was passed over, and names that are no text.
+    pub(super) notes: Vec<String>,
     pub(super) limits: Limits,
 }
 
@@ -58,29 +66,67 @@ struct Unpacking {
     spool: Spool,
     /// Name, message label, place.
     entries: Vec<(String, String, Range<u64>)>,
+    folders: Vec<String>,
 }
 
 /// Deepest folder that is looked into.
 const MAX_DEPTH: usize = 12;
+/// What systems leave in folders and archives.
+const IGNORED: [&str; 3] = ["Thumbs.db", "desktop.ini", "__MACOSX"];
+/// What stands before the number of a byte that is no text.
+const ESCAPE: &str = "\\x";
+
+const LINK: &str = "is a link or a device, not a file";
+const FEWER: &str = "give the path of a part of it";
+const SMALLER: &str = "store it as several files";
+const UNPACK: &str = "unpack it, if it can be trusted, and give the path of the folder";
 
 impl Tree {
     /// Lists a folder, or unpacks an archive (or a single, perhaps compressed file).
-    pub(super) fn open(path: &Path, limits: Limits) -> Result<Self, DataError> {
+    pub(super) fn open(path: &Path, limits: Limits, reading: &Reading) -> Result<Self, DataError> {
         let origin = path.display().to_string();
         let metadata = std::fs::metadata(path).map_err(|source| DataError::Read { file: origin.clone(), source })?;
-        let mut tree = Self { origin, entries: Vec::new(), limits };
+        let mut tree = Self { origin, entries: Vec::new(), folders: Vec::new(), notes: Vec::new(), limits };
         if metadata.is_dir() {
-            tree.walk(path, "", 0)?;
+            let mut dangling = Vec::new();
+            tree.walk(path, "", 0, &mut dangling)?;
+            if let [first, ..] = dangling.as_slice() {
+                tree.notes.push(format!(
+                    "links that lead to nothing, and are passed over: {}, such as `{first}`",
+                    dangling.len()
+                ));
+            }
         } else {
             let file = File::open(path).map_err(|source| tree.io(source))?;
             let mut into = Unpacking::default();
+            let file = Watched::new(file, metadata.len(), reading);
             tree.read_packed(BufReader::with_capacity(1 << 16, file), path, &mut into)?;
             let spool = Arc::new(into.spool);
             let entry = |(name, label, place)| Entry { name, label, content: Content::Spooled(spool.clone(), place) };
             tree.entries = into.entries.into_iter().map(entry).collect();
+            tree.folders = into.folders;
         }
         tree.entries.sort_by(|a, b| a.name.cmp(&b.name));
+        tree.folders.sort();
+        let strange: Vec<&str> =
+            tree.entries.iter().map(|entry| entry.name.as_str()).filter(|name| name.contains(ESCAPE)).collect();
+        if let [first, ..] = strange.as_slice() {
+            tree.notes.push(format!(
+                "names that are not UTF-8: {}, such as `{first}`; bytes that are no text are written as `\\x..`",
+                strange.len()
+            ));
+        }
         Ok(tree)
+    }
+
+    /// Takes the other's entries over under the names that `rename` gives; those without one are left out.
+    pub(super) fn graft(&mut self, other: Self, rename: impl Fn(&str) -> Option<String>) {
+        let renamed = other.entries.into_iter().filter_map(|entry| Some(Entry { name: rename(&entry.name)?, ..entry }));
+        self.entries.extend(renamed);
+        self.folders.extend(other.folders.iter().filter_map(|folder| rename(folder)));
+        self.notes.extend(other.notes);
+        self.entries.sort_by(|a, b| a.name.cmp(&b.name));
+        self.folders.sort();
     }
 
     /// The entry whose file name (the last part, without `.gz`) is this.
@@ -92,25 +138,36 @@ impl Tree {
         DataError::Read { file: self.origin.clone(), source }
     }
 
-    fn walk(&mut self, folder: &Path, prefix: &str, depth: usize) -> Result<(), DataError> {
+    fn walk(&mut self, folder: &Path, prefix: &str, depth: usize, dangling: &mut Vec<String>) -> Result<(), DataError> {
         let io = |source| DataError::Read { file: folder.display().to_string(), source };
         if depth > MAX_DEPTH {
             let what = format!("folders nested more than {MAX_DEPTH} deep");
-            return Err(DataError::Limit { file: self.origin.clone(), what });
+            return Err(DataError::Limit {
+                file: self.origin.clone(),
+                what,
+                mend: "give the path of a folder further down",
+            });
         }
         for item in std::fs::read_dir(folder).map_err(io)? {
             let item = item.map_err(io)?;
-            let name = item.file_name().to_string_lossy().into_owned();
-            if name.starts_with('.') {
+            let name = text_of(item.file_name().as_encoded_bytes());
+            if name.starts_with('.') || IGNORED.contains(&name.as_str()) {
                 continue;
             }
             let path = item.path();
             let name = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
             // Follows links: people link data sets together, and a folder is their own.
-            let metadata = std::fs::metadata(&path)
-                .map_err(|source| DataError::Read { file: path.display().to_string(), source })?;
+            let metadata = match std::fs::metadata(&path) {
+                Ok(metadata) => metadata,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    dangling.push(name);
+                    continue;
+                }
+                Err(source) => return Err(DataError::Read { file: path.display().to_string(), source }),
+            };
             if metadata.is_dir() {
-                self.walk(&path, &name, depth + 1)?;
+                self.walk(&path, &name, depth + 1, dangling)?;
+                self.folders.push(name);
             } else if metadata.is_file() {
                 let label = path.display().to_string();
                 self.entries.push(Entry { name, label, content: Content::File(path) });
@@ -123,12 +180,12 @@ impl Tree {
     fn not_too_many(&self, files: usize) -> Result<(), DataError> {
         if files > self.limits.entries {
             let what = format!("more than {} files", self.limits.entries);
-            return Err(DataError::Limit { file: self.origin.clone(), what });
+            return Err(DataError::Limit { file: self.origin.clone(), what, mend: FEWER });
         }
         Ok(())
     }
 
-    fn read_packed(&self, mut source: BufReader<File>, path: &Path, into: &mut Unpacking) -> Result<(), DataError> {
+    fn read_packed(&self, mut source: BufReader<Watched>, path: &Path, into: &mut Unpacking) -> Result<(), DataError> {
         let head = source.fill_buf().map_err(|source| self.io(source))?;
         if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
             return self.read_zip(source, into);
@@ -175,7 +232,7 @@ impl Tree {
         })?;
         if place.end - place.start > self.limits.file {
             let what = format!("{what} has more than {} bytes", self.limits.file);
-            return Err(DataError::Limit { file: self.origin.clone(), what });
+            return Err(DataError::Limit { file: self.origin.clone(), what, mend: SMALLER });
         }
         Ok(place)
     }
@@ -186,14 +243,17 @@ impl Tree {
         let entries = archive.entries().map_err(|error| self.unpack_error(packing, &error))?;
         for entry in entries {
             let mut entry = entry.map_err(|error| self.unpack_error(packing, &error))?;
-            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let name = text_of(&entry.path_bytes());
             let kind = entry.header().entry_type();
             if kind.is_dir() || kind.is_pax_global_extensions() {
-                self.safe_name(&name)?;
+                let name = self.safe_name(&name)?;
+                if kind.is_dir() {
+                    into.folders.push(name);
+                }
                 continue;
             }
             if !matches!(kind, tar::EntryType::Regular | tar::EntryType::Continuous) {
-                return Err(self.unsafe_entry(&name, "is a link or a device, not a file"));
+                return Err(self.unsafe_entry(&name, LINK));
             }
             let name = self.safe_name(&name)?;
             let size = entry.size();
@@ -214,13 +274,13 @@ impl Tree {
         Ok(())
     }
 
-    fn read_zip(&self, source: BufReader<File>, into: &mut Unpacking) -> Result<(), DataError> {
+    fn read_zip(&self, source: BufReader<Watched>, into: &mut Unpacking) -> Result<(), DataError> {
         let broken = |error: zip::result::ZipError| error.to_string();
         let mut archive = zip::ZipArchive::new(source)
             .map_err(|error| DataError::damaged(&self.origin, "the zip directory", broken(error)))?;
         if archive.len() > self.limits.entries {
             let what = format!("more than {} entries", self.limits.entries);
-            return Err(DataError::Limit { file: self.origin.clone(), what });
+            return Err(DataError::Limit { file: self.origin.clone(), what, mend: FEWER });
         }
         let mut left = self.limits.unpacked;
         for index in 0..archive.len() {
@@ -229,15 +289,34 @@ impl Tree {
                 Some(Ok(name)) => name.into_owned(),
                 _ => return Err(DataError::damaged(&self.origin, place(), "its name cannot be read")),
             };
-            let mut entry =
-                archive.by_index(index).map_err(|e| DataError::damaged(&self.origin, place(), broken(e)))?;
+            // Looked at before the content is, which may be out of reach.
+            let entry =
+                archive.by_index_raw(index).map_err(|e| DataError::damaged(&self.origin, place(), broken(e)))?;
+            let (encrypted, compression) = (entry.encrypted(), entry.compression());
             if entry.is_symlink() {
-                return Err(self.unsafe_entry(&raw_name, "is a link or a device, not a file"));
+                return Err(self.unsafe_entry(&raw_name, LINK));
             }
-            let name = self.safe_name(&raw_name)?;
-            if entry.is_dir() {
+            // Programs on Windows write `\\`, and mark a folder by one at its end.
+            let is_folder = entry.is_dir() || raw_name.ends_with('\\');
+            drop(entry);
+            let name = self.safe_name(&raw_name.replace('\\', "/"))?;
+            if is_folder {
+                into.folders.push(name);
                 continue;
             }
+            if encrypted {
+                let what = "it is encrypted".into();
+                return Err(self.unread_entry(&name, what, "unpack it with its password, and give the folder"));
+            }
+            if !matches!(
+                compression,
+                Method::Stored | Method::Deflated | Method::Deflate64 | Method::Bzip2 | Method::Lzma
+            ) {
+                let what = "it is compressed by a method that is not read".into();
+                return Err(self.unread_entry(&name, what, "unpack it, and give the folder"));
+            }
+            let mut entry =
+                archive.by_index(index).map_err(|e| DataError::damaged(&self.origin, place(), broken(e)))?;
             let place = self.unpack(&mut Bounded::new(&mut entry, left), &format!("entry `{name}`"), into)?;
             left -= place.end - place.start;
             self.push_packed(name, place, into)?;
@@ -245,9 +324,13 @@ impl Tree {
         Ok(())
     }
 
+    /// An entry that is whole and still cannot be read.
+    fn unread_entry(&self, name: &str, what: String, mend: &'static str) -> DataError {
+        DataError::Malformed { file: self.origin.clone(), place: format!("entry `{name}`"), what, mend }
+    }
+
     fn push_packed(&self, name: String, place: Range<u64>, into: &mut Unpacking) -> Result<(), DataError> {
-        let hidden = name.split('/').any(|part| part.starts_with('.')) || name.starts_with("__MACOSX/");
-        if hidden {
+        if name.split('/').any(|part| part.starts_with('.') || IGNORED.contains(&part)) {
             return Ok(());
         }
         let label = format!("{}, entry `{name}`", self.origin);
@@ -278,7 +361,7 @@ impl Tree {
     fn unpack_error(&self, place: &str, error: &std::io::Error) -> DataError {
         if is_too_large(error) {
             let what = format!("it unpacks to more than {} bytes", self.limits.unpacked);
-            return DataError::Limit { file: self.origin.clone(), what };
+            return DataError::Limit { file: self.origin.clone(), what, mend: UNPACK };
         }
         DataError::damaged(&self.origin, place, format!("it cannot be unpacked ({error})"))
     }
@@ -302,7 +385,7 @@ impl Entry {
                 let taken = file.take(limits.file + 1).read_to_end(&mut data).map_err(io)?;
                 if taken as u64 > limits.file {
                     let what = format!("it has more than {} bytes", limits.file);
-                    return Err(DataError::Limit { file: self.label.clone(), what });
+                    return Err(DataError::Limit { file: self.label.clone(), what, mend: SMALLER });
                 }
                 Cow::Owned(data)
             }
@@ -316,29 +399,37 @@ impl Entry {
             Ok(_) => Ok(Cow::Owned(unpacked)),
             Err(error) if is_too_large(&error) => {
                 let what = format!("it unpacks to more than {} bytes", limits.file);
-                Err(DataError::Limit { file: self.label.clone(), what })
+                Err(DataError::Limit { file: self.label.clone(), what, mend: SMALLER })
             }
             Err(error) => Err(DataError::damaged(&self.label, "gzip data", format!("it cannot be unpacked ({error})"))),
         }
     }
 
-    /// The first bytes, to see what it is.
+    /// The first [`HEAD`] bytes, to see what it is; fewer if there are no more or they cannot be read.
     pub(super) fn head(&self) -> Vec<u8> {
-        let mut head = vec![0; 16];
-        let n = match &self.content {
+        match &self.content {
             Content::Spooled(spool, place) => {
-                let start = place.start..place.end.min(place.start + 16);
-                let data = spool.read(&start).unwrap_or_default();
-                head[..data.len()].copy_from_slice(&data);
-                data.len()
+                let start = place.start..place.end.min(place.start + HEAD as u64);
+                spool.read(&start).map(Cow::into_owned).unwrap_or_default()
             }
             Content::File(path) => {
-                File::open(path).and_then(|mut file| read_full(&mut file, &mut head)).unwrap_or_default()
+                let mut head = vec![0; HEAD];
+                let n = File::open(path).and_then(|mut file| read_full(&mut file, &mut head)).unwrap_or_default();
+                head.truncate(n);
+                head
             }
-        };
-        head.truncate(n);
-        head
+        }
     }
+}
+
+/// A name as text. Bytes that are no UTF-8 become `\xE9` and the like, so that different names stay different.
+fn text_of(name: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in name.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|byte| format!("{ESCAPE}{byte:02X}")));
+    }
+    text
 }
 
 #[derive(Clone, Copy)]
@@ -366,7 +457,7 @@ impl Packing {
         }
     }
 
-    fn unpack(self, source: BufReader<File>, limit: u64) -> std::io::Result<Bounded<Box<dyn Read>>> {
+    fn unpack(self, source: BufReader<Watched>, limit: u64) -> std::io::Result<Bounded<Box<dyn Read>>> {
         /// What xz's dictionary may take; its own largest preset needs 64 MiB.
         const XZ_MEMORY: u64 = 512 << 20;
         let decoder: Box<dyn Read> = match self {

@@ -1,6 +1,6 @@
 //! Times every kernel of the engine on a graphics device, forward and back with all gradients, and prints one JSON line per
-//! kernel, as the example `kernels` does on the processor. Several passes are handed over at once and waited for together, so
-//! that what is timed is the device, or the host where that is slower.
+//! kernel, as the example `kernels` does on the processor. Several passes are queued before the host waits, so that the time is
+//! that of the device, or of the host where that is slower.
 //!
 //! `cargo run --release --workspace --features gdas-kernels/vulkan --example kernels_gpu -- --batch 64 --repeats 20`
 

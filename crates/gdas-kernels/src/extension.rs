@@ -1,8 +1,7 @@
 //! The seam between Burn and the fused engines: a backend extension with a hand-written backward pass.
 //!
-//! Burn sees one operation per network: its parents are the images, the gates and the parameters. The
-//! engine asks which of them are tracked and computes no other gradient, so an architecture step, whose
-//! weights are plain tensors, pays for no weight gradient.
+//! Burn sees one operation per network. Its parents are the images, the gates and the parameters; gradients are computed only
+//! for those that Burn tracks. An architecture step, whose weights are plain tensors, computes no weight gradient.
 
 use std::sync::Arc;
 
@@ -24,19 +23,19 @@ use crate::cpu;
 use crate::graph::Graph;
 use crate::{Mode, Precision};
 
-/// What a call runs, beside its tensors.
+/// Arguments of a call other than its tensors.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     /// The network.
     pub(crate) graph: Arc<Graph>,
     /// Batch or running statistics.
     pub(crate) mode: Mode,
-    /// How values between operations are stored, where the engine leaves a choice.
-    #[cfg_attr(not(feature = "gpu"), expect(dead_code, reason = "the engine of the processor leaves none"))]
+    /// Number type of the values between operations, on engines that offer a choice.
+    #[cfg_attr(not(feature = "gpu"), expect(dead_code, reason = "the engine of the processor offers none"))]
     pub(crate) precision: Precision,
 }
 
-/// Any number of float tensors as one argument, which Burn's macro does not offer of itself.
+/// Any number of float tensors as one argument of a backend extension.
 #[derive(Clone, Debug)]
 pub(crate) struct TensorList<B: Backend>(pub(crate) Vec<FloatTensor<B>>);
 
@@ -97,37 +96,37 @@ pub(crate) struct Tensors<B: Backend> {
     pub(crate) running: Vec<FloatTensor<B>>,
 }
 
-/// Whose gradients are wanted.
+/// Which gradients a backward pass computes.
 pub(crate) struct GradTargets {
     pub(crate) params: Vec<bool>,
-    /// The length of the gates' tensor, where theirs are wanted; it may be longer than the graph needs.
+    /// The length of the tensor of gates if its gradient is wanted; it may be longer than the graph needs.
     pub(crate) gates: Option<usize>,
     pub(crate) image: bool,
 }
 
-/// Those gradients.
+/// The gradients that a backward pass computed.
 pub(crate) struct GraphGradients<B: Backend> {
     pub(crate) params: Vec<Option<FloatTensor<B>>>,
     pub(crate) gates: Option<FloatTensor<B>>,
     pub(crate) image: Option<FloatTensor<B>>,
 }
 
-/// What runs whole networks on one of Burn's backends.
+/// A Burn backend that runs whole networks.
 pub(crate) trait Engine: Backend {
-    /// What a forward pass leaves for the way back.
+    /// What a forward pass saves for the backward pass.
     type Tape: std::fmt::Debug + Send + Sync + 'static;
 
     /// The tensor with its elements in order.
     fn contiguous(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// Outputs `[batch, sum of classes]`, statistics, and a tape where it is asked for.
+    /// Outputs `[batch, sum of classes]`, statistics, and a tape if `save`.
     fn forward(
         call: &Call,
         tensors: &Tensors<Self>,
         save: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, Option<Self::Tape>);
 
-    /// Gradients, given the outputs'.
+    /// The gradients in `targets`, given that of the outputs.
     fn backward(
         tape: &Self::Tape,
         params: &[FloatTensor<Self>],
@@ -306,7 +305,7 @@ fn tracked<B: Engine, const N: usize, C: CheckpointStrategy>(
     (outputs, Tracked::<B>::new(stats))
 }
 
-/// What the backward pass needs.
+/// State of the autodiff node between the passes.
 #[derive(Debug)]
 struct Saved<B: Engine> {
     tape: Arc<B::Tape>,

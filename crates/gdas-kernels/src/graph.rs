@@ -1,9 +1,8 @@
 //! A network as data: a straight-line program over channels-last activations.
 //!
-//! A [`Graph`] is the one description that everything else reads: the reference interpreter and
-//! the fused engine run it, the cost model counts it, the exporters write it. It holds no tensor
-//! and knows no device. Values are numbered in the order in which they are computed; value 0 is
-//! the image batch. The batch size is not part of a graph.
+//! A [`Graph`] is what everything else reads: the reference interpreter and the fused engines run it, the cost model counts it,
+//! the exporters write it. It holds no tensors. Values are numbered in the order of computation; value 0 is the batch of images.
+//! The batch size is not part of a graph.
 
 use std::fmt;
 
@@ -138,9 +137,9 @@ pub const NORM_EPSILON: f32 = 1e-5;
 /// One step of a [`Graph`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// What is computed.
+    /// The operation.
     pub op: Op,
-    /// From which values.
+    /// Its input values.
     pub inputs: Vec<ValueId>,
     /// Shape of the result.
     pub shape: Shape,
@@ -155,7 +154,7 @@ pub enum Mode {
     Eval,
 }
 
-/// How a parameter starts.
+/// Initial values of a parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
     /// Uniform in `[-bound, bound]`, PyTorch's default for convolutions and linear layers (`bound = 1 / sqrt(fan_in)`).
@@ -179,7 +178,7 @@ pub struct ParamSpec {
     pub name: String,
     /// Sizes, slowest axis first.
     pub shape: Vec<usize>,
-    /// Start value.
+    /// Initial values.
     pub init: Init,
 }
 
@@ -195,7 +194,7 @@ impl ParamSpec {
     }
 }
 
-/// The statistics of one [`Op::Norm`].
+/// A batch normalisation of a graph, and whether its running statistics are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NormSpec {
     /// Unique within a network; names its running statistics.
@@ -224,7 +223,7 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// A graph that so far only has its image input.
+    /// A graph with the image input alone.
     pub fn new(image: Shape) -> Self {
         Self { nodes: vec![Node { op: Op::Image, inputs: vec![], shape: image }], ..Self::default() }
     }
@@ -250,7 +249,7 @@ impl Graph {
         self.push(Op::Relu, vec![x], self.shape(x))
     }
 
-    /// Appends a convolution with its weight `{name}.weight` and, if asked for, `{name}.bias`, both
+    /// Appends a convolution with its weight `{name}.weight` and, with `bias`, `{name}.bias`, both
     /// initialised as PyTorch does.
     pub fn conv(
         &mut self,
@@ -327,8 +326,8 @@ impl Graph {
         self.push(Op::ScaleImages { mask }, vec![x], self.shape(x))
     }
 
-    /// The same graph, in which every operation that is `removed` (and keeps the shape of its one input) is the identity.
-    /// Parameters and normalisations keep their numbers, read or not.
+    /// The same graph with the identity in place of every operation for which `removed` holds. Such an operation must have one
+    /// input and keep its shape. Parameters and normalisations keep their indices, even if no operation reads them.
     #[must_use]
     pub fn without(&self, removed: impl Fn(&Op) -> bool) -> Self {
         let mut graph = self.clone();

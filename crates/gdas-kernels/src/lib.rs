@@ -1,9 +1,9 @@
-//! Runs networks described as [`graph::Graph`]s: plain Burn operations as the meaning, fused kernels for speed.
+//! Runs networks described as [`graph::Graph`]s, differentiably.
 //!
-//! [`run`] hands the whole network to the fused engine of the device: [`cpu`], or `gpu`
-//! where a graphics processor is built in (features `vulkan`, `wgpu`, `metal`, `cuda`). On other devices, for other
-//! number types, or with `GDAS_ENGINE=reference` in the environment, it goes through
-//! [`reference`](mod@reference), operation by operation. [`sgd`] moves the parameters, with the same choice.
+//! [`run`] passes the whole network to the fused engine of its device: [`cpu`], or `gpu` (features `vulkan`, `wgpu`, `metal`,
+//! `cuda`). On other devices, for number types other than `f32`, and with `GDAS_ENGINE=reference` in the environment, it uses
+//! [`reference`](mod@reference), which runs plain Burn operations one after another and defines what the engines compute.
+//! [`sgd`] updates the parameters, with the same choice.
 
 #![deny(missing_docs)]
 
@@ -13,7 +13,6 @@ mod extension;
 pub mod gpu;
 pub mod graph;
 pub mod loss;
-pub mod mapped;
 mod precision;
 pub mod reference;
 pub mod resident;
@@ -32,21 +31,21 @@ use graph::Graph;
 pub use graph::Mode;
 pub use precision::Precision;
 
-/// The tensors that a network reads.
+/// Inputs of a forward pass.
 #[derive(Clone, Debug)]
 pub struct Inputs {
     /// The images, `[batch, height, width, channels]`.
     pub image: Tensor<4>,
     /// Parameter values, flattened, in the order of [`Graph::params`].
     pub params: Vec<Tensor<1>>,
-    /// Gate values; [`Graph::gates`] of them.
+    /// Gate values, `[Graph::gates]` or longer; `None` for a graph without gates.
     pub gates: Option<Tensor<1>>,
-    /// Factors per image, `[Graph::masks, batch]`.
+    /// Factors per image, `[Graph::masks, batch]`; `None` for a graph without masks.
     pub masks: Option<Tensor<2>>,
     /// Running mean and variance, `[2, channels]`, of each normalisation that keeps them (evaluation
     /// only; may be empty in training).
     pub running: Vec<Option<Tensor<2>>>,
-    /// How a graphics device stores the values between operations.
+    /// Number type in which a graphics device stores the values between operations.
     pub precision: Precision,
 }
 
@@ -57,7 +56,7 @@ impl Inputs {
     }
 }
 
-/// What a network gives.
+/// Result of a forward pass.
 #[derive(Clone, Debug)]
 pub struct ForwardOutput {
     /// Class scores `[batch, classes]`, one tensor per output of the graph.
@@ -71,7 +70,7 @@ fn reference_forced() -> bool {
     *FORCED.get_or_init(|| std::env::var("GDAS_ENGINE").is_ok_and(|engine| engine == "reference"))
 }
 
-/// Whether a tensor lies where there is an engine, with or without autodiff around it.
+/// Whether the tensor's backend has an engine, with or without autodiff around it.
 fn has_engine(kind: &DispatchTensorKind) -> bool {
     match kind {
         DispatchTensorKind::Flex(_) => true,
@@ -83,7 +82,7 @@ fn has_engine(kind: &DispatchTensorKind) -> bool {
     }
 }
 
-/// Whether a tensor lies where the engine of graphics processors works on it, with or without autodiff around it.
+/// Whether the engine of graphics devices works on a tensor, with or without autodiff around it.
 #[cfg(feature = "gpu")]
 fn on_graphics_device<const D: usize>(tensor: &Tensor<D>) -> bool {
     fn is_one(kind: &DispatchTensorKind) -> bool {
@@ -95,8 +94,8 @@ fn on_graphics_device<const D: usize>(tensor: &Tensor<D>) -> bool {
     tensor.dtype() == DType::F32 && !reference_forced() && is_one(&tensor.clone().into_dispatch().kind)
 }
 
-/// Fetches the numbers of some tensors, all at once: on a graphics processor, each call makes the host wait until all that
-/// was queued before is done, and is counted (`gpu::counters`).
+/// Copies the elements of some tensors to the host, in one transfer. On a graphics device each call waits for all work that was
+/// queued before; `gpu::counters` counts the calls.
 pub fn read(tensors: &[Tensor<1>]) -> Vec<Vec<f32>> {
     #[cfg(feature = "gpu")]
     if tensors.iter().any(on_graphics_device) {
@@ -112,15 +111,18 @@ fn numbers(data: TensorData) -> Vec<f32> {
     data.convert::<f32>().iter::<f32>().collect()
 }
 
-/// Runs the graph, differentiably in the images, the parameters and the gates: only tensors that require
-/// a gradient cost one.
+/// Runs the graph forward. The result is differentiable in the images, the parameters and the gates; only the gradients of
+/// tensors that require one are computed.
+///
+/// # Panics
+/// If the tensors do not have the shapes that [`Inputs`] states, or a graph has more than 4,094 parameter arrays.
 pub fn run(graph: &Arc<Graph>, mode: Mode, inputs: Inputs) -> ForwardOutput {
     let fused = has_engine(&inputs.image.clone().into_dispatch().kind);
     if !fused || inputs.image.dtype() != DType::F32 || reference_forced() {
         return reference::run(graph, mode, inputs);
     }
     let device = inputs.image.device();
-    // One element where there is nothing to pass: not every device has tensors without any.
+    // One element stands for an absent tensor: not every device has empty ones.
     let nothing = Tensor::<1>::zeros([1], &device).into_dispatch();
     let empty = || nothing.clone();
     let running = (0..graph.norms.len())
@@ -138,7 +140,7 @@ pub fn run(graph: &Arc<Graph>, mode: Mode, inputs: Inputs) -> ForwardOutput {
     let outputs = graph.outputs.iter().map(|&value| {
         let classes = graph.shape(value).channels;
         at += classes;
-        // A part of the scores costs operations, also on the way back; the only output is all of them.
+        // Slicing costs operations, also in the backward pass, and is not needed for a single output.
         if graph.outputs.len() == 1 { outputs.clone() } else { outputs.clone().narrow(1, at - classes, classes) }
     });
     let outputs = outputs.collect();

@@ -1,21 +1,21 @@
-//! Cross-entropy on a graphics device: loss, its gradient and what is counted, without reading anything back.
+//! Cross-entropy on a graphics device: the loss, its gradient and the numbers of correct images, without a transfer to the host.
 
 use burn::tensor::Tensor;
 
-/// What [`cross_entropy`] leaves on the device.
+/// Result of [`cross_entropy`], on the device.
 #[derive(Clone, Debug)]
 pub struct Loss {
-    /// Mean over the images, `[1]`, to be differentiated.
+    /// Mean loss over the images, `[1]`, differentiable.
     pub mean: Tensor<1>,
-    /// Sums over the images, `[3]`, without gradient: of the loss, of the images whose highest score is their class, and of
-    /// those whose class is among the five highest scores.
+    /// Sums over the images, `[3]`, without gradient: the loss, the images that are correct (top 1), and those whose class is
+    /// among the five highest scores (top 5).
     pub sums: Tensor<1>,
 }
 
-/// Cross-entropy of scores `[batch, classes]`, of which `smoothing` in `0..1` is the share of the target that goes from the
-/// class to all classes alike. `None` where there is no such engine, and with `GDAS_ENGINE=reference`.
+/// Cross-entropy of scores `[batch, classes]` with label smoothing in `0..1`: the share of the target that is spread over all
+/// classes. `None` on devices without this engine, and with `GDAS_ENGINE=reference`.
 ///
-/// Among equal scores the lower class comes first; an image whose score for its class is not finite counts as wrong.
+/// Of equal scores that of the lower class counts as higher. An image whose score for its class is not finite is incorrect.
 pub fn cross_entropy(scores: &Tensor<2>, labels: &[u32], smoothing: f64) -> Option<Loss> {
     #[cfg(feature = "gpu")]
     if crate::on_graphics_device(scores) {
@@ -39,7 +39,7 @@ pub(crate) mod ops {
 
     use crate::gpu;
 
-    /// What is compared with the scores.
+    /// The arguments other than the scores.
     #[derive(Clone, Debug)]
     pub(crate) struct Call {
         pub(crate) labels: Vec<u32>,

@@ -1,4 +1,4 @@
-//! How the values between a network's operations are stored.
+//! Number types in which the values between a network's operations are stored.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,9 +6,9 @@ use std::str::FromStr;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-/// Number type in which a graphics device stores the values between operations and their gradients. All arithmetic, sums,
-/// statistics, weights and weights' gradients are float32 whatever it says, and so are the images and class scores. The
-/// engine of the processor and plain Burn operations store float32 always.
+/// Number type in which a graphics device stores the values between operations and their gradients. Arithmetic, sums, statistics,
+/// weights, their gradients, images and class scores are float32 in any case. The engine of the processor and plain Burn
+/// operations always store float32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -22,10 +22,10 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// All of them.
+    /// All precisions.
     pub const ALL: [Self; 3] = [Self::Float32, Self::Float16, Self::BFloat16];
 
-    /// As in configurations and flags.
+    /// The name in configurations and flags.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Float32 => "float32",
@@ -34,8 +34,7 @@ impl Precision {
         }
     }
 
-    /// Whether networks can run so on a device: float32 always, the others where a graphics device can store and convert
-    /// them.
+    /// Whether a device supports this precision: float32 always, the others if a graphics device can store and convert them.
     pub fn is_supported(self, device: &Device) -> bool {
         if self == Self::Float32 {
             return true;

@@ -1,7 +1,6 @@
 //! Runs a [`Graph`] in plain Burn operations, on any device, differentiated by Burn itself.
 //!
-//! This is the meaning of every operation: the fused engine is tested against it, and devices
-//! without fused kernels use it.
+//! It defines every operation: the fused engines are tested against it, and devices without fused kernels use it.
 
 use burn::tensor::Tensor;
 use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
@@ -15,7 +14,7 @@ pub fn run(graph: &Graph, mode: Mode, inputs: Inputs) -> ForwardOutput {
     run_observed(graph, mode, inputs, &mut |_, _| {})
 }
 
-/// As [`run`], which shows every value (activations `[batch, height, width, channels]`) as soon as it is computed.
+/// As [`run`], and calls `observe` with every node and its value, `[batch, height, width, channels]`, once it is computed.
 pub fn run_observed(
     graph: &Graph,
     mode: Mode,

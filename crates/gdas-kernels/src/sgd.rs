@@ -217,7 +217,7 @@ fn squared_sum(values: &[f32]) -> f32 {
     values.chunks(1 << 20).map(sum).sum()
 }
 
-/// The tensor itself if its elements are in order and nobody else refers to them, otherwise a copy.
+/// The tensor itself if it is contiguous and the only handle to its elements, otherwise a copy.
 fn owned(values: FlexTensor) -> FlexTensor {
     if values.is_unique() && values.is_contiguous() {
         return values;

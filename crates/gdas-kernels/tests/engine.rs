@@ -1,5 +1,5 @@
-//! The fused engine of the processor against an independent `f64` meaning of every operation, and its promises: the same
-//! bits for any number of threads, faithful NaN and infinity, empty batches.
+//! Tests the engine of the processor against an independent `f64` oracle of every operation, and that it keeps its bits for any
+//! number of threads, NaN and infinity, and accepts empty batches.
 
 #![allow(clippy::unwrap_used)]
 
@@ -117,7 +117,7 @@ fn nan_and_infinity_in_any_input_reach_the_outputs() {
     cases::nan_and_infinity_in_any_input_reach_the_outputs(&engine);
 }
 
-/// What [`every_instruction_set_passes_the_same_tests`] runs on each.
+/// The tests that [`every_instruction_set_passes_the_same_tests`] runs on each.
 const TESTS_PER_LEVEL: [&str; 7] = [
     "dense_convolution_with_any_window",
     "depthwise_and_pointwise_convolution",
@@ -128,7 +128,8 @@ const TESTS_PER_LEVEL: [&str; 7] = [
     "whole_networks",
 ];
 
-/// Says something that the test harness does not hold back.
+/// Prints to standard error past the test harness, which captures `eprintln!`.
+#[expect(clippy::explicit_write, reason = "see above")]
 fn announce(text: &str) {
     writeln!(std::io::stderr(), "{text}").unwrap();
 }

@@ -37,7 +37,7 @@ fn device() -> Option<&'static Device> {
     device.as_ref()
 }
 
-/// What is counted is counted for the whole process: whoever counts holds this meanwhile.
+/// The counters are those of the whole process: a test that reads them holds this lock.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -87,7 +87,7 @@ fn engine_in(
     let outputs = Tensor::cat(outcome.outputs, 1);
     let scores = host(outputs.clone().into_data());
     let weights = Tensor::<2>::from_data(TensorData::new(upstream.to_vec(), outputs.dims()), device);
-    // Burn does not track what has no elements: without images there is no way back, and nothing to give.
+    // Burn does not track empty tensors: without images there is no backward pass and no gradient.
     let any = data.batch > 0 && (targets.image || (targets.gates && gates.is_some()) || targets.params.contains(&true));
     let gradients = any.then(|| (outputs * weights).sum().backward());
     let zeros = |length: usize| vec![0.0; length];
@@ -217,7 +217,7 @@ fn every_other_operation_alone() {
             let (y, shape) = (g.relu(x), g.shape(x));
             g.sum(vec![x, y, x], Sum { gates: vec![Some(0), None, Some(1)], constant: vec![2, 0] }, shape)
         }),
-        // The sum normalises the first two as it reads them; the third has parameters and a gate, the last another reader.
+        // The sum applies the first two normalisations; the third has parameters and a gate, the last another reader.
         ("sum of normalised", |g, x| {
             let norms = [("plain", false, true), ("own", true, true), ("gated", true, false), ("twice", false, false)];
             let [plain, own, gated, twice] = norms.map(|(name, affine, track)| g.norm(x, name, affine, track));
@@ -263,7 +263,7 @@ fn assert_near(found: &Found, exact: &Found, rounding: f64, what: &str) {
     };
     near("outputs", &found.outputs, &exact.outputs, 0.0);
     near("statistics", &found.stats, &exact.stats, 0.0);
-    // A bias before a normalisation has no gradient, so what is found is nothing but rounding.
+    // A bias in front of a normalisation has a gradient of zero, so only rounding is left.
     let least = 1e-3 * exact.params.iter().flatten().map(|values| size(values)).fold(0.0, f64::max);
     for (i, (a, b)) in found.params.iter().zip(&exact.params).enumerate() {
         near(&format!("parameter {i}"), a.as_ref().unwrap(), b.as_ref().unwrap(), least);
@@ -354,7 +354,7 @@ fn running_statistics_move_as_on_the_processor() {
     let before = gpu::counters().launches;
     let found = moved(device);
     let launches = gpu::counters().launches - before;
-    // How few depends on how many arrays the device can bind at once.
+    // The number depends on how many arrays the device can bind.
     assert!(launches <= 35, "{launches} launches");
     for (a, b) in found.iter().zip(&moved(&Device::flex())) {
         assert_eq!(a.len(), b.len());

@@ -4,10 +4,8 @@ use std::fs;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use gdas_kernels::mapped::MappedFile;
-
 use super::columns::{Curves, TableWriter};
-use super::table::{Bytes, Table};
+use super::table::Table;
 use super::{BenchmarkError, cells, csv, official};
 
 /// Tells a file's kind by its first bytes and opens it.
@@ -15,14 +13,13 @@ pub(super) fn open(path: &Path) -> Result<Table, BenchmarkError> {
     let start = official::start_of(path)?;
     if let Some(kind) = official::Kind::of(path, &start) {
         let bytes = official::convert(path, kind, Vec::new(), Curves::Short)?;
-        return Table::from_bytes(Bytes::Owned(bytes), path);
+        return Table::from_bytes(bytes, path);
     }
     if path.is_dir() {
         return Err(BenchmarkError::UnknownFormat { path: path.to_owned() });
     }
     if start.starts_with(b"ARROW1") {
-        let file = fs::File::open(path).and_then(|file| MappedFile::open(&file)).map_err(BenchmarkError::io(path))?;
-        return Table::from_bytes(Bytes::Mapped(file), path);
+        return Table::from_bytes(fs::read(path).map_err(BenchmarkError::io(path))?, path);
     }
     let bytes = fs::read(path).map_err(BenchmarkError::io(path))?;
     match String::from_utf8(bytes) {

@@ -10,7 +10,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::columns::{Columns, Curves, Run, TableWriter};
-use super::table::{Bytes, Table};
+use super::table::Table;
 use super::{BenchmarkError, Dataset, Quantity, Seeds, Setting, cells};
 
 /// The columns that [`write`] gives, in order: those of the tables in circulation.
@@ -123,7 +123,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Table, BenchmarkError> {
             }
         }
     }
-    Table::from_bytes(Bytes::Owned(table.finish(&texts).map_err(io)?), path)
+    Table::from_bytes(table.finish(&texts).map_err(io)?, path)
 }
 
 /// Writes the means of a table as CSV; what the table lacks stays empty.

@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use gdas_kernels::mapped::MappedFile;
-
 use super::arrow::ArrowFile;
 use super::arrow::{Field, Kind};
 use super::cells::{self, Cell};
@@ -28,10 +26,9 @@ struct Row {
     row: u32,
 }
 
-/// An opened table. Numbers stay where the file has them (in memory-mapped pages, if it is a file); a query reads
-/// only its rows, in microseconds.
+/// An opened table: the bytes of a compact file in memory. A query reads only its rows, in microseconds.
 pub struct Table {
-    file: ArrowFile<Bytes>,
+    file: ArrowFile<Vec<u8>>,
     path: PathBuf,
     cells: Vec<Cell>,
     index: HashMap<Cell, u16>,
@@ -44,32 +41,15 @@ pub struct Table {
     starts: Vec<u32>,
 }
 
-/// The bytes of the compact file.
-pub(super) enum Bytes {
-    /// Made in memory from a table of another kind.
-    Owned(Vec<u8>),
-    /// A file in place.
-    Mapped(MappedFile),
-}
-
-impl AsRef<[u8]> for Bytes {
-    fn as_ref(&self) -> &[u8] {
-        match self {
-            Self::Owned(bytes) => bytes,
-            Self::Mapped(file) => file,
-        }
-    }
-}
-
 impl Table {
-    /// Opens a table of any known kind, told apart by its content: a compact file in place; a CSV file or an official
+    /// Opens a table of any known kind, told apart by its content: a compact file; a CSV file or an official
     /// file of NAS-Bench-201 or NATS-Bench by way of a compact one in memory (convert those once instead).
     pub fn open(path: impl AsRef<Path>) -> Result<Self, BenchmarkError> {
         super::convert::open(path.as_ref())
     }
 
     /// Opens the bytes of a compact file; `path` names them in errors.
-    pub(super) fn from_bytes(bytes: Bytes, path: &Path) -> Result<Self, BenchmarkError> {
+    pub(super) fn from_bytes(bytes: Vec<u8>, path: &Path) -> Result<Self, BenchmarkError> {
         let wrong = |reason: String| BenchmarkError::Compact { path: path.to_owned(), reason };
         let file = ArrowFile::open(bytes).map_err(BenchmarkError::compact(path))?;
         let version = file.metadata.iter().find(|(key, _)| key == VERSION_KEY).map(|(_, value)| value.as_str());

@@ -122,7 +122,7 @@ fn loads(py: Python, text: &str) -> PyResult<Py<PyAny>> {
 fn configure<T: Config>(keys: &str, data_of: Option<&Path>) -> PyResult<T> {
     let mut layers = Vec::new();
     if let Some(run) = data_of {
-        layers.push(configuration(run)?.1.only(&["data", "image_size"]));
+        layers.push(configuration(run)?.1.only(&["data", "image_size", "skip_damaged"]));
     }
     let mut keys: Value = serde_json::from_str(keys).map_err(wrong)?;
     if let Some(number) = keys.get("seed").and_then(Value::as_u64) {
@@ -152,23 +152,28 @@ fn devices(name: DeviceName, count: usize, precision: Precision) -> PyResult<Vec
     })
 }
 
-fn open(data: &str, image_size: Auto<usize>) -> PyResult<Dataset> {
-    gdas_data::open_with(data, &options(image_size)).map_err(failed)
+fn open(data: &str, image_size: Auto<usize>, skip_damaged: bool) -> PyResult<Dataset> {
+    gdas_data::open_with(data, &options(image_size, skip_damaged)).map_err(failed)
 }
 
-/// The images of the run at `run`, whose configuration calls them `data`: where they were, or where `given` says they are.
-fn open_for_run(run: &Path, data: &str, given: Option<&str>, image_size: Auto<usize>) -> PyResult<Located> {
-    let mut located = gdas_data::open_for_run(run, data, given, &options(image_size)).map_err(failed)?;
+/// The images of the run at `run`: where they were, or where they are said to be now.
+fn open_for_run(
+    run: &Path,
+    (data, given): (&str, Option<&str>),
+    image_size: Auto<usize>,
+    skip_damaged: bool,
+) -> PyResult<Located> {
+    let mut located = gdas_data::open_for_run(run, data, given, &options(image_size, skip_damaged)).map_err(failed)?;
     located.data = lasting(&located.data);
     Ok(located)
 }
 
-fn options(image_size: Auto<usize>) -> Options {
+fn options(image_size: Auto<usize>, skip_damaged: bool) -> Options {
     let image_size = match image_size {
         Auto::Auto => None,
         Auto::Is(size) => Some(size),
     };
-    Options { image_size, ..Options::default() }
+    Options { image_size, skip_damaged, ..Options::default() }
 }
 
 /// A path that still holds when the run is resumed from elsewhere.
@@ -210,7 +215,7 @@ fn train_work(config: TrainConfig, dataset: Dataset, device: Device) -> Work<'st
 fn search(py: Python, keys: &str, run: PathBuf, on_event: Option<Py<PyAny>>) -> PyResult<String> {
     let mut config: SearchConfig = configure(keys, None)?;
     let devices = devices(config.device, config.devices, config.precision)?;
-    let dataset = py.detach(|| open(&config.data, config.image_size))?;
+    let dataset = py.detach(|| open(&config.data, config.image_size, config.skip_damaged))?;
     config.data = lasting(&config.data);
     let run = RunDir::create(run, &to_toml(&config).map_err(failed)?).map_err(failed)?;
     carry_out(py, run, config.threads, on_event, search_work(config, dataset, devices))
@@ -232,12 +237,13 @@ fn train(
     let same_size = !serde_json::from_str::<Value>(keys).is_ok_and(|keys| keys.get("image_size").is_some());
     let dataset = match data_of.as_deref().filter(|_| same_size) {
         Some(other) => {
-            let found = py.detach(|| open_for_run(other, &config.data, None, config.image_size))?;
+            let place = (config.data.as_str(), None);
+            let found = py.detach(|| open_for_run(other, place, config.image_size, config.skip_damaged))?;
             config.data = found.data;
             found.dataset
         }
         None => {
-            let dataset = py.detach(|| open(&config.data, config.image_size))?;
+            let dataset = py.detach(|| open(&config.data, config.image_size, config.skip_damaged))?;
             config.data = lasting(&config.data);
             dataset
         }
@@ -262,14 +268,16 @@ fn resume(py: Python, run: PathBuf, data: Option<String>, on_event: Option<Py<Py
         Some("search") => {
             let mut config: SearchConfig = resolve(&[layer]).map_err(failed)?;
             let devices = devices(config.device, config.devices, config.precision)?;
-            let found = py.detach(|| open_for_run(&run, &config.data, data.as_deref(), config.image_size))?;
+            let place = (config.data.as_str(), data.as_deref());
+            let found = py.detach(|| open_for_run(&run, place, config.image_size, config.skip_damaged))?;
             config.data = found.data;
             carry_out(py, opened, config.threads, on_event, search_work(config, found.dataset, devices))
         }
         Some("train") => {
             let mut config: TrainConfig = resolve(&[layer]).map_err(failed)?;
             let device = devices(config.device, 1, config.precision)?.swap_remove(0);
-            let found = py.detach(|| open_for_run(&run, &config.data, data.as_deref(), config.image_size))?;
+            let place = (config.data.as_str(), data.as_deref());
+            let found = py.detach(|| open_for_run(&run, place, config.image_size, config.skip_damaged))?;
             config.data = found.data;
             carry_out(py, opened, config.threads, on_event, train_work(config, found.dataset, device))
         }

@@ -6,7 +6,6 @@ use clap::Args;
 use gdas::Device;
 use gdas::config::Auto;
 use gdas::cost;
-use gdas::data::Dataset;
 use gdas::device::{DeviceName, Precision};
 use gdas::run::{Interrupt, RunDir};
 use gdas::shell;
@@ -17,6 +16,7 @@ use crate::cli::{Display, RunsDir};
 use crate::commands::{devices, genotype, search, train};
 use crate::exit::Preempted;
 use crate::flags;
+use crate::images::{self, Damaged, Opened};
 use crate::output::{self, table};
 use crate::progress::Progress;
 use crate::signals;
@@ -38,6 +38,8 @@ pub(crate) struct AutoCommand {
     /// Bring images to this many pixels in height and width
     #[arg(long, value_name = "PIXELS|auto", default_value = "auto")]
     image_size: Auto<usize>,
+    #[command(flatten)]
+    damaged: Damaged,
     /// Time for search and training together, as in 90s, 30m or 2h [default: 3m for digits, otherwise 1h]
     #[arg(long, value_name = "TIME", value_parser = budget, allow_hyphen_values = true)]
     budget: Option<Duration>,
@@ -87,12 +89,12 @@ pub(crate) fn run(command: &AutoCommand) -> anyhow::Result<()> {
     let space = genotype::space(&command.space)?;
     let device = devices::open(command.device, command.precision)?;
     let interrupt = signals::install()?;
-    let dataset = search::open(&command.data, command.image_size, command.threads)?;
     let usual = if command.data == "digits" { 180.0 } else { 3600.0 };
-    let config = AutoConfig {
+    let mut config = AutoConfig {
         task: "auto".to_string(),
-        data: flags::lasting(&command.data),
+        data: command.data.clone(),
         image_size: command.image_size,
+        skip_damaged: command.damaged.skip_damaged,
         space,
         budget_seconds: command.budget.map_or(usual, |budget| budget.as_secs_f64()),
         seed: command.seed,
@@ -101,22 +103,31 @@ pub(crate) fn run(command: &AutoCommand) -> anyhow::Result<()> {
         precision: command.precision,
         tensorboard: command.tensorboard,
     };
-    let mut run = command.runs.create(command.name.as_deref(), &dataset.name, &toml::to_string(&config)?)?;
-    carry_out(&config, &dataset, &mut run, &device, command.display, &interrupt)
+    let opened = open(&config, command.display)?;
+    config.data = flags::lasting(&command.data);
+    let mut run = command.runs.create(command.name.as_deref(), &opened.dataset.name, &toml::to_string(&config)?)?;
+    carry_out(&config, &opened, &mut run, &device, command.display, &interrupt)
+}
+
+/// The data of an automatic run.
+pub(crate) fn open(config: &AutoConfig, display: Display) -> anyhow::Result<Opened> {
+    search::use_threads(config.threads)?;
+    let damaged = Damaged { skip_damaged: config.skip_damaged };
+    images::open(&config.data, config.image_size, damaged, display.quiet)
 }
 
 /// Does the whole, or what is left of it.
 pub(crate) fn carry_out(
     config: &AutoConfig,
-    dataset: &Dataset,
+    opened: &Opened,
     run: &mut RunDir,
     device: &Device,
     display: Display,
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
     let mut progress = Progress::new(display).with_tensorboard_per_stage(config.tensorboard.then(|| run.path()));
-    progress.remarks(dataset);
-    let outcome = auto(config, dataset, run, &mut progress, interrupt, device)?;
+    opened.warn(&mut progress, run)?;
+    let outcome = auto(config, &opened.dataset, run, &mut progress, interrupt, device)?;
     drop(progress);
     match outcome {
         Outcome::Finished(result) => present(&result, run.path(), display),

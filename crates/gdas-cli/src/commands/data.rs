@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::exit::Preempted;
+use crate::images::{self, Damaged};
 use crate::output::{self, note, table};
 use crate::signals;
 
@@ -23,7 +24,8 @@ use crate::signals;
   gdas data inspect photos/
 
 A data set is a name, or a path: a folder or archive (.tar, .tar.gz, .tar.xz, .zip) of images in
-train/<class>/ and test/<class>/ or in <class>/, or one of CIFAR's, MNIST's or MedMNIST's own files.")]
+train/<class>/ and test/<class>/ or in <class>/, such archives side by side (train.zip, test.zip), NumPy arrays
+(.npz), or one of CIFAR's, MNIST's or MedMNIST's own files.")]
 pub(crate) enum Data {
     List(List),
     Fetch(Fetch),
@@ -90,6 +92,8 @@ pub(crate) struct Inspect {
     /// Side length that image files are brought to [default: the most common among them]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u16).range(8..=224))]
     image_size: Option<u16>,
+    #[command(flatten)]
+    damaged: Damaged,
     #[command(flatten)]
     directory: Directory,
     /// Print JSON
@@ -190,10 +194,15 @@ impl Bar {
 fn inspect(command: &Inspect) -> anyhow::Result<()> {
     let options = Options {
         image_size: command.image_size.map(usize::from),
+        skip_damaged: command.damaged.skip_damaged,
         directory: command.directory.directory.clone(),
+        reading: images::reading(false),
         ..Options::default()
     };
-    let summary = gdas_data::inspect(&gdas_data::open_with(&command.data, &options)?);
+    let dataset = gdas_data::open_with(&command.data, &options)?;
+    // Takes the bar away.
+    drop(options);
+    let summary = gdas_data::inspect(&dataset);
     if command.json {
         return output::json(&summary);
     }

@@ -10,6 +10,7 @@ use crate::cli::RunsDir;
 use crate::commands::{devices, search};
 use crate::exit::{Preempted, Usage};
 use crate::flags::{self, WeightsFlag};
+use crate::images::{self, Damaged};
 use crate::output::{self, percent, table};
 use crate::signals;
 
@@ -36,6 +37,8 @@ pub(crate) struct Evaluate {
     #[arg(long, value_name = "NAME", default_value_t)]
     device: DeviceName,
     #[command(flatten)]
+    damaged: Damaged,
+    #[command(flatten)]
     runs: RunsDir,
     /// Print JSON
     #[arg(long)]
@@ -48,20 +51,22 @@ pub(crate) fn run(command: &Evaluate) -> anyhow::Result<()> {
     let device = devices::open(command.device, Precision::Float32)?;
     let model = TrainedModel::open_weights(&path, command.weights.choice(), &device)?;
     let config: TrainConfig = resolve(&[flags::of_run(&path, &read_config(&path)?)?])?;
-    let (dataset, data) = match &command.data {
+    search::use_threads(command.threads)?;
+    let (opened, data) = match &command.data {
         Some(data) => {
             let square = model.image.height == model.image.width;
             let size = if square { Auto::Is(model.image.height) } else { config.image_size };
-            (search::open(data, size, command.threads)?, data.clone())
+            (images::open(data, size, command.damaged, false)?, data.clone())
         }
         None => {
-            let found = search::open_for_run(&path, &config.data, None, config.image_size, command.threads)?;
-            (found.dataset, found.data)
+            let damaged = Damaged { skip_damaged: config.skip_damaged || command.damaged.skip_damaged };
+            images::open_for_run(&path, (&config.data, None), config.image_size, damaged, false)?
         }
     };
+    let dataset = opened.noted();
     let same_data = dataset.digest() == model.data_digest;
-    if dataset.classes != model.classes {
-        let message = format!("the classes of {data} are not those that the network was trained on");
+    if let Some(difference) = images::other_classes(&model.classes, &dataset.classes) {
+        let message = format!("the classes of {data} are not those that the network was trained on: {difference}");
         return Err(Usage(message).into());
     }
     let images = &dataset.train;

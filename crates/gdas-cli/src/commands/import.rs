@@ -11,6 +11,7 @@ use crate::cli::RunsDir;
 use crate::commands::{genotype, search};
 use crate::exit::Usage;
 use crate::flags;
+use crate::images::{self, Damaged};
 use crate::output::{self, note, table};
 
 /// Take in a network that was trained elsewhere, as if it had been trained here
@@ -52,6 +53,8 @@ pub(crate) struct Import {
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     #[command(flatten)]
+    damaged: Damaged,
+    #[command(flatten)]
     runs: RunsDir,
     /// Print JSON
     #[arg(long)]
@@ -75,7 +78,8 @@ pub(crate) fn run(command: &Import) -> anyhow::Result<()> {
     }
     if let Some(data) = &command.data {
         let size = command.image_size.map_or(Auto::Auto, |n| Auto::Is(n.into()));
-        let dataset = search::open(data, size, Auto::Auto)?;
+        search::use_threads(Auto::Auto)?;
+        let dataset = images::open(data, size, command.damaged, false)?.noted();
         given.image_size.get_or_insert([dataset.train.height, dataset.train.width]);
         given.statistics.get_or_insert(dataset.statistics);
         given.classes.get_or_insert(dataset.classes);

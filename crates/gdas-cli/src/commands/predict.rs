@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::bail;
 use clap::Args;
 use gdas::config::Auto;
 use gdas::device::{DeviceName, Precision};
@@ -12,7 +13,7 @@ use crate::cli::RunsDir;
 use crate::commands::{devices, search};
 use crate::exit::Preempted;
 use crate::flags::WeightsFlag;
-use crate::output::{self, percent, table};
+use crate::output::{self, note, percent, table};
 use crate::signals;
 
 /// Say what images show, with a trained network
@@ -23,7 +24,7 @@ use crate::signals;
 pub(crate) struct Predict {
     /// Name of a training or an automatic run, or path to its directory
     run: String,
-    /// PNG, JPEG or WebP files, or folders or archives of them
+    /// Image files, or folders or archives of them
     #[arg(required = true)]
     images: Vec<PathBuf>,
     /// Average the scores of each image and its mirror image [default: as the training's tests did]
@@ -53,12 +54,28 @@ pub(crate) fn run(command: &Predict) -> anyhow::Result<()> {
     let flip = command.test_flip.unwrap_or(model.test_flip);
     let size = [model.image.height, model.image.width, model.image.channels];
     let mut rows = Vec::new();
+    let mut failed = 0;
     for given in &command.images {
-        let (names, images) = read_images(given, size)?;
-        let Some(predictions) = model.predict(&Arc::new(images), flip, &interrupt) else {
+        // One that cannot be used does not keep the others from an answer.
+        let read = match read_images(given, size) {
+            Ok(read) => read,
+            Err(error) => {
+                note(format_args!("error: {error}"));
+                failed += 1;
+                continue;
+            }
+        };
+        for image in &read.broken {
+            note(format_args!("error: {}: {}", image.name, image.reason));
+        }
+        failed += read.broken.len();
+        if read.others > 0 {
+            note(format_args!("{}: {} files are not images", given.display(), read.others));
+        }
+        let Some(predictions) = model.predict(&Arc::new(read.images), flip, &interrupt) else {
             return Err(Preempted("the same command".to_string()).into());
         };
-        for (name, probabilities) in names.into_iter().zip(predictions) {
+        for (name, probabilities) in read.names.into_iter().zip(predictions) {
             let best = probabilities.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(class, _)| class);
             if command.json {
                 let all: Map<_, _> =
@@ -72,8 +89,11 @@ pub(crate) fn run(command: &Predict) -> anyhow::Result<()> {
             }
         }
     }
-    if !command.json {
+    if !command.json && !rows.is_empty() {
         output::line(table(&rows))?;
+    }
+    if failed > 0 {
+        bail!("{failed} of what was given could not be used; the rest is answered");
     }
     Ok(())
 }

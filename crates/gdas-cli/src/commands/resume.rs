@@ -1,12 +1,12 @@
 use clap::Args;
 use gdas::config::{Auto, Layer, SearchConfig, TrainConfig, resolve};
 use gdas::run::{RunDir, read_result};
-use gdas_data::Located;
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
 use crate::commands::{auto, devices, search, train};
 use crate::flags;
+use crate::images::{self, Damaged, Opened};
 use crate::named::{NamedRun, Task};
 use crate::output::note;
 use crate::signals;
@@ -54,35 +54,40 @@ pub(crate) fn run(command: &Resume) -> anyhow::Result<()> {
         Task::Search => {
             let mut config: SearchConfig = resolve(&layers)?;
             let devices = devices::open_several(config.device, config.devices, config.precision)?;
-            let found = open(command, &run, &config.data, config.image_size, config.threads)?;
-            config.data = found.data;
-            search::carry_out(&config, &found.dataset, &mut run, &devices, command.display, &interrupt)
+            let opened =
+                open(command, &run, (&mut config.data, config.image_size), config.skip_damaged, config.threads)?;
+            search::carry_out(&config, &opened, &mut run, &devices, command.display, &interrupt)
         }
         Task::Train => {
             let mut config: TrainConfig = resolve(&layers)?;
             let device = devices::open(config.device, config.precision)?;
-            let found = open(command, &run, &config.data, config.image_size, config.threads)?;
-            config.data = found.data;
-            train::carry_out(&config, &found.dataset, &mut run, &device, command.display, &interrupt)
+            let opened =
+                open(command, &run, (&mut config.data, config.image_size), config.skip_damaged, config.threads)?;
+            train::carry_out(&config, &opened, &mut run, &device, command.display, &interrupt)
         }
         Task::Auto => {
             let mut config = auto::read(&text, run.path())?;
             config.threads = command.threads.unwrap_or(config.threads);
             let device = devices::open(config.device, config.precision)?;
-            let found = open(command, &run, &config.data, config.image_size, config.threads)?;
-            config.data = found.data;
-            auto::carry_out(&config, &found.dataset, &mut run, &device, command.display, &interrupt)
+            let opened =
+                open(command, &run, (&mut config.data, config.image_size), config.skip_damaged, config.threads)?;
+            auto::carry_out(&config, &opened, &mut run, &device, command.display, &interrupt)
         }
     }
 }
 
-/// The images of the run, where they are now.
+/// The images of the run, wherever they are now.
 fn open(
     command: &Resume,
     run: &RunDir,
-    data: &str,
-    image_size: Auto<usize>,
+    (data, image_size): (&mut String, Auto<usize>),
+    skip_damaged: bool,
     threads: Auto<usize>,
-) -> anyhow::Result<Located> {
-    search::open_for_run(run.path(), data, command.data.as_deref(), image_size, threads)
+) -> anyhow::Result<Opened> {
+    search::use_threads(threads)?;
+    let (given, quiet) = (command.data.as_deref(), command.display.quiet);
+    let (opened, place) =
+        images::open_for_run(run.path(), (data.as_str(), given), image_size, Damaged { skip_damaged }, quiet)?;
+    *data = place;
+    Ok(opened)
 }

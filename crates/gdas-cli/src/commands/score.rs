@@ -8,6 +8,7 @@ use crate::cli::RunsDir;
 use crate::commands::bench::parse;
 use crate::commands::{genotype, search};
 use crate::exit::{Preempted, Usage};
+use crate::images::{self, Damaged};
 use crate::output::{self, table};
 use crate::{show, signals};
 
@@ -47,6 +48,8 @@ pub(crate) struct Score {
     #[arg(long, value_name = "N|auto", default_value = "auto")]
     threads: Auto<usize>,
     #[command(flatten)]
+    damaged: Damaged,
+    #[command(flatten)]
     runs: RunsDir,
     /// Print JSON, one object per cell
     #[arg(long)]
@@ -60,7 +63,8 @@ pub(crate) fn run(command: &Score) -> anyhow::Result<()> {
         .iter()
         .map(|given| command.runs.genotype(given, &command.space))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let dataset = search::open(&command.data, Auto::Auto, command.threads)?;
+    search::use_threads(command.threads)?;
+    let dataset = images::open(&command.data, Auto::Auto, command.damaged, false)?.noted();
     let proxies = if command.proxy.is_empty() { Proxy::ALL.to_vec() } else { command.proxy.clone() };
     let mut rows = Vec::new();
     for (given, genotype) in command.genotypes.iter().zip(&genotypes) {

@@ -5,18 +5,17 @@ use clap::Args;
 use gdas::Device;
 use gdas::config::{Auto, Layer, SearchConfig, resolve, to_toml};
 use gdas::cost;
-use gdas::data::Dataset;
 use gdas::run::{Interrupt, RunDir};
 use gdas::search::{Outcome, SearchResult, search_on};
 use gdas::shell;
 use gdas::space::Genotype;
-use gdas_data::Located;
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
 use crate::commands::devices;
 use crate::exit::Preempted;
 use crate::flags::{self, SearchFlags};
+use crate::images::{self, Damaged, Opened};
 use crate::output::{self, percent, table};
 use crate::progress::Progress;
 use crate::{show, signals};
@@ -58,10 +57,10 @@ pub(crate) fn run(command: &Search) -> anyhow::Result<()> {
     }
     let devices = devices::open_several(config.device, config.devices, config.precision)?;
     let interrupt = signals::install()?;
-    let dataset = open(&config.data, config.image_size, config.threads)?;
+    let opened = open(&config, command.display)?;
     config.data = flags::lasting(&config.data);
-    let mut run = command.runs.create(command.name.as_deref(), &dataset.name, &to_toml(&config)?)?;
-    carry_out(&config, &dataset, &mut run, &devices, command.display, &interrupt)
+    let mut run = command.runs.create(command.name.as_deref(), &opened.dataset.name, &to_toml(&config)?)?;
+    carry_out(&config, &opened, &mut run, &devices, command.display, &interrupt)
 }
 
 fn config(command: &Search) -> anyhow::Result<SearchConfig> {
@@ -73,46 +72,25 @@ fn config(command: &Search) -> anyhow::Result<SearchConfig> {
     Ok(resolve(&layers)?)
 }
 
-/// The data of a run. All work of this process is spread over so many threads, decoding images first.
-pub(crate) fn open(data: &str, image_size: Auto<usize>, threads: Auto<usize>) -> anyhow::Result<Dataset> {
-    use_threads(threads)?;
-    Ok(gdas_data::open_with(data, &options(image_size))?)
-}
-
-/// The data of the run at `run`, whose configuration calls them `data`: where they were, or where `given` says they are now.
-pub(crate) fn open_for_run(
-    run: &Path,
-    data: &str,
-    given: Option<&str>,
-    image_size: Auto<usize>,
-    threads: Auto<usize>,
-) -> anyhow::Result<Located> {
-    use_threads(threads)?;
-    let mut located = gdas_data::open_for_run(run, data, given, &options(image_size))?;
-    located.data = flags::lasting(&located.data);
-    Ok(located)
-}
-
-fn options(image_size: Auto<usize>) -> gdas_data::Options {
-    let image_size = match image_size {
-        Auto::Auto => None,
-        Auto::Is(size) => Some(size),
-    };
-    gdas_data::Options { image_size, ..gdas_data::Options::default() }
+/// The data of a search.
+pub(crate) fn open(config: &SearchConfig, display: Display) -> anyhow::Result<Opened> {
+    use_threads(config.threads)?;
+    let damaged = Damaged { skip_damaged: config.skip_damaged };
+    images::open(&config.data, config.image_size, damaged, display.quiet)
 }
 
 /// Searches, or goes on searching, and tells what came of it.
 pub(crate) fn carry_out(
     config: &SearchConfig,
-    dataset: &Dataset,
+    opened: &Opened,
     run: &mut RunDir,
     devices: &[Device],
     display: Display,
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
     let mut progress = Progress::new(display).with_tensorboard(config.tensorboard.then(|| run.path()));
-    progress.remarks(dataset);
-    let outcome = search_on(config, dataset, run, &mut progress, interrupt, devices)?;
+    opened.warn(&mut progress, run)?;
+    let outcome = search_on(config, &opened.dataset, run, &mut progress, interrupt, devices)?;
     drop(progress);
     match outcome {
         Outcome::Finished(result) => finish(&result, run, display),
@@ -126,7 +104,7 @@ pub(crate) fn finish(result: &SearchResult, run: &RunDir, display: Display) -> a
     present(result, run.path(), display)
 }
 
-/// All work of this process is spread over so many threads.
+/// Starts the worker threads, on which images are decoded, too.
 pub(crate) fn use_threads(threads: Auto<usize>) -> anyhow::Result<()> {
     let builder = rayon::ThreadPoolBuilder::new();
     let builder = match threads {

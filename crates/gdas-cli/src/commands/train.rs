@@ -4,11 +4,10 @@ use clap::Args;
 use gdas::Device;
 use gdas::config::{Layer, TrainConfig, resolve, to_toml};
 use gdas::cost;
-use gdas::data::Dataset;
 use gdas::run::{Interrupt, RunDir, RunError, read_config};
 use gdas::shell;
 use gdas::train::{Outcome, TrainResult, train};
-use gdas_data::{LocateError, Located};
+use gdas_data::LocateError;
 use gdas_exchange::import::UNKNOWN_DATA;
 use serde_json::json;
 
@@ -17,6 +16,7 @@ use crate::commands::genotype::SpaceFlag;
 use crate::commands::{devices, search};
 use crate::exit::{Preempted, Usage};
 use crate::flags::{self, TrainFlags};
+use crate::images::{self, Damaged, Opened};
 use crate::named::Named;
 use crate::output::{self, percent, table};
 use crate::progress::Progress;
@@ -59,29 +59,31 @@ pub(crate) fn run(command: &Train) -> anyhow::Result<()> {
     }
     let device = devices::open(config.device, config.precision)?;
     let interrupt = signals::install()?;
-    let dataset = match &source {
+    search::use_threads(config.threads)?;
+    let opened = match &source {
         Some(run) => {
-            let found = open_of(run, &config)?;
-            config.data = found.data;
-            found.dataset
+            let (opened, place) = open_of(run, &config, command.display)?;
+            config.data = place;
+            opened
         }
         None => {
-            let dataset = search::open(&config.data, config.image_size, config.threads)?;
+            let damaged = Damaged { skip_damaged: config.skip_damaged };
+            let opened = images::open(&config.data, config.image_size, damaged, command.display.quiet)?;
             config.data = flags::lasting(&config.data);
-            dataset
+            opened
         }
     };
-    let mut run = command.runs.create(command.name.as_deref(), &dataset.name, &to_toml(&config)?)?;
-    carry_out(&config, &dataset, &mut run, &device, command.display, &interrupt)
+    let mut run = command.runs.create(command.name.as_deref(), &opened.dataset.name, &to_toml(&config)?)?;
+    carry_out(&config, &opened, &mut run, &device, command.display, &interrupt)
 }
 
-/// The images of another run, where they are now.
-fn open_of(run: &Path, config: &TrainConfig) -> anyhow::Result<Located> {
-    let opened = search::open_for_run(run, &config.data, None, config.image_size, config.threads);
+/// The images of another run, and where they are now.
+fn open_of(run: &Path, config: &TrainConfig, display: Display) -> anyhow::Result<(Opened, String)> {
+    let damaged = Damaged { skip_damaged: config.skip_damaged };
+    let opened = images::open_for_run(run, (&config.data, None), config.image_size, damaged, display.quiet);
     opened.map_err(|error| match error.downcast_ref::<LocateError>() {
         Some(LocateError::Run(RunError::OtherImages { name, .. })) => Usage(format!(
-            "the images at {name} are not those that {} worked on, or not of that size; `--data {}` trains on them as \
-             they are",
+            "the images at {name} are not those that {} worked on; `--data {}` trains on them as they are",
             run.display(),
             shell::path(Path::new(name)),
         ))
@@ -108,7 +110,9 @@ fn config(command: &Train) -> anyhow::Result<(TrainConfig, Option<PathBuf>)> {
         let message = "which genotype? Name a search, a published cell or a file, as in `gdas train digits-1`";
         return Err(Usage(message.to_string()).into());
     }
-    if layers[from_run..].iter().any(|layer| layer.has("data") || layer.has("image_size")) {
+    // Images of another size have another digest than those that the run recorded.
+    let other = |layer: &Layer| ["data", "image_size", "skip_damaged"].into_iter().any(|key| layer.has(key));
+    if layers[from_run..].iter().any(other) {
         source = None;
     }
     let config: TrainConfig = resolve(&layers)?;
@@ -125,7 +129,8 @@ fn start(runs: &RunsDir, given: &str, space: Option<&str>) -> anyhow::Result<(Ve
     let (genotype, data, run) = match runs.resolve(given, &space)? {
         Named::Genotype(genotype) => (genotype, None, None),
         Named::Run(run) => {
-            let data = flags::of_run(&run.path, &read_config(&run.path)?)?.only(&["data", "image_size"]);
+            let data =
+                flags::of_run(&run.path, &read_config(&run.path)?)?.only(&["data", "image_size", "skip_damaged"]);
             (run.genotype(&space)?, Some(data), Some(run.path))
         }
     };
@@ -136,15 +141,15 @@ fn start(runs: &RunsDir, given: &str, space: Option<&str>) -> anyhow::Result<(Ve
 /// Trains, or goes on training, and tells what came of it.
 pub(crate) fn carry_out(
     config: &TrainConfig,
-    dataset: &Dataset,
+    opened: &Opened,
     run: &mut RunDir,
     device: &Device,
     display: Display,
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
     let mut progress = Progress::new(display).with_tensorboard(config.tensorboard.then(|| run.path()));
-    progress.remarks(dataset);
-    let outcome = train(config, dataset, run, &mut progress, interrupt, device)?;
+    opened.warn(&mut progress, run)?;
+    let outcome = train(config, &opened.dataset, run, &mut progress, interrupt, device)?;
     drop(progress);
     match outcome {
         Outcome::Finished(result) => present(&result, run.path(), display),

@@ -52,6 +52,9 @@ pub(crate) struct SearchFlags {
     /// Side length that images are brought to
     #[arg(long, value_name = "PIXELS|auto", help_heading = "Data")]
     image_size: Option<Auto<usize>>,
+    /// Leave out image files that cannot be used, instead of stopping; they are named
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Data")]
+    skip_damaged: Option<bool>,
     /// Who learns from what: auto, halves or train-and-half-test
     #[arg(long, value_name = "RULE", help_heading = "Data")]
     split: Option<String>,

@@ -323,6 +323,44 @@ impl Array {
         }
     }
 
+    /// Every element as a float, one after the other, if they are numbers of at most 8 bytes.
+    pub fn floats(&self) -> Option<impl Iterator<Item = f64>> {
+        let Dtype { kind, size, .. } = self.dtype;
+        let known = match kind {
+            'f' => matches!(size, 2 | 4 | 8),
+            'i' | 'u' | 'b' => size <= 8,
+            _ => false,
+        };
+        let convert = move |b: [u8; 8]| match (kind, size) {
+            ('f', 2) => half(u16::from_le_bytes([b[0], b[1]])),
+            ('f', 4) => f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]])),
+            ('f', _) => f64::from_le_bytes(b),
+            ('i', _) => ((u64::from_le_bytes(b) << (64 - 8 * size)) as i64 >> (64 - 8 * size)) as f64,
+            _ => u64::from_le_bytes(b) as f64,
+        };
+        known.then(|| self.elements().map(convert))
+    }
+
+    /// Every element as text, if they are texts (`U`) or byte strings of UTF-8 (`S`).
+    pub fn strings(&self) -> Option<Vec<String>> {
+        let Dtype { kind, size, big_endian } = self.dtype;
+        let text = |chunk: &[u8]| match kind {
+            'S' => String::from_utf8(chunk.to_vec()).ok(),
+            _ => chunk
+                .chunks_exact(4)
+                .map(|b| {
+                    let bytes = [b[0], b[1], b[2], b[3]];
+                    char::from_u32(if big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) })
+                })
+                .collect(),
+        };
+        if !matches!(kind, 'S' | 'U') {
+            return None;
+        }
+        let texts = self.data.chunks_exact(size).map(|chunk| Some(text(chunk)?.trim_end_matches('\0').to_owned()));
+        texts.collect()
+    }
+
     /// Each element, lowest byte first, filled up with zeros. Only for elements of up to 8 bytes.
     fn elements(&self) -> impl Iterator<Item = [u8; 8]> {
         let Dtype { size, big_endian, .. } = self.dtype;
@@ -334,6 +372,18 @@ impl Array {
             }
             bytes
         })
+    }
+}
+
+/// A float of 16 bits: a sign, five bits of exponent, ten of fraction.
+fn half(bits: u16) -> f64 {
+    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));
+    sign * match exponent {
+        0 => fraction * 2f64.powi(-24),
+        31 if fraction > 0.0 => f64::NAN,
+        31 => f64::INFINITY,
+        _ => (1024.0 + fraction) * 2f64.powi(exponent - 25),
     }
 }
 

@@ -1,76 +1,123 @@
-//! MedMNIST's `.npz` files: NumPy arrays `train_images`, `train_labels` and so on in a zip.
+//! NumPy arrays, in an `.npz` or each in its `.npy`: `train_images`, `train_labels`, ... as MedMNIST has them, `x_train`,
+//! `y_train`, ... as Keras has them, or `images` and `labels` alone.
 
+mod convert;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use convert::Scale;
+
 use crate::error::DataError;
+use crate::parts::{Part, named_part};
 use crate::pickle::{Array, Dtype};
-use crate::tree::Tree;
+use crate::tree::{Entry, Tree};
 use gdas::data::{Dataset, Format, Images, Statistics};
 
-/// Reads the tree if it holds `train_images.npy`.
-pub(crate) fn read(tree: &Tree) -> Option<Result<Dataset, DataError>> {
-    tree.find("train_images.npy")?;
-    Some(read_all(tree))
+/// What an array holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Role {
+    Images,
+    Labels,
 }
 
-fn read_all(tree: &Tree) -> Result<Dataset, DataError> {
-    let train = read_partition(tree, "train")?;
-    let test = match tree.find("test_images.npy") {
-        Some(_) => Some(read_partition(tree, "test")?),
+/// The arrays of the tree by part and role; one without a part is for training.
+fn arrays(tree: &Tree) -> BTreeMap<(Part, Role), Vec<&Entry>> {
+    let mut found: BTreeMap<(Part, Role), Vec<&Entry>> = BTreeMap::new();
+    for entry in &tree.entries {
+        if let Some(key) = entry.file_name().strip_suffix(".npy").and_then(|name| meaning(&entry.name, name)) {
+            found.entry(key).or_default().push(entry);
+        }
+    }
+    found
+}
+
+/// What the name of an array says, and that of the archive or folder it is in.
+fn meaning(path: &str, name: &str) -> Option<(Part, Role)> {
+    let name = name.to_lowercase();
+    let words: Vec<&str> = name.split(['_', '-', ' ', '.']).collect();
+    let role = words.iter().find_map(|word| match *word {
+        "images" | "image" | "imgs" | "x" | "data" | "pixels" | "features" => Some(Role::Images),
+        "labels" | "label" | "y" | "targets" | "target" | "classes" => Some(Role::Labels),
+        _ => None,
+    })?;
+    let part = words.iter().find_map(|word| named_part(word)).or_else(|| {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        named_part(folder.rsplit('/').next().unwrap_or(folder))
+    });
+    Some((part.map_or(Part::Train, |says| says.part), role))
+}
+
+/// Reads the tree if it holds an array of images.
+pub(crate) fn read(tree: &Tree) -> Option<Result<Dataset, DataError>> {
+    let arrays = arrays(tree);
+    arrays.keys().any(|(_, role)| *role == Role::Images).then(|| read_all(tree, &arrays))
+}
+
+fn read_all(tree: &Tree, arrays: &BTreeMap<(Part, Role), Vec<&Entry>>) -> Result<Dataset, DataError> {
+    let mut notes = Vec::new();
+    let has = |part: Part| arrays.contains_key(&(part, Role::Images));
+    if !has(Part::Train) {
+        return Err(DataError::Unsuitable(format!(
+            "{}: there are arrays of images for `{}` and none for training; call that one `train_images`",
+            tree.origin,
+            if has(Part::Test) { Part::Test } else { Part::Validation }
+        )));
+    }
+    let test_part = if has(Part::Test) { Part::Test } else { Part::Validation };
+    if has(Part::Test) && has(Part::Validation) {
+        notes.push("the partition `val` is not used".into());
+    } else if has(Part::Validation) {
+        notes.push("there is no partition `test`; `val` is used in its place".into());
+    }
+    let array = |part: Part, role: Role| {
+        let entry = match arrays.get(&(part, role)).map(Vec::as_slice) {
+            Some([entry]) => *entry,
+            Some([first, second, ..]) => {
+                return Err(DataError::Unsuitable(format!(
+                    "{}: `{}` and `{}` could each be the {} of `{part}`; leave one of them there",
+                    tree.origin,
+                    first.name,
+                    second.name,
+                    if role == Role::Images { "images" } else { "labels" }
+                )));
+            }
+            _ => return Err(DataError::missing(&tree.origin, &format!("{part}_labels.npy"))),
+        };
+        let bytes = entry.read(&tree.limits)?;
+        Ok((read_npy(&bytes, &entry.label)?, entry.label.as_str()))
+    };
+    let mut scale: Option<Scale> = None;
+    let mut read_part = |part: Part| -> Result<(Images, convert::Labels), DataError> {
+        let (array_of_images, label) = array(part, Role::Images)?;
+        let images = convert::images(&array_of_images, label, &mut scale, &mut notes)?;
+        drop(array_of_images);
+        let (array_of_labels, label) = array(part, Role::Labels)?;
+        let labels = convert::labels(&array_of_labels, label, images.pixels.len() / images.image_len().max(1))?;
+        Ok((images, labels))
+    };
+    let (mut train, train_labels) = read_part(Part::Train)?;
+    let test = if has(test_part) { Some(read_part(test_part)?) } else { None };
+    let classes = convert::classes(&train_labels, test.as_ref().map(|(_, labels)| labels));
+    train.labels = convert::indices(&train_labels, &classes, &tree.origin)?;
+    let test = match test {
+        Some((mut images, labels)) => {
+            images.labels = convert::indices(&labels, &classes, &tree.origin)?;
+            Some(Arc::new(images))
+        }
         None => None,
     };
-    let mut notes = Vec::new();
-    if tree.find("val_images.npy").is_some() {
-        notes.push("the partition `val` is not used".into());
-    }
-    let highest = train.labels.iter().chain(test.iter().flat_map(|test| &test.labels)).max().copied().unwrap_or(0);
     Ok(Dataset {
-        name: "medmnist".into(),
+        name: String::new(),
         format: Format::MedMnist,
-        classes: (0..=highest).map(|class| class.to_string()).collect(),
+        classes,
         statistics: Statistics::of(&train),
         train: Arc::new(train),
-        test: test.map(Arc::new),
+        test,
         held_out: false,
         flip: true,
         notes,
     })
-}
-
-fn read_partition(tree: &Tree, name: &str) -> Result<Images, DataError> {
-    let array = |kind: &str| {
-        let entry = tree.need(&format!("{name}_{kind}.npy"))?;
-        let bytes = entry.read(&tree.limits)?;
-        Ok::<_, DataError>((read_npy(&bytes, &entry.label)?, entry.label.as_str()))
-    };
-    let (images, label) = array("images")?;
-    let Some(pixels) = images.as_u8() else {
-        return Err(DataError::damaged(label, "the header", "the images are not unsigned bytes"));
-    };
-    let (height, width, channels) = match *images.shape.as_slice() {
-        [_, height, width] => (height, width, 1),
-        [_, height, width, channels @ (1 | 3)] => (height, width, channels),
-        _ => {
-            let what = format!("shape {:?} is not that of grey or colour images", images.shape);
-            return Err(DataError::damaged(label, "the header", what));
-        }
-    };
-    let (labels, label) = array("labels")?;
-    if labels.shape.iter().skip(1).any(|&n| n != 1) {
-        return Err(DataError::Unsuitable(format!(
-            "{label}: labels of shape {:?} give several classes per image; only sets with one can be used",
-            labels.shape
-        )));
-    }
-    let values = labels.to_i64s().and_then(|values| values.into_iter().map(|v| u32::try_from(v).ok()).collect());
-    let Some(labels) = values.filter(|values: &Vec<u32>| values.iter().all(|&label| label < 65_536)) else {
-        return Err(DataError::damaged(label, "the data", "labels that are not integers from 0 to 65535"));
-    };
-    if labels.len() != images.shape[0] {
-        let what = format!("{} labels for {} images", labels.len(), images.shape[0]);
-        return Err(DataError::damaged(label, "the header", what));
-    }
-    Ok(Images { height, width, channels, pixels: pixels.into(), labels })
 }
 
 /// Reads a `.npy` file (versions 1 to 3) of plain numbers.
@@ -82,13 +129,19 @@ pub(crate) fn read_npy(bytes: &[u8], label: &str) -> Result<Array, DataError> {
     let (start, length) = match bytes[6] {
         1 => (10usize, usize::from(u16::from_le_bytes([bytes[8], bytes[9]]))),
         2 | 3 => (12, u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]) as usize),
-        version => return Err(damaged("byte 6", format!("version {version}; 1 to 3 can be read"))),
+        version => return Err(damaged("byte 6", format!("version {version}; 1 to 3 are read"))),
     };
     let header = bytes.get(start..start.saturating_add(length)).and_then(|header| std::str::from_utf8(header).ok());
     let header = header.ok_or_else(|| damaged("byte 8", format!("a header of {length} bytes is not there")))?;
     let descr = field(header, "descr").map(|text| text.trim_matches(['\'', '"']));
-    let dtype = descr.and_then(Dtype::parse).ok_or_else(|| {
-        damaged("the header", format!("element type `{}` is no plain number", descr.unwrap_or("?").escape_default()))
+    let dtype = descr.and_then(Dtype::parse).ok_or_else(|| match descr {
+        Some(descr) => DataError::Malformed {
+            file: label.into(),
+            place: "the header".into(),
+            what: format!("elements of type `{}` are neither numbers nor text", descr.escape_default()),
+            mend: "store them as numbers, or labels as text",
+        },
+        None => damaged("the header", "there is no element type".into()),
     })?;
     let fortran = match field(header, "fortran_order") {
         Some("True") => true,

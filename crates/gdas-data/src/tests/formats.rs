@@ -255,7 +255,10 @@ fn image_folders_and_archives_of_them_are_the_same_data() {
         }
         assert_eq!(set.test.as_ref().unwrap().labels, [1]);
         assert_pixels(set.test.as_ref().unwrap(), 0, 3);
-        assert_eq!(set.notes, ["1 images outside of `train` and `test` are not used"]);
+        assert_eq!(
+            set.notes,
+            ["1 image outside of `train` and `test` not used", "1 file not read, being no images: 1 .txt"]
+        );
         assert!(["set", "a", "b", "c.bin", "d", "e"].contains(&set.name.as_str()), "{}", set.name);
     }
 }
@@ -369,6 +372,7 @@ fn inspection_finds_imbalance_and_leaks() {
     assert_eq!(summary.classes[0], crate::ClassCount { name: "0".into(), train: 9, test: 2 });
     insta::assert_snapshot!(summary.warnings.join("\n"), @r"
 classes differ in size: `0` has 9 training images, `1` has 1; accuracy favours the large ones
+one training image: class `1`; where a search divides the training images into halves, only one half has it
 1 training images are exact copies of others
 1 training images are copies of others of a different class
 4 of 4 test images are exact copies of training images; test accuracy is too high by as much

@@ -1,4 +1,4 @@
-//! What the machine can do at most, measured: fused multiply-adds, and bytes to and from memory.
+//! Measured peaks of the machine: fused multiply-adds per second, and bytes to and from memory.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ const CHAINS: usize = 12;
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-unsafe fn wide(rounds: usize) -> f32 {
+fn wide(rounds: usize) -> f32 {
     use std::arch::x86_64::{_mm512_fmadd_ps, _mm512_reduce_add_ps, _mm512_set1_ps};
     let (a, b) = (_mm512_set1_ps(0.999), _mm512_set1_ps(0.001));
     let mut sums = [_mm512_set1_ps(0.5); CHAINS];
@@ -19,7 +19,7 @@ unsafe fn wide(rounds: usize) -> f32 {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn narrow(rounds: usize) -> f32 {
+fn narrow(rounds: usize) -> f32 {
     use std::arch::x86_64::{_mm256_cvtss_f32, _mm256_fmadd_ps, _mm256_set1_ps};
     let (a, b) = (_mm256_set1_ps(0.999), _mm256_set1_ps(0.001));
     let mut sums = [_mm256_set1_ps(0.5); CHAINS];
@@ -52,7 +52,7 @@ fn work(rounds: usize) -> usize {
     4
 }
 
-/// Best of several short runs on so many threads at once.
+/// Multiply-add peak of `threads` threads in GFLOP/s, best of several short runs.
 pub(crate) fn gflop_per_s(threads: usize) -> f64 {
     const ROUNDS: usize = 3_000_000;
     let mut best: f64 = 0.0;
@@ -68,7 +68,7 @@ pub(crate) fn gflop_per_s(threads: usize) -> f64 {
     best
 }
 
-/// Bytes read and written per second while so many threads copy what no cache holds; best of several runs.
+/// Memory bandwidth of `threads` threads in GB/s, read and written while copying 128 MiB; best of several runs.
 #[allow(dead_code)]
 pub(crate) fn gbyte_per_s(threads: usize) -> f64 {
     const FLOATS: usize = 32 << 20;

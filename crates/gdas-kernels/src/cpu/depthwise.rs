@@ -6,7 +6,8 @@ use super::simd::{Simd, kernel};
 /// `P` pixels of one vector of channels, `T` taps whose weights stay in registers.
 ///
 /// # Safety
-/// All addressed floats are valid.
+/// The processor has the instructions of `S`, and every float that is addressed lies in an array: sources and weights may be read,
+/// results written.
 #[inline(always)]
 unsafe fn run<S: Simd, const T: usize, const P: usize>(
     lines: &Lines,
@@ -16,7 +17,7 @@ unsafe fn run<S: Simd, const T: usize, const P: usize>(
     result: *mut f32,
     add: bool,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the contract of this function.
     unsafe {
         let w: [S::V; T] = std::array::from_fn(|t| S::load(weight.add(taps[t].weight)));
         let at: [usize; T] = std::array::from_fn(|t| taps[t].source);
@@ -97,7 +98,8 @@ kernel! {
 /// Weight gradient of `T` taps of one vector of channels.
 ///
 /// # Safety
-/// All addressed floats are valid.
+/// The processor has the instructions of `S`, and every float that is addressed lies in an array: sources and weights may be read,
+/// results written.
 #[inline(always)]
 unsafe fn run_weight<S: Simd, const T: usize>(
     lines: &Lines,
@@ -106,7 +108,7 @@ unsafe fn run_weight<S: Simd, const T: usize>(
     gradient: *const f32,
     weight: *mut f32,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the contract of this function.
     unsafe {
         let mut sums: [S::V; T] = std::array::from_fn(|t| S::load(weight.add(taps[t].weight)));
         let at: [usize; T] = std::array::from_fn(|t| taps[t].source);

@@ -45,7 +45,8 @@ impl Lines {
 /// `R` pixels by `N` vectors of the product. `STEP` is the distance of pixels when known, else 0.
 ///
 /// # Safety
-/// All addressed floats are valid.
+/// The processor has the instructions of `S`, and every float that is addressed lies in an array: sources and weights may be read,
+/// results written.
 #[inline(always)]
 unsafe fn tile<S: Simd, const R: usize, const N: usize, const STEP: usize>(
     source: *const f32,
@@ -58,7 +59,7 @@ unsafe fn tile<S: Simd, const R: usize, const N: usize, const STEP: usize>(
     result_step: usize,
     add: bool,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the contract of this function.
     unsafe {
         let step = if STEP > 0 { STEP } else { step };
         let mut sums = [[S::splat(0.0); N]; R];
@@ -101,7 +102,7 @@ unsafe fn line<S: Simd, const R: usize, const N: usize, const STEP: usize>(
     result_step: usize,
     add: bool,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the contract of this function.
     unsafe {
         let mut p = 0;
         macro_rules! blocks {
@@ -121,6 +122,8 @@ unsafe fn line<S: Simd, const R: usize, const N: usize, const STEP: usize>(
     }
 }
 
+/// The product of all lines: [`line`] for every vector of output channels.
+///
 /// # Safety
 /// As [`tile`].
 #[inline(always)]
@@ -134,7 +137,7 @@ pub(crate) unsafe fn product<S: Simd>(
     result: *mut f32,
     add: bool,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the contract of this function.
     unsafe {
         let step = lines.source[2];
         for l in 0..lines.lines {
@@ -199,7 +202,8 @@ kernel! {
 /// `K` input channels by `N` vectors of a weight gradient.
 ///
 /// # Safety
-/// All addressed floats are valid.
+/// The processor has the instructions of `S`, and every float that is addressed lies in an array: sources and weights may be read,
+/// results written.
 #[inline(always)]
 unsafe fn outer_tile<S: Simd, const K: usize, const N: usize>(
     lines: &Lines,
@@ -208,7 +212,7 @@ unsafe fn outer_tile<S: Simd, const K: usize, const N: usize>(
     weight: *mut f32,
     width: usize,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the contract of this function.
     unsafe {
         let mut sums: [[S::V; N]; K] =
             std::array::from_fn(|k| std::array::from_fn(|n| S::load(weight.add(k * width + n * S::LANES))));
@@ -235,6 +239,8 @@ unsafe fn outer_tile<S: Simd, const K: usize, const N: usize>(
     }
 }
 
+/// The weight gradient of one tap: [`outer_tile`] for every block of input and output channels.
+///
 /// # Safety
 /// As [`outer_tile`].
 #[inline(always)]
@@ -246,7 +252,7 @@ pub(crate) unsafe fn outer<S: Simd>(
     width: usize,
     weight: *mut f32,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the contract of this function.
     unsafe {
         let mut c = 0;
         macro_rules! vectors {

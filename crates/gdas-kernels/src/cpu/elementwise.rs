@@ -110,7 +110,7 @@ kernel! {
     }
 }
 
-/// The gradient of a value in terms of what is stored: `k1 * d + (k2 * (z - mean) + k3)`; without `z` just `k1 * d`.
+/// The gradient of a value in terms of stored arrays: `k1 * d + (k2 * (z - mean) + k3)`; without `z` just `k1 * d`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Slope<'a> {
     pub(crate) k1: &'a [f32],
@@ -276,7 +276,7 @@ kernel! {
 }
 
 kernel! {
-    /// Per channel `products[c] = sum of d * x` over an image's pixels (padded channels give rubbish that callers skip).
+    /// Per channel `products[c] = sum of d * x` over an image's pixels (padded channels have no meaning; callers skip them).
     pub(crate) fn dot<S>(d: &[f32], x: &[f32], products: &mut [f32]) {
         let (n, c) = (d.len(), products.len());
         assert!(c % S::LANES == 0 && n % c == 0 && x.len() >= n);

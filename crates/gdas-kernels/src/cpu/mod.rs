@@ -37,7 +37,7 @@ use self::simd::Level;
 use crate::Mode;
 use crate::graph::{Graph, Op};
 
-/// What [`forward`] reads.
+/// Inputs of [`forward`].
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a> {
     /// Number of images.
@@ -55,14 +55,14 @@ pub struct Inputs<'a> {
     pub running: &'a [&'a [f32]],
 }
 
-/// What [`forward`] returns.
+/// Result of [`forward`].
 #[derive(Debug)]
 pub struct Forward {
     /// `[batch, sum of classes]`: per image the values of [`Graph::outputs`] one after another.
     pub outputs: Vec<f32>,
     /// Per normalisation, in order, the mean and the biased variance that it used (`2 * channels` each).
     pub stats: Vec<f32>,
-    /// What [`backward`] needs, if asked for.
+    /// What [`backward`] needs; `None` unless it was to be saved.
     pub tape: Option<Tape>,
 }
 
@@ -77,7 +77,7 @@ pub struct GradTargets<'a> {
     pub image: bool,
 }
 
-/// What [`backward`] returns: exactly the gradients asked for.
+/// Result of [`backward`]: the gradients in [`GradTargets`], `None` for every other.
 #[derive(Debug)]
 pub struct Gradients {
     /// One entry per parameter, shaped like it.
@@ -105,14 +105,14 @@ impl Tape {
         self.values.iter().flatten().map(|v| 4 * v.len()).sum()
     }
 
-    /// Bytes that the forward pass and a backward pass with every gradient read from and write to arrays of the whole
-    /// batch: the least that has to pass through memory, if no array survives in a cache from one step to the next.
+    /// Bytes that the forward pass and a backward pass with every gradient read from and write to arrays of the whole batch: a
+    /// lower bound of the memory traffic if no array stays in a cache from one step to the next.
     pub fn traffic(&self) -> [usize; 2] {
         self.plan.traffic().map(|floats| 4 * self.batch * floats)
     }
 }
 
-/// Runs the graph. `save` keeps what [`backward`] needs.
+/// Runs the graph. With `save` the result has a tape for [`backward`].
 ///
 /// # Panics
 /// If a slice has the wrong length.
@@ -145,7 +145,7 @@ pub fn forward(graph: &Arc<Graph>, mode: Mode, inputs: &Inputs, save: bool) -> F
         stats.extend_from_slice(&norm.mean[..channels]);
         stats.extend_from_slice(&norm.variance[..channels]);
         let base = tape.plan.norms[n].base;
-        // A bias that a normalisation takes away again was never added; its mean has it nevertheless.
+        // A bias in front of a normalisation is never added, because the mean takes it away again; the statistics include it.
         if let Op::Conv { bias: Some(bias), .. } = graph.nodes[base].op
             && tape.plan.bias_cancels(base)
         {
@@ -180,7 +180,7 @@ pub fn simd_levels() -> Vec<&'static str> {
     Level::available().into_iter().map(Level::name).collect()
 }
 
-/// Gives the memory of finished passes, kept for the next ones, back to the system.
+/// Returns the buffers of finished passes, which are kept for reuse, to the operating system.
 pub fn release_memory() {
     pool::clear();
 }

@@ -1,9 +1,9 @@
-//! What the engine decides about a graph before it runs: which values exist in memory, which are views, in what order
-//! and with what barriers things are computed, and where every gradient comes from.
+//! The execution plan of a graph: which values are stored, which are views, in what order and with what barriers values and
+//! gradients are computed, and where every gradient comes from.
 //!
-//! A ReLU and a normalisation never exist as arrays: whoever reads them applies them while reading ([`View`]). A
-//! normalisation needs the statistics of its whole batch, so its readers wait for a barrier; everything between two
-//! barriers runs image by image ("stage"), which keeps an image's data in the cache from one step to the next.
+//! The results of ReLUs and normalisations are not stored: their readers apply them while reading ([`View`]). A normalisation
+//! needs the statistics of its whole batch, so its readers wait for a barrier. Everything between two barriers (a [`Stage`])
+//! runs image by image, which keeps an image's data in the cache from one step to the next.
 //!
 //! Gradients are pulled: the gradient of a stored value, or of a normalisation that something other than one sum reads, adds up
 //! the contributions of its consumers. The gradient of a convolution that feeds one normalisation or one sum is not stored
@@ -73,7 +73,7 @@ pub(crate) struct Plan {
     /// Channels of a value in memory: whole vectors, the rest is padding.
     pub(crate) channels: Vec<usize>,
     pub(crate) view: Vec<View>,
-    /// Has an array.
+    /// Whether the value has an array.
     pub(crate) stored: Vec<bool>,
     /// Computed inside the one node that reads it: a pool in a sum, a depthwise convolution in a pointwise one.
     pub(crate) inline: Vec<bool>,
@@ -207,7 +207,7 @@ impl Plan {
         plan
     }
 
-    /// What a node's input looks like.
+    /// An input of a node as a view of a stored value.
     pub(crate) fn input(&self, node: ValueId, slot: usize) -> View {
         match self.graph.nodes[node].op {
             Op::Relu | Op::Norm { .. } => view_through(&self.view, &self.graph.nodes[node], node),

@@ -12,7 +12,7 @@ static FREE: Mutex<BTreeMap<usize, Vec<Raw>>> = Mutex::new(BTreeMap::new());
 #[derive(Debug)]
 struct Raw(NonNull<f32>);
 
-// SAFETY: a free buffer is plain memory that nobody else refers to.
+// SAFETY: a free buffer is plain memory without any other reference to it.
 unsafe impl Send for Raw {}
 
 /// Floats of unspecified (but initialised) content, given back to the pool when dropped.
@@ -23,13 +23,13 @@ pub(crate) struct Buffer {
     len: usize,
 }
 
-// SAFETY: owns its memory like a boxed slice does.
+// SAFETY: a buffer owns its memory, as a boxed slice does.
 unsafe impl Send for Buffer {}
-// SAFETY: as above; shared access is read-only.
+// SAFETY: a shared buffer is only read.
 unsafe impl Sync for Buffer {}
 
 impl Buffer {
-    /// A buffer of `len` floats with whatever its last user left there.
+    /// A buffer of `len` floats of unspecified values.
     pub(crate) fn new(len: usize) -> Self {
         // Eighth steps between powers of two, so that nearly equal sizes share buffers.
         let step = (len.next_power_of_two() / 8).max(1024);
@@ -89,7 +89,7 @@ impl Deref for Buffer {
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        // SAFETY: as above, and borrowed uniquely.
+        // SAFETY: `start` is valid for `capacity >= len` initialised floats, and the buffer is borrowed uniquely.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }
 }

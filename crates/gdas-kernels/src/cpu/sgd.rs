@@ -5,10 +5,10 @@ use rayon::prelude::*;
 use super::simd::{Level, kernel};
 use crate::sgd::Rule;
 
-/// Floats that one task moves: three arrays of this length fill half of the usual second-level cache.
+/// Floats per task: three arrays of this length fill half of the usual second-level cache.
 const PIECE: usize = 1 << 15;
 
-/// Moves an array; `momentum` is there if the rule keeps one, and is not read if it is `fresh`.
+/// Updates an array. `momentum` is `Some` if the rule keeps one; its values are not read if it is `fresh`.
 ///
 /// # Panics
 /// If lengths differ.
@@ -43,7 +43,7 @@ pub(crate) fn step(
 #[derive(Clone, Copy)]
 struct Single {
     rate: f32,
-    /// None if nothing is clipped: a factor of one would change no value, but cost a multiplication.
+    /// `None` if nothing is clipped: a factor of one would change no value, but cost a multiplication.
     scale: Option<f32>,
     momentum: f32,
     nesterov: bool,
@@ -106,5 +106,35 @@ kernel! {
 kernel! {
     fn without_momentum<S>(rule: &Single, weight: &mut [f32], gradient: Option<&[f32]>) {
         each(rule, weight, gradient, |_, w, d| *w -= d * rule.rate);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() {
+        let value = |i: usize, seed: usize| ((i * 7919 + seed * 104_729) % 10_007) as f32 / 5003.0 - 1.0;
+        let values = |seed| (0..1003).map(|i| value(i, seed)).collect::<Vec<f32>>();
+        let gradient = values(2);
+        let levels = Level::available();
+        for (scale, nesterov, gradient) in
+            [(1.0, true, Some(&*gradient)), (0.3, false, Some(&*gradient)), (1.0, true, None)]
+        {
+            let rule = Rule { rate: 0.1, scale, momentum: 0.9, nesterov, weight_decay: 3e-4 };
+            let rule = Single::new(&rule, false);
+            let moved = levels.iter().map(|&level| {
+                let (mut weight, mut momentum, mut plain) = (values(1), values(3), values(1));
+                with_momentum(level, &rule, &mut weight, gradient, &mut momentum);
+                without_momentum(level, &rule, &mut plain, gradient);
+                [weight, momentum, plain].concat().into_iter().map(f32::to_bits).collect::<Vec<u32>>()
+            });
+            let moved: Vec<_> = moved.collect();
+            assert_ne!(moved[0][..1003], values(1).into_iter().map(f32::to_bits).collect::<Vec<_>>());
+            for (level, bits) in levels.iter().zip(&moved) {
+                assert!(*bits == moved[0], "{} differs from {}", level.name(), levels[0].name());
+            }
+        }
     }
 }

@@ -50,7 +50,7 @@ impl Level {
         })
     }
 
-    /// What this processor has, best first.
+    /// The instruction sets of this processor, best first.
     pub(crate) fn available() -> Vec<Self> {
         let mut sets = vec![];
         #[cfg(target_arch = "x86_64")]
@@ -70,7 +70,7 @@ impl Level {
         sets.into_iter().map(Self).collect()
     }
 
-    /// Which set it is.
+    /// The instruction set.
     pub(crate) fn set(self) -> InstructionSet {
         self.0
     }
@@ -151,7 +151,7 @@ use intrinsics;
 
 /// Defines a kernel: one body, generic over `S: Simd`, compiled for every instruction set and dispatched on its first argument.
 ///
-/// The body runs inside an `unsafe` block whose duty it is to check the lengths of its slices first.
+/// The body runs inside an `unsafe` block. It must check the lengths of its slices before it uses their pointers.
 macro_rules! kernel {
     ($(#[$doc:meta])* $vis:vis fn $name:ident<$S:ident>($($arg:ident: $ty:ty),* $(,)?) $body:block) => {
         $(#[$doc])*

@@ -44,9 +44,13 @@ pub(crate) fn fits(height: usize, width: usize) -> bool {
     height.is_multiple_of(4) && width.is_multiple_of(4)
 }
 
+/// The input transform of Lavin and Gray, B^T.
+///
+/// # Safety
+/// The processor has the instructions of `S`.
 #[inline(always)]
 unsafe fn b<S: Simd>(d: [S::V; 6]) -> [S::V; 6] {
-    // SAFETY: the caller runs with the level's instructions, as in every function below.
+    // SAFETY: the caller gives the instructions of `S`.
     unsafe {
         let (two, four, five) = (S::splat(2.0), S::splat(4.0), S::splat(5.0));
         let p = S::sub(d[4], S::mul(four, d[2]));
@@ -64,9 +68,13 @@ unsafe fn b<S: Simd>(d: [S::V; 6]) -> [S::V; 6] {
     }
 }
 
+/// The adjoint of [`b`].
+///
+/// # Safety
+/// The processor has the instructions of `S`.
 #[inline(always)]
 unsafe fn b_adjoint<S: Simd>(t: [S::V; 6]) -> [S::V; 6] {
-    // SAFETY: as above.
+    // SAFETY: the caller gives the instructions of `S`.
     unsafe {
         let (two, four, five) = (S::splat(2.0), S::splat(4.0), S::splat(5.0));
         let (u, v) = (S::add(t[1], t[2]), S::sub(t[1], t[2]));
@@ -82,9 +90,13 @@ unsafe fn b_adjoint<S: Simd>(t: [S::V; 6]) -> [S::V; 6] {
     }
 }
 
+/// The output transform, A^T.
+///
+/// # Safety
+/// The processor has the instructions of `S`.
 #[inline(always)]
 unsafe fn a<S: Simd>(m: [S::V; 6]) -> [S::V; 4] {
-    // SAFETY: as above.
+    // SAFETY: the caller gives the instructions of `S`.
     unsafe {
         let (p, q) = (S::add(m[1], m[2]), S::sub(m[1], m[2]));
         let (r, s) = (S::add(m[3], m[4]), S::sub(m[3], m[4]));
@@ -97,9 +109,13 @@ unsafe fn a<S: Simd>(m: [S::V; 6]) -> [S::V; 4] {
     }
 }
 
+/// The adjoint of [`a`].
+///
+/// # Safety
+/// The processor has the instructions of `S`.
 #[inline(always)]
 unsafe fn a_adjoint<S: Simd>(y: [S::V; 4]) -> [S::V; 6] {
-    // SAFETY: as above.
+    // SAFETY: the caller gives the instructions of `S`.
     unsafe {
         let (p, q) = (S::add(y[0], y[2]), S::add(y[1], y[3]));
         let r = S::fma(S::splat(4.0), y[2], y[0]);
@@ -108,9 +124,13 @@ unsafe fn a_adjoint<S: Simd>(y: [S::V; 4]) -> [S::V; 6] {
     }
 }
 
+/// The filter transform, G.
+///
+/// # Safety
+/// The processor has the instructions of `S`.
 #[inline(always)]
 unsafe fn g<S: Simd>(g: [S::V; 3]) -> [S::V; 6] {
-    // SAFETY: as above.
+    // SAFETY: the caller gives the instructions of `S`.
     unsafe {
         let s = S::mul(S::splat(-1.0 / 6.0), S::add(g[0], g[2]));
         let t = S::mul(S::splat(1.0 / 6.0), g[1]);
@@ -120,9 +140,13 @@ unsafe fn g<S: Simd>(g: [S::V; 3]) -> [S::V; 6] {
     }
 }
 
+/// The adjoint of [`g`].
+///
+/// # Safety
+/// The processor has the instructions of `S`.
 #[inline(always)]
 unsafe fn g_adjoint<S: Simd>(u: [S::V; 6]) -> [S::V; 3] {
-    // SAFETY: as above.
+    // SAFETY: the caller gives the instructions of `S`.
     unsafe {
         let sixth = S::splat(1.0 / 6.0);
         let (p, q) = (S::add(u[1], u[2]), S::sub(u[2], u[1]));

@@ -1,5 +1,5 @@
-//! The way back through a graph. A value's readers come after it, so that its gradient is complete when the walk, from
-//! the last operation to the first, reaches it: the first reader writes it, the others add to it.
+//! The backward pass of a graph, from the last operation to the first. The readers of a value come after it, so that its
+//! gradient is complete when the pass reaches it: the first reader writes it, the others add to it.
 
 use burn::backend::{Cube, TensorMetadata};
 use burn::tensor::DType;
@@ -15,7 +15,7 @@ use crate::Precision;
 use crate::extension::{GradTargets, GraphGradients};
 use crate::graph::{Graph, Op, ValueId};
 
-/// Which values lie between the outputs and something whose gradient is wanted.
+/// Per value: whether a target of the backward pass lies at or before it.
 fn needed(graph: &Graph, targets: &GradTargets) -> Vec<bool> {
     let mut needed = vec![false; graph.nodes.len()];
     for (index, node) in graph.nodes.iter().enumerate() {
@@ -34,11 +34,11 @@ fn needed(graph: &Graph, targets: &GradTargets) -> Vec<bool> {
     needed
 }
 
-/// What float16 gradients of one image are multiplied by, where the loss is a mean over the images.
+/// Factor of float16 gradients per image of the batch, for a loss that is a mean over the images.
 const SCALE_PER_IMAGE: f32 = 1024.0;
 
-/// What the gradients of values are multiplied by while they are stored; undone where gradients leave the engine, in
-/// float32. A power of two, so that neither costs a bit.
+/// Factor of the stored gradients of values; undone in float32 where gradients leave the engine. A power of two, so that it
+/// changes no bit of a gradient's fraction.
 ///
 /// float16 numbers lie between 2^-24 and 2^16, with all their 11 bits from 2^-14 on. The mean over a batch of B images and
 /// that over P pixels leave gradients of some 1 / (B P), which would lose bits or vanish. Times B they no longer depend on the
@@ -51,7 +51,7 @@ fn gradient_scale(precision: Precision, batch: usize) -> f32 {
     }
 }
 
-/// Gradients of every value, as they come together.
+/// The gradients of the values.
 pub(super) struct Grads<'a> {
     of: Vec<Option<CubeTensor>>,
     needed: Vec<bool>,
@@ -59,7 +59,7 @@ pub(super) struct Grads<'a> {
 }
 
 impl Grads<'_> {
-    /// Where to put a gradient, and whether to add to what is there. `None`: the gradient is not required.
+    /// The tensor of a gradient, and whether to add to it. `None`: the gradient is not needed.
     pub(super) fn slot(&mut self, value: ValueId) -> Option<(CubeTensor, bool)> {
         if !self.needed[value] {
             return None;
@@ -75,19 +75,19 @@ impl Grads<'_> {
     }
 }
 
-/// The way back so far.
-pub(super) struct Back<'a> {
+/// State of a backward pass.
+pub(super) struct BackwardPass<'a> {
     pub(super) tape: &'a Tape,
     pub(super) targets: &'a GradTargets,
     pub(super) grads: Grads<'a>,
-    /// If gradients of gates are wanted.
+    /// The gradients of the gates, if they are a target.
     pub(super) gates: Option<GateRows>,
-    /// Sums of parameters' and gates' gradients over their parts, all made at the end.
+    /// Sums over parts of the gradients of parameters and gates, launched at the end.
     pub(super) folds: Vec<Fold>,
     pub(super) result: GraphGradients<Cube>,
 }
 
-/// Gradients of what is wanted, given the outputs'.
+/// The gradients in `targets`, given that of the outputs.
 pub(crate) fn backward(
     tape: &Tape,
     params: &[CubeTensor],
@@ -99,7 +99,7 @@ pub(crate) fn backward(
     let narrow = element(storage(tape.call.precision));
     let typed = |id: ValueId| element(tape.plan.types[id]);
     let scale = gradient_scale(tape.call.precision, batch);
-    let mut back = Back {
+    let mut pass = BackwardPass {
         tape,
         targets,
         grads: Grads { of: vec![None; graph.nodes.len()], needed: needed(graph, targets), tape },
@@ -113,7 +113,7 @@ pub(crate) fn backward(
     let mut first = 0;
     for &output in &graph.outputs {
         let own = graph.shape(output).channels;
-        if let Some((dx, add)) = back.grads.slot(output) {
+        if let Some((dx, add)) = pass.grads.slot(output) {
             let pair = [element(upstream.dtype), typed(output)];
             launch!(place, concat_backward, batch * own, [upstream, dx], pair, scale, first, own, classes, add);
         }
@@ -123,14 +123,14 @@ pub(crate) fn backward(
         if matches!(node.op, Op::Image) || tape.plan.rectifiers[index] {
             continue;
         }
-        let Some(dy) = back.grads.of[index].take() else { continue };
+        let Some(dy) = pass.grads.of[index].take() else { continue };
         let shape = node.shape;
         let from = node.inputs.first().map(|&x| graph.shape(x));
         let length = from.map_or(0, |from| batch * from.elements());
         match &node.op {
             Op::Image => {}
             Op::Relu => {
-                if let Some((dx, add)) = back.grads.slot(node.inputs[0]) {
+                if let Some((dx, add)) = pass.grads.slot(node.inputs[0]) {
                     launch!(place, relu_backward, length, [value(node.inputs[0]), dy, dx], narrow, add);
                 }
             }
@@ -145,38 +145,38 @@ pub(crate) fn backward(
                     let mut start = 0;
                     for id in ids.into_iter().flatten() {
                         let out = place.empty([graph.params[id].len()]);
-                        back.result.params[id] = Some(out.clone());
-                        back.folds.push(Fold::whole(partial.clone(), out, parts, stride, start));
+                        pass.result.params[id] = Some(out.clone());
+                        pass.folds.push(Fold::whole(partial.clone(), out, parts, stride, start));
                         start += graph.params[id].len();
                     }
                 }
-                if let Some((dx, add)) = back.grads.slot(x) {
+                if let Some((dx, add)) = pass.grads.slot(x) {
                     conv.image_gradient(&dy, &params[*weight], value(x), &dx, add);
                 }
             }
-            Op::Norm { .. } => norms_backward(&mut back, &[(index, None)], &dy),
+            Op::Norm { .. } => norms_backward(&mut pass, &[(index, None)], &dy),
             Op::AvgPool(window) => {
                 let g = Geometry::new(graph.shape(node.inputs[0]), shape, window, 1);
-                if let Some((dx, add)) = back.grads.slot(node.inputs[0]) {
+                if let Some((dx, add)) = pass.grads.slot(node.inputs[0]) {
                     launch!(place, avg_backward, length, [dy, dx], narrow, g, add);
                 }
             }
             Op::MaxPool(window) => {
                 let g = Geometry::new(graph.shape(node.inputs[0]), shape, window, 1);
                 let found = tape.places[index].as_ref().expect("a tape holds where maxima were found");
-                if let Some((dx, add)) = back.grads.slot(node.inputs[0]) {
+                if let Some((dx, add)) = pass.grads.slot(node.inputs[0]) {
                     launch!(place, max_backward, length, [dy, found, dx], narrow, g, add);
                 }
             }
             Op::Shift => {
-                if let Some((dx, add)) = back.grads.slot(node.inputs[0]) {
+                if let Some((dx, add)) = pass.grads.slot(node.inputs[0]) {
                     let (h, w, c) = (shape.height, shape.width, shape.channels);
                     launch!(place, shift_backward, length, [dy, dx], narrow, h, w, c, add);
                 }
             }
-            Op::Sum(sum) => sum_backward(&mut back, sum, &node.inputs, &dy),
+            Op::Sum(sum) => sum_backward(&mut pass, sum, &node.inputs, &dy),
             Op::ScaleImages { mask } => {
-                if let Some((dx, add)) = back.grads.slot(node.inputs[0]) {
+                if let Some((dx, add)) = pass.grads.slot(node.inputs[0]) {
                     let (first, each) = (mask * batch, shape.elements());
                     launch!(place, scale_backward, length, [dy, tape.masks, dx], narrow, first, each, add);
                 }
@@ -185,7 +185,7 @@ pub(crate) fn backward(
                 let mut first = 0;
                 for &input in &node.inputs {
                     let from = graph.shape(input);
-                    if let Some((dx, add)) = back.grads.slot(input) {
+                    if let Some((dx, add)) = pass.grads.slot(input) {
                         let (length, own, all) = (batch * from.elements(), from.channels, shape.channels);
                         let pair = [narrow, narrow];
                         launch!(place, concat_backward, length, [dy, dx], pair, 1.0, first, own, all, add);
@@ -195,14 +195,14 @@ pub(crate) fn backward(
             }
             Op::GlobalAvgPool => {
                 let from = graph.shape(node.inputs[0]);
-                if let Some((dx, add)) = back.grads.slot(node.inputs[0]) {
+                if let Some((dx, add)) = pass.grads.slot(node.inputs[0]) {
                     let pixels = from.height * from.width;
                     launch!(place, mean_backward, length, [dy, dx], narrow, pixels, from.channels, add);
                 }
             }
         }
     }
-    let Back { mut grads, gates, mut folds, mut result, .. } = back;
+    let BackwardPass { mut grads, gates, mut folds, mut result, .. } = pass;
     folds.extend(gates.as_ref().and_then(GateRows::fold));
     place.fold_many(&folds, 1.0 / scale);
     if let Some((gates, length)) = gates.zip(targets.gates) {

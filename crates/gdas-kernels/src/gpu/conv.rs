@@ -1,4 +1,4 @@
-//! Convolutions, forward and back: which kernel does it, and in which blocks.
+//! Convolutions, forward and backward: choice of the kernel and of its blocks.
 
 use burn::backend::TensorMetadata;
 use burn_cubecl::tensor::CubeTensor;
@@ -6,34 +6,38 @@ use burn_cubecl::tensor::CubeTensor;
 use super::kernels::{Geometry, Parameters, Tiles};
 use super::place::{Place, element, launch_unchecked};
 
-/// Threads below which each takes fewer pixels, rather than that there are fewer threads.
+/// Number of threads below which each computes fewer pixels.
 const FEW_THREADS: usize = 1 << 15;
-/// Threads that are enough: a sum over pixels is not cut into more parts than give so many.
+/// Number of threads beyond which a sum over pixels is not divided further.
 const MANY_THREADS: usize = 1 << 16;
-/// Pixels that are too few for a thread of their own.
+/// Smallest number of pixels per part of a sum.
 const FEW_PIXELS: usize = 64;
 
-/// Pixels for each of the threads that make so many vectors together.
+/// Pixels per thread for a result of `vectors` vectors.
 fn own_pixels(vectors: usize) -> usize {
     [8, 4, 2].into_iter().find(|own| vectors / own >= FEW_THREADS).unwrap_or(1)
 }
 
-/// A convolution in its place.
+/// A convolution on a device.
+///
+/// Its kernels are launched without a check of their indices. They stay inside their tensors, because the tensors have the sizes
+/// that `g` states, threads beyond the result return at once, those of the result read only pixels that exist by `under` and
+/// `over` (in `kernels/window.rs`), and vectors divide the channels, so that none crosses the end of a tensor.
 pub(super) struct Conv<'a> {
     pub(super) place: &'a Place,
     pub(super) g: Geometry,
-    /// Whether its input is rectified as it is read.
+    /// Whether it applies a ReLU to its input.
     pub(super) relu: bool,
 }
 
-/// Gradients in `parts` rows of `stride`, the weight's and then the bias's, as far as they were wanted.
+/// Partial gradients, `parts` rows of `stride` elements: the weight's, then the bias's, if they are targets.
 pub(super) struct Gradients {
     pub(super) partial: CubeTensor,
     pub(super) parts: usize,
     pub(super) stride: usize,
 }
 
-/// The widest vectors that divide so many channels.
+/// The widest vector length that divides `channels`.
 fn widest(channels: usize) -> usize {
     [4, 2].into_iter().find(|width| channels.is_multiple_of(*width)).unwrap_or(1)
 }
@@ -57,41 +61,47 @@ impl Conv<'_> {
         if self.is_depthwise() {
             let width = widest(g.out_c);
             let threads = elements / width;
-            launch_unchecked!(
-                place,
-                depthwise_forward,
-                [width],
-                threads,
-                [x, w, bias, y],
-                types,
-                pixels,
-                g,
-                width,
-                relu,
-                has_bias
-            );
+            // SAFETY: the tensors have the sizes of `g`, see [`Conv`].
+            unsafe {
+                launch_unchecked!(
+                    place,
+                    depthwise_forward,
+                    [width],
+                    threads,
+                    [x, w, bias, y],
+                    types,
+                    pixels,
+                    g,
+                    width,
+                    relu,
+                    has_bias
+                )
+            };
         } else {
             let [inputs, outputs] = self.widths();
             let own = own_pixels(elements / outputs);
             let tiles = Tiles { inputs, outputs, own };
             let threads = pixels.div_ceil(own) * (g.out_c / outputs);
-            launch_unchecked!(
-                place,
-                conv_forward,
-                [inputs, outputs],
-                threads,
-                [x, w, bias, y],
-                types,
-                pixels,
-                g,
-                tiles,
-                relu,
-                has_bias
-            );
+            // SAFETY: the tensors have the sizes of `g`, see [`Conv`].
+            unsafe {
+                launch_unchecked!(
+                    place,
+                    conv_forward,
+                    [inputs, outputs],
+                    threads,
+                    [x, w, bias, y],
+                    types,
+                    pixels,
+                    g,
+                    tiles,
+                    relu,
+                    has_bias
+                )
+            };
         }
     }
 
-    /// The gradient of the input goes to `dx`, or is added to it. Without a rectifier `x` is not read.
+    /// Writes the gradient of the input to `dx`, or adds it. `x` is read only with a ReLU.
     pub(super) fn image_gradient(&self, dy: &CubeTensor, w: &CubeTensor, x: &CubeTensor, dx: &CubeTensor, add: bool) {
         let Self { place, g, relu } = *self;
         let types = [element(dy.dtype), element(dx.dtype)];
@@ -101,41 +111,47 @@ impl Conv<'_> {
         if self.is_depthwise() {
             let width = widest(g.in_c);
             let threads = elements / width;
-            launch_unchecked!(
-                place,
-                depthwise_backward_image,
-                [width],
-                threads,
-                [dy, w, x, dx],
-                types,
-                pixels,
-                g,
-                width,
-                relu,
-                add
-            );
+            // SAFETY: the tensors have the sizes of `g`, see [`Conv`].
+            unsafe {
+                launch_unchecked!(
+                    place,
+                    depthwise_backward_image,
+                    [width],
+                    threads,
+                    [dy, w, x, dx],
+                    types,
+                    pixels,
+                    g,
+                    width,
+                    relu,
+                    add
+                )
+            };
         } else {
             let [inputs, outputs] = self.widths();
             let own = own_pixels(elements / inputs);
             let tiles = Tiles { inputs, outputs, own };
             let threads = pixels.div_ceil(own) * (g.in_c / inputs);
-            launch_unchecked!(
-                place,
-                conv_backward_image,
-                [inputs, outputs],
-                threads,
-                [dy, w, x, dx],
-                types,
-                pixels,
-                g,
-                tiles,
-                relu,
-                add
-            );
+            // SAFETY: the tensors have the sizes of `g`, see [`Conv`].
+            unsafe {
+                launch_unchecked!(
+                    place,
+                    conv_backward_image,
+                    [inputs, outputs],
+                    threads,
+                    [dy, w, x, dx],
+                    types,
+                    pixels,
+                    g,
+                    tiles,
+                    relu,
+                    add
+                )
+            };
         }
     }
 
-    /// The gradients of the weight and the bias. Either has the same bits without the other.
+    /// The gradients of the weight and the bias. The bits of each do not depend on whether the other is computed.
     pub(super) fn parameter_gradients(&self, x: &CubeTensor, dy: &CubeTensor, wanted: Parameters) -> Gradients {
         let Self { place, g, relu } = *self;
         let types = [element(x.dtype), element(dy.dtype)];
@@ -143,10 +159,10 @@ impl Conv<'_> {
         let rows = pixels / g.out_w;
         let weights = g.kernel_h * g.kernel_w * (g.in_c / g.groups) * g.out_c;
         let depthwise = self.is_depthwise();
-        // What a thread makes at once: vectors of channels, or of outputs for each of some inputs.
+        // The block of a thread: a vector of channels, or one of outputs for each of some inputs.
         let [inputs, width] = if depthwise { [1, widest(g.out_c)] } else { self.widths() };
         let of_weight = weights / (inputs * width);
-        // As many as a device may want, but no more to be written than was read.
+        // Enough parts to occupy a device, but not more to write than was read.
         let read = x.shape().num_elements() + dy.shape().num_elements();
         let parts = (MANY_THREADS / of_weight).min(pixels / FEW_PIXELS).min(read / weights).min(rows).max(1);
         let Parameters { weight, bias } = wanted;
@@ -154,36 +170,42 @@ impl Conv<'_> {
         let threads = parts * (if weight { of_weight } else { 0 } + if bias { g.out_c / width } else { 0 });
         let partial = place.empty([parts, stride]);
         if depthwise {
-            launch_unchecked!(
-                place,
-                depthwise_backward_weight,
-                [width],
-                threads,
-                [x, dy, partial],
-                types,
-                rows,
-                parts,
-                g,
-                width,
-                relu,
-                wanted
-            );
+            // SAFETY: the tensors have the sizes of `g`, see [`Conv`].
+            unsafe {
+                launch_unchecked!(
+                    place,
+                    depthwise_backward_weight,
+                    [width],
+                    threads,
+                    [x, dy, partial],
+                    types,
+                    rows,
+                    parts,
+                    g,
+                    width,
+                    relu,
+                    wanted
+                )
+            };
         } else {
             let tiles = Tiles { inputs, outputs: width, own: 1 };
-            launch_unchecked!(
-                place,
-                conv_backward_weight,
-                [inputs, width],
-                threads,
-                [x, dy, partial],
-                types,
-                rows,
-                parts,
-                g,
-                tiles,
-                relu,
-                wanted
-            );
+            // SAFETY: the tensors have the sizes of `g`, see [`Conv`].
+            unsafe {
+                launch_unchecked!(
+                    place,
+                    conv_backward_weight,
+                    [inputs, width],
+                    threads,
+                    [x, dy, partial],
+                    types,
+                    rows,
+                    parts,
+                    g,
+                    tiles,
+                    relu,
+                    wanted
+                )
+            };
         }
         Gradients { partial, parts, stride }
     }

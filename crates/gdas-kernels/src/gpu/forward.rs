@@ -1,4 +1,4 @@
-//! The way forward through a graph, one or a few launches per operation.
+//! The forward pass of a graph, one or a few launches per operation.
 
 use burn::backend::{Cube, TensorMetadata};
 use burn::tensor::DType;
@@ -13,32 +13,32 @@ use super::plan::{Plan, norm_of};
 use crate::extension::{Call, Tensors};
 use crate::graph::{Op, ValueId};
 
-/// What the backward pass needs of the forward pass.
+/// What a forward pass saves for the backward pass.
 #[derive(Debug)]
 pub(crate) struct Tape {
     pub(super) call: Call,
     pub(super) batch: usize,
-    /// Of every value that was computed; a rectifier or normalisation that its readers apply is not. `[batch, height, width, channels]`.
+    /// Every stored value, `[batch, height, width, channels]`; `None` for a ReLU or normalisation that its readers apply.
     pub(super) values: Vec<Option<CubeTensor>>,
-    /// Of every max pool: the pixel where each maximum was found.
+    /// Per max pool: the pixel of each maximum.
     pub(super) places: Vec<Option<CubeTensor>>,
-    /// What normalises, `[4, channels]` of each normalisation, one after the other: mean, reciprocal of the deviation, factor
-    /// and summand.
+    /// Coefficients of every normalisation, `[4, channels]` one after another: mean, reciprocal of the standard deviation, gamma
+    /// and beta.
     pub(super) norms: CubeTensor,
-    /// Which normalisations used the batch's statistics.
-    pub(super) of_batch: Vec<bool>,
+    /// Per normalisation: whether it used the batch's statistics.
+    pub(super) batch_stats: Vec<bool>,
     pub(super) gates: CubeTensor,
     pub(super) masks: CubeTensor,
     pub(super) plan: Plan,
     pub(super) place: Place,
 }
 
-/// A value that was computed.
+/// A stored value.
 pub(super) fn computed(values: &[Option<CubeTensor>], x: ValueId) -> &CubeTensor {
     values[x].as_ref().expect("a value is read only after it was computed")
 }
 
-/// Runs the graph; returns outputs `[batch, sum of classes]`, statistics, and the tape if asked for.
+/// Runs the graph. Returns outputs `[batch, sum of classes]`, statistics, and the tape if `save`.
 pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (CubeTensor, CubeTensor, Option<Tape>) {
     let graph = &*call.graph;
     let place = Place::of(&tensors.image);
@@ -83,7 +83,7 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
                 Conv { place: &place, g, relu }.forward(input, &tensors.params[*weight], bias, &y);
             }
             Op::Norm { norm, .. } => {
-                statistics.find(&[index], &values);
+                statistics.compute(&[index], &values);
                 let at = 2 * plan.offsets[*norm];
                 launch!(place, norm_forward, count, [x(0), statistics.norms, y], narrow, at, shape.channels);
             }
@@ -103,7 +103,7 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
             }
             Op::Sum(sum) => {
                 let normed: Vec<_> = node.inputs.iter().copied().filter(|&x| plan.in_sum[x].is_some()).collect();
-                statistics.find(&normed, &values);
+                statistics.compute(&normed, &values);
                 let term = |&x: &ValueId| match norm_of(graph, x).filter(|_| plan.in_sum[x].is_some()) {
                     Some(norm) => Term { value: computed(&values, norm.x), norm: Some(plan.norm_at(&norm)) },
                     None => Term { value: computed(&values, x), norm: None },
@@ -141,14 +141,14 @@ pub(crate) fn forward(call: &Call, tensors: &Tensors<Cube>, save: bool) -> (Cube
         launch!(place, concat_forward, batch * own, [scores, outputs], pair, first, own, classes);
         first += own;
     }
-    let Statistics { stats, norms, of_batch, .. } = statistics;
+    let Statistics { stats, norms, batch_stats, .. } = statistics;
     let tape = save.then(|| Tape {
         call: call.clone(),
         batch,
         values,
         places,
         norms,
-        of_batch,
+        batch_stats,
         gates: gates.clone(),
         masks: tensors.masks.clone(),
         place: place.clone(),

@@ -3,14 +3,14 @@
 use burn::backend::TensorMetadata;
 use burn_cubecl::tensor::CubeTensor;
 
-use super::backward::Back;
+use super::backward::BackwardPass;
 use super::kernels::{self, CUBE};
 use super::norms::norms_backward;
 use super::place::{Fold, Place, bits, bytes, element, launch, numbers, record, take_distinct, tensors};
 use super::plan::{InSum, WORTH_A_THREAD};
 use crate::graph::{Graph, Op, Sum, ValueId};
 
-/// Most cubes that make the gradient of a gate, a part each.
+/// Largest number of cubes for the gradient of a gate, one part each.
 const GATE_CUBES: usize = 256;
 
 /// Terms per launch.
@@ -19,11 +19,11 @@ const TERMS: usize = 8;
 /// A term of a sum.
 pub(super) struct Term<'a> {
     pub(super) value: &'a CubeTensor,
-    /// Where the numbers stand by which it is normalised as it is read, if it is.
+    /// Index of the coefficients, if the sum normalises it while reading.
     pub(super) norm: Option<usize>,
 }
 
-/// One launch per sum, unless it has many terms.
+/// A gated sum: one launch per [`TERMS`] terms.
 pub(super) fn sum_forward(
     place: &Place,
     sum: &Sum,
@@ -41,7 +41,7 @@ pub(super) fn sum_forward(
         let own = piece * TERMS..((piece + 1) * TERMS).min(terms.len());
         let (of_terms, own) = (&sum.gates[own.clone()], &terms[own]);
         let normed = bits(own.iter().map(|term| term.norm.is_some()));
-        // A kernel is compiled for every number of channels: one will do where nothing is normalised.
+        // A kernel is compiled per number of channels; without a normalisation one serves all.
         let channels = if normed == 0 { 1 } else { y.shape()[3] };
         let constants: &[usize] = if piece == 0 { &sum.constant } else { &[] };
         record(bytes(y) * (own.len() + 1 + usize::from(piece > 0)));
@@ -66,38 +66,38 @@ pub(super) fn sum_forward(
     }
 }
 
-/// The gates' gradients as they come together: every gated term that the way back reaches has a row of its own, since
-/// several terms may have the same gate; the constants of a sum, whose gradient is one and the same, share one.
+/// Accumulates the gates' gradients. Every gated term has a row of its own, since several terms may share a gate. The constants
+/// of a sum share one row, since they have the same gradient.
 pub(super) struct GateRows {
-    /// Gradients of most rows in parts, `[GATE_CUBES, in_parts]`; zero where a sum has fewer cubes.
+    /// Partial sums of the first `in_parts` rows, `[GATE_CUBES, in_parts]`; zero where a sum has fewer cubes.
     partial: CubeTensor,
-    /// How many rows come in parts.
+    /// Number of rows that are computed in parts.
     in_parts: usize,
-    /// Of those rows, how many are in use so far.
+    /// Number of those rows in use.
     reached: usize,
-    /// The gradients themselves: first of the rows in parts, then of those whose terms are normalised in their sum.
+    /// The gradient of every row: first those in parts, then those of terms that their sum normalises.
     sums: CubeTensor,
-    /// Which row belongs to which gate, so far.
+    /// Pairs of a row and its gate.
     pairs: Vec<(u32, u32)>,
     /// The next row of a normalised term.
     next_normed: usize,
 }
 
-/// One launch per sum, unless it has many terms, or one value in several: its inputs' gradients and its gates'.
-pub(super) fn sum_backward(back: &mut Back, sum: &Sum, inputs: &[ValueId], dy: &CubeTensor) {
+/// Gradients of a sum's inputs and gates: one launch per [`TERMS`] terms, and one more for each repetition of an input.
+pub(super) fn sum_backward(pass: &mut BackwardPass, sum: &Sum, inputs: &[ValueId], dy: &CubeTensor) {
     let elements = dy.shape().num_elements();
     if elements == 0 {
         return;
     }
     let terms = inputs.iter().copied().zip(sum.gates.iter().copied());
-    let (normed, mut rest): (Vec<_>, Vec<_>) = terms.partition(|&(x, _)| back.tape.plan.in_sum[x].is_some());
-    norms_backward(back, &normed, dy);
-    let (tape, place) = (back.tape, &back.tape.place);
-    let Back { grads, gates, .. } = back;
+    let (normed, mut rest): (Vec<_>, Vec<_>) = terms.partition(|&(x, _)| pass.tape.plan.in_sum[x].is_some());
+    norms_backward(pass, &normed, dy);
+    let (tape, place) = (pass.tape, &pass.tape.place);
+    let BackwardPass { grads, gates, .. } = pass;
     let wants_gates = gates.is_some();
     let mut constants = if wants_gates { sum.constant.as_slice() } else { &[] };
     while !rest.is_empty() || !constants.is_empty() {
-        // Gradients that are added to must not be written by two terms of one launch.
+        // Two terms of one launch must not write the same gradient.
         let own = take_distinct(&mut rest, TERMS, |(x, _)| *x);
         let slots: Vec<_> = own.iter().map(|&(x, _)| grads.slot(x)).collect();
         let gated = bits(own.iter().map(|(_, gate)| gate.is_some()));
@@ -112,14 +112,14 @@ pub(super) fn sum_backward(back: &mut Back, sum: &Sum, inputs: &[ValueId], dy: &
             gates.in_launch(own.iter().filter_map(|(_, gate)| *gate), constants);
             (partial, rows) = (&gates.partial, gates.in_parts);
         }
-        // A dummy stands in for what is not read: a value counts only for its gate's gradient.
+        // A dummy stands for a value that is not read: only the gradient of a gate needs the value.
         let values = own.iter().map(|&(x, gate)| {
             let value = tape.values[x].as_ref().filter(|_| wants_gates && gate.is_some());
             value.unwrap_or(&place.none)
         });
         let values: Vec<_> = values.collect();
         let dx: Vec<_> = slots.iter().map(|slot| slot.as_ref().map_or(&place.none, |(dx, _)| dx)).collect();
-        // Where no gate needs a sum, each element gets a thread of its own.
+        // Without a gate's sum, each element has its own thread.
         let cubes = (elements / (CUBE * WORTH_A_THREAD)).clamp(1, GATE_CUBES);
         let threads = if of_gates { cubes * CUBE } else { elements };
         record(values.iter().chain(&dx).map(|tensor| bytes(tensor)).sum::<usize>() + bytes(dy));
@@ -160,7 +160,7 @@ impl GateRows {
         Self { partial, in_parts, reached: 0, sums, pairs: Vec::new(), next_normed: in_parts }
     }
 
-    /// The next rows belong to these gates, one each, and one to all constants.
+    /// Assigns the next rows to these gates, one each, and one row to all constants.
     fn in_launch(&mut self, gates: impl Iterator<Item = usize>, constants: &[usize]) {
         for gate in gates {
             self.pairs.push((self.reached as u32, gate as u32));
@@ -170,7 +170,7 @@ impl GateRows {
         self.reached += usize::from(!constants.is_empty());
     }
 
-    /// The row of a normalised term is the sum of so many of `sums`, from `start` on.
+    /// Assigns a row to a normalised term: the sum of `channels` elements of `sums` from `start` on.
     pub(super) fn of_norm(&mut self, gate: usize, sums: &CubeTensor, start: usize, channels: usize) -> Fold {
         let row = self.next_normed;
         self.next_normed += 1;
@@ -179,14 +179,14 @@ impl GateRows {
         Fold { partial, out, parts: channels, stride: 1, start, to: row, length: 1 }
     }
 
-    /// What is left of the rows in parts.
+    /// The sum over the parts that is still to be launched.
     pub(super) fn fold(&self) -> Option<Fold> {
-        // Rows of sums that no gradient reached hold nothing; they come last and no gate asks for them.
+        // Rows of sums that no gradient reached have no meaning; they come last, and no gate reads them.
         let (partial, out, length) = (self.partial.clone(), self.sums.clone(), self.in_parts);
         (self.reached > 0).then_some(Fold { partial, out, parts: GATE_CUBES, stride: length, start: 0, to: 0, length })
     }
 
-    /// The gradients of all gates, `[gates]`, when all is folded; zero where no term was reached.
+    /// The gradients of all gates, `[gates]`, once all sums over parts are launched; zero for a gate that no gradient reached.
     pub(super) fn finish(self, place: &Place, gates: usize) -> CubeTensor {
         if self.pairs.is_empty() {
             return place.zeros([gates]);

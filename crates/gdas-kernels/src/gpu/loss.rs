@@ -6,10 +6,10 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::place::{Place, launch};
 
-/// Numbers per image that are summed over the images.
+/// Numbers per image that are summed over the images: loss, top 1, top 5.
 const SUMS: usize = 3;
 
-/// What is known of a batch's scores.
+/// Loss of a batch, and its gradient.
 pub(crate) struct Loss {
     /// `[1]`.
     pub(crate) mean: CubeTensor,

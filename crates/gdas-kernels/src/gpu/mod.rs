@@ -1,10 +1,10 @@
 //! The fused engine on a graphics processor: runs a whole [`Graph`](crate::graph::Graph) forward and backward in
 //! CubeCL kernels, on CUDA, Vulkan, Metal or whatever `wgpu` finds.
 //!
-//! What is fused: a rectifier with the convolution that reads it, bias with its convolution, a gated sum with the
-//! normalisations that it alone reads, both gradients of a sum's term in one pass, and the sums over a batch in two launches
-//! that give the same bits every time. Values may be stored in 16 bits; all arithmetic is float32. Nothing is read back while
-//! a network runs. Convolutions are computed directly in blocks, without matrix units.
+//! Fused are: a ReLU with the convolutions that read it, a bias with its convolution, a gated sum with the normalisations that
+//! it alone reads, and both gradients of a sum's term. A sum over a batch takes two launches and has the same bits every time.
+//! Values may be stored in 16 bits; all arithmetic is float32. Nothing is copied to the host while a network runs. Convolutions
+//! are computed directly in blocks, without matrix units.
 
 mod backward;
 mod check;

@@ -1,4 +1,4 @@
-//! Where an engine's tensors are made, how its kernels are launched, and how much of both was done.
+//! Makes tensors on a device, launches kernels, and counts the launches.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -21,19 +21,18 @@ static LAUNCHES: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
 static READS: AtomicU64 = AtomicU64::new(0);
 
-/// Work that was handed to the device by this engine since the program began. Burn's own operations (loss, optimiser)
-/// are not in it.
+/// Work that this engine has given to devices since the program began. Burn's own operations are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Kernels launched.
     pub launches: u64,
-    /// Size of all tensors that they were given, read or written: what they move if every element is touched once.
+    /// Total size of the tensors that they read and write: the bytes that they move if every element is touched once.
     pub bytes: u64,
-    /// Times that the host waited for numbers, whatever their number ([`crate::read`]).
+    /// Transfers to the host ([`crate::read`]), each of any number of tensors.
     pub reads: u64,
 }
 
-/// The counters now; subtract two to measure what lies between.
+/// The current counters. The difference of two is the work between them.
 pub fn counters() -> Counters {
     Counters { launches: LAUNCHES.load(Relaxed), bytes: BYTES.load(Relaxed), reads: READS.load(Relaxed) }
 }
@@ -41,13 +40,13 @@ pub fn counters() -> Counters {
 /// Bytes of a float32.
 pub(super) const SINGLE: usize = 4;
 
-/// Counts one launch of a kernel with tensors of so many bytes.
+/// Counts one launch of a kernel whose tensors have `bytes` bytes in total.
 pub(super) fn record(bytes: usize) {
     LAUNCHES.fetch_add(1, Relaxed);
     BYTES.fetch_add(bytes as u64, Relaxed);
 }
 
-/// Counts one read-back.
+/// Counts one transfer to the host.
 pub(crate) fn record_read() {
     READS.fetch_add(1, Relaxed);
 }
@@ -57,7 +56,7 @@ pub(super) fn bytes(tensor: &CubeTensor) -> usize {
     tensor.shape().num_elements() * tensor.dtype.size()
 }
 
-/// How a precision is stored.
+/// The storage type of a precision.
 pub(super) fn storage(precision: Precision) -> DType {
     match precision {
         Precision::Float32 => DType::F32,
@@ -75,24 +74,24 @@ pub(super) fn element(dtype: DType) -> ElemType {
     })
 }
 
-/// What runs the kernels of a device; `None` if that is no graphics device of this engine.
+/// The client that launches kernels on a device; `None` if it is no graphics device of this engine.
 fn client(device: &Device) -> Option<Client> {
     Some(Tensor::<1>::zeros([1], device).try_into_primitive::<Cube>().ok()?.client)
 }
 
-/// Memory of a graphics device in bytes, where its driver tells.
+/// Memory of a graphics device in bytes, if its driver reports it.
 pub fn memory(device: &Device) -> Option<u64> {
     client(device)?.properties().memory.max_memory()
 }
 
-/// Whether a graphics device can store values so. It need not compute with the type.
+/// Whether a graphics device can store and convert values of a precision. It need not compute with the type.
 pub(crate) fn stores(device: &Device, precision: Precision) -> bool {
     let Some(client) = client(device) else { return false };
     let usage = client.properties().type_usage(element(storage(precision)));
     usage.contains(TypeUsage::Buffer) && usage.contains(TypeUsage::Conversion)
 }
 
-/// Hands a kernel to the device: `launch!(place, kernel, threads, [tensors], scalars and constants...)`.
+/// Launches a kernel: `launch!(place, kernel, threads, [tensors], scalars and constants...)`.
 macro_rules! launch {
     ($place:expr, $kernel:ident, $threads:expr, [$($tensor:expr),*] $(, $argument:expr)* $(,)?) => {{
         let threads: usize = $threads;
@@ -111,25 +110,24 @@ macro_rules! launch {
 }
 pub(super) use launch;
 
-/// As [`launch!`], without a check of every index, for kernels that read vectors of these sizes; they know all indices to exist.
+/// As [`launch!`], for kernels that read vectors of the given sizes, without a check of their indices.
+///
+/// # Safety
+/// Every index that the kernel computes for these threads and arguments must lie in its tensor.
 macro_rules! launch_unchecked {
     ($place:expr, $kernel:ident, [$($size:expr),*], $threads:expr, [$($tensor:expr),*] $(, $argument:expr)* $(,)?) => {{
         let threads: usize = $threads;
         if threads > 0 {
             let (count, dim) = $place.grid(threads);
             $crate::gpu::place::record(0 $(+ $crate::gpu::place::bytes(&$tensor))*);
-            // SAFETY: threads beyond the result end at once; those of the result read pixels that `under` or `over` say exist,
-            // and the parameters of their channels. Vectors divide the channels, so none crosses the end of an array.
-            unsafe {
-                $crate::gpu::kernels::$kernel::launch_unchecked(
-                    &$place.client,
-                    count,
-                    dim,
-                    $($size,)*
-                    $($tensor.clone().into_tensor_arg(),)*
-                    $($argument),*
-                );
-            }
+            $crate::gpu::kernels::$kernel::launch_unchecked(
+                &$place.client,
+                count,
+                dim,
+                $($size,)*
+                $($tensor.clone().into_tensor_arg(),)*
+                $($argument),*
+            );
         }
     }};
 }
@@ -152,7 +150,7 @@ pub(super) fn bits(flags: impl Iterator<Item = bool>) -> u32 {
     flags.enumerate().map(|(i, flag)| u32::from(flag) << i).sum()
 }
 
-/// Takes from `rest` what one launch can do: so many at most, and no two with the same key, which would write one place.
+/// Takes from `rest` the items of one launch: at most `most`, and no two with the same key, which would write the same array.
 pub(super) fn take_distinct<T>(rest: &mut Vec<T>, most: usize, key: impl Fn(&T) -> usize) -> Vec<T> {
     let mut own = Vec::<T>::new();
     for one in std::mem::take(rest) {
@@ -162,7 +160,7 @@ pub(super) fn take_distinct<T>(rest: &mut Vec<T>, most: usize, key: impl Fn(&T) 
     own
 }
 
-/// The places of a launch that holds so many arrays: a power of two, so that few kernels have to be compiled; none for none.
+/// Number of array arguments of a launch with `arrays` arrays: the next power of two, so that few kernels are compiled; 0 for 0.
 fn filled_up(arrays: usize) -> usize {
     if arrays == 0 { 0 } else { arrays.next_power_of_two() }
 }
@@ -174,13 +172,14 @@ pub(super) fn filled<T: LaunchArg<RuntimeArg = T> + Default>(list: impl Iterator
     all.into_iter().collect()
 }
 
-/// The tensor itself if its elements are in order and nobody else refers to them, otherwise a copy.
+/// The tensor itself if it is contiguous and the only handle to its elements, otherwise a copy.
 pub(super) fn owned(tensor: CubeTensor) -> CubeTensor {
     let tensor = into_contiguous(tensor);
     if tensor.can_mut() { tensor } else { tensor.copy() }
 }
 
-/// A sum over parts that is yet to be made: elements `to..` of `out` from elements `start..` of each row of `partial`.
+/// A pending sum over parts: elements `to..to + length` of `out` are the sums over the `parts` rows of `partial` of the elements
+/// from `start` on.
 pub(super) struct Fold {
     pub(super) partial: CubeTensor,
     pub(super) out: CubeTensor,
@@ -193,7 +192,7 @@ pub(super) struct Fold {
 }
 
 impl Fold {
-    /// Of all of `out`.
+    /// A sum that fills all of `out`.
     pub(super) fn whole(partial: CubeTensor, out: CubeTensor, parts: usize, stride: usize, start: usize) -> Self {
         let length = out.shape().num_elements();
         Self { partial, out, parts, stride, start, to: 0, length }
@@ -205,7 +204,7 @@ impl Fold {
 pub(super) struct Place {
     pub(super) client: Client,
     pub(super) device: CubeDevice,
-    /// Stands in for arguments that a kernel does not look at; as long as the widest vector.
+    /// Passed for arguments that a kernel does not read; as long as the widest vector.
     pub(super) none: CubeTensor,
 }
 
@@ -216,24 +215,24 @@ impl std::fmt::Debug for Place {
 }
 
 impl Place {
-    /// Where a tensor is.
+    /// The device of a tensor.
     pub(super) fn of(tensor: &CubeTensor) -> Self {
         let (client, device) = (tensor.client.clone(), tensor.device.clone());
         let none = empty_device_contiguous_dtype(client.clone(), device.clone(), Dims::new([4]), DType::F32);
         Self { client, device, none }
     }
 
-    /// A float32 tensor whose elements are yet to be written.
+    /// A float32 tensor, not initialised.
     pub(super) fn empty<const D: usize>(&self, shape: [usize; D]) -> CubeTensor {
         self.of_type(shape, DType::F32)
     }
 
-    /// A tensor whose elements are yet to be written.
+    /// A tensor, not initialised.
     pub(super) fn of_type<const D: usize>(&self, shape: [usize; D], dtype: DType) -> CubeTensor {
         empty_device_contiguous_dtype(self.client.clone(), self.device.clone(), Dims::new(shape), dtype)
     }
 
-    /// A vector of numbers of the host.
+    /// A vector of numbers from the host.
     pub(super) fn floats(&self, values: Vec<f32>) -> CubeTensor {
         let length = values.len();
         Cube::float_from_data(TensorData::new(values, [length]), &self.device)
@@ -246,19 +245,19 @@ impl Place {
         zeros
     }
 
-    /// Enough threads, in cubes.
+    /// A launch of at least `threads` threads.
     pub(super) fn grid(&self, threads: usize) -> (CubeCount, CubeDim) {
         let dim = CubeDim::new(&self.client, threads);
         (cubecl::calculate_cube_count_elemwise(&self.client, threads, dim), dim)
     }
 
-    /// So many cubes (or more) of the size in which threads add up together.
+    /// A launch of at least `cubes` cubes of [`CUBE`] threads, which add up together.
     pub(super) fn cubes(&self, cubes: usize) -> (CubeCount, CubeDim) {
         let dim = CubeDim::new_1d(CUBE as u32);
         (cubecl::calculate_cube_count_elemwise(&self.client, cubes * CUBE, dim), dim)
     }
 
-    /// A vector of whole numbers of the host; one element if there are none.
+    /// A vector of integers from the host; of one element if `values` is empty.
     pub(super) fn words(&self, values: &[u32]) -> CubeTensor {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_ne_bytes()).collect();
         let handle = self.client.create_from_slice(if bytes.is_empty() { &[0; 4] } else { &bytes });
@@ -266,20 +265,20 @@ impl Place {
         CubeTensor::new_contiguous(self.client.clone(), self.device.clone(), shape, handle, DType::U32)
     }
 
-    /// Arrays per launch where each needs so many bindings: a power of two, so that few kernels have to be compiled.
+    /// Arrays per launch if each needs `bindings` bindings: a power of two, so that few kernels are compiled.
     pub(super) fn per_launch(&self, bindings: usize) -> usize {
         // Some are left for what all arrays share.
         let free = (self.client.properties().hardware.max_bindings as usize).saturating_sub(4);
         1 << (free / bindings).clamp(1, 32).ilog2()
     }
 
-    /// Arrays as arguments, [filled up](filled_up) by tensors that nobody reads.
+    /// Arrays as arguments, [filled up](filled_up) by tensors that the kernel does not read.
     pub(super) fn arguments(&self, arrays: &[&CubeTensor]) -> SequenceArg<OwnedTensor<f32>> {
         let at = |i: usize| arrays.get(i).map_or(&self.none, |array| *array).clone().into_tensor_arg();
         (0..filled_up(arrays.len())).map(at).collect()
     }
 
-    /// Sums many arrays over their parts, each in their order, and takes the sums times a factor: few launches for all.
+    /// Makes many sums over parts, in a fixed order, times a factor, in a few launches.
     pub(super) fn fold_many(&self, folds: &[Fold], factor: f32) {
         for chunk in folds.chunks(self.per_launch(2)) {
             let tensors = |of: fn(&Fold) -> &CubeTensor| self.arguments(&chunk.iter().map(of).collect::<Vec<_>>());

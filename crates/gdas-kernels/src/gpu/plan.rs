@@ -1,20 +1,20 @@
-//! What of a graph is stored and how, and what is applied as it is read: the same on both ways.
+//! The plan of a graph for both passes: which values are stored in which type, and which operations their readers apply.
 
 use burn::tensor::DType;
 
 use super::kernels::LANES;
 use crate::graph::{Graph, Op, ValueId};
 
-/// What follows from a graph alone.
+/// Everything that depends on the graph alone.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// Which rectifiers their readers apply.
+    /// Per node: whether it is a ReLU that its readers apply.
     pub(super) rectifiers: Vec<bool>,
-    /// Which normalisations their sum applies.
+    /// Per node: the sum that applies it, if it is a normalisation that its sum applies.
     pub(super) in_sum: Vec<Option<InSum>>,
-    /// How every value, and its gradient, is stored.
+    /// Per node: number type of the value and of its gradient.
     pub(super) types: Vec<DType>,
-    /// First statistic of every normalisation.
+    /// Per normalisation: index of its first statistic.
     pub(super) offsets: Vec<usize>,
     /// Number of statistics.
     pub(super) statistics: usize,
@@ -32,27 +32,27 @@ impl Plan {
         }
     }
 
-    /// What a convolution reads: the value before a fused rectifier, and whether there was one.
+    /// The stored value that a convolution reads, and whether it applies a ReLU to it.
     pub(super) fn source(&self, graph: &Graph, x: ValueId) -> (ValueId, bool) {
         if self.rectifiers[x] { (graph.nodes[x].inputs[0], true) } else { (x, false) }
     }
 
-    /// Where what normalises stands, `[4, channels]`.
+    /// Index of the coefficients of a normalisation, `[4, channels]`.
     pub(super) fn norm_at(&self, norm: &Norm) -> usize {
         2 * self.offsets[norm.index]
     }
 }
 
-/// Into how many parts, of one cube each, a sum over so many pixels is cut: never a matter of the device. A thread takes
-/// [`WORTH_A_THREAD`] numbers at least, and of many pixels as many as one that adds up the parts.
+/// Number of parts, one cube each, of a sum over `pixels`. It does not depend on the device. A thread adds up at least
+/// [`WORTH_A_THREAD`] numbers, and for large sums as many as a thread that adds up the parts.
 pub(super) fn channel_parts(pixels: usize) -> usize {
     (pixels / (LANES * WORTH_A_THREAD)).min(pixels.isqrt()).max(1)
 }
 
-/// Numbers that a thread of a sum takes, so that adding up with the others is worth it.
+/// Smallest number of elements per thread of a sum.
 pub(super) const WORTH_A_THREAD: usize = 16;
 
-/// The rectifiers that their readers, all convolutions, apply as they read.
+/// Per node: whether it is a ReLU whose readers are all convolutions, which apply it while reading.
 fn fused_rectifiers(graph: &Graph) -> Vec<bool> {
     let mut fused: Vec<bool> = graph.nodes.iter().map(|node| matches!(node.op, Op::Relu)).collect();
     for node in &graph.nodes {
@@ -67,30 +67,30 @@ fn fused_rectifiers(graph: &Graph) -> Vec<bool> {
 /// A normalisation of a graph.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Norm {
-    /// Which of the graph's normalisations.
+    /// Index in [`Graph::norms`].
     pub(super) index: usize,
-    /// What it normalises.
+    /// Its input.
     pub(super) x: ValueId,
     pub(super) scale: Option<usize>,
     pub(super) shift: Option<usize>,
 }
 
-/// The normalisation that gives a value, if one does.
+/// The normalisation whose result a value is, if it is one.
 pub(super) fn norm_of(graph: &Graph, value: ValueId) -> Option<Norm> {
     let node = &graph.nodes[value];
     let Op::Norm { scale, shift, norm: index } = node.op else { return None };
     Some(Norm { index, x: node.inputs[0], scale, shift })
 }
 
-/// A normalisation that the one sum which reads it applies as it reads.
+/// A normalisation whose only reader is a sum, which applies it while reading.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InSum {
     /// The gate of its term.
     pub(super) gate: Option<usize>,
 }
 
-/// The normalisations that are applied so. Those with parameters and a gate are not: their gradients would have to be taken
-/// times the gate.
+/// The normalisations that their sum applies. Those with both parameters and a gate are not among them: the gradients of the
+/// parameters would need the gate as a factor.
 fn fused_norms(graph: &Graph) -> Vec<Option<InSum>> {
     let mut readers = vec![0; graph.nodes.len()];
     let inputs = graph.nodes.iter().flat_map(|node| &node.inputs);
@@ -108,8 +108,8 @@ fn fused_norms(graph: &Graph) -> Vec<Option<InSum>> {
     fused
 }
 
-/// How every value, and its gradient, is stored. The images and the class scores stay float32 where nothing but convolutions
-/// touches them, which read and write any type; everything else is stored as `storage` says.
+/// Number type of every value and its gradient: `storage`, but float32 for images and class scores that only convolutions
+/// read or write, which can mix types.
 fn value_types(graph: &Graph, storage: DType) -> Vec<DType> {
     let mut types = vec![storage; graph.nodes.len()];
     for (index, node) in graph.nodes.iter().enumerate() {
@@ -124,7 +124,7 @@ fn value_types(graph: &Graph, storage: DType) -> Vec<DType> {
     types
 }
 
-/// First statistic of every normalisation, and their total.
+/// Index of the first statistic of every normalisation, and the total number of statistics.
 fn stat_offsets(graph: &Graph) -> (Vec<usize>, usize) {
     let mut total = 0;
     let offsets = graph.norms.iter().map(|norm| {

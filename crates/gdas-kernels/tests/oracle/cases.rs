@@ -1,5 +1,5 @@
-//! What every engine must get right: random networks of each kind, and its promises. An engine is tested by handing the
-//! function that runs it to each case.
+//! Test cases that every engine must pass: random networks of each kind, special values and empty batches. A case takes the
+//! function that runs the engine.
 
 use gdas_kernels::Mode;
 use gdas_kernels::graph::{Graph, Shape, Sum, Window};
@@ -7,7 +7,7 @@ use gdas_kernels::graph::{Graph, Shape, Sum, Window};
 use super::random::{self, Random};
 use super::{Data, forward};
 
-/// Whose gradients a pass is to give.
+/// The gradients that a pass computes.
 #[derive(Clone, Debug)]
 pub(crate) struct GradTargets {
     pub(crate) params: Vec<bool>,
@@ -25,7 +25,7 @@ impl GradTargets {
     }
 }
 
-/// What a pass gave: outputs and statistics as [`forward`] lays them out, and the gradients that were wanted.
+/// Result of both passes: outputs and statistics in the layout of [`forward`], and the gradients in [`GradTargets`].
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Found {
     pub(crate) outputs: Vec<f32>,

@@ -1,5 +1,5 @@
-//! An independent meaning of every operation: each output element from its definition, in `f64`, one loop nest per
-//! operation, no sharing with any engine. Gradients come from it by finite differences.
+//! An independent oracle: every output element from the definition of its operation, in `f64`, one loop nest per operation, with
+//! no code of any engine. Gradients are checked by finite differences.
 
 #![allow(dead_code)]
 

@@ -197,6 +197,8 @@ pub struct SearchConfig {
     pub data: String,
     /// Images are brought to this many pixels in height and width; `auto`: the data's own size.
     pub image_size: Auto<usize>,
+    /// Whether image files that cannot be used are left out, and named, instead of ending the run.
+    pub skip_damaged: bool,
     /// Which images teach what.
     pub split: Split,
     /// Training images are mirrored half of the time; `auto`: unless that changes their meaning (digits, letters).

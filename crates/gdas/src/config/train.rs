@@ -49,6 +49,8 @@ pub struct TrainConfig {
     pub data: String,
     /// Images are brought to this many pixels in height and width; `auto`: the data's own size.
     pub image_size: Auto<usize>,
+    /// Whether image files that cannot be used are left out, and named, instead of ending the run.
+    pub skip_damaged: bool,
     /// Training images are mirrored half of the time; `auto`: unless that changes their meaning (digits, letters).
     pub flip: Auto<bool>,
     /// Training images are padded by so many pixels, then cropped; `auto`: an eighth of the image's size.

@@ -251,20 +251,32 @@ impl Dataset {
 
     /// Holds a part of the training images out as test images, the same share of every class, if
     /// there is no test partition: of `n` images of a class, `fraction * n` rounded, drawn with a
-    /// fixed seed. Both partitions keep the order of the images.
+    /// fixed seed; at least one where there are two, and none where there is one, which a note says. Both
+    /// partitions keep the order of the images. If none is held out, there is no test partition.
     #[must_use]
     pub fn hold_out(mut self, fraction: f64) -> Self {
-        if self.test.is_some() {
+        if self.test.is_some() || fraction <= 0.0 {
             return self;
         }
         let mut rng = Rng::new(0, Stream::Split, 1);
         let mut is_test = vec![false; self.train.len()];
-        for mut members in by_class(&self.train, self.classes.len()) {
+        let mut single = Vec::new();
+        for (class, mut members) in by_class(&self.train, self.classes.len()).into_iter().enumerate() {
             rng.shuffle(&mut members);
-            let count = (members.len() as f64 * fraction).round() as usize;
+            let count = ((members.len() as f64 * fraction).round() as usize).max(1);
+            if members.len() == 1 {
+                single.push(self.classes[class].as_str());
+            }
             for &index in &members[..count.min(members.len().saturating_sub(1))] {
                 is_test[index as usize] = true;
             }
+        }
+        if !single.is_empty() {
+            let what = format!("no test image can be held out of {}: one image each", first_names(&single));
+            self.notes.push(what);
+        }
+        if !is_test.contains(&true) {
+            return self;
         }
         let pick = |test: bool| {
             let indices: Vec<u32> = (0..self.train.len() as u32).filter(|&i| is_test[i as usize] == test).collect();
@@ -296,6 +308,13 @@ impl Dataset {
         }
         hasher.finalize().to_hex().to_string()
     }
+}
+
+/// Names as a phrase, eight of them at most.
+pub fn first_names(names: &[&str]) -> String {
+    let shown: Vec<String> = names.iter().take(8).map(|name| format!("`{name}`")).collect();
+    let more = if names.len() > 8 { format!(" and {} more", names.len() - 8) } else { String::new() };
+    format!("{} {}{more}", if names.len() == 1 { "class" } else { "classes" }, shown.join(", "))
 }
 
 /// The indices of each class's images, ascending.

@@ -17,6 +17,7 @@ use super::{SettingFlags, TableFlags, parse};
 use crate::cli::RunsDir;
 use crate::commands::{score, search};
 use crate::exit::{Preempted, Usage};
+use crate::images::{self, Damaged};
 use crate::output::{self, table};
 use crate::progress::Count;
 use crate::{flags, show, signals};
@@ -56,6 +57,8 @@ pub(crate) struct Correlate {
     /// The images [default: those of the run; cifar10 for a proxy]
     #[arg(long, value_name = "NAME|PATH")]
     data: Option<String>,
+    #[command(flatten)]
+    damaged: Damaged,
     #[command(flatten)]
     setting: SettingFlags,
     /// What the table is asked for
@@ -101,6 +104,7 @@ pub(crate) fn run(command: &Correlate) -> anyhow::Result<()> {
     let opened = Table::open(&command.table.table)?;
     let setting = command.setting.setting();
     let sample = opened.sample(setting, command.by, command.cells as usize, command.seed)?;
+    search::use_threads(command.threads)?;
     match command.ranker {
         Ranker::SharedWeights => {
             let given = command.search.as_deref().ok_or_else(|| {
@@ -113,10 +117,11 @@ pub(crate) fn run(command: &Correlate) -> anyhow::Result<()> {
                     Usage(format!("{given} searches in {}, which the table does not hold", config.space.name)).into()
                 );
             }
-            let moved = command.data.as_deref();
-            let found = search::open_for_run(&path, &config.data, moved, config.image_size, command.threads)?;
-            config.data = found.data;
-            let dataset = found.dataset;
+            let damaged = Damaged { skip_damaged: config.skip_damaged || command.damaged.skip_damaged };
+            let places = (config.data.as_str(), command.data.as_deref());
+            let (read, place) = images::open_for_run(&path, places, config.image_size, damaged, false)?;
+            config.data = place;
+            let dataset = read.noted();
             let images = held_out(&config, &dataset)?.mixed().first(command.images as usize);
             let (searcher, checkpoint) = Searcher::of_run(&config, &path, &dataset, &gdas::Device::flex())?;
             let ranking = format!("{SHARED}; {given} checkpoint {checkpoint}; {} images", images.len());
@@ -125,7 +130,7 @@ pub(crate) fn run(command: &Correlate) -> anyhow::Result<()> {
         }
         Ranker::Proxy(proxy) => {
             let data = command.data.as_deref().unwrap_or("cifar10");
-            let dataset = search::open(data, Auto::Auto, command.threads)?;
+            let dataset = images::open(data, Auto::Auto, command.damaged, false)?.noted();
             let space = spaces::nas_bench_201();
             let size = score::size(&dataset, show::Size::published(&space))?;
             let batch = proxies::images(&dataset, command.batch_size.map_or(proxy.batch_size(), usize::from));

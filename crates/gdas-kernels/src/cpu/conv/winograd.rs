@@ -22,7 +22,7 @@ impl Conv {
         let frame = self.input_frame();
         let mut scratch = Buffer::new(frame.len());
         frame.clear_border(&mut scratch);
-        // So many images at a time that frequencies and filter share the second-level cache.
+        // As many images at a time as let frequencies and filter share the second-level cache.
         let per_image = self.input.height * self.input.width / 16;
         let at_once = (1024 / self.depth.max(self.width)).div_ceil(per_image).max(1);
         let mut first = 0;

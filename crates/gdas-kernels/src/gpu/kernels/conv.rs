@@ -1,7 +1,7 @@
 //! Convolutions of any window and number of groups; those of one channel per group are in [`super::depthwise`]. Weights are
-//! `[kernel_h, kernel_w, in / groups, out]`. With `relu` the input is rectified as it is read.
+//! `[kernel_h, kernel_w, in / groups, out]`. With `relu` a ReLU is applied to the input.
 //!
-//! A thread computes a block of the result, so that what it reads is used several times over: `own` pixels by a vector of
+//! A thread computes a block of the result, so that it uses what it reads several times: `own` pixels by a vector of
 //! channels, or a vector of inputs by one of outputs of the weight's gradient. Its pixels lie as far apart as there are threads
 //! for each, so that neighbouring threads read neighbouring pixels.
 //!
@@ -12,7 +12,7 @@ use cubecl::prelude::*;
 use super::window::{Other, Pixel, over, pixel_of, under};
 use super::{Geometry, Parameters};
 
-/// How a convolution is cut into blocks. No order of summation depends on it, so no bit does.
+/// Division of a convolution into blocks. The order of summation does not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::gpu) struct Tiles {
     /// Channels in a vector of the input's and of the output's; they divide a group's channels.
@@ -34,7 +34,7 @@ pub(super) fn read<X: Float, I: Size>(
     if comptime!(relu) {
         #[unroll]
         for k in 0..width {
-            // What is no number stays so.
+            // NaN stays NaN.
             if value.extract(k) < 0.0 {
                 value.insert(k, f32::new(0.0));
             }
@@ -116,7 +116,7 @@ pub(in crate::gpu) fn conv_forward<X: Float, Y: Float, I: Size, O: Size>(
     }
 }
 
-/// Gradient of the input; added to what is there with `add`. With `relu`, `x` decides where it passes.
+/// Gradient of the input; `+=` with `add`. With `relu` it is zero where `x` is not positive.
 #[cube(launch_unchecked)]
 pub(in crate::gpu) fn conv_backward_image<Y: Float, X: Float, I: Size, O: Size>(
     dy: &Tensor<Vector<Y, O>>,
@@ -208,8 +208,8 @@ pub(in crate::gpu) fn conv_backward_image<Y: Float, X: Float, I: Size, O: Size>(
     }
 }
 
-/// Gradients of the weight and the bias in `parts` partial sums, `[parts, weights and biases]`, as far as they are wanted. A thread
-/// makes those of a vector of inputs by one of outputs at one place of the window, over every `parts`-th of the `rows` of pixels.
+/// Gradients of the weight and the bias in `parts` partial sums, `[parts, weights and biases]`, if they are targets. A thread
+/// computes those of a vector of inputs by one of outputs at one place of the window, over every `parts`-th of the `rows` of pixels.
 #[cube(launch_unchecked)]
 pub(in crate::gpu) fn conv_backward_weight<X: Float, Y: Float, I: Size, O: Size>(
     x: &Tensor<Vector<X, I>>,

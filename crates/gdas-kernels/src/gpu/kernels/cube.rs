@@ -1,9 +1,9 @@
-//! Sums that the threads of a cube make together, in an order of their own that never changes. A cube stands as [`LANES`] rows of
-//! [`COLUMNS`] threads: neighbours in a row look at neighbouring elements, and a column adds up what is one sum.
+//! Sums by all threads of a cube, in a fixed order. A cube has [`LANES`] rows of [`COLUMNS`] threads: neighbours in a row read
+//! neighbouring elements, and the threads of a column add up one sum.
 
 use cubecl::prelude::*;
 
-/// Threads of a cube; every device has so many.
+/// Threads of a cube; every device supports that many.
 pub(in crate::gpu) const CUBE: usize = COLUMNS * LANES;
 /// Numbers that [`cube_sum`] shares.
 pub(super) const CUBE_SUM: usize = CUBE + COLUMNS;
@@ -12,21 +12,21 @@ pub(in crate::gpu) const COLUMNS: usize = 16;
 /// Threads that share a column.
 pub(in crate::gpu) const LANES: usize = 16;
 
-/// Where a thread stands in its cube.
+/// Position of a thread in its cube.
 #[derive(CubeType)]
 pub(super) struct Seat {
     pub(super) column: usize,
     pub(super) lane: usize,
 }
 
-/// Where this thread stands.
+/// The position of this thread.
 #[cube]
 pub(super) fn seat() -> Seat {
     let unit = UNIT_POS as usize;
     Seat { column: unit % COLUMNS, lane: unit / COLUMNS }
 }
 
-/// What the threads of a column have put in `shared` from `from` on, a number each, added up.
+/// The sum of the numbers that the threads of a column have written to `shared` from `from` on.
 #[cube]
 pub(super) fn column_sum(shared: &mut Shared<[f32]>, from: usize, column: usize) -> f32 {
     let mut sum = f32::new(0.0);
@@ -36,7 +36,7 @@ pub(super) fn column_sum(shared: &mut Shared<[f32]>, from: usize, column: usize)
     sum
 }
 
-/// What all threads of the cube have, added up, for its first thread alone. All of them must come here together; `shared` holds
+/// The sum over all threads of the cube, for its first thread alone. All threads must call it together; `shared` holds
 /// [`CUBE_SUM`] numbers.
 #[cube]
 pub(super) fn cube_sum(own: f32, shared: &mut Shared<[f32]>) -> f32 {
@@ -47,7 +47,7 @@ pub(super) fn cube_sum(own: f32, shared: &mut Shared<[f32]>) -> f32 {
         let sum = column_sum(shared, 0, seat.column);
         shared[CUBE + seat.column] = sum;
     }
-    // The next to come here write what was read before this.
+    // The next call overwrites what was read before.
     sync_cube();
     let mut sum = f32::new(0.0);
     if UNIT_POS == 0 {

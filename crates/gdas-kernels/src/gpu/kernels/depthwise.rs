@@ -1,4 +1,4 @@
-//! Depthwise convolutions of any window: a channel of the output comes of the same one of the input. As [`super::conv`], but
+//! Depthwise convolutions of any window: a channel of the output depends on the same channel of the input. As [`super::conv`], but
 //! vectors of channels meet element by element; weights are `[kernel_h, kernel_w, channels]`.
 
 use cubecl::prelude::*;
@@ -44,7 +44,7 @@ pub(in crate::gpu) fn depthwise_forward<X: Float, Y: Float, C: Size>(
     y[ABSOLUTE_POS] = Vector::cast_from(sum);
 }
 
-/// Gradient of the input; added to what is there with `add`. With `relu`, `x` decides where it passes.
+/// Gradient of the input; `+=` with `add`. With `relu` it is zero where `x` is not positive.
 #[cube(launch_unchecked)]
 pub(in crate::gpu) fn depthwise_backward_image<Y: Float, X: Float, C: Size>(
     dy: &Tensor<Vector<Y, C>>,
@@ -87,7 +87,7 @@ pub(in crate::gpu) fn depthwise_backward_image<Y: Float, X: Float, C: Size>(
     dx[ABSOLUTE_POS] = Vector::cast_from(sum);
 }
 
-/// Gradients of the weight and the bias in parts, `[parts, weights and biases]`, as far as they are wanted. A thread makes those
+/// Gradients of the weight and the bias in parts, `[parts, weights and biases]`, if they are targets. A thread computes those
 /// of a vector of channels at one place of the window, over every `parts`-th of the `rows` of pixels.
 #[cube(launch_unchecked)]
 pub(in crate::gpu) fn depthwise_backward_weight<X: Float, Y: Float, C: Size>(

@@ -4,7 +4,7 @@ use cubecl::prelude::*;
 
 use super::cube::{COLUMNS, CUBE, LANES, column_sum, seat};
 
-/// Whether a sum has so few parts that a thread makes it alone.
+/// Whether a sum has few enough parts for a single thread.
 #[cube]
 pub(in crate::gpu) fn is_short(parts: usize) -> bool {
     parts <= LANES
@@ -38,8 +38,8 @@ pub(in crate::gpu) fn fold(partial: &Tensor<f32>, out: &mut Tensor<f32>, groups:
 }
 
 /// [`fold`] of many at once, all parts of each: `out[to + i] = factor * sum over k < parts of partial[k * stride + start + i]`
-/// for `length` elements. Each has the cubes from its number in `firsts` up to that in `ends`: one for as many elements as it has
-/// threads where there are few parts ([`is_short`]), else one for as many as it has columns.
+/// for `length` elements. Each sum has the cubes `firsts..ends`: with few parts ([`is_short`]) one cube per
+/// [`CUBE`] elements, else one per [`COLUMNS`] elements.
 #[cube(launch)]
 pub(in crate::gpu) fn fold_many(
     partials: &Sequence<OwnedTensor<f32>>,

@@ -2,14 +2,13 @@
 
 use cubecl::prelude::*;
 
-/// Whether a number is neither infinite nor NaN, told by its bits: compilers of shaders may take for granted that there
-/// are no such numbers.
+/// Whether a number is neither infinite nor NaN, by its bits: shader compilers may assume that there are no such numbers.
 #[cube]
 pub(super) fn is_finite(x: f32) -> bool {
     (u32::reinterpret(x) & 0x7f80_0000u32) != 0x7f80_0000u32
 }
 
-/// One image per thread: its row of the mean loss's gradient, and its share `[loss, first, among five]` of the sums.
+/// One image per thread: its row of the mean loss's gradient, and its terms `[loss, top 1, top 5]` of the sums.
 #[cube(launch)]
 pub(in crate::gpu) fn cross_entropy(
     scores: &Tensor<f32>,

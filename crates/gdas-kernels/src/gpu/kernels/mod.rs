@@ -37,7 +37,7 @@ pub(super) use sum::{spread_gates, sum_backward, sum_forward};
 
 use crate::graph::{Shape, Window};
 
-/// Those parameters of a convolution whose gradients are made.
+/// The parameters of a convolution whose gradients are targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Parameters {
     pub(super) weight: bool,

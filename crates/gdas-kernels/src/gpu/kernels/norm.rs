@@ -1,24 +1,24 @@
-//! Batch normalisation, and the sums over a batch that it and others need. Such sums are made in two launches: a fixed
-//! number of parts, each by one cube, then the sum over the parts, so that they come out alike every time.
+//! Batch normalisation, and sums over a batch. Such a sum takes two launches, a fixed number of parts (one cube each) and the sum
+//! over the parts, so that its bits are the same every time.
 
 use cubecl::prelude::*;
 
 use super::cube::{COLUMNS, CUBE, LANES, column_sum, seat};
 use crate::graph::NORM_EPSILON;
 
-/// Which part of a sum over pixels a thread belongs to: cubes are `[values, parts, blocks of channels]`.
+/// The part of a sum over pixels that a thread belongs to: cubes are `[values, parts, blocks of channels]`.
 #[derive(CubeType)]
 struct Part {
-    /// Of which of the values of a launch.
+    /// Index of the value in its launch.
     value: usize,
     /// The first pixel of the thread.
     first: usize,
     channel: usize,
     /// Whether there is such a channel: the last block need not be full.
     exists: bool,
-    /// Where its two sums go in `[values, parts, 2, channels]`.
+    /// Index of its two sums in `[values, parts, 2, channels]`.
     row: usize,
-    /// Whether it is this thread that writes them.
+    /// Whether this thread writes them.
     writes: bool,
 }
 
@@ -35,7 +35,7 @@ fn part_of(before: usize, parts: usize, #[comptime] channels: usize) -> Part {
     Part { value, first: part * LANES + seat.lane, channel, exists, row, writes: exists && seat.lane == 0 }
 }
 
-/// Adds up the two sums of the threads of a channel's part, and writes them. All threads of the cube must come here together.
+/// Adds up the two sums of the threads of a channel's part, and writes them. All threads of the cube must call it together.
 #[cube]
 fn write_part(own: &Part, first: f32, second: f32, partial: &mut Tensor<f32>, #[comptime] channels: usize) {
     let mut shared = Shared::<[f32]>::new_slice(comptime!(2 * CUBE));
@@ -89,8 +89,8 @@ pub(in crate::gpu) fn moments<S: Float>(
     write_part(&own, first, second, partial, channels);
 }
 
-/// Writes what a pass needs of a normalisation: mean, reciprocal of the deviation, factor and summand, `[4, channels]` from
-/// `2 * offset` on; and what it tells, mean and variance, to `stats[offset..]` as `[2, channels]`.
+/// Writes the coefficients of a normalisation (mean, reciprocal of the standard deviation, gamma, beta) to `[4, channels]` from
+/// `2 * offset` on, and its mean and variance to `stats[offset..]` as `[2, channels]`.
 #[cube]
 fn prepare(
     mean: f32,
@@ -118,13 +118,13 @@ pub(super) fn standardised(x: f32, norms: &Tensor<f32>, at: usize, #[comptime] c
     (x - norms[at]) * norms[at + channels]
 }
 
-/// [`standardised`], times the factor, plus the summand.
+/// [`standardised`], times gamma, plus beta.
 #[cube]
 pub(super) fn normalised(x: f32, norms: &Tensor<f32>, at: usize, #[comptime] channels: usize) -> f32 {
     standardised(x, norms, at, channels) * norms[at + comptime!(2 * channels)] + norms[at + comptime!(3 * channels)]
 }
 
-/// Means and biased variances from [`moments`], and what is made of them: see [`prepare`]. Without its bit in `has_gamma` or
+/// Means, biased variances and coefficients from [`moments`]: see [`prepare`]. Without its bit in `has_gamma` or
 /// `has_beta` a normalisation has no such parameter. Cubes are `[values, blocks of channels]`.
 #[cube(launch)]
 pub(in crate::gpu) fn moments_finish(
@@ -219,7 +219,7 @@ pub(in crate::gpu) fn norm_of_running(
     prepare(running[c], running[channels + c], factor, summand, stats, norms, offset, c, channels);
 }
 
-/// Every element [`normalised`], by the numbers from `at` of `norms` on.
+/// Every element [`normalised`], by the coefficients from `at` of `norms` on.
 #[cube(launch)]
 pub(in crate::gpu) fn norm_forward<S: Float>(
     x: &Tensor<S>,
@@ -237,7 +237,7 @@ pub(in crate::gpu) fn norm_forward<S: Float>(
 }
 
 /// Sums of `dy` and of `dy * standardised x` per channel, for several values with one gradient, in parts as [`moments`].
-/// `norm_of` says where each value's numbers stand in `norms`.
+/// `norm_of` has the index of each value's coefficients in `norms`.
 #[cube(launch)]
 pub(in crate::gpu) fn norm_backward_sums<S: Float>(
     xs: &Sequence<OwnedTensor<S>>,

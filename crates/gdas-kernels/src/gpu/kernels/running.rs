@@ -2,8 +2,8 @@
 
 use cubecl::prelude::*;
 
-/// `running = keep * running + share * batch`, the second half of each, the variances, times `unbiased`. Thread `t` moves the
-/// element `t` of each, as far as there is one.
+/// `running = keep * running + share * batch`, with a further factor `unbiased` for the second half, the variances. Thread `t`
+/// updates element `t` of every array that has one.
 #[cube(launch)]
 pub(in crate::gpu) fn update_running(
     running: &mut Sequence<OwnedTensor<f32>>,

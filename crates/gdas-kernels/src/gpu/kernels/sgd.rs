@@ -1,5 +1,5 @@
-//! Stochastic gradient descent on many arrays in one launch. A kernel is compiled for so many places; `filled` of them hold
-//! arrays, of any length.
+//! Stochastic gradient descent on many arrays in one launch. A kernel is compiled per number of array arguments;
+//! `filled` of them are arrays, of any length.
 
 use cubecl::prelude::*;
 
@@ -54,8 +54,8 @@ pub(in crate::gpu) fn norm_finish(partial: &Tensor<f32>, norm: &mut Tensor<f32>)
     }
 }
 
-/// Moves every array by one step: see [`crate::sgd::Rule`]. The gradients are taken times `scale`, and times
-/// `max_norm / (norm + 1e-6)` if that is less than one (and `max_norm` is not zero); where the norm is not finite, nothing moves. Without `has_gradient` the
+/// Updates every array: see [`crate::sgd::Rule`]. The gradients are taken times `scale`, and times
+/// `max_norm / (norm + 1e-6)` if that is less than one (and `max_norm` is not zero); where the norm is not finite, nothing changes. Without `has_gradient` the
 /// gradients are zeros. Thread `t` moves every `threads`-th element of each array from `t` on.
 #[cube(launch)]
 pub(in crate::gpu) fn descend(

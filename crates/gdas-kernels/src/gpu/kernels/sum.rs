@@ -1,13 +1,13 @@
-//! Gated sums: all terms in one launch, forward and back. A kernel is compiled for so many terms; which gates they have is
-//! not known then.
+//! Gated sums, forward and backward: all terms in one launch. A kernel is compiled per number of terms; the indices of the gates
+//! are arguments.
 
 use cubecl::prelude::*;
 
 use super::cube::{CUBE_SUM, cube_sum};
 use super::norm::normalised;
 
-/// `y = sum of gate * x` over the terms, plus the gates of `constants`; added to what is there with `add`. Without `gated`
-/// (bit `i` for term `i`) a term has no gate; with `normed` it is normalised as it is read, by the numbers from `norm_of` of
+/// `y = sum of gate * x` over the terms, plus the gates of `constants`; `y +=` with `add`. Without `gated`
+/// (bit `i` for term `i`) a term has no gate; with `normed` it is normalised while reading, by the coefficients from `norm_of` of
 /// `norms` on.
 #[cube(launch)]
 pub(in crate::gpu) fn sum_forward<S: Float>(
@@ -51,7 +51,7 @@ pub(in crate::gpu) fn sum_forward<S: Float>(
     y[ABSOLUTE_POS] = S::cast_from(sum);
 }
 
-/// The way back through the terms of a sum: `dx += gate * dy` for each of `wants_x`, written instead of added without its
+/// Gradients of the terms of a sum: `dx += gate * dy` for each of `wants_x`, written instead of added without its
 /// bit in `adds`; and where gates are wanted, columns of `partial` (`[cubes, rows]`) from `first_row` on become their
 /// gradients in parts, one per cube: `<dy, x>` per gated term, then the sum of `dy` if there are constants.
 #[cube(launch)]

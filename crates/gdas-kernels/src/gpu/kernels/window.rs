@@ -1,4 +1,4 @@
-//! From an element to its pixel, and from a pixel to those that a window brings together with it.
+//! From an element to its pixel, and from a pixel to those that share a window with it.
 
 use cubecl::prelude::*;
 
@@ -12,7 +12,7 @@ pub(super) struct Pixel {
     pub(super) column: usize,
 }
 
-/// The pixel with this number in a batch of images `[height, width]`.
+/// The pixel with this index in a batch of images `[height, width]`.
 #[cube]
 pub(super) fn pixel_of(number: usize, #[comptime] height: usize, #[comptime] width: usize) -> Pixel {
     Pixel { image: number / comptime!(width * height), row: (number / width) % height, column: number % width }
@@ -24,7 +24,7 @@ pub(super) struct Other {
     pub(super) exists: bool,
     pub(super) row: usize,
     pub(super) column: usize,
-    /// Its number in the batch.
+    /// Its index in the batch.
     pub(super) number: usize,
 }
 
