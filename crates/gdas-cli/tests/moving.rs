@@ -90,10 +90,7 @@ fn images_that_lie_elsewhere_now_are_named_and_remembered() {
     fs::rename(folder.join("photos"), &pictures).expect("moved");
     for command in ["resume", "evaluate"] {
         let text = outcome(&folder, &[command, "net"]);
-        assert!(
-            text.contains("exit code 1") && text.contains("--data PATH") && text.contains("project/photos"),
-            "{text}"
-        );
+        assert!(text.contains("exit code 1") && text.contains("--data PATH") && text.contains("DIR/photos"), "{text}");
     }
     let text = outcome(&folder, &["train", "found", "--preset", "smoke"]);
     assert!(text.contains("exit code 1"), "{text}");
