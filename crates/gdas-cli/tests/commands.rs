@@ -170,6 +170,45 @@ fn genotypes_are_read_checked_and_drawn() {
     insta::assert_snapshot!(text.join("\n"));
 }
 
+/// What people have: logs, files of published cells, what other commands wrote.
+#[test]
+fn genotypes_are_found_in_logs_and_files() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let pairs = |name: &str| format!("[{}]", vec![format!("('{name}', 0), ('{name}', 1)"); 4].join(", "));
+    let python = |name: &str, concat: &str| {
+        let pairs = pairs(name);
+        format!("Genotype(normal={pairs}, normal_concat={concat}, reduce={pairs}, reduce_concat=range(2, 6))")
+    };
+    let (first, last) = (python("max_pool_3x3", "range(2, 6)"), python("sep_conv_3x3", "range(2, 6)"));
+    let log = format!("06/27 epoch 0\n06/27 genotype = {first}\n06/28 epoch 49\n06/28 genotype = {last}\n06/28 end\n");
+    fs::write(dir.path().join("search.log"), log).expect("write");
+    fs::write(dir.path().join("genotypes.py"), format!("A = {first}\n\nB = {last}\n")).expect("write");
+    fs::write(dir.path().join("partly.txt"), python("sep_conv_3x3", "[4, 5]")).expect("write");
+    fs::write(dir.path().join("marked.txt"), format!("\u{feff}{CELL}\r\n")).expect("write");
+    let json = succeed(dir.path(), &["genotype", "parse", CELL, "--json"]);
+    fs::write(dir.path().join("cell.json"), json).expect("write");
+    let wide = "name = \"wide\"\n[skeleton]\nwiring = \"residual\"\n[[operation]]\nname = \"conv_5x5\"\n\
+                layers = [\"relu\", { conv = 5 }, \"norm\"]\n[[cell]]\nname = \"cell\"\nnodes = 1\n\
+                operations = [\"skip_connect\", \"conv_5x5\"]\n";
+    fs::write(dir.path().join("wide.toml"), wide).expect("write");
+    fs::write(dir.path().join("wrong.toml"), wide.replace("nodes = 1", "nodes = 0")).expect("write");
+    let cases: [&[&str]; 11] = [
+        &["genotype", "parse", "search.log"],
+        &["genotype", "parse", "genotypes.py"],
+        &["genotype", "parse", "genotypes.py:B"],
+        &["genotype", "parse", "genotypes.py:C"],
+        &["genotype", "parse", "partly.txt"],
+        &["genotype", "parse", "marked.txt"],
+        &["genotype", "parse", "cell.json"],
+        &["genotype", "describe", "|conv_5x5~0|", "--space", "wide.toml"],
+        &["genotype", "parse", "|nor_conv_3x3~0|", "--space", "wide.toml", "--json"],
+        &["genotype", "parse", "|conv_5x5~0|", "--space", "wrong.toml"],
+        &["search", "--space", "absent.toml"],
+    ];
+    let text: Vec<String> = cases.iter().map(|arguments| outcome(dir.path(), arguments)).collect();
+    insta::assert_snapshot!(text.join("\n"));
+}
+
 #[test]
 fn costs_are_counted_part_by_part() {
     let dir = tempfile::tempdir().expect("temporary directory");

@@ -29,6 +29,42 @@ fn with<'a>(extra: &[&'a str]) -> Vec<&'a str> {
     SMALL.iter().chain(extra).copied().collect()
 }
 
+/// What goes wrong with a search is said while it runs, and what can be done; also where nothing else is said.
+#[test]
+fn an_alarm_is_told_while_searching() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let flat = ["--preset", "smoke", "--epochs", "6", "--max-steps-per-epoch", "1", "--alpha-learning-rate", "1e-9"];
+    for (name, extra) in [("lines", &[][..]), ("quiet", &["--quiet"]), ("json", &["--json"])] {
+        let text = outcome(dir.path(), &[&["search", "--name", name], &flat[..], extra].concat());
+        assert!(text.contains("exit code 0"), "{text}");
+        let errors = text.split("--- stderr").nth(1).expect("something is said");
+        assert!(errors.contains("warning: alpha is flat: after 3 of 6 epochs"), "{name}: {text}");
+        assert!(errors.contains("--alpha-learning-rate"), "{name}: {text}");
+    }
+    let watched = succeed(dir.path(), &["watch", "lines"]);
+    assert!(watched.contains("alarm: alpha is flat: after 6 of 6 epochs"), "{watched}");
+    succeed(dir.path(), &["report", "lines"]);
+    let page = fs::read_to_string(dir.path().join("runs/lines/report.html")).expect("a page");
+    assert!(page.contains("Alarm:") && page.contains("hardly more than chance"));
+}
+
+/// A judged end says at its end why this cell, and what the loss has to do with it.
+#[test]
+fn a_judged_end_says_why() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let text = outcome(dir.path(), &["search", "--preset", "smoke", "--candidates", "9", "--name", "run"]);
+    let (out, errors) = text.split_once("--- stderr").expect("something is said");
+    for (place, part) in
+        [(out, "why this cell"), (out, "9 candidates"), (errors, "judging 9 cells"), (errors, "9 candidates: ")]
+    {
+        assert!(place.contains(part), "{part}: {text}");
+    }
+    assert!(
+        result(&dir.path().join("runs/run"))["judged"]["judges"].as_array().is_some_and(|judges| judges.len() == 3)
+    );
+    assert!(succeed(dir.path(), &["watch", "run"]).contains("9 candidates: "));
+}
+
 #[test]
 fn a_search_prints_its_result_and_where_it_is() {
     let dir = tempfile::tempdir().expect("temporary directory");
@@ -91,6 +127,53 @@ fn a_folder_of_images_is_searched_and_resumed_from_elsewhere() {
     let before = fs::read(run.join("cell.svg")).expect("a picture");
     succeed(elsewhere.path(), &["resume", &run.display().to_string(), "--quiet"]);
     assert_eq!(fs::read(run.join("cell.svg")).expect("a picture"), before);
+}
+
+/// A space of one's own goes the whole way, and the run directory alone is enough for it.
+#[test]
+fn a_space_of_ones_own_is_searched_trained_and_exported() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let at = dir.path();
+    let one = "name = \"one\"\n\n[skeleton]\nwiring = \"residual\"\nwidths = [1, 2]\n\n[[operation]]\nname = \"conv_5x5\"\n\
+               layers = [\"relu\", { conv = 5 }, \"norm\"]\n\n[[cell]]\nname = \"unit\"\nnodes = 2\n\
+               operations = [\"none\", \"skip_connect\", \"conv_5x5\"]\n";
+    let two = "name = \"two\"\n\n[skeleton]\nwiring = \"two-inputs\"\n\n[[operation]]\nname = \"pool_conv\"\n\
+               layers = [{ max_pool = 5 }, { conv = 1 }, \"norm\"]\n\n[[cell]]\nname = \"up\"\nnodes = 2\n\
+               operations = [\"skip_connect\", \"pool_conv\", \"nor_conv_3x3\"]\n\n[[cell]]\nname = \"down\"\nnodes = 1\n\
+               operations = [\"pool_conv\", \"avg_pool_3x3\"]\n";
+    for (name, text) in [("one", one), ("two", two)] {
+        let file = format!("{name}.toml");
+        fs::write(at.join(&file), text).expect("write");
+        let (found, net, back) = (format!("found-{name}"), format!("net-{name}"), format!("back-{name}"));
+        let arguments = ["--preset", "smoke", "--quiet", "--channels", "8", "--name"];
+        succeed(at, &[&["search", "--space", &file], &arguments[..], &[&found]].concat());
+        // From here on nothing but the run says what the space is.
+        fs::remove_file(at.join(&file)).expect("the file");
+        let run = at.join("runs").join(&found);
+        let (config, before) = (fs::read_to_string(run.join("config.toml")).expect("a file"), result(&run));
+        assert!(config.contains("[space") && config.contains("conv"), "{config}");
+        fs::remove_file(run.join("result.json")).expect("a result");
+        succeed(at, &["resume", &found, "--quiet"]);
+        assert_eq!(result(&run)["digest"], before["digest"]);
+        let genotype = before["genotype"].as_str().expect("a genotype");
+        assert_eq!(succeed(at, &["genotype", "parse", &found]).trim(), genotype);
+        let file = run.join("result.json").display().to_string();
+        assert_eq!(succeed(at, &["genotype", "parse", &file]).trim(), genotype);
+        assert!(succeed(at, &["cost", &found]).contains("multiply-adds"));
+
+        succeed(at, &[&["train", &found], &arguments[..], &[&net]].concat());
+        assert_eq!(result(&at.join("runs").join(&net))["genotype"], genotype);
+        succeed(at, &["evaluate", &net, "--json"]);
+        for to in ["net.safetensors", "net.onnx", "net.py", "net.rs", "net.json"] {
+            succeed(at, &["export", &net, "--to", to]);
+        }
+        assert_eq!(succeed(at, &["genotype", "parse", "net.json"]).trim(), genotype);
+        succeed(at, &["import", "net.safetensors", "--name", &back]);
+        assert_eq!(result(&at.join("runs").join(&back))["genotype"], genotype);
+        succeed(at, &["report", &found]);
+        let page = fs::read_to_string(run.join("report.html")).expect("a report");
+        assert!(page.contains(genotype) && page.contains("conv"), "the cell is in the report");
+    }
 }
 
 /// The whole way: search, train, evaluate, predict, export.

@@ -31,6 +31,7 @@ mod layout;
 mod locate;
 mod observe;
 mod open;
+mod options;
 mod packed;
 mod parts;
 pub mod pickle;
@@ -43,7 +44,8 @@ pub use inspect::{ClassCount, Summary, inspect};
 pub use known::{Known, KnownFile, Listing, Status, data_directory, find_known, known, list};
 pub use locate::{LocateError, Located, open_for_run};
 pub use observe::{Progress, Reading};
-pub use open::{Options, open, open_with, read_images};
+pub use open::{open, open_with, read_images};
+pub use options::Options;
 pub use read::image_files::LooseImages;
 pub use tree::Limits;
 

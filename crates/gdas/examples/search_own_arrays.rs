@@ -3,11 +3,9 @@
 //! `cargo run --release -p gdas --example search_own_arrays`
 #![allow(clippy::print_stdout)]
 
-use std::sync::Arc;
-
 use gdas::Device;
 use gdas::config::{Layer, SearchConfig, TrainConfig, resolve, to_toml};
-use gdas::data::{Dataset, Format, Images, Statistics};
+use gdas::data::{Dataset, Images};
 use gdas::rng::{Rng, Stream};
 use gdas::run::{Event, Interrupt, RunDir};
 use gdas::search::{self, search};
@@ -30,18 +28,7 @@ fn images(count: usize, seed: u64) -> Images {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let training = Arc::new(images(128, 1));
-    let dataset = Dataset {
-        name: "squares".into(),
-        format: Format::Images,
-        classes: vec!["above".into(), "below".into()],
-        statistics: Statistics::of(&training),
-        train: training,
-        test: Some(Arc::new(images(64, 2))),
-        held_out: false,
-        flip: true,
-        notes: vec![],
-    };
+    let dataset = Dataset::from_sources("squares", ["above", "below"], &images(128, 1), Some(&images(64, 2)))?;
     let folder = std::env::temp_dir().join(format!("gdas-example-{}", std::process::id()));
     let mut told = |event: &Event| {
         if let Event::Epoch { epoch, genotype, .. } = event {

@@ -13,7 +13,7 @@ use crate::error::{BrokenImage, DataError, broken_list};
 use crate::kind::{Kind, ending};
 use crate::layout::{Layout, Place, list};
 use crate::observe::{Progress, Reading};
-use crate::open::Options;
+use crate::options::Options;
 use crate::parts::Part;
 use crate::tree::{Entry, Limits, Tree};
 use gdas::data::{Dataset, Format, Images, SIZES, Statistics};

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{RunError, seal};
+use super::{Judgement, RunError, seal};
 use crate::alpha::Alpha;
 use crate::budget::Standing;
 
@@ -24,6 +24,16 @@ impl AlphaTable {
         let row = |row: &[f64]| row.iter().map(|&a| a as f32).collect();
         Self { name: name.to_owned(), alphas: alpha.rows().map(row).collect() }
     }
+}
+
+/// How a search goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Alarm {
+    /// Alpha is nearly uniform, late in the search.
+    Flat,
+    /// Alpha's cell has parameters on few edges or none.
+    ParameterFree,
 }
 
 /// Something that happened in a run. Epochs and steps count from zero; accuracies and shares are fractions.
@@ -181,17 +191,22 @@ pub enum Event {
         /// Judged so far.
         #[serde(default)]
         done: usize,
+        /// Time left for the others.
+        #[serde(default)]
+        eta_seconds: f64,
     },
     /// A cell is chosen among them.
-    Judged {
+    Judged(Judgement),
+    /// The search goes wrong in a known way. It goes on all the same.
+    Alarm {
+        /// The epoch with which it begins.
+        epoch: usize,
         /// Steps done in the whole run.
         step: u64,
-        /// The cell.
-        genotype: String,
-        /// Its held-out loss with the shared weights.
-        loss: f64,
-        /// That of the cell that alpha alone stands for.
-        own_loss: f64,
+        /// What goes wrong.
+        alarm: Alarm,
+        /// What that means, and what can be done.
+        message: String,
     },
     /// A checkpoint is durable.
     Checkpoint {

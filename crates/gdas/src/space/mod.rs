@@ -19,6 +19,8 @@ mod operation;
 pub mod operations;
 mod skeleton;
 pub mod spaces;
+#[cfg(test)]
+mod tests;
 mod text;
 mod validate;
 

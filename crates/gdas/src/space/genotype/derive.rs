@@ -51,6 +51,10 @@ fn derive(cell: &CellSpace, alpha: &Alpha, barred: &[usize]) -> CellGenotype {
     for (index, (edge, row)) in cell.edges().iter().zip(alpha.rows()).enumerate() {
         let node = &mut nodes[edge.to - cell.inputs];
         let row = &row[..row.len().min(cell.width())];
+        if row.is_empty() {
+            // Nothing to choose from; `check` refuses the empty edge.
+            continue;
+        }
         let choice = |k: usize| Choice { operation: cell.operations[k].clone(), input: edge.from };
         let allowed = |k: usize| !(barred.contains(&index) && cell.operations[k].body == Body::Skip);
         match cell.derivation {
