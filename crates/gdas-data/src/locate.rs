@@ -7,7 +7,8 @@ use gdas::run::{ImagesRecord, RunError};
 
 use crate::error::DataError;
 use crate::known::find_known;
-use crate::open::{Options, open_with};
+use crate::open::open_with;
+use crate::options::Options;
 
 /// The images of a run, and where they were found.
 #[derive(Clone, Debug)]
