@@ -78,7 +78,7 @@ pub struct TrainedModel {
     /// [`Dataset::digest`](crate::data::Dataset::digest) of the images that it was trained on; empty if they are not known.
     pub data_digest: String,
     /// Images per batch of its tests.
-    test_batch: usize,
+    pub(super) test_batch: usize,
 }
 
 impl TrainedModel {
