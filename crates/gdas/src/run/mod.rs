@@ -32,7 +32,7 @@ mod seal;
 mod storage;
 
 pub use alarm::{Alarms, EpochNumbers, FLAT, LATE, LEAST_EPOCHS, PATIENCE, SATURATED, relative_entropy};
-pub(crate) use cadence::Cadence;
+use cadence::Cadence;
 pub use checkpoint::{Array, Checkpoint, Data, FORMAT_VERSION};
 pub use control::{Wish, ask, wished};
 pub use delete::delete;

@@ -1,7 +1,7 @@
 //! The search: which cell learns best, found while its weights and alpha learn by turns.
 //!
-//! [`step`] is a whole step of GDAS on one page. [`search()`] runs the configured algorithm to its end; the parts of a
-//! search are replaceable one by one:
+//! [`step`] is a whole step of GDAS on one page. [`Search`] runs a search from a program, [`search()`] one that a
+//! configuration describes. The parts of a search are replaceable one by one:
 //!
 //! | part | trait | built in |
 //! | --- | --- | --- |
@@ -15,6 +15,7 @@
 
 pub mod algorithms;
 mod batches;
+mod builder;
 mod context;
 mod estimators;
 mod events;
@@ -47,6 +48,7 @@ use task::SearchTask;
 
 pub use crate::run::Outcome;
 pub use algorithms::Algorithm;
+pub use builder::Search;
 pub use context::{HeldOutPass, PendingWeightStep, StepContext, StepReport};
 pub use estimators::{Draw, Estimator, StraightThrough};
 pub use parts::Parts;
