@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::error::DataError;
-use super::kind::Kind;
+use super::kind::{Kind, ending};
 use super::known::{data_directory, find_known, known};
 use super::options::Options;
 use super::packed::{self, Packed};
@@ -127,7 +127,7 @@ fn describe(tree: &Tree) -> String {
     match (archive, tree.entries.as_slice()) {
         (_, []) => "it is empty".into(),
         (Some(archive), _) => format!("the archive `{}` inside of it, which must be unpacked first", archive.name),
-        (None, [first, ..]) if first.file_name().ends_with(".npy") => format!(
+        (None, [first, ..]) if ending(&first.name) == "npy" => format!(
             "arrays such as `{}`; call them `train_images` and `train_labels`, `test_images` and `test_labels`",
             first.file_name().trim_end_matches(".npy")
         ),
