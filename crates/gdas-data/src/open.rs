@@ -123,6 +123,10 @@ fn describe(tree: &Tree) -> String {
     match (archive, tree.entries.as_slice()) {
         (_, []) => "it is empty".into(),
         (Some(archive), _) => format!("the archive `{}` inside of it, which must be unpacked first", archive.name),
+        (None, [first, ..]) if first.file_name().ends_with(".npy") => format!(
+            "arrays such as `{}`; call them `train_images` and `train_labels`, `test_images` and `test_labels`",
+            first.file_name().trim_end_matches(".npy")
+        ),
         (None, [entry]) => match Kind::of(&entry.name, &entry.head()) {
             Kind::UnreadArchive(format) => {
                 format!("a {format} archive, which is not read; pack it as .zip or .tar, or give an unpacked folder")
