@@ -1,83 +1,11 @@
-//! The command line: names of commands and what they share.
+//! Flags that commands share.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::Args;
 use gdas::run::{RunDir, RunError};
 
-use crate::commands;
 use crate::exit::Usage;
-
-/// Finds a network architecture for your images, by gradient descent (GDAS)
-#[derive(Parser)]
-#[command(
-    name = "gdas",
-    version,
-    max_term_width = 100,
-    arg_required_else_help = true,
-    after_help = "Examples:
-  gdas search                            search on the built-in handwritten digits, in a minute or two
-  gdas search --data cifar10             search on CIFAR-10
-  gdas auto --data photos/               your own images: search, train, export (photos/train/<class>/*.jpg)
-  gdas resume digits-1                   go on with an interrupted run
-  gdas train digits-1                    train the network that a search found
-  gdas runs list                         what has been run here
-  gdas report digits-1                   a page about a run
-  gdas watch digits-1                    a run at work, in the terminal
-
-Exit codes: 0 done, 1 failed, 2 wrong usage, 75 stopped by a signal and resumable."
-)]
-pub(crate) struct Cli {
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum Command {
-    Auto(commands::auto::AutoCommand),
-    Search(Box<commands::search::Search>),
-    Resume(commands::resume::Resume),
-    Train(Box<commands::train::Train>),
-    Evaluate(commands::evaluate::Evaluate),
-    Predict(commands::predict::Predict),
-    Export(commands::export::Export),
-    Import(commands::import::Import),
-    #[command(subcommand)]
-    Runs(commands::runs::Runs),
-    #[command(subcommand)]
-    Data(commands::data::Data),
-    #[command(subcommand)]
-    Genotype(commands::genotype::GenotypeCommand),
-    Cost(commands::cost::CostCommand),
-    Score(commands::score::Score),
-    #[command(subcommand)]
-    Bench(commands::bench::Bench),
-    Reproduce(Box<commands::reproduce::Reproduce>),
-    Report(commands::report::Report),
-    Devices(commands::devices::Devices),
-    Doctor(commands::doctor::Doctor),
-    Serve(commands::serve::Serve),
-    Watch(commands::watch::Watch),
-    Completions(commands::completions::Completions),
-    Man(commands::man::Man),
-}
-
-/// Reads the arguments of the program.
-pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let mut command = with_negative_numbers(Cli::command());
-    let matches = command.try_get_matches_from_mut(arguments)?;
-    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
-}
-
-/// Takes `-1` behind a flag for its value, so that the flag can say what is wrong with it, rather than for another flag.
-fn with_negative_numbers(command: clap::Command) -> clap::Command {
-    let command = command.mut_args(|argument| {
-        let takes_values = argument.get_action().takes_values();
-        argument.allow_negative_numbers(takes_values)
-    });
-    command.mut_subcommands(with_negative_numbers)
-}
 
 /// How much to say, and to whom.
 #[derive(Args, Clone, Copy)]

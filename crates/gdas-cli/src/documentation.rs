@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
-use crate::cli::Cli;
+use crate::commands::Cli;
 
 #[path = "../tests/command/book.rs"]
 mod book;

@@ -31,11 +31,17 @@ pub(crate) struct Standing {
     pub(crate) learning_rate: Option<f64>,
     pub(crate) speed: Option<f64>,
     pub(crate) eta_seconds: Option<f64>,
+    /// Candidates judged, and all of them, while that is at work.
+    pub(crate) judging: Option<(usize, usize)>,
+    /// Why the cell of a judged end was chosen.
+    pub(crate) judged: Option<String>,
     /// Grows with everything but steps: what a page about the run shows is as of a revision.
     pub(crate) revision: u64,
     /// Whether validation images choose the epoch of this training, which is at work.
     validated: bool,
     paused: bool,
+    /// Time that is needed after the last step (judging), as of the last epoch.
+    after_seconds: f64,
 }
 
 /// A run that is looked at repeatedly.
@@ -118,7 +124,8 @@ impl Standing {
     }
 
     fn follow(&mut self, event: &Event) {
-        if !matches!(event, Event::Step { .. }) {
+        // Candidate by candidate nothing but the figures changes.
+        if !matches!(event, Event::Step { .. } | Event::Judging { done: 1.., .. }) {
             self.revision += 1;
         }
         match event {
@@ -127,7 +134,7 @@ impl Standing {
                 (self.task, self.data, self.space) = (task.clone(), data.clone(), space.clone());
                 (self.epochs, self.steps) = (*epochs, (epochs * steps_per_epoch) as u64);
                 self.at(*step);
-                self.paused = false;
+                (self.paused, self.judging) = (false, None);
             }
             Event::Step {
                 step,
@@ -155,10 +162,11 @@ impl Standing {
                 self.figures(*train_loss, *train_accuracy, Some(*held_out_loss), Some(*held_out_accuracy));
                 (self.tau, self.learning_rate) = (Some(*tau), Some(*learning_rate));
                 self.speed = Some(*steps_per_second);
-                self.eta_seconds = Some(match event {
-                    Event::Epoch { eta_seconds, .. } => *eta_seconds,
-                    _ => self.steps.saturating_sub(*step) as f64 / steps_per_second.max(1e-9),
-                });
+                let left = self.steps.saturating_sub(*step) as f64 / steps_per_second.max(1e-9);
+                if let Event::Epoch { eta_seconds, .. } = event {
+                    self.after_seconds = (eta_seconds - left).max(0.0);
+                }
+                self.eta_seconds = Some(left + self.after_seconds);
             }
             Event::TrainEpoch {
                 step,
@@ -180,6 +188,13 @@ impl Standing {
                 self.learning_rate = Some(*learning_rate);
                 (self.speed, self.eta_seconds) = (Some(*steps_per_second), Some(*eta_seconds));
             }
+            Event::Judging { step, candidates, done, eta_seconds } => {
+                self.at(*step);
+                (self.judging, self.eta_seconds) = (Some((*done, *candidates)), Some(*eta_seconds));
+            }
+            Event::Judged(judgement) => {
+                (self.judging, self.judged) = (None, Some(judgement.reason()));
+            }
             Event::Paused { step } => {
                 self.at(*step);
                 self.paused = true;
@@ -195,7 +210,7 @@ impl Standing {
                     (self.other_loss, self.other_accuracy) = (None, None);
                 }
                 self.other_accuracy = accuracy.or(self.other_accuracy);
-                self.eta_seconds = None;
+                (self.eta_seconds, self.judging) = (None, None);
             }
             _ => {}
         }
@@ -228,9 +243,20 @@ impl Standing {
         }
     }
 
-    /// Share of the steps that is done.
+    /// Share of the steps that is done, or of the candidates while they are judged.
     pub(crate) fn share(&self) -> f64 {
+        if let Some((done, candidates)) = self.judging {
+            return done as f64 / candidates.max(1) as f64;
+        }
         if self.steps == 0 { 0.0 } else { (self.step as f64 / self.steps as f64).min(1.0) }
+    }
+
+    /// How far it has come: the epoch, or the candidates that are judged.
+    pub(crate) fn place(&self) -> String {
+        match self.judging {
+            Some((done, candidates)) => format!("judging, {done} of {candidates} cells"),
+            None => format!("{} of {}", self.epoch, self.epochs),
+        }
     }
 
     /// The figures in words: key, name, value.
@@ -241,7 +267,7 @@ impl Standing {
         let mut fields = vec![("status", "state".to_owned(), self.status.to_owned())];
         fields.extend(self.stage.clone().map(|stage| ("stage", "stage".to_owned(), stage)));
         fields.extend([
-            ("epoch", "epoch".to_owned(), format!("{} of {}", self.epoch, self.epochs)),
+            ("epoch", "epoch".to_owned(), self.place()),
             ("step", "step".to_owned(), format!("{} of {}", self.step, self.steps)),
             ("train_loss", "training loss".to_owned(), number(self.train_loss, 3)),
             ("train_accuracy", "training accuracy".to_owned(), share(self.train_accuracy)),

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match cli::parse(std::env::args_os()) {
+    match commands::parse(std::env::args_os()) {
         Ok(cli) => exit::report(trace::install().map_err(Into::into).and_then(|()| commands::run(cli))),
         Err(error) => exit::parse_error(&error),
     }

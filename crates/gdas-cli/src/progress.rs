@@ -36,6 +36,8 @@ pub(crate) struct Bar {
     line: ProgressBar,
     epochs: usize,
     steps: u64,
+    /// Time that is needed after the last step (judging), as of the last epoch.
+    after_seconds: f64,
 }
 
 impl Progress {
@@ -69,7 +71,7 @@ impl Way {
                 bar.set_style(style.progress_chars("=> "));
             }
             bar.enable_steady_tick(Duration::from_millis(500));
-            Self::Bar(Bar { line: bar, epochs: 0, steps: 0 })
+            Self::Bar(Bar { line: bar, epochs: 0, steps: 0, after_seconds: 0.0 })
         } else {
             Self::Lines
         }
@@ -115,7 +117,7 @@ impl Way {
             }
             Self::Quiet => {}
         }
-        if let (Event::Warning { message }, Self::Json | Self::Quiet) = (event, &*self) {
+        if let (Event::Warning { message } | Event::Alarm { message, .. }, Self::Json | Self::Quiet) = (event, &*self) {
             note(format_args!("warning: {message}"));
         }
     }
@@ -136,7 +138,7 @@ impl Bar {
             Event::Step { epoch, step, train_loss, held_out_accuracy, tau, steps_per_second, .. } => {
                 self.line.set_prefix(format!("epoch {}/{}", epoch + 1, self.epochs));
                 self.line.set_position(*step);
-                let left = self.steps.saturating_sub(*step) as f64 / steps_per_second;
+                let left = self.steps.saturating_sub(*step) as f64 / steps_per_second + self.after_seconds;
                 self.line.set_message(format!(
                     "loss {train_loss:.3}, held-out {:.1} %, tau {tau:.2}, {steps_per_second:.1} steps/s, {} left",
                     held_out_accuracy * 100.0,
@@ -155,6 +157,8 @@ impl Bar {
                 eta_seconds,
                 ..
             } => {
+                let steps_left = self.steps.saturating_sub(*step) as f64 / steps_per_second;
+                self.after_seconds = (eta_seconds - steps_left).max(0.0);
                 self.line.set_prefix(format!("epoch {}/{}", epoch + 1, self.epochs));
                 self.line.set_position(*step);
                 self.line.set_message(format!(
@@ -182,15 +186,16 @@ impl Bar {
                     duration(*eta_seconds)
                 ));
             }
-            Event::Judging { candidates, done, .. } => {
+            Event::Judging { candidates, done, eta_seconds, .. } => {
                 self.line.set_prefix("judging");
                 self.line.set_length(*candidates as u64);
                 self.line.set_position(*done as u64);
-                self.line.set_message(format!("{done} of {candidates} cells"));
+                self.line.set_message(format!("{done} of {candidates} cells, {} left", duration(*eta_seconds)));
             }
             Event::Warning { .. }
+            | Event::Alarm { .. }
             | Event::EarlyStop { .. }
-            | Event::Judged { .. }
+            | Event::Judged(_)
             | Event::Paused { .. }
             | Event::Continued { .. } => {
                 if let Some(text) = describe(event) {
@@ -341,13 +346,12 @@ fn describe(event: &Event) -> Option<String> {
             )
         }
         Event::EarlyStop { epoch, reason, .. } => format!("ended after epoch {}: {reason}", epoch + 1),
-        Event::Judging { candidates, done: 0, .. } => format!("judging {candidates} cells"),
-        Event::Judged { loss, own_loss, .. } => {
-            format!(
-                "the one chosen has a held-out loss of {loss:.3} with the shared weights, alpha's own {own_loss:.3}"
-            )
+        Event::Judging { candidates, done: 0, eta_seconds, .. } => {
+            let left = if *eta_seconds > 0.0 { format!(", {} left", duration(*eta_seconds)) } else { String::new() };
+            format!("judging {candidates} cells{left}")
         }
-        Event::Warning { message } => format!("warning: {message}"),
+        Event::Judged(judgement) => judgement.reason(),
+        Event::Warning { message } | Event::Alarm { message, .. } => format!("warning: {message}"),
         Event::Paused { step } => format!("paused at step {step}, with everything saved"),
         Event::Continued { step } => format!("going on from step {step}"),
         _ => return None,

@@ -162,6 +162,71 @@ fn a_ranking_is_correlated_with_the_table_and_changes_no_run() {
     assert!(missing.contains("exit code 2"), "a run is needed: {missing}");
 }
 
+/// Epoch by epoch the cell of the log, what the table has of it, and alpha's entropy; as text, CSV, JSON and in the report.
+#[test]
+fn a_search_is_followed_through_the_table() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    write_table(&dir.path().join("table.csv"));
+    let search = ["search", "--preset", "smoke", "--name", "run", "--quiet", "--epochs", "4"];
+    succeed(dir.path(), &[&search[..], &["--alpha-learning-rate", "0.3"]].concat());
+    let run = dir.path().join("runs/run");
+    let before = content(&run);
+    let asked = ["bench", "trajectory", "run", "--table", "table.csv"];
+    let json: serde_json::Value =
+        serde_json::from_str(&succeed(dir.path(), &[&asked[..], &["--json"]].concat())).expect("JSON");
+    let log = fs::read_to_string(run.join("events.jsonl")).expect("a log");
+    let logged: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let logged: Vec<_> = logged.into_iter().filter(|event| event["event"] == "epoch").collect();
+    let told = json["epochs"].as_array().expect("a list");
+    assert_eq!((logged.len(), told.len()), (4, 4));
+    for (event, epoch) in logged.iter().zip(told) {
+        assert_eq!((&event["genotype"], &event["epoch"]), (&epoch["cell"], &epoch["epoch"]));
+        assert_eq!(event["parameter_free"], epoch["parameter_free"]);
+        // As the table was written.
+        let number = epoch["index"].as_u64().expect("a known cell");
+        let accuracy = 60.0 + (number * 7919 % 15_625) as f64 / 500.0;
+        let found = &epoch["table"]["cifar10"];
+        assert!((found["value"].as_f64().expect("a number") - accuracy).abs() < 1e-3, "{epoch}");
+        assert_eq!(found["rank"].as_u64(), Some(15_625 - number * 7919 % 15_625), "{epoch}");
+        assert_eq!(epoch["table"]["cifar100"], serde_json::Value::Null);
+        let rows = event["alphas"][0]["alphas"].as_array().expect("edges");
+        let entropies = rows.iter().map(|row| {
+            let exponentials: Vec<f64> =
+                row.as_array().expect("logits").iter().map(|a| a.as_f64().expect("a logit").exp()).collect();
+            let sum: f64 = exponentials.iter().sum();
+            exponentials.iter().map(|e| -e / sum * (e / sum).ln()).sum::<f64>() / 5f64.ln()
+        });
+        let entropy = entropies.sum::<f64>() / 6.0;
+        assert!((epoch["entropy"].as_f64().expect("a number") - entropy).abs() < 1e-6, "{epoch}: {entropy}");
+    }
+    let csv = succeed(dir.path(), &[&asked[..], &["--csv"]].concat());
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(lines.len(), 5);
+    assert_eq!(
+        lines[0],
+        "epoch,cell,index,cifar10,cifar10_rank,cifar100,cifar100_rank,imagenet16_120,imagenet16_120_rank,\
+         parameter_free,entropy,held_out_accuracy"
+    );
+    assert!(lines.iter().all(|line| line.split(',').count() == 12), "{csv}");
+    assert!(lines[4].starts_with(&format!("3,{},", told[3]["cell"].as_str().expect("text"))), "{csv}");
+    let text = succeed(dir.path(), &asked);
+    assert_eq!(text.lines().count(), 1 + 4 + 2, "{text}");
+    assert!(
+        text.starts_with("epoch  cifar10  rank") && text.contains("test_accuracy (%) after trainings of 200 epochs"),
+        "{text}"
+    );
+    assert_eq!(content(&run), before, "the run is only read");
+    succeed(dir.path(), &["report", "run", "--table", "table.csv", "--out", "page"]);
+    let page = fs::read_to_string(dir.path().join("page/report.html")).expect("a page");
+    assert!(page.contains("run-trajectory-accuracy") && page.contains("run-trajectory-rank"));
+
+    succeed(dir.path(), &["search", "--preset", "smoke", "--space", "nasnet", "--name", "other", "--quiet"]);
+    let refused = outcome(dir.path(), &["bench", "trajectory", "other", "--table", "table.csv"]);
+    assert!(refused.contains("exit code 2") && refused.contains("searches in nasnet"), "{refused}");
+    let nothing = outcome(dir.path(), &[&asked[..], &["--epochs", "12"]].concat());
+    assert!(nothing.contains("exit code 1") && nothing.contains("--epochs"), "{nothing}");
+}
+
 #[test]
 fn cells_are_scored_and_ranked_without_training() {
     let dir = tempfile::tempdir().expect("temporary directory");

@@ -29,6 +29,42 @@ fn with<'a>(extra: &[&'a str]) -> Vec<&'a str> {
     SMALL.iter().chain(extra).copied().collect()
 }
 
+/// What goes wrong with a search is said while it runs, and what can be done; also where nothing else is said.
+#[test]
+fn an_alarm_is_told_while_searching() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let flat = ["--preset", "smoke", "--epochs", "6", "--max-steps-per-epoch", "1", "--alpha-learning-rate", "1e-9"];
+    for (name, extra) in [("lines", &[][..]), ("quiet", &["--quiet"]), ("json", &["--json"])] {
+        let text = outcome(dir.path(), &[&["search", "--name", name], &flat[..], extra].concat());
+        assert!(text.contains("exit code 0"), "{text}");
+        let errors = text.split("--- stderr").nth(1).expect("something is said");
+        assert!(errors.contains("warning: alpha is flat: after 3 of 6 epochs"), "{name}: {text}");
+        assert!(errors.contains("--alpha-learning-rate"), "{name}: {text}");
+    }
+    let watched = succeed(dir.path(), &["watch", "lines"]);
+    assert!(watched.contains("alarm: alpha is flat: after 6 of 6 epochs"), "{watched}");
+    succeed(dir.path(), &["report", "lines"]);
+    let page = fs::read_to_string(dir.path().join("runs/lines/report.html")).expect("a page");
+    assert!(page.contains("Alarm:") && page.contains("hardly more than chance"));
+}
+
+/// A judged end says at its end why this cell, and what the loss has to do with it.
+#[test]
+fn a_judged_end_says_why() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let text = outcome(dir.path(), &["search", "--preset", "smoke", "--candidates", "9", "--name", "run"]);
+    let (out, errors) = text.split_once("--- stderr").expect("something is said");
+    for (place, part) in
+        [(out, "why this cell"), (out, "9 candidates"), (errors, "judging 9 cells"), (errors, "9 candidates: ")]
+    {
+        assert!(place.contains(part), "{part}: {text}");
+    }
+    assert!(
+        result(&dir.path().join("runs/run"))["judged"]["judges"].as_array().is_some_and(|judges| judges.len() == 3)
+    );
+    assert!(succeed(dir.path(), &["watch", "run"]).contains("9 candidates: "));
+}
+
 #[test]
 fn a_search_prints_its_result_and_where_it_is() {
     let dir = tempfile::tempdir().expect("temporary directory");

@@ -30,6 +30,7 @@ mod known;
 mod layout;
 mod observe;
 mod open;
+mod options;
 mod packed;
 mod parts;
 pub mod pickle;
@@ -41,7 +42,8 @@ pub use error::{BrokenImage, DataError};
 pub use inspect::{ClassCount, Summary, inspect};
 pub use known::{Known, KnownFile, Listing, Status, data_directory, find_known, known, list};
 pub use observe::{Progress, Reading};
-pub use open::{Options, open, open_with, read_images};
+pub use open::{open, open_with, read_images};
+pub use options::Options;
 pub use read::image_files::LooseImages;
 pub use tree::Limits;
 

@@ -1,47 +1,16 @@
 //! From a name or a path to a data set.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::error::DataError;
 use super::kind::Kind;
 use super::known::{data_directory, find_known, known};
-use super::observe::Reading;
+use super::options::Options;
 use super::packed::{self, Packed};
 use super::read::image_files::LooseImages;
 use super::read::{cifar, idx, image_files, imagenet16, npz};
 use super::tree::{Limits, Tree};
 use gdas::data::{Dataset, digits};
-
-/// How to open a data set.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Height and width for image files; by default the most common size among them.
-    pub image_size: Option<usize>,
-    /// Share of the training images to hold out as test images where no test partition is given.
-    pub hold_out: f64,
-    /// Whether to leave image files out that cannot be used, instead of failing. [`Dataset::notes`] names them.
-    pub skip_damaged: bool,
-    /// Bounds on what a file may unpack to.
-    pub limits: Limits,
-    /// Where known sets lie; by default [`data_directory()`].
-    pub directory: Option<PathBuf>,
-    /// Is told how far reading has come.
-    pub reading: Reading,
-}
-
-impl Default for Options {
-    /// A fifth is held out.
-    fn default() -> Self {
-        Self {
-            image_size: None,
-            hold_out: 0.2,
-            skip_damaged: false,
-            limits: Limits::default(),
-            directory: None,
-            reading: Reading::default(),
-        }
-    }
-}
 
 /// Opens `digits`, a known set in the data directory, or the folder or file at a path.
 ///
@@ -154,6 +123,10 @@ fn describe(tree: &Tree) -> String {
     match (archive, tree.entries.as_slice()) {
         (_, []) => "it is empty".into(),
         (Some(archive), _) => format!("the archive `{}` inside of it, which must be unpacked first", archive.name),
+        (None, [first, ..]) if first.file_name().ends_with(".npy") => format!(
+            "arrays such as `{}`; call them `train_images` and `train_labels`, `test_images` and `test_labels`",
+            first.file_name().trim_end_matches(".npy")
+        ),
         (None, [entry]) => match Kind::of(&entry.name, &entry.head()) {
             Kind::UnreadArchive(format) => {
                 format!("a {format} archive, which is not read; pack it as .zip or .tar, or give an unpacked folder")

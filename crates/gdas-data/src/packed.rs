@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::error::DataError;
 use super::kind::Kind;
 use super::layout::{list, strip_wrappers};
-use super::open::Options;
+use super::options::Options;
 use super::parts::{Part, named_part};
 use super::read::image_files::kinds;
 use super::tree::Tree;

@@ -8,26 +8,6 @@ use super::columns::{Curves, TableWriter};
 use super::table::Table;
 use super::{BenchmarkError, cells, csv, official};
 
-/// Tells a file's kind by its first bytes and opens it.
-pub(super) fn open(path: &Path) -> Result<Table, BenchmarkError> {
-    let start = official::start_of(path)?;
-    if let Some(kind) = official::Kind::of(path, &start) {
-        let bytes = official::convert(path, kind, Vec::new(), Curves::Short)?;
-        return Table::from_bytes(bytes, path);
-    }
-    if path.is_dir() {
-        return Err(BenchmarkError::UnknownFormat { path: path.to_owned() });
-    }
-    if start.starts_with(b"ARROW1") {
-        return Table::from_bytes(fs::read(path).map_err(BenchmarkError::io(path))?, path);
-    }
-    let bytes = fs::read(path).map_err(BenchmarkError::io(path))?;
-    match String::from_utf8(bytes) {
-        Ok(text) if text.trim_start_matches('\u{feff}').starts_with("index,") => csv::read(&text, path),
-        _ => Err(BenchmarkError::UnknownFormat { path: path.to_owned() }),
-    }
-}
-
 /// Converts a table of any known kind: to CSV if `to` ends in `.csv`, otherwise to a compact file. Official files go
 /// to a compact one run by run, in bounded memory.
 pub fn convert(from: impl AsRef<Path>, to: impl AsRef<Path>, curves: Curves) -> Result<(), BenchmarkError> {
@@ -51,6 +31,28 @@ pub fn convert(from: impl AsRef<Path>, to: impl AsRef<Path>, curves: Curves) -> 
 }
 
 impl Table {
+    /// Opens a table of any known kind, told apart by its content: a compact file; a CSV file or an official
+    /// file of NAS-Bench-201 or NATS-Bench by way of a compact one in memory (convert those once instead).
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, BenchmarkError> {
+        let path = path.as_ref();
+        let start = official::start_of(path)?;
+        if let Some(kind) = official::Kind::of(path, &start) {
+            let bytes = official::convert(path, kind, Vec::new(), Curves::Short)?;
+            return Table::from_bytes(bytes, path);
+        }
+        if path.is_dir() {
+            return Err(BenchmarkError::UnknownFormat { path: path.to_owned() });
+        }
+        if start.starts_with(b"ARROW1") {
+            return Table::from_bytes(fs::read(path).map_err(BenchmarkError::io(path))?, path);
+        }
+        let bytes = fs::read(path).map_err(BenchmarkError::io(path))?;
+        match String::from_utf8(bytes) {
+            Ok(text) if text.trim_start_matches('\u{feff}').starts_with("index,") => csv::read(&text, path),
+            _ => Err(BenchmarkError::UnknownFormat { path: path.to_owned() }),
+        }
+    }
+
     /// Writes the table as a CSV file (means over the seeds).
     pub fn write_csv(&self, path: impl AsRef<Path>) -> Result<(), BenchmarkError> {
         let path = path.as_ref();

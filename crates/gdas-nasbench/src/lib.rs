@@ -23,6 +23,7 @@ mod ranking;
 pub mod reproduce;
 mod simulate;
 mod table;
+mod trajectory;
 
 pub use cells::{CANDIDATES, Cell, EDGES, canonical, cell_of, genotype_of};
 pub use columns::{Columns, Curves, Run, TableWriter};
@@ -33,3 +34,4 @@ pub use quantity::{Dataset, Quantity, Record, Setting};
 pub use ranking::{Limits, Rank, Spread};
 pub use simulate::{Budget, NOMINAL_SECONDS, SHORT_EPOCHS, Simulator, Visit};
 pub use table::{Seeds, Table};
+pub use trajectory::{TRAJECTORY_DATASETS, Trajectory, TrajectoryPoint};

@@ -42,12 +42,6 @@ pub struct Table {
 }
 
 impl Table {
-    /// Opens a table of any known kind, told apart by its content: a compact file; a CSV file or an official
-    /// file of NAS-Bench-201 or NATS-Bench by way of a compact one in memory (convert those once instead).
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, BenchmarkError> {
-        super::convert::open(path.as_ref())
-    }
-
     /// Opens the bytes of a compact file; `path` names them in errors.
     pub(super) fn from_bytes(bytes: Vec<u8>, path: &Path) -> Result<Self, BenchmarkError> {
         let wrong = |reason: String| BenchmarkError::Compact { path: path.to_owned(), reason };

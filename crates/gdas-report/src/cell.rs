@@ -80,6 +80,18 @@ mod tests {
     }
 
     #[test]
+    fn each_cell_becomes_a_file_of_its_name_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::create(folder.path().join("run"), "task = \"search\"\n").unwrap();
+        let genotype = Genotype::named("GDAS_V1").unwrap();
+        std::fs::write(run.path().join("normal.svg"), "kept").unwrap();
+        let files = write_cells(&run, &genotype).unwrap();
+        assert_eq!(files, [run.path().join("normal.svg"), run.path().join("reduction.svg")]);
+        assert_eq!(std::fs::read_to_string(&files[0]).unwrap(), "kept");
+        assert!(std::fs::read_to_string(&files[1]).unwrap().contains("</svg>"));
+    }
+
+    #[test]
     fn published_genotypes_are_drawn_with_their_concatenation() {
         for name in Genotype::names() {
             let pictures = genotype_pictures(&Genotype::named(name).unwrap(), true).unwrap();

@@ -3,16 +3,16 @@
 use std::fmt::Write as _;
 
 use super::cell::genotype_pictures;
-use super::chart::Chart;
+use super::chart::{Chart, Series};
 use super::run_data::RunData;
 use super::svg::escape;
 use super::{chart, svg};
 use gdas::cost::{self, Cost, readable, readable_bytes};
 use gdas::network::{NetworkConfig, Stem, derive};
-use gdas::run::{Event, RunInfo};
+use gdas::run::{Event, Places, RunInfo};
 use gdas::space::{Genotype, Wiring};
 use gdas_kernels::graph::{Graph, Shape};
-use gdas_nasbench::{Quantity, Table, cell_of};
+use gdas_nasbench::{Dataset, Quantity, Rank, Table, Trajectory, cell_of};
 
 /// A figure of a report, to be written as a file of its own.
 #[derive(Clone, Debug)]
@@ -93,8 +93,8 @@ fn document(title: &str, body: &str, live: Option<&Live>) -> String {
     )
 }
 
-/// Every figure of a run, as files.
-pub fn figures(run: &RunData) -> Vec<Figure> {
+/// Every figure of a run, as files; with a table also those of its cells in the table.
+pub fn figures(run: &RunData, table: Option<&Table>) -> Vec<Figure> {
     let name = |part: &str| format!("{}-{part}", file_name(&run.info.name));
     let mut figures = Vec::new();
     if let Some(pictures) = genotype(run).and_then(|g| genotype_pictures(&g, false).ok()) {
@@ -104,6 +104,11 @@ pub fn figures(run: &RunData) -> Vec<Figure> {
     }
     for (part, chart) in run.curves() {
         figures.push(Figure { name: name(part), svg: chart.to_svg() });
+    }
+    if let Some(trajectory) = table.map(|table| trajectory_of(run, table)) {
+        for (part, chart) in trajectory_charts(&trajectory) {
+            figures.push(Figure { name: name(part), svg: chart.to_svg() });
+        }
     }
     for (table, charts) in run.alpha_charts() {
         for (edge, mut chart) in charts.into_iter().enumerate() {
@@ -228,6 +233,7 @@ fn ranks(runs: &[RunData], table: &Table, out: &mut String) {
 }
 
 fn one_run(run: &RunData, table: Option<&Table>, out: &mut String) {
+    alarms(run, out);
     facts(run, table, out);
     if run.info.task == "auto" {
         for stage in &run.stages {
@@ -242,6 +248,7 @@ fn one_run(run: &RunData, table: Option<&Table>, out: &mut String) {
         return;
     }
     cells(run, out);
+    judgement(run, out);
     out.push_str("<section>\n<h2>Curves</h2>\n");
     let curves = run.curves();
     if curves.is_empty() {
@@ -254,6 +261,9 @@ fn one_run(run: &RunData, table: Option<&Table>, out: &mut String) {
     out.push_str("</div>\n");
     download("epochs.csv", &run.epochs_csv(), out);
     out.push_str("</section>\n");
+    if let Some(table) = table {
+        trajectory(run, table, out);
+    }
     alphas(run, out);
     costs(run, out);
     history(run, out);
@@ -346,6 +356,90 @@ fn cells(run: &RunData, out: &mut String) {
         figure(&picture.without_none().to_svg_fragment(), &name, out);
     }
     out.push_str("</section>\n");
+}
+
+/// What goes wrong as of the last epoch.
+fn alarms(run: &RunData, out: &mut String) {
+    for (_, message) in &run.alarms {
+        let _ = writeln!(out, "<p class=\"alarm\" role=\"alert\"><strong>Alarm:</strong> {}.</p>", escape(message));
+    }
+}
+
+/// Why the cell of a judged end was chosen, and what the curves show instead.
+fn judgement(run: &RunData, out: &mut String) {
+    let Some(judgement) = run.judgement() else { return };
+    let reason = judgement.reason();
+    let mut letters = reason.chars();
+    let reason = letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect());
+    let _ = writeln!(out, "<section>\n<h2>Why this cell</h2>\n<p>{}.</p>", escape(&reason));
+    if let (Some(own), false) = (&judgement.own_genotype, judgement.is_own()) {
+        let free = |text: &str| {
+            let genotype = run.space.as_ref().and_then(|space| Genotype::parse(text, space).ok());
+            genotype.map_or_else(|| "\u{2013}".to_owned(), |genotype| percent(genotype.parameter_free_share()))
+        };
+        let mut rows: Vec<Vec<String>> = judgement
+            .judges
+            .iter()
+            .map(|p| vec![format!("place by {}", p.judge), p.chosen.to_string(), p.own.to_string()])
+            .collect();
+        let sum = |place: fn(&Places) -> f64| judgement.judges.iter().map(place).sum::<f64>().to_string();
+        rows.push(vec!["sum of places".to_owned(), sum(|p| p.chosen), sum(|p| p.own)]);
+        let losses = [judgement.loss, judgement.own_loss].map(|loss| format!("{loss:.4}"));
+        rows.push([vec!["held-out loss, shared weights".to_owned()], losses.to_vec()].concat());
+        rows.push(vec!["edges without parameters".to_owned(), free(&judgement.genotype), free(own)]);
+        rows_table(&["", "cell chosen", "alpha's own cell"], &rows, out);
+        let _ = writeln!(
+            out,
+            "<p>Of {} candidates the smallest sum of places wins, each judge counting the same. The curves, the \
+             probabilities and the cells on the way below are alpha's; its own cell at the end was</p>\n\
+             <p class=\"genotype\"><code>{}</code></p>",
+            judgement.candidates,
+            escape(own)
+        );
+    }
+    out.push_str("</section>\n");
+}
+
+/// What the table knows of the cell that alpha pointed to, epoch by epoch.
+fn trajectory(run: &RunData, table: &Table, out: &mut String) {
+    let charts = trajectory_charts(&trajectory_of(run, table));
+    if charts.is_empty() {
+        return;
+    }
+    out.push_str(
+        "<section>\n<h2>Alpha's cell in the NAS-Bench-201 table, epoch by epoch</h2>\n<div class=\"charts\">\n",
+    );
+    for (name, chart) in &charts {
+        figure(&chart.to_svg_fragment(), &format!("{}-{name}", file_name(&run.info.name)), out);
+    }
+    out.push_str("</div>\n</section>\n");
+}
+
+fn trajectory_of(run: &RunData, table: &Table) -> Trajectory {
+    let cells = run.epochs.iter().filter_map(|e| Some((e.epoch, e.genotype.as_deref()?)));
+    Trajectory::new(cells, table, Quantity::TestAccuracy, TRAINED)
+}
+
+/// Epochs of the trainings that a trajectory looks up.
+const TRAINED: u16 = 200;
+
+/// Accuracy and rank of alpha's cell over the epochs of a search; none where the table knows none of the cells.
+fn trajectory_charts(trajectory: &Trajectory) -> Vec<(&'static str, Chart)> {
+    let series = |value: fn(&Rank) -> f64| -> Vec<Series> {
+        let of = |(i, dataset): (usize, &Dataset)| Series {
+            name: dataset.name().to_owned(),
+            points: trajectory
+                .points
+                .iter()
+                .filter_map(|point| Some(((point.epoch + 1) as f64, value(point.ranks[i].as_ref()?))))
+                .collect(),
+        };
+        trajectory.datasets.iter().enumerate().map(of).collect()
+    };
+    let accuracy = Chart::new("Test accuracy of alpha's cell", "epoch", series(|rank| rank.value / 100.0)).percent();
+    let rank = Chart::new("Rank of alpha's cell (1 is the best)", "epoch", series(|rank| rank.rank as f64));
+    let charts = [("trajectory-accuracy", accuracy), ("trajectory-rank", rank.between(Some(0.0), None))];
+    charts.into_iter().filter(|(_, chart)| !chart.is_empty()).collect()
 }
 
 fn alphas(run: &RunData, out: &mut String) {
@@ -475,6 +569,20 @@ fn history(run: &RunData, out: &mut String) {
                 format!("gdas {version}, {threads} threads"),
             ]),
             Event::Warning { message } => rows.push(vec!["warning".to_owned(), String::new(), message.clone()]),
+            Event::Alarm { step, message, .. } => {
+                rows.push(vec!["alarm".to_owned(), step.to_string(), message.clone()]);
+            }
+            Event::EarlyStop { step, reason, .. } => {
+                rows.push(vec!["ended early".to_owned(), step.to_string(), reason.clone()]);
+            }
+            Event::Judging { step, candidates, done: 0, .. } => {
+                rows.push(vec!["judging".to_owned(), step.to_string(), format!("{candidates} candidates")]);
+            }
+            Event::Judged(judgement) => {
+                rows.push(vec!["judged".to_owned(), judgement.step.to_string(), judgement.reason()]);
+            }
+            Event::Paused { step } => rows.push(vec!["paused".to_owned(), step.to_string(), String::new()]),
+            Event::Continued { step } => rows.push(vec!["continued".to_owned(), step.to_string(), String::new()]),
             Event::Interrupted { step } => rows.push(vec!["interrupted".to_owned(), step.to_string(), String::new()]),
             Event::Finished { step, seconds, .. } => {
                 rows.push(vec!["finished".to_owned(), step.to_string(), format!("after {}", duration(*seconds))]);

@@ -45,7 +45,8 @@ pub fn write(
     put("report.html", html::page(runs, table).as_bytes())?;
     if files {
         let parts: Vec<&RunData> = runs.iter().flat_map(RunData::parts).collect();
-        for figure in html::comparison_figures(runs).into_iter().chain(parts.iter().copied().flat_map(html::figures)) {
+        let figures = parts.iter().flat_map(|run| html::figures(run, table));
+        for figure in html::comparison_figures(runs).into_iter().chain(figures) {
             put(&format!("{}.svg", figure.name), figure.svg.as_bytes())?;
             put(&format!("{}.png", figure.name), &png(&figure.svg).map_err(std::io::Error::other)?)?;
         }

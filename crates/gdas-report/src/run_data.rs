@@ -6,9 +6,12 @@ use std::sync::Arc;
 use super::chart::{Chart, Series};
 use super::csv;
 use gdas::budget::{Measure, Standing};
-use gdas::config::space_of;
-use gdas::run::{AlphaTable, Event, RunError, RunInfo, read_config, read_result_text};
-use gdas::space::Space;
+use gdas::config::{Algorithm, space_of};
+use gdas::run::{
+    Alarm, Alarms, AlphaTable, EpochNumbers, Event, Judgement, RunError, RunInfo, read_config, read_result_text,
+    relative_entropy,
+};
+use gdas::space::{Genotype, Space};
 
 /// One epoch of a search or a training; what a task does not have is absent.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,8 +32,10 @@ pub struct EpochRow {
     pub tau: Option<f64>,
     /// Learning rate of the weights.
     pub learning_rate: f64,
-    /// Share of the cell's edges without parameters.
+    /// Share of the edges of alpha's cell without parameters.
     pub parameter_free: Option<f64>,
+    /// Entropy of alpha as a share of the largest possible.
+    pub entropy: Option<f64>,
     /// How the bounds on cost stood.
     pub costs: Vec<Standing>,
     /// Share of dropped paths.
@@ -63,6 +68,8 @@ pub struct RunData {
     pub result: Option<String>,
     /// Its epochs, each once: what was done again after an interruption counts as done last.
     pub epochs: Vec<EpochRow>,
+    /// Alarms whose condition holds at the end of the log, with what they mean and what can be done.
+    pub alarms: Vec<(Alarm, String)>,
     /// Everything else that happened.
     pub events: Vec<Event>,
     /// The stages of an automatic run that have begun: its search, then its training.
@@ -86,18 +93,40 @@ impl RunData {
 
     fn new(info: RunInfo, config: String, result: Option<String>, events: Vec<Event>) -> Self {
         let mut epochs: Vec<EpochRow> = Vec::new();
+        let mut numbers: Vec<EpochNumbers> = Vec::new();
         let mut others = Vec::new();
         for event in events {
             match row(&event) {
                 Some(row) => {
                     epochs.retain(|e| e.epoch < row.epoch);
+                    numbers.retain(|e| e.epoch < row.epoch);
                     epochs.push(row);
+                    numbers.extend(EpochNumbers::of(&event));
                 }
                 None => others.push(event),
             }
         }
         let space = space_of(&config).ok().or_else(|| Space::find(&info.space));
-        Self { info, config, space, result, epochs, events: others, stages: Vec::new() }
+        let mut run = Self { info, config, space, result, epochs, alarms: vec![], events: others, stages: Vec::new() };
+        if run.learns_alpha() {
+            run.alarms = alarms_of(&numbers, run.setting("selection").as_deref() == Some("judged"));
+        }
+        run
+    }
+
+    /// Whether alpha is what its algorithm learns.
+    fn learns_alpha(&self) -> bool {
+        let name = self.setting("algorithm");
+        let known = Algorithm::ALL.into_iter().find(|algorithm| name.as_deref() == Some(algorithm.name()));
+        known.is_none_or(|algorithm| algorithm.learns_alpha())
+    }
+
+    /// How the cell was chosen, if judges chose it.
+    pub fn judgement(&self) -> Option<&Judgement> {
+        self.events.iter().rev().find_map(|event| match event {
+            Event::Judged(judgement) => Some(judgement),
+            _ => None,
+        })
     }
 
     /// The value of a key of the configuration, as text.
@@ -165,10 +194,11 @@ impl RunData {
             ),
             (
                 "parameter-free",
-                chart("Edges without parameters (skip, pool, none)", one(|e| e.parameter_free))
+                chart("Edges of alpha's cell without parameters (skip, pool, none)", self.parameter_free_series())
                     .percent()
                     .between(Some(0.0), Some(1.0)),
             ),
+            ("entropy", chart("Entropy of alpha, of the largest possible", one(|e| e.entropy)).percent()),
             (
                 "cost",
                 chart(
@@ -192,6 +222,18 @@ impl RunData {
             })
             .filter(|(_, chart)| !chart.is_empty())
             .collect()
+    }
+
+    /// The share over time, and where it is another in the cell that judges chose, that one after the last epoch.
+    fn parameter_free_series(&self) -> Vec<Series> {
+        let mut of_alpha = self.series("", |e| e.parameter_free);
+        let Some(judgement) = self.judgement().filter(|judgement| !judgement.is_own()) else { return vec![of_alpha] };
+        let chosen = self.space.as_ref().and_then(|space| Genotype::parse(&judgement.genotype, space).ok());
+        let Some(chosen) = chosen else { return vec![of_alpha] };
+        "alpha's cell".clone_into(&mut of_alpha.name);
+        let end = of_alpha.points.last().map_or(0.0, |point| point.0);
+        let points = vec![(end, chosen.parameter_free_share())];
+        vec![of_alpha, Series { name: "the cell chosen by judges".to_owned(), points }]
     }
 
     /// One value per epoch (counted from one) that has it: networks in training are not tested after every epoch.
@@ -263,6 +305,7 @@ impl RunData {
             "tau",
             "learning_rate",
             "parameter_free",
+            "entropy",
             "drop_path",
             "steps_per_second",
             "genotype",
@@ -279,6 +322,7 @@ impl RunData {
                 optional(e.tau),
                 e.learning_rate.to_string(),
                 optional(e.parameter_free),
+                optional(e.entropy),
                 optional(e.drop_path),
                 e.speed.to_string(),
                 e.genotype.clone().unwrap_or_default(),
@@ -325,6 +369,16 @@ impl RunData {
     }
 }
 
+/// The alarms that stand after these epochs.
+fn alarms_of(epochs: &[EpochNumbers], judged: bool) -> Vec<(Alarm, String)> {
+    let mut alarms = Alarms::default();
+    for now in epochs {
+        alarms.follow(now);
+    }
+    let Some(now) = epochs.last() else { return vec![] };
+    alarms.standing().iter().map(|&alarm| (alarm, alarms.message(alarm, now, judged))).collect()
+}
+
 /// The row of an epoch's event; other events have none.
 fn row(event: &Event) -> Option<EpochRow> {
     match event {
@@ -351,6 +405,7 @@ fn row(event: &Event) -> Option<EpochRow> {
             tau: Some(*tau),
             learning_rate: *learning_rate,
             parameter_free: Some(*parameter_free),
+            entropy: relative_entropy(alphas),
             costs: costs.clone(),
             speed: *steps_per_second,
             alphas: alphas.clone(),

@@ -7,8 +7,9 @@ use std::process::Command;
 use super::*;
 use gdas::Alpha;
 use gdas::rng::{Rng, Stream};
-use gdas::run::{AlphaTable, Event, RunDir};
+use gdas::run::{Alarm, AlphaTable, Event, Judgement, Places, RunDir};
 use gdas::space::{Genotype, Space};
+use gdas_nasbench::Table;
 
 fn started(task: &str, space: &str, epochs: usize, step: u64) -> Event {
     Event::Started {
@@ -170,6 +171,105 @@ fn an_epoch_done_again_counts_once() {
     let kept: Vec<_> = run.epochs.iter().map(|e| (e.epoch, e.other_accuracy)).collect();
     assert_eq!(kept.len(), 2);
     assert_eq!(kept[1], (1, Some(0.5)));
+}
+
+/// The curves of a judged search end where alpha ended; the page says which cell the judges took instead, and why.
+#[test]
+fn the_page_says_why_a_judged_cell_was_chosen() {
+    const FREE: &str = "|skip_connect~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|skip_connect~2|";
+    const CHOSEN: &str = "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|avg_pool_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|";
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().join("run");
+    search_run(&at, "nas-bench-201", 3, false);
+    let judgement = Judgement {
+        step: 1170,
+        genotype: CHOSEN.into(),
+        loss: 0.5,
+        own_loss: 0.25,
+        own_genotype: Some(FREE.into()),
+        candidates: 100,
+        judges: vec![
+            Places { judge: "loss".into(), chosen: 33.0, own: 1.0 },
+            Places { judge: "synflow".into(), chosen: 2.0, own: 98.5 },
+        ],
+    };
+    let mut run = RunDir::open(&at).unwrap();
+    run.log(&Event::Judged(judgement)).unwrap();
+    drop(run);
+    let run = RunData::read(&at).unwrap();
+    let page = html::page(std::slice::from_ref(&run), None);
+    let section = page.split("<h2>Why this cell</h2>").nth(1).unwrap().split("</section>").next().unwrap();
+    for part in
+        ["100 candidates", "other judges outweigh", "place by synflow", "98.5", "99.5", "33.33 %", "100.00 %", FREE]
+    {
+        assert!(section.contains(part), "{part}: {section}");
+    }
+    let curves = run.curves();
+    let (_, free) = curves.iter().find(|(name, _)| *name == "parameter-free").unwrap();
+    let chosen = &free.series[1];
+    assert_eq!((chosen.points.len(), chosen.points[0].0), (1, 3.0), "one mark after the last epoch");
+    assert!((chosen.points[0].1 - 2.0 / 6.0).abs() < 1e-9 && chosen.name.contains("chosen"));
+    assert!(!page.contains("class=\"alarm\""), "alpha moves here");
+}
+
+/// An alarm stands at the top of the page of any log in which its condition holds at the end.
+#[test]
+fn the_page_shows_the_alarms_that_stand() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().join("run");
+    let mut run = RunDir::create(&at, "task = \"search\"\nalgorithm = \"gdas\"\n").unwrap();
+    run.log(&started("search", "nas-bench-201", 8, 0)).unwrap();
+    let cell = "|avg_pool_3x3~0|+|avg_pool_3x3~0|none~1|+|avg_pool_3x3~0|none~1|skip_connect~2|";
+    for epoch in 0..8 {
+        run.log(&Event::Epoch {
+            epoch,
+            epochs: 8,
+            step: 390 * (epoch as u64 + 1),
+            train_loss: 2.0,
+            train_accuracy: 0.2,
+            held_out_loss: 2.0,
+            held_out_accuracy: 0.2,
+            tau: 1.0,
+            learning_rate: 0.025,
+            alpha_rests: false,
+            alphas: vec![AlphaTable { name: "cell".into(), alphas: vec![vec![0.0, 0.0, 0.0, 0.0, 0.01]; 6] }],
+            costs: vec![],
+            genotype: cell.into(),
+            parameter_free: 1.0,
+            redraws: 0,
+            steps_per_second: 3.0,
+            eta_seconds: 10.0,
+        })
+        .unwrap();
+    }
+    drop(run);
+    let run = RunData::read(&at).unwrap();
+    assert_eq!(run.alarms.iter().map(|(alarm, _)| *alarm).collect::<Vec<_>>(), [Alarm::ParameterFree, Alarm::Flat]);
+    let page = html::page(std::slice::from_ref(&run), None);
+    assert_eq!(page.matches("class=\"alarm\"").count(), 2);
+    assert!(page.contains("hardly more than chance") && page.contains("--selection judged"));
+    let (_, entropy) = run.curves().into_iter().find(|(name, _)| *name == "entropy").unwrap();
+    assert!(entropy.series[0].points.iter().all(|point| (0.999..1.0).contains(&point.1)), "{entropy:?}");
+}
+
+/// With a table the page draws what that knows of alpha's cells, and the files have the drawings.
+#[test]
+fn a_trajectory_is_drawn_from_a_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = search_run(&dir.path().join("run"), "nas-bench-201", 4, true);
+    let cells: std::collections::BTreeSet<String> = run.epochs.iter().filter_map(|e| e.genotype.clone()).collect();
+    let mut csv = "index,architecture,cifar10_test_200,cifar100_test_200\n".to_owned();
+    for (i, cell) in cells.iter().enumerate() {
+        csv += &format!("{i},{cell},{},{}\n", 90 + i, 70 + i);
+    }
+    std::fs::write(dir.path().join("table.csv"), csv).unwrap();
+    let table = Table::open(dir.path().join("table.csv")).unwrap();
+    let page = html::page(std::slice::from_ref(&run), Some(&table));
+    assert!(page.contains("in the NAS-Bench-201 table, epoch by epoch") && page.contains("run-trajectory-rank"));
+    let written = write(&dir.path().join("out"), &[run], Some(&table), true).unwrap();
+    for name in ["run-trajectory-accuracy.svg", "run-trajectory-rank.png"] {
+        assert!(written.iter().any(|path| path.ends_with(name)), "{name} is not among {written:?}");
+    }
 }
 
 #[test]

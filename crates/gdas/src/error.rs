@@ -1,3 +1,4 @@
+use crate::config::ConfigError;
 use crate::data::{DataError, Position};
 use crate::network::NetworkError;
 use crate::run::{Checkpoint, RunError};
@@ -39,6 +40,15 @@ pub enum Error {
     /// A configuration that does not fit the data, or a checkpoint that does not fit the configuration.
     #[error("{0}")]
     Unsuitable(String),
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// It was asked to stop. Where there is a run directory, a checkpoint of this very step is durable.
+    #[error("stopped after {step} steps, as it was asked to")]
+    Interrupted {
+        /// Steps done.
+        step: u64,
+    },
     /// A part that is not built in (an algorithm, an estimator, a selection) reports a failure of its own.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),

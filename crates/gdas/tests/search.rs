@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use gdas::config::{EdgeOutput, Layer, SearchConfig, Undrawn, resolve};
 use gdas::data::{self, Dataset, Position, SearchBatches, SearchSplit};
 use gdas::network::derive;
-use gdas::run::{Event, Interrupt, RunDir, Silent};
+use gdas::run::{Alarm, Event, Interrupt, RunDir, Silent, Wish, ask, read_events};
 use gdas::search::{Outcome, SearchResult, Searcher, search, search_on};
 use gdas::space::Genotype;
 use gdas_kernels::{Inputs, Mode};
@@ -122,7 +122,7 @@ fn resume_is_exact_from_every_step() {
         let all = 2 * (5 + further);
         assert!(stops >= all, "{name} stopped {stops} times");
         // No step is in the log twice.
-        let steps: Vec<u64> = gdas::run::read_events(&path.join("events.jsonl"))
+        let steps: Vec<u64> = read_events(&path.join("events.jsonl"))
             .unwrap()
             .iter()
             .filter_map(|event| if let Event::Step { step, .. } = event { Some(*step) } else { None })
@@ -330,7 +330,7 @@ fn an_early_stop_ends_the_search_and_resumes_exactly() {
         let whole = finish(&config, &mut run);
         let why = whole.early_stop.clone().unwrap_or_else(|| panic!("{name}: it went on to the end"));
         assert!(why.contains(reason) && why.contains("2 epochs running"), "{why}");
-        let events = gdas::run::read_events(&run.path().join("events.jsonl")).unwrap();
+        let events = read_events(&run.path().join("events.jsonl")).unwrap();
         let rests: Vec<bool> = events
             .iter()
             .filter_map(|e| if let Event::Epoch { alpha_rests, .. } = e { Some(*alpha_rests) } else { None })
@@ -373,9 +373,9 @@ fn a_judged_selection_takes_the_candidate_with_the_smallest_loss() {
             let config = config(&format!("space = \"{space}\"\nalpha_learning_rate = 0.1\n{keys}"));
             let mut run = RunDir::create(folder.path().join(format!("{space}-{name}")), "").unwrap();
             let result = finish(&config, &mut run);
-            let events = gdas::run::read_events(&run.path().join("events.jsonl")).unwrap();
+            let events = read_events(&run.path().join("events.jsonl")).unwrap();
             let losses = events.iter().find_map(|e| match e {
-                Event::Judged { loss, own_loss, genotype, .. } => Some((*loss, *own_loss, genotype.clone())),
+                Event::Judged(judged) => Some((judged.loss, judged.own_loss, judged.genotype.clone())),
                 _ => None,
             });
             (result, losses)
@@ -399,6 +399,122 @@ fn a_judged_selection_takes_the_candidate_with_the_smallest_loss() {
         }
         assert!(before < own, "of 40 cells none is better than the one that a few steps made");
     }
+}
+
+/// Why one of the candidates was chosen is in the log and in the result: its place with every judge beside that of alpha's
+/// own cell. The sum decides, whatever the loss says.
+#[test]
+fn a_judged_end_says_why_its_cell_was_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config("alpha_learning_rate = 0.1\nselection = \"judged\"\ncandidates = 12");
+    let mut run = RunDir::create(folder.path().join("run"), "").unwrap();
+    let result = finish(&config, &mut run);
+    let events = read_events(&run.path().join("events.jsonl")).unwrap();
+    let judged = events.iter().find_map(|e| if let Event::Judged(judged) = e { Some(judged.clone()) } else { None });
+    let judged = judged.unwrap();
+    assert_eq!(result.judged.as_ref(), Some(&judged));
+    assert_eq!(judged.genotype, result.genotype);
+    assert_eq!(judged.own_genotype, Some(last_genotype(&events)), "alpha's own cell");
+    assert_eq!(judged.candidates, 12);
+    assert_eq!(judged.judges.iter().map(|p| p.judge.as_str()).collect::<Vec<_>>(), ["loss", "synflow", "naswot"]);
+    assert!(judged.judges.iter().all(|p| (1.0..=12.0).contains(&p.chosen) && (1.0..=12.0).contains(&p.own)));
+    let sum = |chosen: bool| judged.judges.iter().map(|p| if chosen { p.chosen } else { p.own }).sum::<f64>();
+    assert!(sum(true) <= sum(false), "{judged:?}");
+    assert_eq!(judged.judges[0].chosen < judged.judges[0].own, judged.loss < judged.own_loss, "{judged:?}");
+    let reason = judged.reason();
+    assert!(reason.contains("12 candidates") && reason.contains("synflow"), "{reason}");
+    // A log of an early build has the losses alone, and JSON has no infinity.
+    let early = r#"{"step":1,"genotype":"a","loss":0.5,"own_loss":null}"#;
+    let early: gdas::run::Judgement = serde_json::from_str(early).unwrap();
+    assert!(early.own_loss.is_infinite() && early.reason().contains("0.500"), "{}", early.reason());
+}
+
+/// While candidates are judged a pause is heeded between two of them, the time left counts them, and the result stays.
+#[test]
+fn judging_is_paused_and_is_part_of_the_time_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config("selection = \"judged\"\ncandidates = 6\njudges = [\"loss\"]");
+    let mut run = RunDir::create(folder.path().join("whole"), "").unwrap();
+    let whole = finish(&config, &mut run);
+    let path = folder.path().join("paused");
+    let mut run = RunDir::create(&path, "").unwrap();
+    let mut seen = Vec::new();
+    let mut observer = |event: &Event| {
+        match event {
+            Event::Judging { done: 2, .. } => {
+                ask(&path, Wish::Pause).unwrap();
+                // Looked for five times a second.
+                std::thread::sleep(std::time::Duration::from_secs(1));
+            }
+            Event::Paused { .. } => ask(&path, Wish::Continue).unwrap(),
+            _ => {}
+        }
+        seen.push(event.clone());
+    };
+    let outcome = search(&config, &digits(), &mut run, &mut observer, &Interrupt::default(), &Device::flex()).unwrap();
+    let Outcome::Finished(result) = outcome else { panic!("nobody interrupted") };
+    assert_eq!(*result, whole);
+    let order: Vec<String> = seen
+        .iter()
+        .filter_map(|event| match event {
+            Event::Judging { done, .. } => Some(done.to_string()),
+            Event::Paused { .. } => Some("paused".to_owned()),
+            Event::Continued { .. } => Some("continued".to_owned()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(order, ["0", "1", "2", "paused", "continued", "3", "4", "5"]);
+    for event in &seen {
+        match event {
+            // The last epoch has no step left, but all candidates.
+            Event::Epoch { epoch: 1, eta_seconds, .. } => assert!(*eta_seconds > 0.0),
+            Event::Judging { done, eta_seconds, .. } => assert!(*eta_seconds > 0.0, "after {done} candidates"),
+            _ => {}
+        }
+    }
+}
+
+/// Alarms are events of the log, given once, and the same whether the search is interrupted or not; alpha that moves gives
+/// none.
+#[test]
+fn alarms_are_given_once_and_survive_an_interruption() {
+    let folder = tempfile::tempdir().unwrap();
+    let alarms = |events: &[Event]| -> Vec<(usize, Alarm)> {
+        let of = |event: &Event| match event {
+            Event::Alarm { epoch, alarm, message, .. } => {
+                assert!(message.contains("--"), "what can be done: {message}");
+                Some((*epoch, *alarm))
+            }
+            _ => None,
+        };
+        events.iter().filter_map(of).collect()
+    };
+    let short = "epochs = 8\nmax_steps_per_epoch = 1\nselection = \"argmax\"";
+    let healthy = config(&format!("{short}\nalpha_learning_rate = 0.5"));
+    let mut run = RunDir::create(folder.path().join("healthy"), "").unwrap();
+    finish(&healthy, &mut run);
+    let logged = read_events(&run.path().join("events.jsonl")).unwrap();
+    assert!(!alarms(&logged).iter().any(|(_, alarm)| *alarm == Alarm::Flat), "{:?}", alarms(&logged));
+
+    let flat = config(&format!("{short}\nalpha_learning_rate = 1e-9"));
+    let mut run = RunDir::create(folder.path().join("flat"), "").unwrap();
+    finish(&flat, &mut run);
+    let whole = alarms(&read_events(&run.path().join("events.jsonl")).unwrap());
+    assert!(whole.contains(&(3, Alarm::Flat)), "once half of the search is over: {whole:?}");
+    let path = folder.path().join("parts");
+    let mut run = RunDir::create(&path, "").unwrap();
+    loop {
+        let interrupt = Interrupt::default();
+        interrupt.request();
+        match search(&flat, &digits(), &mut run, &mut Silent, &interrupt, &Device::flex()).unwrap() {
+            Outcome::Interrupted { step: 8 } => break,
+            Outcome::Interrupted { .. } => {}
+            Outcome::Finished(_) => panic!("it was asked to stop"),
+        }
+        drop(run);
+        run = RunDir::open(&path).unwrap();
+    }
+    assert_eq!(alarms(&read_events(&path.join("events.jsonl")).unwrap()), whole);
 }
 
 fn last_genotype(events: &[Event]) -> String {
@@ -445,7 +561,7 @@ fn a_tight_bound_gives_a_smaller_network() {
         let config = config(&text);
         let mut run = RunDir::create(folder.path().join(name), "").unwrap();
         let result = finish(&config, &mut run);
-        (result, gdas::run::read_events(&run.path().join("events.jsonl")).unwrap())
+        (result, read_events(&run.path().join("events.jsonl")).unwrap())
     };
     let (free, events) = of("free", "");
     let told = |events: &[Event]| {

@@ -1,4 +1,5 @@
 mod correlate;
+mod trajectory;
 
 use std::path::PathBuf;
 
@@ -23,7 +24,8 @@ Examples:
   gdas bench query 6111 --table nb201.arrow
   gdas bench best --dataset cifar100 --table nb201.arrow
   gdas bench simulate --algorithm evolution --seeds 500 --table nb201.arrow
-  gdas bench correlate cifar10-1 --table nb201.arrow"
+  gdas bench correlate cifar10-1 --table nb201.arrow
+  gdas bench trajectory cifar10-1 --table nb201.arrow"
 )]
 pub(crate) enum Bench {
     Query(Query),
@@ -33,6 +35,7 @@ pub(crate) enum Bench {
     Convert(Convert),
     Simulate(Simulate),
     Correlate(correlate::Correlate),
+    Trajectory(trajectory::Trajectory),
 }
 
 #[derive(Args)]
@@ -218,6 +221,7 @@ pub(crate) fn run(command: Bench) -> anyhow::Result<()> {
         }
         Bench::Simulate(command) => simulate(&command),
         Bench::Correlate(command) => correlate::run(&command),
+        Bench::Trajectory(command) => trajectory::run(&command),
     }
 }
 

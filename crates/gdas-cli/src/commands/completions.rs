@@ -1,7 +1,7 @@
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use crate::cli::Cli;
+use crate::commands::Cli;
 
 /// Print a script that completes gdas commands in your shell
 #[derive(Args)]

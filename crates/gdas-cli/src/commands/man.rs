@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, CommandFactory};
 
-use crate::cli::Cli;
+use crate::commands::Cli;
 
 /// Print the manual page
 #[derive(Args)]

@@ -23,7 +23,79 @@ pub(crate) mod serve;
 pub(crate) mod train;
 pub(crate) mod watch;
 
-use crate::cli::{Cli, Command};
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+/// Finds a network architecture for your images, by gradient descent (GDAS)
+#[derive(Parser)]
+#[command(
+    name = "gdas",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    after_help = "Examples:
+  gdas search                            search on the built-in handwritten digits, in a minute or two
+  gdas search --data cifar10             search on CIFAR-10
+  gdas auto --data photos/               your own images: search, train, export (photos/train/<class>/*.jpg)
+  gdas resume digits-1                   go on with an interrupted run
+  gdas train digits-1                    train the network that a search found
+  gdas runs list                         what has been run here
+  gdas report digits-1                   a page about a run
+  gdas watch digits-1                    a run at work, in the terminal
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 75 stopped by a signal and resumable."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Auto(auto::AutoCommand),
+    Search(Box<search::Search>),
+    Resume(resume::Resume),
+    Train(Box<train::Train>),
+    Evaluate(evaluate::Evaluate),
+    Predict(predict::Predict),
+    Export(export::Export),
+    Import(import::Import),
+    #[command(subcommand)]
+    Runs(runs::Runs),
+    #[command(subcommand)]
+    Data(data::Data),
+    #[command(subcommand)]
+    Genotype(genotype::GenotypeCommand),
+    Cost(cost::CostCommand),
+    Score(score::Score),
+    #[command(subcommand)]
+    Bench(bench::Bench),
+    Reproduce(Box<reproduce::Reproduce>),
+    Report(report::Report),
+    Devices(devices::Devices),
+    Doctor(doctor::Doctor),
+    Serve(serve::Serve),
+    Watch(watch::Watch),
+    Completions(completions::Completions),
+    Man(man::Man),
+}
+
+/// Reads the arguments of the program.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut command = with_negative_numbers(Cli::command());
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// Takes `-1` behind a flag for its value, so that the flag can say what is wrong with it, rather than for another flag.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|argument| {
+        let takes_values = argument.get_action().takes_values();
+        argument.allow_negative_numbers(takes_values)
+    });
+    command.mut_subcommands(with_negative_numbers)
+}
 
 /// Does what the command line says.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<()> {

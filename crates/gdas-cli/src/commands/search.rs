@@ -134,6 +134,9 @@ fn present(result: &SearchResult, run: &Path, display: Display) -> anyhow::Resul
     let network = format!("{} (C = {}, N = {})", costs(cost.params, cost.multiply_adds), size.channels, size.cells);
     rows.push(("at published size", network));
     rows.push(("parameter-free edges", percent(result.parameter_free)));
+    if let Some(judgement) = &result.judged {
+        rows.push(("why this cell", format!("best sum of places among {}", judgement.places())));
+    }
     for cost in &result.costs {
         let [found, limit] = [cost.genotype, cost.limit].map(|value| cost.measure.readable(value));
         rows.push(("bound", format!("{} {found} of at most {limit}", cost.measure.name())));

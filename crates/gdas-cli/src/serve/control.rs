@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use gdas::run::{RunError, Wish, ask};
 
-use super::{State, pages};
+use super::State;
 
 /// What can be done with a run in this state.
 pub(super) fn actions(status: &str) -> &'static [&'static str] {
@@ -28,14 +28,14 @@ pub(super) async fn act(
     Segment((name, action)): Segment<(String, String)>,
 ) -> Response {
     let Some(path) = state.news.borrow().runs.get(&name).map(|seen| seen.path.clone()) else {
-        return pages::not_found();
+        return super::not_found();
     };
     let done = match action.as_str() {
         "pause" => ask(&path, Wish::Pause),
         "continue" => ask(&path, Wish::Continue),
         "stop" => ask(&path, Wish::Stop),
         "resume" => resume(&path),
-        _ => return pages::not_found(),
+        _ => return super::not_found(),
     };
     match done {
         Ok(()) => StatusCode::ACCEPTED.into_response(),

@@ -28,7 +28,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::response::Redirect;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use gdas::run::Interrupt;
 use hyper::server::conn::http1;
@@ -136,7 +137,7 @@ fn router(state: &Arc<State>) -> Router {
         .route(&at("/runs/{name}/epochs.csv"), get(pages::epochs))
         .route(&at("/runs/{name}/alphas.csv"), get(pages::alphas))
         .route(&at("/runs/{name}/{action}"), post(control::act))
-        .fallback(|| async { pages::not_found() })
+        .fallback(|| async { not_found() })
         .layer(axum::middleware::from_fn_with_state(state.clone(), guard::guard))
         .with_state(state.clone())
 }
@@ -172,6 +173,11 @@ async fn serve(listener: TcpListener, router: Router, interrupt: &Interrupt) -> 
         });
     }
     Ok(())
+}
+
+/// The answer to a request for something that is not there.
+fn not_found() -> Response {
+    (StatusCode::NOT_FOUND, "there is no such page\n").into_response()
 }
 
 #[cfg(test)]

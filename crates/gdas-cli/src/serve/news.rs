@@ -15,7 +15,7 @@ use gdas::run::Interrupt;
 use serde_json::{Value, json};
 use tokio::sync::watch::{self, Receiver};
 
-use super::{State, control, pages};
+use super::{State, control};
 use crate::live::{self, Live, Standing};
 
 /// Time between two looks at the files.
@@ -105,7 +105,7 @@ pub(super) async fn all(Extract(state): Extract<Arc<State>>) -> Response {
 /// Where one run stands.
 pub(super) async fn one(Extract(state): Extract<Arc<State>>, Segment(name): Segment<String>) -> Response {
     if !state.news.borrow().runs.contains_key(&name) {
-        return pages::not_found();
+        return super::not_found();
     }
     let control = state.options.control;
     events(state.news.clone(), move |snapshot| Some(snapshot.runs.get(&name)?.json(control))).into_response()

@@ -63,7 +63,7 @@ fn row(standing: &Standing, out: &mut String) {
 
 /// The report of a run.
 pub(super) async fn report(Extract(state): Extract<Arc<State>>, Segment(name): Segment<String>) -> Response {
-    let Some(seen) = seen(&state.news.borrow(), &name) else { return not_found() };
+    let Some(seen) = seen(&state.news.borrow(), &name) else { return super::not_found() };
     let revision = seen.revision();
     let pages = || state.pages.lock().unwrap_or_else(PoisonError::into_inner);
     // Where the run stands changes with every step; the script of the page puts it in.
@@ -124,7 +124,7 @@ async fn csv(
     Segment(name): Segment<String>,
     content: fn(&RunData) -> String,
 ) -> Response {
-    let Some(Seen { path, .. }) = seen(&state.news.borrow(), &name) else { return not_found() };
+    let Some(Seen { path, .. }) = seen(&state.news.borrow(), &name) else { return super::not_found() };
     let read = move |path: PathBuf| RunData::read(&path).map(|run| content(&run));
     match tokio::task::spawn_blocking(move || read(path)).await {
         Ok(Ok(text)) => ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], text).into_response(),
@@ -136,10 +136,6 @@ async fn csv(
 /// The run of this name, if one is there: the name is compared, never made into a path.
 fn seen(snapshot: &Snapshot, name: &str) -> Option<Seen> {
     snapshot.runs.get(name).cloned()
-}
-
-pub(super) fn not_found() -> Response {
-    (StatusCode::NOT_FOUND, "there is no such page\n").into_response()
 }
 
 fn failed(error: &dyn std::fmt::Display) -> Response {

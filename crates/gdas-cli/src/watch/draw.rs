@@ -8,7 +8,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Axis, Block, Chart, Dataset, Gauge, GraphType, Paragraph};
+use ratatui::widgets::{Axis, Block, Chart, Dataset, Gauge, GraphType, Paragraph, Wrap};
 
 use super::{Preference, View};
 
@@ -29,11 +29,13 @@ pub(super) fn draw(frame: &mut Frame, view: &View) {
     let figures = figures(view, area.width.into(), if area.height < 16 { 1 } else { 3 });
     // Curves first, then alpha and cell as far as there is room, and no more than they need.
     let (shown, drawn) = (figures.len() as u16, below(view, &preferences, area.width));
-    let room = area.height.saturating_sub(3 + shown + CURVES);
-    let [head, gauge, facts, curves, below, keys] = Layout::vertical([
+    let (remarks, remarked) = remarks(view, area);
+    let room = area.height.saturating_sub(3 + shown + remarked + CURVES);
+    let [head, gauge, facts, notes, curves, below, keys] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
         Constraint::Length(shown),
+        Constraint::Length(remarked),
         Constraint::Fill(1),
         Constraint::Length(if room < 4 { 0 } else { room.min(drawn.height) }),
         Constraint::Length(1),
@@ -42,9 +44,13 @@ pub(super) fn draw(frame: &mut Frame, view: &View) {
     heading(frame, view, head);
     let standing = &view.standing;
     let share = Gauge::default().gauge_style(FIRST).ratio(standing.share()).use_unicode(view.unicode);
-    let label = format!("step {} of {}", standing.step, standing.steps);
+    let label = match standing.judging {
+        Some((done, candidates)) => format!("judging, {done} of {candidates} cells"),
+        None => format!("step {} of {}", standing.step, standing.steps),
+    };
     frame.render_widget(share.label(label), gauge);
     frame.render_widget(Paragraph::new(figures), facts);
+    frame.render_widget(Paragraph::new(remarks).wrap(Wrap { trim: true }), notes);
     let [left, right] = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).areas(curves);
     let other = standing.other();
     let data = view.data.as_ref();
@@ -79,6 +85,19 @@ pub(super) fn draw(frame: &mut Frame, view: &View) {
     }
     line.push(Span::raw(view.message.as_str()));
     frame.render_widget(Line::from(line), keys);
+}
+
+/// Alarms, and why the cell was chosen: a paragraph each, and the lines that they need.
+fn remarks(view: &View, area: Rect) -> (Vec<Line<'static>>, u16) {
+    if area.height < 16 {
+        return (vec![], 0);
+    }
+    let alarms = view.alarms().into_iter().map(|alarm| format!("alarm: {alarm}"));
+    let remarks: Vec<String> = alarms.chain(view.standing.judged.clone()).collect();
+    // Words are not broken, which leaves some room at the ends of lines.
+    let width = usize::from(area.width).saturating_sub(12).max(1);
+    let lines: usize = remarks.iter().map(|remark| remark.chars().count().div_ceil(width)).sum();
+    (remarks.into_iter().map(|remark| Line::styled(remark, SECOND)).collect(), lines.min(6) as u16)
 }
 
 trait Bold {
@@ -123,7 +142,7 @@ fn heading(frame: &mut Frame, view: &View, area: Rect) {
         Span::styled(view.name(), Style::new().add_modifier(Modifier::BOLD)),
         Span::raw("  "),
         Span::styled(standing.status, SECOND),
-        Span::raw(format!("  epoch {} of {}", standing.epoch, standing.epochs)),
+        Span::raw(format!("  epoch {}", standing.place())),
     ];
     if !standing.task.is_empty() {
         line.push(Span::raw(format!("  {}", standing.task_text())));

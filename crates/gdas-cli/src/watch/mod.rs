@@ -78,6 +78,11 @@ impl View {
         tables.collect()
     }
 
+    /// What goes wrong with the search, in sentences.
+    fn alarms(&self) -> Vec<&str> {
+        self.data.iter().flat_map(|data| &data.alarms).map(|(_, message)| message.as_str()).collect()
+    }
+
     /// The cells of the last epoch as text.
     fn cells(&self, style: TerminalStyle) -> String {
         let genotype = self.data.as_ref().and_then(|data| {
@@ -144,6 +149,12 @@ pub(crate) fn text(view: &View) -> String {
     }
     rows.extend(standing.fields().into_iter().map(|(_, name, value)| vec![name, value]));
     let mut out = output::table(&rows) + "\n";
+    for alarm in view.alarms() {
+        let _ = write!(out, "\nalarm: {alarm}\n");
+    }
+    if let Some(reason) = &standing.judged {
+        let _ = write!(out, "\n{reason}\n");
+    }
     for (name, edges) in view.preferences() {
         let mut rows = vec![vec![format!("edges of the {name}"), "likeliest operation".to_owned(), String::new()]];
         if name == "cell" {

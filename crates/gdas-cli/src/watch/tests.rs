@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use gdas::Alpha;
-use gdas::run::{AlphaTable, Event, RunDir};
+use gdas::run::{AlphaTable, Event, Judgement, Places, RunDir};
 use gdas::space::{CellSpace, Space};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -118,6 +118,40 @@ fn any_window_and_any_run_can_be_drawn() {
     for (width, height) in [(1, 1), (20, 5), (40, 12), (300, 100)] {
         screen(&viewed(&other), width, height);
     }
+}
+
+/// Judging is shown candidate by candidate with the time that it takes, then its reason.
+#[test]
+fn judging_is_watched() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("run");
+    let mut run = search(&path, "nas-bench-201");
+    let mut view = viewed(&path);
+    for (done, revised) in [(0, true), (1, false), (12, false)] {
+        let before = view.standing.revision;
+        run.log(&Event::Judging { step: 30, candidates: 48, done, eta_seconds: 65.0 }).expect("writable");
+        view.look().expect("readable");
+        assert_eq!(view.standing.revision != before, revised, "a page is not drawn anew for every candidate");
+    }
+    let standing = &view.standing;
+    assert_eq!((standing.place(), standing.share()), ("judging, 12 of 48 cells".to_owned(), 0.25));
+    assert!(text(&view).contains("1:05"), "{}", text(&view));
+    assert!(screen(&view, 100, 34).contains("judging, 12 of 48 cells"));
+    let places = Places { judge: "naswot".into(), chosen: 1.0, own: 48.0 };
+    let judgement = Judgement {
+        step: 30,
+        genotype: "a".into(),
+        loss: 0.5,
+        own_loss: 0.25,
+        own_genotype: Some("b".into()),
+        candidates: 48,
+        judges: vec![places],
+    };
+    let reason = judgement.reason();
+    run.log(&Event::Judged(judgement)).expect("writable");
+    view.look().expect("readable");
+    assert!(text(&view).contains(&reason) && screen(&view, 100, 34).contains("48 candidates"), "{}", text(&view));
+    assert_eq!(view.standing.judging, None);
 }
 
 #[test]

@@ -180,6 +180,10 @@ the folder `annotations` holds no images, only 1 .xml: it is no class
     write(folder.path(), "train/dog/1.avif", &heic);
     part(folder.path(), "test/", 50);
     insta::assert_snapshot!(refusal(folder.path(), folder.path()), @"[folder]: 1 file of class `train/cat` not read: 1 .avif (HEIC); 1 file of class `train/dog` not read: 1 .avif (HEIC); convert them to PNG or JPEG, or move these folders away to go on without them");
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "train/cat/1.mat", b"MATLAB 5.0 MAT-file");
+    part(folder.path(), "test/", 50);
+    insta::assert_snapshot!(refusal(folder.path(), folder.path()), @"[folder]: there is no image in `train`, only 1 .mat; put the images to learn from there");
     // Classes that are called differently in the two parts.
     let folder = tempfile::tempdir().unwrap();
     part(folder.path(), "train/", 10);
@@ -242,7 +246,7 @@ fn zips_of_other_systems_and_packers() {
             _ => {}
         }
     }
-    insta::assert_snapshot!(refusal(folder.path(), &write(folder.path(), "e.zip", &unknown)), @"[folder]/e.zip, entry `set/cat/1.png`: it is compressed by a method that is not read (Unknown); unpack it, and give the folder");
+    insta::assert_snapshot!(refusal(folder.path(), &write(folder.path(), "e.zip", &unknown)), @"[folder]/e.zip, entry `set/cat/1.png`: it is compressed by a method that is not read; unpack it, and give the folder");
 }
 
 #[test]

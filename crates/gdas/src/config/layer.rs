@@ -17,6 +17,8 @@ pub enum Origin {
     File(String, usize),
     /// By a flag.
     Flag(String),
+    /// By the program that uses the library.
+    Program,
 }
 
 impl fmt::Display for Origin {
@@ -26,6 +28,7 @@ impl fmt::Display for Origin {
             Self::Preset(name) => write!(f, "preset {name}"),
             Self::File(path, line) => write!(f, "{path}, line {line}"),
             Self::Flag(name) => write!(f, "flag {name}"),
+            Self::Program => f.write_str("the program"),
         }
     }
 }

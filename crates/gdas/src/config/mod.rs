@@ -19,6 +19,7 @@
 
 mod auto;
 mod error;
+mod keys;
 mod layer;
 mod search;
 mod train;
@@ -34,6 +35,7 @@ use crate::space::Space;
 
 pub use auto::Auto;
 pub use error::ConfigError;
+pub(crate) use keys::Keys;
 pub use layer::{Layer, Origin};
 pub use search::{Algorithm, Criterion, EarlyStop, EdgeOutput, SearchConfig, Selection, Split, Undrawn};
 pub use train::{StemRule, TrainConfig};

@@ -153,6 +153,11 @@ pub enum Criterion {
 }
 
 impl Criterion {
+    /// The name in configurations and on the command line.
+    pub fn name(self) -> &'static str {
+        self.proxy().map_or("loss", Proxy::name)
+    }
+
     /// The proxy, if it is one.
     pub fn proxy(self) -> Option<Proxy> {
         match self {

@@ -93,6 +93,8 @@ pub enum Format {
     Idx,
     /// MedMNIST's `.npz`.
     MedMnist,
+    /// Images that a program handed over ([`ImageSource`](super::ImageSource)).
+    Source,
 }
 
 impl Images {

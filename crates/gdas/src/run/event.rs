@@ -1,3 +1,4 @@
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -5,7 +6,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{RunError, seal};
+use super::{Judgement, RunError, seal};
 use crate::alpha::Alpha;
 use crate::budget::Standing;
 
@@ -24,6 +25,16 @@ impl AlphaTable {
         let row = |row: &[f64]| row.iter().map(|&a| a as f32).collect();
         Self { name: name.to_owned(), alphas: alpha.rows().map(row).collect() }
     }
+}
+
+/// How a search goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Alarm {
+    /// Alpha is nearly uniform, late in the search.
+    Flat,
+    /// Alpha's cell has parameters on few edges or none.
+    ParameterFree,
 }
 
 /// Something that happened in a run. Epochs and steps count from zero; accuracies and shares are fractions.
@@ -181,17 +192,22 @@ pub enum Event {
         /// Judged so far.
         #[serde(default)]
         done: usize,
+        /// Time left for the others.
+        #[serde(default)]
+        eta_seconds: f64,
     },
     /// A cell is chosen among them.
-    Judged {
+    Judged(Judgement),
+    /// The search goes wrong in a known way. It goes on all the same.
+    Alarm {
+        /// The epoch with which it begins.
+        epoch: usize,
         /// Steps done in the whole run.
         step: u64,
-        /// The cell.
-        genotype: String,
-        /// Its held-out loss with the shared weights.
-        loss: f64,
-        /// That of the cell that alpha alone stands for.
-        own_loss: f64,
+        /// What goes wrong.
+        alarm: Alarm,
+        /// What that means, and what can be done.
+        message: String,
     },
     /// A checkpoint is durable.
     Checkpoint {
@@ -240,6 +256,49 @@ pub enum Event {
     /// An event of a newer version of gdas.
     #[serde(other)]
     Unknown,
+}
+
+/// One line for people.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = |share: f64| 100.0 * share;
+        match self {
+            Self::Started { task, space, data, epochs, steps_per_epoch, seed, .. } => {
+                write!(f, "{task} in {space} on {data}: {epochs} epochs of {steps_per_epoch} steps, seed {seed}")
+            }
+            Self::Step { step, train_loss, held_out_accuracy, .. } => {
+                write!(
+                    f,
+                    "step {step}: training loss {train_loss:.3}, held-out accuracy {:.1} %",
+                    percent(*held_out_accuracy)
+                )
+            }
+            Self::Epoch { epoch, epochs, train_loss, held_out_accuracy, genotype, .. } => write!(
+                f,
+                "epoch {} of {epochs}: training loss {train_loss:.3}, held-out accuracy {:.1} %, {genotype}",
+                epoch + 1,
+                percent(*held_out_accuracy)
+            ),
+            Self::TrainEpoch { epoch, epochs, train_loss, train_accuracy, test_accuracy, .. } => {
+                let accuracy = percent(*train_accuracy);
+                write!(f, "epoch {} of {epochs}: training loss {train_loss:.3}, accuracy {accuracy:.1} %", epoch + 1)?;
+                test_accuracy.map_or(Ok(()), |accuracy| write!(f, ", test accuracy {:.1} %", percent(accuracy)))
+            }
+            Self::EarlyStop { reason, .. } => write!(f, "early stop: {reason}"),
+            Self::Judging { candidates, done, .. } => write!(f, "judging: {done} of {candidates} cells done"),
+            Self::Checkpoint { step, bytes, .. } => write!(f, "checkpoint after step {step}, {bytes} bytes"),
+            Self::Warning { message } => write!(f, "warning: {message}"),
+            Self::Interrupted { step } => write!(f, "stopped after step {step}"),
+            Self::Paused { step } => write!(f, "paused after step {step}"),
+            Self::Continued { step } => write!(f, "continued after step {step}"),
+            Self::Finished { genotype, accuracy, seconds, .. } => {
+                write!(f, "finished in {seconds:.1} s: {genotype}")?;
+                accuracy.map_or(Ok(()), |accuracy| write!(f, ", accuracy {:.1} %", percent(accuracy)))
+            }
+            // The log's own form says the most of what has no sentence yet.
+            other => f.write_str(&serde_json::to_string(other).map_err(|_| fmt::Error)?),
+        }
+    }
 }
 
 /// Is told what happens, while it happens; through it the `gdas` program draws progress.

@@ -13,6 +13,7 @@
 //! reader sees the old content or the new one, never a half. Every write goes through [`Storage`], where tests
 //! make the n-th one fail.
 
+mod alarm;
 mod cadence;
 mod checkpoint;
 mod control;
@@ -23,22 +24,25 @@ mod event;
 mod follow;
 mod info;
 mod interrupt;
+mod judgement;
 mod lock;
 pub(crate) mod phase;
 mod run_loop;
 mod seal;
 mod storage;
 
-pub(crate) use cadence::Cadence;
+pub use alarm::{Alarms, EpochNumbers, FLAT, LATE, LEAST_EPOCHS, PATIENCE, SATURATED, relative_entropy};
+use cadence::Cadence;
 pub use checkpoint::{Array, Checkpoint, Data, FORMAT_VERSION};
 pub use control::{Wish, ask, wished};
 pub use delete::delete;
 pub use dir::{Loaded, RunDir, Saved, read_checkpoint, read_config, read_result, read_result_text};
 pub use error::RunError;
-pub use event::{AlphaTable, Event, Observer, Silent, read_events};
+pub use event::{Alarm, AlphaTable, Event, Observer, Silent, read_events};
 pub use follow::{Follower, News};
 pub use info::{RunInfo, STAGES, is_run, list, stages};
 pub use interrupt::Interrupt;
+pub use judgement::{Judgement, Places};
 pub use run_loop::Outcome;
 pub(crate) use run_loop::{Clock, Journal, Task, run_loop};
 pub use storage::{Operation, Storage};

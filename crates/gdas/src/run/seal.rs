@@ -64,10 +64,24 @@ fn hash(text: &str) -> String {
     blake3::hash(text.as_bytes()).to_hex().to_string()
 }
 
+/// CRC-32 as zip, gzip and Ethernet compute it (reflected, polynomial 0xedb88320), in hexadecimal.
 fn crc(bytes: &[u8]) -> String {
-    let mut crc = flate2::Crc::new();
-    crc.update(bytes);
-    format!("{:08x}", crc.sum())
+    const TABLE: [u32; 256] = {
+        let mut table = [0; 256];
+        let mut i = 0;
+        while i < 256 {
+            let (mut value, mut bit) = (i as u32, 0);
+            while bit < 8 {
+                value = if value & 1 == 1 { value >> 1 ^ 0xedb8_8320 } else { value >> 1 };
+                bit += 1;
+            }
+            table[i] = value;
+            i += 1;
+        }
+        table
+    };
+    let crc = bytes.iter().fold(u32::MAX, |crc, &byte| TABLE[usize::from(crc as u8 ^ byte)] ^ crc >> 8);
+    format!("{:08x}", !crc)
 }
 
 #[cfg(test)]
@@ -85,6 +99,13 @@ mod tests {
         });
         let cuts = (0..text.len()).map(|length| text.as_bytes()[..length].to_vec());
         flips.chain(cuts).filter_map(|bytes| String::from_utf8(bytes).ok())
+    }
+
+    #[test]
+    fn the_checksum_of_events_is_the_usual_one() {
+        // The check value of this CRC in every catalogue.
+        assert_eq!(crc(b"123456789"), "cbf43926");
+        assert_eq!(crc(b""), "00000000");
     }
 
     #[test]

@@ -4,8 +4,9 @@ use super::context::StepReport;
 use super::progress::Progress;
 use super::searcher::Searcher;
 use super::state::EpochSums;
+use crate::config::Selection;
 use crate::data::{Dataset, SearchSplit};
-use crate::run::{AlphaTable, Event};
+use crate::run::{Alarm, Alarms, AlphaTable, EpochNumbers, Event};
 use crate::space::Genotype;
 
 /// A search starts, or goes on after `step` steps.
@@ -86,4 +87,14 @@ pub(super) fn epoch(
         steps_per_second,
         eta_seconds,
     }
+}
+
+/// The alarms that begin with an epoch, from the event that ends it.
+pub(super) fn alarms(searcher: &Searcher, alarms: &mut Alarms, ended: &Event) -> Vec<Event> {
+    let (Event::Epoch { epoch, step, .. }, Some(now)) = (ended, EpochNumbers::of(ended)) else { return vec![] };
+    let begun = alarms.follow(&now);
+    let judged = searcher.config.selection == Selection::Judged;
+    let event =
+        |alarm: Alarm| Event::Alarm { epoch: *epoch, step: *step, alarm, message: alarms.message(alarm, &now, judged) };
+    begun.into_iter().map(event).collect()
 }

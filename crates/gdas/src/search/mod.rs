@@ -1,7 +1,7 @@
 //! The search: which cell learns best, found while its weights and alpha learn by turns.
 //!
-//! [`step`] is a whole step of GDAS on one page. [`search()`] runs the configured algorithm to its end; the parts of a
-//! search are replaceable one by one:
+//! [`step`] is a whole step of GDAS on one page. [`Search`] runs a search from a program, [`search()`] one that a
+//! configuration describes. The parts of a search are replaceable one by one:
 //!
 //! | part | trait | built in |
 //! | --- | --- | --- |
@@ -15,6 +15,7 @@
 
 pub mod algorithms;
 mod batches;
+mod builder;
 mod context;
 mod estimators;
 mod events;
@@ -47,6 +48,7 @@ use task::SearchTask;
 
 pub use crate::run::Outcome;
 pub use algorithms::Algorithm;
+pub use builder::Search;
 pub use context::{HeldOutPass, PendingWeightStep, StepContext, StepReport};
 pub use estimators::{Draw, Estimator, StraightThrough};
 pub use parts::Parts;
@@ -119,6 +121,11 @@ pub fn search_with(
         journal.save(&task)?;
     }
 
+    let judge = Judge::new(config, dataset, &split.alpha, &task.searcher.on_device);
+    if selection.name() == Judged.name() && !config.algorithm.samples_whole_cells() {
+        let each = selection::seconds_per_candidate(&task.searcher, &judge)?;
+        task.selection_seconds = each * config.candidates as f64;
+    }
     let epochs = config.epochs as u64;
     let finished = run_loop(&mut task, source, epochs, config.checkpoint_seconds, &mut journal, interrupt)?;
     let step = task.steps_done();
@@ -126,26 +133,26 @@ pub fn search_with(
         return Ok(Outcome::Interrupted { step });
     }
     // The cell, and its accuracy with the shared weights on the held-out half.
-    let chosen = match select(&task, &*selection, dataset, &split.alpha, &mut journal, interrupt)? {
+    let chosen = match select(&task, &*selection, &judge, &mut journal, interrupt)? {
         Some(selected) => {
             let genotype = task.state.early_stop.reported(selected.genotype);
             let accuracy = task.searcher.evaluate(&genotype, dataset, &split.alpha, interrupt)?;
-            accuracy.map(|accuracy| (genotype, accuracy, selected.losses))
+            accuracy.map(|accuracy| (genotype, accuracy, selected.judgement))
         }
         None => None,
     };
-    let Some((genotype, accuracy, losses)) = chosen else {
+    let Some((genotype, accuracy, judgement)) = chosen else {
         journal.tell(Event::Interrupted { step })?;
         return Ok(Outcome::Interrupted { step });
     };
-    if let Some([loss, own_loss]) = losses {
-        journal.tell(Event::Judged { step, genotype: genotype.to_string(), loss, own_loss })?;
+    if let Some(judgement) = &judgement {
+        journal.tell(Event::Judged(judgement.clone()))?;
     }
     Error::finite(accuracy, "a class score of the cell found", task.state.at)?;
     if let Some(warning) = regularise::exceeded(&task.searcher.standings(&genotype)) {
         journal.tell(warning)?;
     }
-    let result = SearchResult::new(&task.searcher, &task.state, dataset, &genotype, accuracy)?;
+    let result = SearchResult::new(&task.searcher, &task.state, dataset, &genotype, accuracy, judgement)?;
     if let Some(run) = journal.run() {
         run.write_result(&result)?;
     }
@@ -200,8 +207,7 @@ fn resume(task: &mut SearchTask, dataset: &Dataset, journal: &mut Journal) -> Re
 fn select(
     task: &SearchTask,
     selection: &dyn Selection,
-    dataset: &Dataset,
-    held_out: &Subset,
+    judge: &Judge,
     journal: &mut Journal,
     interrupt: &Interrupt,
 ) -> Result<Option<Selected>, Error> {
@@ -212,9 +218,21 @@ fn select(
     if candidates.is_none() && state.early_stop.stopped.is_some() {
         return Ok(Some(Selected::new(algorithm.genotype(searcher))));
     }
-    let mut report = |done, candidates| Ok(journal.tell(Event::Judging { step, candidates, done })?);
-    let judge = &Judge::new(&searcher.config, dataset, held_out, &searcher.on_device);
-    let mut choice = SelectionContext { searcher, algorithm: &**algorithm, judge, interrupt, report: &mut report };
+    let mut began = Instant::now();
+    let mut report = |done: usize, candidates: usize| {
+        if interrupt.is_paused() && !interrupt.is_requested() {
+            // The checkpoint of the last step is durable; what has been judged stays in memory.
+            began += interrupt.wait(step, |event| journal.tell(event))?;
+        }
+        let each = match done {
+            0 => task.selection_seconds / candidates.max(1) as f64,
+            done => began.elapsed().as_secs_f64() / done as f64,
+        };
+        let eta_seconds = each * (candidates - done) as f64;
+        Ok(journal.tell(Event::Judging { step, candidates, done, eta_seconds })?)
+    };
+    let algorithm = &**algorithm;
+    let mut choice = SelectionContext { searcher, algorithm, judge, interrupt, step, report: &mut report };
     match candidates {
         Some(candidates) => selection::most_accurate(&candidates, &mut choice),
         None => selection.select(&mut choice),

@@ -10,6 +10,7 @@ use crate::budget::Standing;
 use crate::cost;
 use crate::data::Dataset;
 use crate::network;
+use crate::run::Judgement;
 use crate::space::Genotype;
 use crate::weights::host;
 
@@ -46,6 +47,9 @@ pub struct SearchResult {
     /// Why the search ended before its last epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_stop: Option<String>,
+    /// Why this cell, where it was chosen by judges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Judgement>,
     /// How the bounds on cost stand at the end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub costs: Vec<Standing>,
@@ -64,6 +68,7 @@ impl SearchResult {
         dataset: &Dataset,
         genotype: &Genotype,
         accuracy: f64,
+        judged: Option<Judgement>,
     ) -> Result<Self, Error> {
         let supernet = &searcher.supernet;
         let config = network::NetworkConfig { affine: true, ..supernet.config.clone() };
@@ -96,6 +101,7 @@ impl SearchResult {
             multiply_adds: cost.multiply_adds,
             parameter_free: genotype.parameter_free_share(),
             early_stop: state.early_stop.stopped.clone(),
+            judged,
             costs: searcher.standings(genotype),
             alphas: searcher.alpha.clone(),
             undrawn: undrawn.to_owned(),

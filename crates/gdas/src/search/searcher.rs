@@ -185,7 +185,6 @@ impl Searcher {
     /// # Errors
     /// The genotype gives no network.
     pub fn loss(&self, genotype: &Genotype, batches: &[Batch]) -> Result<f64, Error> {
-        phase::enter("judging");
         let net = self.derived(genotype)?;
         let weights = self.weights_of(&net);
         let losses = batches.iter().map(|batch| self.measure(&net, weights.clone(), Mode::Train, batch).loss);

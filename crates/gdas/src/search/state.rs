@@ -12,7 +12,7 @@ use crate::Error;
 use crate::config::SearchConfig;
 use crate::data::{Dataset, Position};
 use crate::device;
-use crate::run::{Array, Checkpoint, read_checkpoint};
+use crate::run::{Alarms, Array, Checkpoint, read_checkpoint};
 
 /// How far a search has come: all of its state that does not learn.
 #[derive(Clone, Debug)]
@@ -25,12 +25,14 @@ pub(super) struct SearchState {
     pub(super) best: Option<BestEpoch>,
     /// What an early stop has seen.
     pub(super) early_stop: EarlyStopState,
+    /// What the alarms have seen.
+    pub(super) alarms: Alarms,
 }
 
 impl Default for SearchState {
     fn default() -> Self {
         let (sums, early_stop) = (EpochSums::default(), EarlyStopState::default());
-        Self { at: Position::START, sums, best: None, early_stop }
+        Self { at: Position::START, sums, best: None, early_stop, alarms: Alarms::default() }
     }
 }
 
@@ -87,6 +89,8 @@ struct SavedState {
     best: Option<BestEpoch>,
     #[serde(default)]
     watch: EarlyStopState,
+    #[serde(default)]
+    alarms: Alarms,
     adam_steps: u64,
     data_digest: String,
     /// What computed it; empty in checkpoints of early builds.
@@ -106,6 +110,7 @@ impl Searcher {
             sums: state.sums.clone(),
             best: state.best.clone(),
             watch: state.early_stop.clone(),
+            alarms: state.alarms.clone(),
             adam_steps: self.adam.steps,
             data_digest: self.data_digest.clone(),
             arithmetic: device::arithmetic(self.supernet.weights.device()),
@@ -155,7 +160,8 @@ impl Searcher {
         }
         self.adam.steps = saved.adam_steps;
         let at = Position { epoch: saved.epoch, step: saved.step };
-        let state = SearchState { at, sums: saved.sums, best: saved.best, early_stop: saved.watch };
+        let SavedState { sums, best, watch: early_stop, alarms, .. } = saved;
+        let state = SearchState { at, sums, best, early_stop, alarms };
         Ok((state, warning))
     }
 

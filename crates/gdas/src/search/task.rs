@@ -21,6 +21,8 @@ pub(super) struct SearchTask {
     /// Steps of an epoch, and those of them in which weights learn.
     steps: u64,
     weight_steps: u64,
+    /// Time that choosing the cell will take after the last step; for the log alone.
+    pub(super) selection_seconds: f64,
     /// The step done last.
     last: Option<(Progress, StepReport)>,
 }
@@ -34,7 +36,7 @@ impl SearchTask {
     ) -> Self {
         let (steps, weight_steps) = (source.steps(), source.weight_steps());
         let state = SearchState::default();
-        Self { searcher, algorithm, state, own_parts, steps, weight_steps, last: None }
+        Self { searcher, algorithm, state, own_parts, steps, weight_steps, selection_seconds: 0.0, last: None }
     }
 
     /// Where a step stands, and the values of the schedules there.
@@ -106,8 +108,15 @@ impl Task for SearchTask {
         }
         let speed = clock.steps_per_second(done);
         let left = (progress.epochs as u64 - epoch - 1) * self.steps;
-        let eta_seconds = if speed > 0.0 { left as f64 / speed } else { 0.0 };
-        journal.tell(events::epoch(&self.searcher, &progress, done, &sums, &genotype, [speed, eta_seconds]))?;
+        let eta_seconds = self.selection_seconds + if speed > 0.0 { left as f64 / speed } else { 0.0 };
+        let ended = events::epoch(&self.searcher, &progress, done, &sums, &genotype, [speed, eta_seconds]);
+        let mut alarms = Vec::new();
+        if self.algorithm.learns_alpha() {
+            alarms = events::alarms(&self.searcher, &mut self.state.alarms, &ended);
+        }
+        for event in std::iter::once(ended).chain(alarms) {
+            journal.tell(event)?;
+        }
         let Searcher { config, supernet, alpha, .. } = &self.searcher;
         let stop = self.state.early_stop.check(config, &supernet.space, alpha, &genotype, (epoch, done));
         stop.map_or(Ok(()), |event| journal.tell(event))?;

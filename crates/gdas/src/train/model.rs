@@ -76,7 +76,7 @@ pub struct TrainedModel {
     /// Whether the training tested with mirror images, too.
     pub test_flip: bool,
     /// Images per batch of its tests.
-    test_batch: usize,
+    pub(super) test_batch: usize,
 }
 
 impl TrainedModel {

@@ -23,6 +23,7 @@ use crate::config::Criterion;
 use crate::data::Batch;
 use crate::network::{NetworkConfig, derive};
 use crate::rng::{Rng, Stream};
+use crate::run::{Judgement, Places};
 use crate::search::searcher::Searcher;
 use crate::space::Genotype;
 use crate::stats::ranks;
@@ -57,8 +58,17 @@ impl Selection for Judged {
         // Alpha may stand for a cell that costs too much, while all the others are affordable.
         let first = usize::from(candidates.len() > 1 && !choice.searcher.affords(&candidates[0]));
         let best = first_of(&trials, first);
-        let losses = Some([trials[best].loss, trials[0].loss]);
-        Ok(Some(Selected { genotype: candidates[best].clone(), losses }))
+        let genotype = candidates[best].clone();
+        let judgement = Judgement {
+            step: choice.steps_done(),
+            genotype: genotype.to_string(),
+            loss: trials[best].loss,
+            own_loss: trials[0].loss,
+            own_genotype: Some(candidates[0].to_string()),
+            candidates: candidates.len(),
+            judges: places(&choice.config().judges, &trials, best),
+        };
+        Ok(Some(Selected { genotype, judgement: Some(judgement) }))
     }
 }
 
@@ -92,6 +102,18 @@ impl Trial {
         let score = |criterion: &Criterion| criterion.proxy().map_or(-loss, |proxy| proxy.score(&graph, shown, seed));
         Ok(Self { loss, scores: searcher.config.judges.iter().map(score).collect() })
     }
+}
+
+/// Per judge the places of the candidate chosen and of the first, which is the algorithm's own choice.
+fn places(judges: &[Criterion], trials: &[Trial], chosen: usize) -> Vec<Places> {
+    let of = |(i, judge): (usize, &Criterion)| {
+        let scores: Vec<f64> = trials.iter().map(|trial| trial.scores[i]).collect();
+        let ranks = ranks(&scores);
+        // The highest score has the highest rank, and the first place.
+        let place = |trial: usize| (trials.len() + 1) as f64 - ranks[trial];
+        Places { judge: judge.name().to_owned(), chosen: place(chosen), own: place(0) }
+    };
+    judges.iter().enumerate().map(of).collect()
 }
 
 /// Which candidate from `first` on has the largest sum of ranks; of equals that with the smallest loss, then the first.

@@ -10,7 +10,7 @@ use crate::Error;
 use crate::config::{self, SearchConfig};
 use crate::data::{Batch, Dataset, EvaluationBatches, OnDevice, Subset};
 use crate::proxies;
-use crate::run::Interrupt;
+use crate::run::{Interrupt, Judgement, phase};
 use crate::space::Genotype;
 
 pub use argmax::Argmax;
@@ -84,14 +84,14 @@ pub trait Selection: std::fmt::Debug + Send + Sync {
 pub struct Selected {
     /// The cell chosen.
     pub genotype: Genotype,
-    /// Its held-out loss with the shared weights, and that of the algorithm's own choice, if they were compared.
-    pub losses: Option<[f64; 2]>,
+    /// How it compares with the algorithm's own choice, if they were compared.
+    pub judgement: Option<Judgement>,
 }
 
 impl Selected {
     /// A cell that was not compared with the algorithm's own choice.
     pub fn new(genotype: Genotype) -> Self {
-        Self { genotype, losses: None }
+        Self { genotype, judgement: None }
     }
 }
 
@@ -101,7 +101,9 @@ pub struct SelectionContext<'a> {
     pub(super) algorithm: &'a dyn Algorithm,
     pub(super) judge: &'a Judge,
     pub(super) interrupt: &'a Interrupt,
-    /// Is told how many candidates are done, of how many.
+    /// Steps done in the whole run.
+    pub(super) step: u64,
+    /// Is told how many candidates are done, of how many; waits while the search is paused.
     pub(super) report: &'a mut dyn FnMut(usize, usize) -> Result<(), Error>,
 }
 
@@ -121,6 +123,11 @@ impl SelectionContext<'_> {
         self.algorithm.genotype(self.searcher)
     }
 
+    /// Steps done in the whole run.
+    pub fn steps_done(&self) -> u64 {
+        self.step
+    }
+
     /// The first batches of held-out images, at most `count`: mixed once for all, not augmented,
     /// `candidate_batch_size` images each.
     pub fn batches(&self, count: u64) -> Vec<Batch> {
@@ -137,11 +144,10 @@ impl SelectionContext<'_> {
     /// # Errors
     /// The event cannot be logged.
     pub fn proceed(&mut self, done: usize, total: usize) -> Result<bool, Error> {
-        if self.interrupt.is_requested() {
-            return Ok(false);
-        }
+        // A pause is waited for here, and may end in a stop.
         (self.report)(done, total)?;
-        Ok(true)
+        phase::enter("judging");
+        Ok(!self.interrupt.is_requested())
     }
 }
 
