@@ -31,7 +31,7 @@ pub mod weights;
 pub use alpha::{Alpha, argmax, log_softmax, softmax, softmax_gradient};
 pub use burn::tensor::Device;
 pub use deferred::{Deferred, Pending, read_all};
-pub use error::{DrawError, Error};
+pub use error::{DrawError, Error, Kept};
 pub use gdas_kernels::graph;
 pub use search::Search;
 pub use space::{Genotype, Space};

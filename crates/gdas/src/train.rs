@@ -65,6 +65,18 @@ pub(crate) fn train_network(
     interrupt: &Interrupt,
     device: &Device,
 ) -> Result<Outcome<Trained>, Error> {
+    let place = run.as_ref().map(|run| run.path().to_path_buf());
+    train_in(config, dataset, run, observer, interrupt, device).map_err(|error| error.in_run(place.as_deref()))
+}
+
+fn train_in(
+    config: &TrainConfig,
+    dataset: &Dataset,
+    run: Option<&mut RunDir>,
+    observer: &mut dyn Observer,
+    interrupt: &Interrupt,
+    device: &Device,
+) -> Result<Outcome<Trained>, Error> {
     let started = Instant::now();
     let trainer = Trainer::new(config, dataset, device)?;
     let source = TrainSource::new(config, dataset, &trainer.split.training, device);
@@ -75,6 +87,9 @@ pub(crate) fn train_network(
     };
     let mut journal = Journal::new(run, observer);
     task.resume(&mut journal)?;
+    if let Some(run) = journal.run() {
+        run.begin_with(&config.data, &dataset.name, &task.trainer.data_digest)?;
+    }
     journal.tell(task.trainer.started(dataset, task.steps, task.steps_done()))?;
     if let Some(message) = task.trainer.split.warning() {
         journal.tell(Event::Warning { message })?;
@@ -338,12 +353,11 @@ impl<'a> Trainer<'a> {
         let last = epoch + 1 == self.config.epochs as u64;
         (state.tested, state.validated) = (None, None);
         if last || (epoch + 1).is_multiple_of(self.config.test_interval as u64) {
-            let at = Position { epoch, step: 0 };
             if let Some(validation) = &self.split.validation {
                 let Some(metrics) = self.score(self.evaluated(), validation, dataset, interrupt) else {
                     return Ok(false);
                 };
-                Error::finite(metrics.loss, "the validation loss", at)?;
+                Error::finite_after(metrics.loss, "the validation loss", epoch)?;
                 state.validated = Some(metrics);
                 // Of epochs that are equally good, the later one has learned for longer.
                 if state.chosen.is_none_or(|chosen| metrics.accuracy >= chosen.accuracy) {
@@ -352,7 +366,7 @@ impl<'a> Trainer<'a> {
                 }
             } else if let Some(test) = dataset.test_images() {
                 let Some(metrics) = self.score(self.evaluated(), &test, dataset, interrupt) else { return Ok(false) };
-                Error::finite(metrics.loss, "the test loss", at)?;
+                Error::finite_after(metrics.loss, "the test loss", epoch)?;
                 state.tested = Some(metrics);
             }
         }
@@ -364,7 +378,7 @@ impl<'a> Trainer<'a> {
     fn test_chosen(&self, state: &mut TrainState, dataset: &Dataset, interrupt: &Interrupt) -> Result<bool, Error> {
         if let (Some(chosen), Some(test)) = (&self.chosen, dataset.test_images()) {
             let Some(metrics) = self.score(chosen, &test, dataset, interrupt) else { return Ok(false) };
-            Error::finite(metrics.loss, "the test loss", state.at)?;
+            Error::finite_after(metrics.loss, "the test loss", state.at.epoch.saturating_sub(1))?;
             state.tested = Some(metrics);
         }
         Ok(true)
@@ -386,6 +400,7 @@ impl<'a> Trainer<'a> {
             statistics: dataset.statistics.clone(),
             origin,
             test_flip: self.config.test_flip,
+            data_digest: self.data_digest,
             test_batch: test_batch(self.config),
         }
     }

@@ -22,6 +22,7 @@ mod error;
 mod keys;
 mod layer;
 mod search;
+pub mod seed;
 mod train;
 
 use std::collections::BTreeMap;

@@ -122,6 +122,8 @@ pub(super) struct Trained {
     pub(super) weights: &'static str,
     /// Which weights these are.
     pub(super) origin: WeightOrigin,
+    /// Of the images that they were trained on.
+    pub(super) data_digest: String,
 }
 
 /// Reads the small part of a checkpoint. Without a `choice` the weights are those of the chosen epoch where there is one,
@@ -140,7 +142,14 @@ pub(super) fn trained(checkpoint: &Checkpoint, choice: Option<WeightChoice>) -> 
         None => ("weights", WeightOrigin::Last),
     };
     let statistics = Statistics { mean: saved.mean, std: saved.std, published: false };
-    Ok(Trained { classes: saved.classes, statistics, image: saved.image, weights, origin })
+    Ok(Trained {
+        classes: saved.classes,
+        statistics,
+        image: saved.image,
+        weights,
+        origin,
+        data_digest: saved.data_digest,
+    })
 }
 
 /// Loss, accuracy and top-5 accuracy.
