@@ -94,7 +94,7 @@ pub(crate) fn run(command: &Predict) -> anyhow::Result<()> {
         output::line(table(&rows))?;
     }
     if failed > 0 {
-        bail!("{answered} images answered, {failed} could not be used");
+        bail!("images answered: {answered}; not usable: {failed}");
     }
     Ok(())
 }
