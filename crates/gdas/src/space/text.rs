@@ -475,18 +475,15 @@ impl<'de> Deserialize<'de> for Layer {
                     match key.as_str() {
                         "dilation" if dilation.is_none() => dilation = Some(value),
                         "conv" | "depthwise" | "avg_pool" | "max_pool" if window.is_none() => {
-                            window = Some((key, value))
+                            window = Some((key, value));
                         }
                         _ => {
-                            return Err(A::Error::custom(format!(
-                                "`{key}` does not belong here; expected {}",
-                                Expected
-                            )));
+                            return Err(A::Error::custom(format!("`{key}` does not belong here; expected {Expected}")));
                         }
                     }
                 }
                 let Some((key, kernel)) = window else {
-                    return Err(A::Error::custom(format!("an empty layer; expected {}", Expected)));
+                    return Err(A::Error::custom(format!("an empty layer; expected {Expected}")));
                 };
                 match (key.as_str(), dilation) {
                     ("depthwise", dilation) => Ok(Layer::Depthwise { kernel, dilation: dilation.unwrap_or(1) }),
