@@ -404,6 +404,9 @@ impl Config for SearchConfig {
             if (0.0..1.0).contains(&value) { Ok(()) } else { wrong(key, "at least 0 and below 1".to_string()) }
         };
 
+        if let Err(error) = self.space.validate() {
+            return wrong("space", format!("a space that can be built: {error}"));
+        }
         if self.data.is_empty() {
             return wrong("data", "the name of a data set or a path".to_string());
         }

@@ -164,6 +164,9 @@ impl Config for TrainConfig {
         let count = |key, value: usize, low: usize, high: usize| {
             if (low..=high).contains(&value) { Ok(()) } else { wrong(key, format!("between {low} and {high}")) }
         };
+        if let Err(error) = self.space.validate() {
+            wrong("space", format!("a space that can be built: {error}"))?;
+        }
         if let Err(error) = Genotype::parse(&self.genotype, &self.space) {
             wrong("genotype", format!("a genotype of space {}: {error}", self.space.name))?;
         }

@@ -533,7 +533,7 @@ mod tests {
     #[test]
     fn a_concatenation_that_the_space_does_not_have_is_refused() {
         let text = |normal: &str, reduce: &str| {
-            let pairs = vec!["('sep_conv_3x3', 0), ('sep_conv_3x3', 1)"; 4].join(", ");
+            let pairs = ["('sep_conv_3x3', 0), ('sep_conv_3x3', 1)"; 4].join(", ");
             format!("Genotype(normal=[{pairs}], normal_concat={normal}, reduce=[{pairs}], reduce_concat={reduce})")
         };
         let all = ["[2, 3, 4, 5]", "range(2, 6)", "list(range(2, 6))", "(2, 3, 4, 5)", "[5, 4, 3, 2]", "None"];
