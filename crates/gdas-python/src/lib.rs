@@ -1,5 +1,7 @@
 //! gdas as a Python module: values go in and out as JSON, the work runs on a thread of its own without the
 //! interpreter's lock, and the calling thread watches for Ctrl-C.
+// Python hands arguments over by value.
+#![allow(clippy::needless_pass_by_value)]
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -40,7 +42,7 @@ fn carry_out(
     py: Python,
     mut run: RunDir,
     threads: Auto<usize>,
-    on_event: Option<Py<PyAny>>,
+    on_event: Option<&Py<PyAny>>,
     work: Work,
 ) -> PyResult<String> {
     let pool = match threads {
@@ -66,7 +68,7 @@ fn carry_out(
                 pool.install(|| work(run, &mut observer, &interrupt))
             }
         });
-        let failure = watch(py, &mut events, on_event.as_ref(), || worker.is_finished(), &interrupt);
+        let failure = watch(py, &mut events, on_event, || worker.is_finished(), &interrupt);
         let outcome = py.detach(|| worker.join());
         match (failure, outcome) {
             (Some(failure), _) => Err(failure),
@@ -79,7 +81,7 @@ fn carry_out(
             result["run"] = json!(path);
             Ok(result.to_string())
         }
-        None => Err(PyKeyboardInterrupt::new_err(format!("stopped; gdas.resume({path:?}) goes on"))),
+        None => Err(PyKeyboardInterrupt::new_err(format!("stopped; gdas.resume(\"{}\") goes on", path.display()))),
     }
 }
 
@@ -218,7 +220,7 @@ fn search(py: Python, keys: &str, run: PathBuf, on_event: Option<Py<PyAny>>) -> 
     let dataset = py.detach(|| open(&config.data, config.image_size, config.skip_damaged))?;
     config.data = lasting(&config.data);
     let run = RunDir::create(run, &to_toml(&config).map_err(failed)?).map_err(failed)?;
-    carry_out(py, run, config.threads, on_event, search_work(config, dataset, devices))
+    carry_out(py, run, config.threads, on_event.as_ref(), search_work(config, dataset, devices))
 }
 
 /// As [`search`], for a training; on the data of the run `data_of`, if one is given.
@@ -235,21 +237,18 @@ fn train(
     let device = devices(config.device, 1, config.precision)?.swap_remove(0);
     // Images of another size have another digest than those that the other run recorded.
     let same_size = !serde_json::from_str::<Value>(keys).is_ok_and(|keys| keys.get("image_size").is_some());
-    let dataset = match data_of.as_deref().filter(|_| same_size) {
-        Some(other) => {
-            let place = (config.data.as_str(), None);
-            let found = py.detach(|| open_for_run(other, place, config.image_size, config.skip_damaged))?;
-            config.data = found.data;
-            found.dataset
-        }
-        None => {
-            let dataset = py.detach(|| open(&config.data, config.image_size, config.skip_damaged))?;
-            config.data = lasting(&config.data);
-            dataset
-        }
+    let dataset = if let Some(other) = data_of.as_deref().filter(|_| same_size) {
+        let place = (config.data.as_str(), None);
+        let found = py.detach(|| open_for_run(other, place, config.image_size, config.skip_damaged))?;
+        config.data = found.data;
+        found.dataset
+    } else {
+        let dataset = py.detach(|| open(&config.data, config.image_size, config.skip_damaged))?;
+        config.data = lasting(&config.data);
+        dataset
     };
     let run = RunDir::create(run, &to_toml(&config).map_err(failed)?).map_err(failed)?;
-    carry_out(py, run, config.threads, on_event, train_work(config, dataset, device))
+    carry_out(py, run, config.threads, on_event.as_ref(), train_work(config, dataset, device))
 }
 
 /// Goes on with a run; one that is finished gives its result again. `data` is where its images lie now, if not where they
@@ -271,7 +270,7 @@ fn resume(py: Python, run: PathBuf, data: Option<String>, on_event: Option<Py<Py
             let place = (config.data.as_str(), data.as_deref());
             let found = py.detach(|| open_for_run(&run, place, config.image_size, config.skip_damaged))?;
             config.data = found.data;
-            carry_out(py, opened, config.threads, on_event, search_work(config, found.dataset, devices))
+            carry_out(py, opened, config.threads, on_event.as_ref(), search_work(config, found.dataset, devices))
         }
         Some("train") => {
             let mut config: TrainConfig = resolve(&[layer]).map_err(failed)?;
@@ -279,7 +278,7 @@ fn resume(py: Python, run: PathBuf, data: Option<String>, on_event: Option<Py<Py
             let place = (config.data.as_str(), data.as_deref());
             let found = py.detach(|| open_for_run(&run, place, config.image_size, config.skip_damaged))?;
             config.data = found.data;
-            carry_out(py, opened, config.threads, on_event, train_work(config, found.dataset, device))
+            carry_out(py, opened, config.threads, on_event.as_ref(), train_work(config, found.dataset, device))
         }
         _ => Err(failed(format!("{} does not say whether it is a search or a training", run.display()))),
     }

@@ -16,7 +16,7 @@ use gdas::search::{
 use gdas::space::{Genotype, Space, spaces};
 use gdas::{Alpha, Device, Error, Search};
 
-fn small<'a>(images: &'a Dataset) -> Search<'a> {
+fn small(images: &Dataset) -> Search<'_> {
     Search::new(spaces::nas_bench_201(), images)
         .preset("smoke")
         .epochs(2)

@@ -67,7 +67,10 @@ impl<D: burn_dataset::Dataset<Item>> ImageSource for FromBurn<D> {
 }
 
 /// `count` bars as a Burn data set in memory.
-pub fn bars_in_burn(count: usize, seed: u64) -> Result<impl burn_dataset::Dataset<Item>, Box<dyn std::error::Error + Send + Sync>> {
+pub fn bars_in_burn(
+    count: usize,
+    seed: u64,
+) -> Result<impl burn_dataset::Dataset<Item>, Box<dyn std::error::Error + Send + Sync>> {
     let bars = Bars { count, seed };
     let mut items = Vec::new();
     for index in 0..count {

@@ -52,16 +52,13 @@ pub(crate) fn run(command: &Evaluate) -> anyhow::Result<()> {
     let model = TrainedModel::open_weights(&path, command.weights.choice(), &device)?;
     let config: TrainConfig = resolve(&[flags::of_run(&path, &read_config(&path)?)?])?;
     search::use_threads(command.threads)?;
-    let (opened, data) = match &command.data {
-        Some(data) => {
-            let square = model.image.height == model.image.width;
-            let size = if square { Auto::Is(model.image.height) } else { config.image_size };
-            (images::open(data, size, command.damaged, false)?, data.clone())
-        }
-        None => {
-            let damaged = Damaged { skip_damaged: config.skip_damaged || command.damaged.skip_damaged };
-            images::open_for_run(&path, (&config.data, None), config.image_size, damaged, false)?
-        }
+    let (opened, data) = if let Some(data) = &command.data {
+        let square = model.image.height == model.image.width;
+        let size = if square { Auto::Is(model.image.height) } else { config.image_size };
+        (images::open(data, size, command.damaged, false)?, data.clone())
+    } else {
+        let damaged = Damaged { skip_damaged: config.skip_damaged || command.damaged.skip_damaged };
+        images::open_for_run(&path, (&config.data, None), config.image_size, damaged, false)?
     };
     let dataset = opened.noted();
     let same_data = dataset.digest() == model.data_digest;

@@ -60,18 +60,15 @@ pub(crate) fn run(command: &Train) -> anyhow::Result<()> {
     let device = devices::open(config.device, config.precision)?;
     let interrupt = signals::install()?;
     search::use_threads(config.threads)?;
-    let opened = match &source {
-        Some(run) => {
-            let (opened, place) = open_of(run, &config, command.display)?;
-            config.data = place;
-            opened
-        }
-        None => {
-            let damaged = Damaged { skip_damaged: config.skip_damaged };
-            let opened = images::open(&config.data, config.image_size, damaged, command.display.quiet)?;
-            config.data = flags::lasting(&config.data);
-            opened
-        }
+    let opened = if let Some(run) = &source {
+        let (opened, place) = open_of(run, &config, command.display)?;
+        config.data = place;
+        opened
+    } else {
+        let damaged = Damaged { skip_damaged: config.skip_damaged };
+        let opened = images::open(&config.data, config.image_size, damaged, command.display.quiet)?;
+        config.data = flags::lasting(&config.data);
+        opened
     };
     let mut run = command.runs.create(command.name.as_deref(), &opened.dataset.name, &to_toml(&config)?)?;
     carry_out(&config, &opened, &mut run, &device, command.display, &interrupt)

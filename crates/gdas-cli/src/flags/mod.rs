@@ -41,6 +41,7 @@ impl WeightsFlag {
 }
 
 /// A seed as a value of a configuration's key.
+#[allow(clippy::ref_option)] // what serde calls
 fn seed<S: Serializer>(seed: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
     match seed {
         Some(seed) => gdas::config::seed::serialize(seed, serializer),

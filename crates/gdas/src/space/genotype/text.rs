@@ -65,6 +65,10 @@ impl Genotype {
                 return Err(GenotypeError::NoSuchName { name: name.to_owned(), known });
             }
         }
+        // In a log, the field `genotype` is the cell of its line, whatever other cells the line mentions.
+        if name.is_none() && found.iter().any(|candidate| candidate.name.as_deref() == Some("genotype")) {
+            found.retain(|candidate| candidate.name.as_deref() == Some("genotype"));
+        }
         let first = found.first().and_then(|candidate| candidate.name.clone());
         if found.iter().any(|candidate| candidate.name != first) {
             return Err(GenotypeError::Several { names: names(&found) });
@@ -502,6 +506,16 @@ mod tests {
                          epoch 1 Structure(4 nodes with |nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|none~2|)\n";
         let found = Genotype::find_in(benchmark, None, None).expect("a genotype");
         assert_eq!((found.of, found.genotype.parameter_free_share()), (2, 5.0 / 6.0));
+        // The log of a run: another cell beside the one that a line is about.
+        let event = |genotype: &str| {
+            format!(
+                "{{\"genotype\":\"{genotype}\",\"own_genotype\":\"|none~0|+|none~0|none~1|+|none~0|none~1|none~2|\"}}\n"
+            )
+        };
+        let last = "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|none~0|none~1|none~2|";
+        let log = event("|none~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|") + &event(last);
+        let found = Genotype::find_in(&log, None, None).expect("a genotype");
+        assert_eq!((found.of, found.genotype.to_string().as_str()), (2, last));
     }
 
     #[test]
