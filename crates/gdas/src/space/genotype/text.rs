@@ -419,7 +419,9 @@ fn from_json(value: &serde_json::Value, space: Option<&Arc<Space>>) -> Result<Ge
         Ok(genotype)
     };
     if value.get("space").is_some() && value.get("cells").is_some_and(serde_json::Value::is_array) {
-        let read = serde_json::from_value::<Genotype>(value.clone());
+        // Programs print more beside it, such as its text.
+        let genotype = serde_json::json!({ "space": value["space"], "cells": value["cells"] });
+        let read = serde_json::from_value::<Genotype>(genotype);
         return checked(read.map_err(|error| GenotypeError::Json(error.to_string()))?);
     }
     for key in ["cells", "genotype", "train", "search"] {
@@ -475,6 +477,16 @@ mod tests {
         assert!(error("|none~0|+|none~0|none~2|+|none~0|none~1|none~2|").contains("cannot read state 2"));
         assert!(error("|none~0|+|none~1|none~0|+|none~0|none~1|none~2|").contains("where state 0 belongs"));
         assert!(error("normal=|none~0|").contains("nodes instead of"));
+    }
+
+    /// What `gdas genotype --json` and the Python module print has fields beside the genotype.
+    #[test]
+    fn json_with_other_fields_beside_the_genotype_is_read() {
+        let genotype = Genotype::named("GDAS_V1").expect("published");
+        let mut value = serde_json::to_value(&genotype).expect("JSON");
+        value["text"] = genotype.to_string().into();
+        value["parameter_free"] = 0.5.into();
+        assert_eq!(value.to_string().parse::<Genotype>().expect("a genotype"), genotype);
     }
 
     /// A log of a search: the last genotype counts.
