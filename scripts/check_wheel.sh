@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the Python wheel as a user would, installs it into a fresh environment and looks at it there: its tests
 # (search, training, table, genotypes, other threads, Ctrl-C), its stubs against the module, and the tests' own types
-# against the stubs. Takes some minutes, since the wheel is a build of its own.
+# against the stubs. It shares the workspace's build of Burn.
 #
 #     scripts/check_wheel.sh [DIRECTORY FOR THE WHEEL]
 #

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use gdas::Error;
-use gdas::config::{Auto, Config, Layer, SearchConfig, Selection, TrainConfig, resolve, to_toml};
+use gdas::config::{Auto, Config, Layer, SearchConfig, Selection, TrainConfig, resolve, seed, to_toml};
 use gdas::data::Dataset;
 use gdas::device::{DeviceName, Precision};
 use gdas::run::{Interrupt, Observer, RunDir, read_result};
@@ -54,6 +54,7 @@ pub struct AutoConfig {
     /// Seconds that the whole may take on this machine; 0: as long as the presets take.
     pub budget_seconds: f64,
     /// Seed of all randomness.
+    #[serde(with = "gdas::config::seed")]
     pub seed: u64,
     /// Threads; `auto`: one per core.
     pub threads: Auto<usize>,
@@ -98,10 +99,11 @@ pub fn auto(
     device: &Device,
 ) -> Result<Outcome, Error> {
     let interrupt = &interrupt.heeding(run.path())?;
+    run.begin_with(&config.data, &dataset.name, &dataset.digest())?;
     let search_config: Option<SearchConfig> = stage(run.path(), "search", || {
         let keys = json!({ "data": config.data, "image_size": config.image_size,
             "skip_damaged": config.skip_damaged, "space": *config.space,
-            "seed": config.seed, "threads": config.threads, "device": config.device, "precision": config.precision,
+            "seed": seed::key(config.seed), "threads": config.threads, "device": config.device, "precision": config.precision,
             "tensorboard": config.tensorboard });
         let mut plan: SearchConfig = read(&keys)?;
         let Some(cost) = search::step_cost(&plan, dataset, interrupt, device)? else { return Ok(None) };
@@ -122,7 +124,9 @@ pub fn auto(
         );
         Ok(Some(plan))
     })?;
-    let Some(search_config) = search_config else { return Ok(Outcome::Interrupted) };
+    let Some(mut search_config) = search_config else { return Ok(Outcome::Interrupted) };
+    // The images may lie elsewhere now than when the stage began.
+    search_config.data.clone_from(&config.data);
     let Some(found) = finished_or(run.path(), "search", |inner| {
         Ok(match search::search(&search_config, dataset, inner, observer, interrupt, device)? {
             search::Outcome::Finished(result) => {
@@ -139,7 +143,7 @@ pub fn auto(
     let train_config: Option<TrainConfig> = stage(run.path(), "train", || {
         let keys = json!({ "data": config.data, "image_size": config.image_size,
             "skip_damaged": config.skip_damaged, "space": *config.space,
-            "genotype": found.genotype, "seed": config.seed, "threads": config.threads, "device": config.device, "precision": config.precision,
+            "genotype": found.genotype, "seed": seed::key(config.seed), "threads": config.threads, "device": config.device, "precision": config.precision,
             "tensorboard": config.tensorboard });
         let mut plan: TrainConfig = read(&keys)?;
         let Some(seconds) = train::seconds_per_step(&plan, dataset, interrupt, device)? else { return Ok(None) };
@@ -149,7 +153,8 @@ pub fn auto(
         plan.warmup_epochs = plan.warmup_epochs.min(plan.epochs / 5);
         Ok(Some(plan))
     })?;
-    let Some(train_config) = train_config else { return Ok(Outcome::Interrupted) };
+    let Some(mut train_config) = train_config else { return Ok(Outcome::Interrupted) };
+    train_config.data.clone_from(&config.data);
     let Some(trained) = finished_or(run.path(), "train", |inner| {
         Ok(match train::train(&train_config, dataset, inner, observer, interrupt, device)? {
             train::Outcome::Finished(result) => Some(*result),

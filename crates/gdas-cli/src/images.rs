@@ -1,6 +1,7 @@
 //! Opening a data set for a command: a bar while it is read, then what was taken for what.
 
 use std::io::{self, IsTerminal};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use gdas::run::{RunDir, RunInfo};
 use gdas_data::{ClassCount, Options, Reading, Summary};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::flags;
 use crate::output::note;
 use crate::progress::Progress;
 
@@ -54,23 +56,41 @@ impl Opened {
 
 /// Opens a data set and says in a few lines what was taken for what, unless `quiet`.
 pub(crate) fn open(data: &str, image_size: Auto<usize>, damaged: Damaged, quiet: bool) -> anyhow::Result<Opened> {
+    let dataset = gdas_data::open_with(data, &options(image_size, damaged, quiet))?;
+    Ok(opened(dataset, quiet))
+}
+
+/// As [`open`], the images of the run at `run`, whose configuration calls them `data`: where they were, or where `given` says
+/// they are now. Also where they were found.
+pub(crate) fn open_for_run(
+    run: &Path,
+    (data, given): (&str, Option<&str>),
+    image_size: Auto<usize>,
+    damaged: Damaged,
+    quiet: bool,
+) -> anyhow::Result<(Opened, String)> {
+    let found = gdas_data::open_for_run(run, data, given, &options(image_size, damaged, quiet))?;
+    Ok((opened(found.dataset, quiet), flags::lasting(&found.data)))
+}
+
+fn options(image_size: Auto<usize>, damaged: Damaged, quiet: bool) -> Options {
     let image_size = match image_size {
         Auto::Auto => None,
         Auto::Is(size) => Some(size),
     };
-    let options =
-        Options { image_size, skip_damaged: damaged.skip_damaged, reading: reading(quiet), ..Options::default() };
-    let dataset = gdas_data::open_with(data, &options)?;
-    drop(options);
+    Options { image_size, skip_damaged: damaged.skip_damaged, reading: reading(quiet), ..Options::default() }
+}
+
+fn opened(dataset: Dataset, quiet: bool) -> Opened {
     if dataset.format == Format::Digits {
         let warnings = dataset.notes.clone();
-        return Ok(Opened { dataset, warnings });
+        return Opened { dataset, warnings };
     }
     let summary = gdas_data::inspect(&dataset);
     if !quiet {
         describe(&summary).iter().for_each(note);
     }
-    Ok(Opened { dataset, warnings: summary.warnings })
+    Opened { dataset, warnings: summary.warnings }
 }
 
 /// Draws a bar on a terminal once reading has taken a moment.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::error::DataError;
-use super::kind::Kind;
+use super::kind::{Kind, ending};
 use super::known::{data_directory, find_known, known};
 use super::options::Options;
 use super::packed::{self, Packed};
@@ -29,34 +29,38 @@ pub fn open(spec: &str) -> Result<Dataset, DataError> {
 /// # Errors
 /// As [`open`].
 pub fn open_with(spec: &str, options: &Options) -> Result<Dataset, DataError> {
-    let known = find_known(spec);
+    // Where the set lies, if it is a known one outside of the program.
+    let mut place = None;
     let mut dataset = if spec == "digits" {
         digits()
-    } else if let Some(set) = known {
+    } else if let Some(set) = find_known(spec) {
         let directory = options.directory.clone().map_or_else(data_directory, Ok)?;
-        let path = set.locate(&directory).ok_or_else(|| set.not_fetched(&directory, local(spec)))?;
+        let path = set.locate(&directory).ok_or_else(|| set.not_fetched(&directory, local(spec, None)))?;
         let mut dataset = read_path(&path, options)?;
         dataset.name = set.name.into();
         if !set.classes.is_empty() && set.classes.len() == dataset.classes.len() {
             dataset.classes = set.classes.iter().map(|&class| class.into()).collect();
         }
+        place = Some(path);
         dataset
     } else {
         let path = Path::new(spec);
         if !path.exists() {
             return Err(unknown(spec));
         }
-        read_path(path, options)?
+        return Ok(without_mirroring_sides(read_path(path, options)?).hold_out(options.hold_out));
     };
-    if let (true, Some(local)) = (spec == "digits" || known.is_some(), local(spec)) {
+    if let Some(local) = local(spec, place.as_deref()) {
         dataset.notes.push(format!("`{spec}` is the known data set of that name; for the files here, give `{local}`"));
     }
     Ok(without_mirroring_sides(dataset).hold_out(options.hold_out))
 }
 
-/// How to name the file or folder here that is called like a known data set.
-fn local(spec: &str) -> Option<String> {
-    Path::new(spec).exists().then(|| format!("./{spec}"))
+/// How to name the file or folder here that is called like a known data set, unless that is where the set lies.
+fn local(spec: &str, set: Option<&Path>) -> Option<String> {
+    let here = Path::new(spec).canonicalize().ok()?;
+    let is_the_set = set.and_then(|path| path.canonicalize().ok()).is_some_and(|path| path.starts_with(&here));
+    (!is_the_set).then(|| format!("./{spec}"))
 }
 
 /// Where a class is called left or right, a mirrored image would belong to another class.
@@ -123,6 +127,10 @@ fn describe(tree: &Tree) -> String {
     match (archive, tree.entries.as_slice()) {
         (_, []) => "it is empty".into(),
         (Some(archive), _) => format!("the archive `{}` inside of it, which must be unpacked first", archive.name),
+        (None, [first, ..]) if ending(&first.name) == "npy" => format!(
+            "arrays such as `{}`; call them `train_images` and `train_labels`, `test_images` and `test_labels`",
+            first.file_name().trim_end_matches(".npy")
+        ),
         (None, [entry]) => match Kind::of(&entry.name, &entry.head()) {
             Kind::UnreadArchive(format) => {
                 format!("a {format} archive, which is not read; pack it as .zip or .tar, or give an unpacked folder")

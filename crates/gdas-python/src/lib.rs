@@ -1,16 +1,19 @@
 //! gdas as a Python module: values go in and out as JSON, the work runs on a thread of its own without the
 //! interpreter's lock, and the calling thread watches for Ctrl-C.
+// Python hands arguments over by value.
+#![allow(clippy::needless_pass_by_value)]
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use gdas::Device;
-use gdas::config::{Auto, Config, Layer, SearchConfig, TrainConfig, resolve, task_of, to_toml};
+use gdas::config::{Auto, Config, Layer, SearchConfig, TrainConfig, resolve, seed, task_of, to_toml};
 use gdas::data::Dataset;
 use gdas::device::{DeviceError, DeviceName, Precision, check_precision};
 use gdas::run::{Event, Interrupt, RunDir, read_config, read_result};
 use gdas::space::Genotype;
+use gdas_data::{Located, Options};
 use gdas_nasbench::{BenchmarkError, Seeds, Table};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PyValueError};
@@ -39,7 +42,7 @@ fn carry_out(
     py: Python,
     mut run: RunDir,
     threads: Auto<usize>,
-    on_event: Option<Py<PyAny>>,
+    on_event: Option<&Py<PyAny>>,
     work: Work,
 ) -> PyResult<String> {
     let pool = match threads {
@@ -65,7 +68,7 @@ fn carry_out(
                 pool.install(|| work(run, &mut observer, &interrupt))
             }
         });
-        let failure = watch(py, &mut events, on_event.as_ref(), || worker.is_finished(), &interrupt);
+        let failure = watch(py, &mut events, on_event, || worker.is_finished(), &interrupt);
         let outcome = py.detach(|| worker.join());
         match (failure, outcome) {
             (Some(failure), _) => Err(failure),
@@ -78,7 +81,7 @@ fn carry_out(
             result["run"] = json!(path);
             Ok(result.to_string())
         }
-        None => Err(PyKeyboardInterrupt::new_err(format!("stopped; gdas.resume({path:?}) goes on"))),
+        None => Err(PyKeyboardInterrupt::new_err(format!("stopped; gdas.resume(\"{}\") goes on", path.display()))),
     }
 }
 
@@ -123,7 +126,10 @@ fn configure<T: Config>(keys: &str, data_of: Option<&Path>) -> PyResult<T> {
     if let Some(run) = data_of {
         layers.push(configuration(run)?.1.only(&["data", "image_size", "skip_damaged"]));
     }
-    let keys: Value = serde_json::from_str(keys).map_err(wrong)?;
+    let mut keys: Value = serde_json::from_str(keys).map_err(wrong)?;
+    if let Some(number) = keys.get("seed").and_then(Value::as_u64) {
+        keys["seed"] = seed::key(number);
+    }
     layers.push(Layer::flags(&keys).map_err(wrong)?);
     resolve(&layers).map_err(wrong)
 }
@@ -149,12 +155,27 @@ fn devices(name: DeviceName, count: usize, precision: Precision) -> PyResult<Vec
 }
 
 fn open(data: &str, image_size: Auto<usize>, skip_damaged: bool) -> PyResult<Dataset> {
+    gdas_data::open_with(data, &options(image_size, skip_damaged)).map_err(failed)
+}
+
+/// The images of the run at `run`: where they were, or where they are said to be now.
+fn open_for_run(
+    run: &Path,
+    (data, given): (&str, Option<&str>),
+    image_size: Auto<usize>,
+    skip_damaged: bool,
+) -> PyResult<Located> {
+    let mut located = gdas_data::open_for_run(run, data, given, &options(image_size, skip_damaged)).map_err(failed)?;
+    located.data = lasting(&located.data);
+    Ok(located)
+}
+
+fn options(image_size: Auto<usize>, skip_damaged: bool) -> Options {
     let image_size = match image_size {
         Auto::Auto => None,
         Auto::Is(size) => Some(size),
     };
-    gdas_data::open_with(data, &gdas_data::Options { image_size, skip_damaged, ..gdas_data::Options::default() })
-        .map_err(failed)
+    Options { image_size, skip_damaged, ..Options::default() }
 }
 
 /// A path that still holds when the run is resumed from elsewhere.
@@ -199,7 +220,7 @@ fn search(py: Python, keys: &str, run: PathBuf, on_event: Option<Py<PyAny>>) -> 
     let dataset = py.detach(|| open(&config.data, config.image_size, config.skip_damaged))?;
     config.data = lasting(&config.data);
     let run = RunDir::create(run, &to_toml(&config).map_err(failed)?).map_err(failed)?;
-    carry_out(py, run, config.threads, on_event, search_work(config, dataset, devices))
+    carry_out(py, run, config.threads, on_event.as_ref(), search_work(config, dataset, devices))
 }
 
 /// As [`search`], for a training; on the data of the run `data_of`, if one is given.
@@ -214,16 +235,27 @@ fn train(
 ) -> PyResult<String> {
     let mut config: TrainConfig = configure(keys, data_of.as_deref())?;
     let device = devices(config.device, 1, config.precision)?.swap_remove(0);
-    let dataset = py.detach(|| open(&config.data, config.image_size, config.skip_damaged))?;
-    config.data = lasting(&config.data);
+    // Images of another size have another digest than those that the other run recorded.
+    let same_size = !serde_json::from_str::<Value>(keys).is_ok_and(|keys| keys.get("image_size").is_some());
+    let dataset = if let Some(other) = data_of.as_deref().filter(|_| same_size) {
+        let place = (config.data.as_str(), None);
+        let found = py.detach(|| open_for_run(other, place, config.image_size, config.skip_damaged))?;
+        config.data = found.data;
+        found.dataset
+    } else {
+        let dataset = py.detach(|| open(&config.data, config.image_size, config.skip_damaged))?;
+        config.data = lasting(&config.data);
+        dataset
+    };
     let run = RunDir::create(run, &to_toml(&config).map_err(failed)?).map_err(failed)?;
-    carry_out(py, run, config.threads, on_event, train_work(config, dataset, device))
+    carry_out(py, run, config.threads, on_event.as_ref(), train_work(config, dataset, device))
 }
 
-/// Goes on with a run; one that is finished gives its result again.
+/// Goes on with a run; one that is finished gives its result again. `data` is where its images lie now, if not where they
+/// were.
 #[pyfunction]
-#[pyo3(signature = (run, on_event))]
-fn resume(py: Python, run: PathBuf, on_event: Option<Py<PyAny>>) -> PyResult<String> {
+#[pyo3(signature = (run, data, on_event))]
+fn resume(py: Python, run: PathBuf, data: Option<String>, on_event: Option<Py<PyAny>>) -> PyResult<String> {
     let (text, layer) = configuration(&run)?;
     let opened = RunDir::open(&run).map_err(failed)?;
     if opened.is_finished() {
@@ -233,16 +265,20 @@ fn resume(py: Python, run: PathBuf, on_event: Option<Py<PyAny>>) -> PyResult<Str
     }
     match task_of(&text).as_deref() {
         Some("search") => {
-            let config: SearchConfig = resolve(&[layer]).map_err(failed)?;
+            let mut config: SearchConfig = resolve(&[layer]).map_err(failed)?;
             let devices = devices(config.device, config.devices, config.precision)?;
-            let dataset = py.detach(|| open(&config.data, config.image_size, config.skip_damaged))?;
-            carry_out(py, opened, config.threads, on_event, search_work(config, dataset, devices))
+            let place = (config.data.as_str(), data.as_deref());
+            let found = py.detach(|| open_for_run(&run, place, config.image_size, config.skip_damaged))?;
+            config.data = found.data;
+            carry_out(py, opened, config.threads, on_event.as_ref(), search_work(config, found.dataset, devices))
         }
         Some("train") => {
-            let config: TrainConfig = resolve(&[layer]).map_err(failed)?;
+            let mut config: TrainConfig = resolve(&[layer]).map_err(failed)?;
             let device = devices(config.device, 1, config.precision)?.swap_remove(0);
-            let dataset = py.detach(|| open(&config.data, config.image_size, config.skip_damaged))?;
-            carry_out(py, opened, config.threads, on_event, train_work(config, dataset, device))
+            let place = (config.data.as_str(), data.as_deref());
+            let found = py.detach(|| open_for_run(&run, place, config.image_size, config.skip_damaged))?;
+            config.data = found.data;
+            carry_out(py, opened, config.threads, on_event.as_ref(), train_work(config, found.dataset, device))
         }
         _ => Err(failed(format!("{} does not say whether it is a search or a training", run.display()))),
     }

@@ -124,7 +124,14 @@ def test_ctrl_c_leaves_a_checkpoint_that_resumes_to_the_same_bits(tmp_path):
     keys = {**SMALL, "epochs": 400, "log_interval": 1}
     whole = gdas.search(run=tmp_path / "whole", **keys)
     script = f"import gdas; gdas.search(run={str(tmp_path / 'cut')!r}, on_event=lambda e: print(e['event'], flush=True), **{keys!r})"
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell starts jobs in the background with SIGINT ignored, and children inherit that.
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stdout is not None
     while process.stdout.readline().strip() != "step":
         pass

@@ -260,7 +260,8 @@ fn a_trajectory_is_drawn_from_a_table() {
     let cells: std::collections::BTreeSet<String> = run.epochs.iter().filter_map(|e| e.genotype.clone()).collect();
     let mut csv = "index,architecture,cifar10_test_200,cifar100_test_200\n".to_owned();
     for (i, cell) in cells.iter().enumerate() {
-        csv += &format!("{i},{cell},{},{}\n", 90 + i, 70 + i);
+        csv.push_str(&[i.to_string(), cell.clone(), (90 + i).to_string(), (70 + i).to_string()].join(","));
+        csv.push(char::from(10));
     }
     std::fs::write(dir.path().join("table.csv"), csv).unwrap();
     let table = Table::open(dir.path().join("table.csv")).unwrap();

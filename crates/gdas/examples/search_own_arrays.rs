@@ -5,13 +5,11 @@
 
 use std::sync::Arc;
 
-use gdas::Device;
-use gdas::config::{Layer, SearchConfig, TrainConfig, resolve, to_toml};
-use gdas::data::{Dataset, Format, Images, Statistics};
+use gdas::data::{Dataset, Images};
 use gdas::rng::{Rng, Stream};
-use gdas::run::{Event, Interrupt, RunDir};
-use gdas::search::{self, search};
-use gdas::train::{self, train};
+use gdas::run::Interrupt;
+use gdas::space::spaces;
+use gdas::{Device, Search, Train};
 
 /// Bright squares, either in the upper or in the lower half of a noisy image: `[count, 12, 12, 1]`.
 fn images(count: usize, seed: u64) -> Images {
@@ -30,44 +28,20 @@ fn images(count: usize, seed: u64) -> Images {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let training = Arc::new(images(128, 1));
-    let dataset = Dataset {
-        name: "squares".into(),
-        format: Format::Images,
-        classes: vec!["above".into(), "below".into()],
-        statistics: Statistics::of(&training),
-        train: training,
-        test: Some(Arc::new(images(64, 2))),
-        held_out: false,
-        flip: true,
-        notes: vec![],
-    };
-    let folder = std::env::temp_dir().join(format!("gdas-example-{}", std::process::id()));
-    let mut told = |event: &Event| {
-        if let Event::Epoch { epoch, genotype, .. } = event {
-            println!("epoch {epoch}: {genotype}");
-        }
-    };
-    // The keys of the program's configuration; `data` only names what is searched on.
-    let keys = "preset = \"smoke\"\ndata = \"squares\"\nepochs = 3\n";
-    let config: SearchConfig = resolve(&[Layer::file("keys", keys)?])?;
-    let mut run = RunDir::create(folder.join("search"), &to_toml(&config)?)?;
-    let never = Interrupt::default();
-    let search::Outcome::Finished(found) = search(&config, &dataset, &mut run, &mut told, &never, &Device::flex())?
-    else {
-        return Err("nobody asked for a stop".into());
-    };
+    let dataset = Dataset::from_sources("squares", ["above", "below"], &images(128, 1), Some(&images(64, 2)))?;
+    let found = Search::new(spaces::nas_bench_201(), &dataset)
+        .preset("smoke")
+        .epochs(3)
+        .observe(|event| println!("{event}"))
+        .run(&Device::flex())?;
+    let trained = Train::new(&found.cells, &dataset).preset("smoke").epochs(8).run(&Device::flex())?;
+    println!("{} images of 100 right", (100.0 * trained.result.test_accuracy.unwrap_or_default()).round());
 
-    let keys = format!("preset = \"smoke\"\ndata = \"squares\"\nepochs = 8\ngenotype = \"{}\"\n", found.genotype);
-    let config: TrainConfig = resolve(&[Layer::file("keys", &keys)?])?;
-    let mut run = RunDir::create(folder.join("train"), &to_toml(&config)?)?;
-    let train::Outcome::Finished(trained) = train(&config, &dataset, &mut run, &mut told, &never, &Device::flex())?
-    else {
-        return Err("nobody asked for a stop".into());
-    };
-    println!("{} images of 100 right", (100.0 * trained.test_accuracy.unwrap_or_default()).round());
-    drop(run);
-    std::fs::remove_dir_all(folder)?;
+    // New images of the same size; one probability per class.
+    let guesses = trained.network.predict(&Arc::new(images(4, 3)), false, &Interrupt::default()).unwrap_or_default();
+    for probabilities in guesses {
+        println!("above {:.2}, below {:.2}", probabilities[0], probabilities[1]);
+    }
     Ok(())
 }
 

@@ -362,11 +362,11 @@ mod tests {
             for (of, measure) in [((|c| c.params) as fn(Cost) -> u64, "params"), (|c| c.multiply_adds, "madds")] {
                 let prices = Prices::counted(space, &blocks, &config(16), of).expect("prices");
                 for seed in 0..5 {
-                    let genotype = Genotype::from_alpha(space, &random_alpha(&space, seed));
+                    let genotype = Genotype::from_alpha(space, &random_alpha(space, seed));
                     let network = NetworkConfig { affine: true, ..config(16) };
                     let whole = of(cost::network(&network::derive(&blocks, &network, &genotype).expect("a network")));
-                    assert_eq!(prices.of(&space, &genotype), whole as f64, "{} {measure}", space.name);
-                    assert!(prices.least(&space) <= whole as f64);
+                    assert_eq!(prices.of(space, &genotype), whole as f64, "{} {measure}", space.name);
+                    assert!(prices.least(space) <= whole as f64);
                 }
             }
         }
@@ -375,11 +375,11 @@ mod tests {
     #[test]
     fn the_gradient_is_that_of_finite_differences() {
         for space in spaces::all() {
-            let prices = Prices::counted(&space, &space.supernet_blocks(1), &config(8), |c| c.params).expect("prices");
-            let alpha = random_alpha(&space, 7);
-            let (expected, _) = prices.expected(&space, &alpha);
+            let prices = Prices::counted(space, &space.supernet_blocks(1), &config(8), |c| c.params).expect("prices");
+            let alpha = random_alpha(space, 7);
+            let (expected, _) = prices.expected(space, &alpha);
             let bound = Bound { measure: Measure::Parameters, limit: 0.8 * expected, prices };
-            let (value, gradients) = bound.penalty(3.0, &space, &alpha);
+            let (value, gradients) = bound.penalty(3.0, space, &alpha);
             assert!((value - 3.0 * 1.25_f64.ln()).abs() < 1e-12);
             let mut moved = 0.0_f64;
             for t in 0..alpha.len() {
@@ -387,7 +387,7 @@ mod tests {
                     let shifted = |by: f64| {
                         let mut alpha = alpha.clone();
                         alpha[t][edge][k] += by;
-                        bound.penalty(3.0, &space, &alpha).0
+                        bound.penalty(3.0, space, &alpha).0
                     };
                     let numeric = (shifted(1e-5) - shifted(-1e-5)) / 2e-5;
                     let exact = gradients[t][edge][k];
@@ -399,7 +399,7 @@ mod tests {
             // Within the limit there is nothing.
             let loose = Bound { limit: 1.01 * expected, ..bound };
             let zeros: Vec<Alpha> = alpha.iter().map(Alpha::zeros_like).collect();
-            assert_eq!(loose.penalty(3.0, &space, &alpha), (0.0, zeros));
+            assert_eq!(loose.penalty(3.0, space, &alpha), (0.0, zeros));
         }
     }
 

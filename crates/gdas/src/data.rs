@@ -1,6 +1,6 @@
 //! Data sets in memory, their splits, and the batches that a search or a training run reads.
 //!
-//! A [`Dataset`] is made from arrays, or read from files with the crate `gdas-data`; [`digits()`] is embedded.
+//! A [`Dataset`] is made from any [`ImageSource`], or read from files with the crate `gdas-data`; [`digits()`] is embedded.
 //!
 //! ```
 //! use gdas::data;
@@ -23,6 +23,7 @@ mod digits;
 mod error;
 mod loader;
 mod resident;
+mod source;
 mod split;
 mod validation;
 
@@ -33,6 +34,7 @@ pub use digits::digits;
 pub use error::DataError;
 pub use loader::{BatchSource, Position, Prefetch};
 pub use resident::OnDevice;
+pub use source::ImageSource;
 pub use split::{SPLIT_SEED, SearchSplit, SplitRule};
 pub use validation::TrainSplit;
 

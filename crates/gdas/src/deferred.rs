@@ -21,6 +21,7 @@ use burn::tensor::Tensor;
 /// ```
 pub struct Deferred<T>(State<T>);
 
+#[allow(clippy::large_enum_variant, reason = "a few at a time, never stored")]
 enum State<T> {
     Known(T),
     OnDevice { numbers: Tensor<1>, make: Box<dyn Fn(Vec<f32>) -> T + Send> },

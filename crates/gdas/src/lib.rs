@@ -1,7 +1,7 @@
 //! Neural architecture search by gradient descent (GDAS), on Burn.
 //!
-//! The main path: [`search::step`] is one step of a search, on one page; [`search::search`] takes many of them on a
-//! [`supernet::Supernet`]; [`train::train`] trains what was found.
+//! [`Search`] finds a cell for some images, [`Train`] trains a network of it. [`search::step`] is one step of a search
+//! on one page.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
@@ -31,5 +31,8 @@ pub mod weights;
 pub use alpha::{Alpha, argmax, log_softmax, softmax, softmax_gradient};
 pub use burn::tensor::Device;
 pub use deferred::{Deferred, Pending, read_all};
-pub use error::{DrawError, Error};
+pub use error::{DrawError, Error, Kept};
 pub use gdas_kernels::graph;
+pub use search::Search;
+pub use space::{Genotype, Space};
+pub use train::Train;

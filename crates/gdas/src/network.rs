@@ -88,6 +88,7 @@ pub enum NetworkError {
 /// Largest sizes: far above any network that was published, and small enough that products of them are no overflow.
 const MOST_PIXELS: usize = 1 << 14;
 const MOST_CHANNELS: usize = 1 << 14;
+const MOST_CELLS: usize = 1 << 10;
 const MOST_CLASSES: usize = 1 << 24;
 
 impl NetworkConfig {
@@ -180,6 +181,15 @@ pub fn lower(
         }
     }
     Ok(build(space, blocks, config, plans))
+}
+
+/// Checks a number of cells per stage.
+///
+/// # Errors
+/// It is more than can be built.
+pub(crate) fn check_cells(cells: usize) -> Result<(), NetworkError> {
+    let (low, high) = (0, MOST_CELLS);
+    if cells <= high { Ok(()) } else { Err(NetworkError::Size { what: "cells per stage", value: cells, low, high }) }
 }
 
 /// Checks that blocks and configuration describe a network of a space that can be built.

@@ -49,6 +49,7 @@ impl Supernet {
         device: &Device,
     ) -> Result<Self, NetworkError> {
         let space = space.into();
+        network::check_cells(cells)?;
         let blocks = space.supernet_blocks(cells);
         network::check(&space, &blocks, &config)?;
         let mut supernet = Self { space, blocks, config, drop_skips: false, weights: Weights::new(seed, device) };

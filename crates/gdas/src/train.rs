@@ -1,8 +1,9 @@
 //! A genotype trained from scratch (algorithm section 6).
 //!
-//! The loop has the shape of the search's: batches, a step, a look at the clock and the stop flag. The
-//! network that is tested has the same weights without auxiliary head and drop-path, and uses running statistics.
+//! It runs in the loop that searches run in (`run/run_loop.rs`). The network that is tested has the same weights without
+//! auxiliary head and drop-path, and uses running statistics.
 
+mod builder;
 mod model;
 mod state;
 
@@ -16,38 +17,30 @@ use gdas_kernels::{Inputs, Mode};
 use crate::Error;
 use crate::config::TrainConfig;
 use crate::data::{
-    Augmentation, Batch, BatchOptions, BatchSource, Dataset, OnDevice, Position, Prefetch, Subset, TrainBatches,
-    TrainSplit,
+    Augmentation, Batch, BatchOptions, BatchSource, Dataset, OnDevice, Position, Subset, TrainBatches, TrainSplit,
 };
 use crate::deferred::read_all;
 use crate::loss::{Metrics, measure};
 use crate::network::{self, NetworkConfig};
 use crate::optim::{Sgd, SgdConfig, cosine};
 use crate::rng::{Rng, Stream};
-use crate::run::{Cadence, Event, Interrupt, Observer, RunDir, RunError, phase};
+use crate::run::{Checkpoint, Clock, Event, Interrupt, Journal, Observer, RunDir, Task, phase, run_loop};
 use crate::space::Genotype;
 use crate::weights::Weights;
 
+pub use crate::run::Outcome;
+pub use builder::{Train, Trained};
 pub use model::{TrainedModel, WeightChoice, WeightOrigin, score};
 pub use state::TrainResult;
 pub use state::adopt;
-use state::{Chosen, Progress};
-
-/// How a training ended.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// It is complete; `result.json` is written.
-    Finished(Box<TrainResult>),
-    /// It was asked to stop; a checkpoint of this very step is durable.
-    Interrupted {
-        /// Steps done.
-        step: u64,
-    },
-}
+use state::{ChosenEpoch, TrainState};
 
 /// Trains, or goes on with the training that `run` holds.
 ///
 /// Work is spread over the current rayon thread pool; the result does not depend on its size.
+///
+/// # Errors
+/// The configuration does not suit the data or the run, a file cannot be read or written, or a number is not finite.
 pub fn train(
     config: &TrainConfig,
     dataset: &Dataset,
@@ -55,82 +48,146 @@ pub fn train(
     observer: &mut dyn Observer,
     interrupt: &Interrupt,
     device: &Device,
-) -> Result<Outcome, Error> {
-    let mut trainer = Trainer::new(config, dataset, device)?;
-    let source = Source::new(config, dataset, &trainer.split.training, device);
-    let steps = source.steps();
-    let epochs = config.epochs as u64;
+) -> Result<Outcome<TrainResult>, Error> {
+    Ok(match train_network(config, dataset, Some(run), observer, interrupt, device)? {
+        Outcome::Finished(trained) => Outcome::Finished(Box::new(trained.result)),
+        Outcome::Interrupted { step } => Outcome::Interrupted { step },
+    })
+}
 
-    let mut progress = trainer.resume(run, observer, dataset)?.unwrap_or_default();
-    let mut tell = |run: &mut RunDir, event: Event| -> Result<(), RunError> {
-        observer.event(&event);
-        run.log(&event)
-    };
-    tell(run, trainer.started(dataset, steps, progress.step(steps)))?;
-    if let Some(message) = trainer.split.warning() {
-        tell(run, Event::Warning { message })?;
-    }
+/// As [`train()`], without a run directory if none is given: then nothing is written, and a training that was asked to stop
+/// is lost.
+pub(crate) fn train_network(
+    config: &TrainConfig,
+    dataset: &Dataset,
+    run: Option<&mut RunDir>,
+    observer: &mut dyn Observer,
+    interrupt: &Interrupt,
+    device: &Device,
+) -> Result<Outcome<Trained>, Error> {
+    let place = run.as_ref().map(|run| run.path().to_path_buf());
+    train_in(config, dataset, run, observer, interrupt, device).map_err(|error| error.in_run(place.as_deref()))
+}
 
-    let interrupt = &interrupt.heeding(run.path())?;
+fn train_in(
+    config: &TrainConfig,
+    dataset: &Dataset,
+    run: Option<&mut RunDir>,
+    observer: &mut dyn Observer,
+    interrupt: &Interrupt,
+    device: &Device,
+) -> Result<Outcome<Trained>, Error> {
     let started = Instant::now();
-    let mut cadence = Cadence::new(config.checkpoint_seconds);
-    let mut clock = (Instant::now(), progress.step(steps));
-    let mut prefetch = Prefetch::start(source, progress.at, epochs)?;
-    while progress.at.epoch < epochs || progress.untested.is_some() {
-        if progress.untested.is_none() {
-            let (at, batch) = prefetch.next().ok_or_else(|| Error::Unsuitable("the batches ended early".into()))??;
-            let rate = trainer.rate(progress.step(steps), steps);
-            progress.add(&trainer.step(&batch, at, progress.step(steps), steps, rate)?, rate);
-            prefetch.recycle(batch);
-            progress.at = at.next(steps);
-            progress.untested = (progress.at.step == 0).then_some(at.epoch);
-        }
-        let done = progress.step(steps);
-        let mut stop = interrupt.is_requested();
-        if let Some(epoch) = progress.untested
-            && !stop
-        {
-            // A stop in the midst of a test leaves the epoch untested; the test is then done again on resume.
-            if trainer.end_epoch(&mut progress, epoch, dataset, interrupt)? {
-                let speed = (done - clock.1) as f64 / clock.0.elapsed().as_secs_f64().max(1e-9);
-                clock = (Instant::now(), done);
-                tell(
-                    run,
-                    progress.epoch_event(config, epoch, done, speed, (epochs * steps - done) as f64 / speed.max(1e-9)),
-                )?;
-            } else {
-                stop = true;
-            }
-        }
-        let finished = progress.at.epoch == epochs && progress.untested.is_none();
-        let pause = interrupt.is_paused();
-        if stop || pause || finished || cadence.is_due() {
-            let began = Instant::now();
-            let event = trainer.save(run, &progress, dataset, steps)?;
-            cadence.saved(began);
-            tell(run, event)?;
-        }
-        if pause {
-            let waited = interrupt.wait(done, |event| tell(run, event))?;
-            clock.0 += waited;
-            stop |= interrupt.is_requested();
-        }
-        if stop && !finished {
-            tell(run, Event::Interrupted { step: done })?;
-            return Ok(Outcome::Interrupted { step: done });
-        }
+    let trainer = Trainer::new(config, dataset, device)?;
+    let source = TrainSource::new(config, dataset, &trainer.split.training, device);
+    let mut task = TrainTask { trainer, state: TrainState::default(), dataset, steps: source.steps() };
+    let interrupt = &match &run {
+        Some(run) => interrupt.heeding(run.path())?,
+        None => interrupt.clone(),
+    };
+    let mut journal = Journal::new(run, observer);
+    task.resume(&mut journal)?;
+    if let Some(run) = journal.run() {
+        run.begin_with(&config.data, &dataset.name, &task.trainer.data_digest)?;
     }
-    let step = progress.step(steps);
-    if !trainer.test_chosen(&mut progress, dataset, interrupt)? {
-        tell(run, Event::Interrupted { step })?;
+    journal.tell(task.trainer.started(dataset, task.steps, task.steps_done()))?;
+    if let Some(message) = task.trainer.split.warning() {
+        journal.tell(Event::Warning { message })?;
+    }
+    let epochs = config.epochs as u64;
+    let finished = run_loop(&mut task, source, epochs, config.checkpoint_seconds, &mut journal, interrupt)?;
+    let step = task.steps_done();
+    let TrainTask { trainer, mut state, .. } = task;
+    if !finished {
         return Ok(Outcome::Interrupted { step });
     }
-    let result = TrainResult::new(&trainer, &progress, dataset);
-    run.write_result(&result)?;
+    if !trainer.test_chosen(&mut state, dataset, interrupt)? {
+        journal.tell(Event::Interrupted { step })?;
+        return Ok(Outcome::Interrupted { step });
+    }
+    let result = TrainResult::new(&trainer, &state, dataset);
+    if let Some(run) = journal.run() {
+        run.write_result(&result)?;
+    }
     let seconds = started.elapsed().as_secs_f64();
     let (genotype, accuracy) = (result.genotype.clone(), result.test_accuracy);
-    tell(run, Event::Finished { step, genotype, accuracy, seconds })?;
-    Ok(Outcome::Finished(Box::new(result)))
+    journal.tell(Event::Finished { step, genotype, accuracy, seconds })?;
+    let network = trainer.into_model(&state, dataset);
+    Ok(Outcome::Finished(Box::new(Trained { network, result })))
+}
+
+/// A training as a task of the run loop.
+struct TrainTask<'a> {
+    trainer: Trainer<'a>,
+    state: TrainState,
+    dataset: &'a Dataset,
+    /// Steps of an epoch.
+    steps: u64,
+}
+
+impl TrainTask<'_> {
+    /// Takes up the newest checkpoint, if there is one.
+    fn resume(&mut self, journal: &mut Journal) -> Result<(), Error> {
+        if let Some(checkpoint) = journal.take_up()? {
+            let (state, warning) = self.trainer.restore(checkpoint, self.dataset)?;
+            self.state = state;
+            if let Some(message) = warning {
+                journal.tell(Event::Warning { message })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Task for TrainTask<'_> {
+    type Batch = Batch;
+
+    fn at(&self) -> Position {
+        self.state.at
+    }
+
+    fn steps_done(&self) -> u64 {
+        self.state.at.epoch * self.steps + self.state.at.step
+    }
+
+    fn step(&mut self, at: Position, batch: &Batch) -> Result<(), Error> {
+        let (done, steps) = (self.steps_done(), self.steps);
+        let rate = self.trainer.rate(done, steps);
+        let metrics = self.trainer.step(batch, at, done, steps, rate)?;
+        self.state.add(&metrics, rate);
+        self.state.at = at.next(steps);
+        self.state.untested = (self.state.at.step == 0).then_some(at.epoch);
+        Ok(())
+    }
+
+    fn step_event(&self, _: f64) -> Option<Event> {
+        None
+    }
+
+    fn epoch_is_full(&self) -> bool {
+        self.state.untested.is_some()
+    }
+
+    /// A stop in the midst of a test leaves the epoch untested; the test is then done again on resume.
+    fn end_epoch(&mut self, clock: &Clock, journal: &mut Journal, interrupt: &Interrupt) -> Result<bool, Error> {
+        let Some(epoch) = self.state.untested else { return Ok(true) };
+        if interrupt.is_requested() || !self.trainer.end_epoch(&mut self.state, epoch, self.dataset, interrupt)? {
+            return Ok(false);
+        }
+        let (done, config) = (self.steps_done(), self.trainer.config);
+        let speed = clock.steps_per_second(done);
+        let left = (config.epochs as u64 * self.steps - done) as f64 / speed.max(1e-9);
+        journal.tell(self.state.epoch_event(config, epoch, done, speed, left))?;
+        Ok(true)
+    }
+
+    fn is_done(&self) -> bool {
+        self.state.at.epoch == self.trainer.config.epochs as u64 && self.state.untested.is_none()
+    }
+
+    fn checkpoint(&self) -> Result<Checkpoint, Error> {
+        self.trainer.checkpoint(&self.state, self.dataset)
+    }
 }
 
 /// How long a step takes here, by trying a few; for planning, never for results. `None` if interrupted.
@@ -141,7 +198,7 @@ pub fn seconds_per_step(
     device: &Device,
 ) -> Result<Option<f64>, Error> {
     let mut trainer = Trainer::new(config, dataset, device)?;
-    let source = Source::new(config, dataset, &trainer.split.training, device);
+    let source = TrainSource::new(config, dataset, &trainer.split.training, device);
     let mut batch = Batch::default();
     crate::timing::measure(interrupt, |step| {
         source.fill(&mut batch, 0, step % source.steps());
@@ -288,44 +345,64 @@ impl<'a> Trainer<'a> {
     /// if that was interrupted.
     fn end_epoch(
         &mut self,
-        progress: &mut Progress,
+        state: &mut TrainState,
         epoch: u64,
         dataset: &Dataset,
         interrupt: &Interrupt,
     ) -> Result<bool, Error> {
         let last = epoch + 1 == self.config.epochs as u64;
-        (progress.tested, progress.validated) = (None, None);
+        (state.tested, state.validated) = (None, None);
         if last || (epoch + 1).is_multiple_of(self.config.test_interval as u64) {
-            let at = Position { epoch, step: 0 };
             if let Some(validation) = &self.split.validation {
                 let Some(metrics) = self.score(self.evaluated(), validation, dataset, interrupt) else {
                     return Ok(false);
                 };
-                Error::finite(metrics.loss, "the validation loss", at)?;
-                progress.validated = Some(metrics);
+                Error::finite_after(metrics.loss, "the validation loss", epoch)?;
+                state.validated = Some(metrics);
                 // Of epochs that are equally good, the later one has learned for longer.
-                if progress.chosen.is_none_or(|chosen| metrics.accuracy >= chosen.accuracy) {
-                    progress.chosen = Some(Chosen { epoch, accuracy: metrics.accuracy, loss: metrics.loss });
+                if state.chosen.is_none_or(|chosen| metrics.accuracy >= chosen.accuracy) {
+                    state.chosen = Some(ChosenEpoch { epoch, accuracy: metrics.accuracy, loss: metrics.loss });
                     self.chosen = Some(self.evaluated().clone());
                 }
             } else if let Some(test) = dataset.test_images() {
                 let Some(metrics) = self.score(self.evaluated(), &test, dataset, interrupt) else { return Ok(false) };
-                Error::finite(metrics.loss, "the test loss", at)?;
-                progress.tested = Some(metrics);
+                Error::finite_after(metrics.loss, "the test loss", epoch)?;
+                state.tested = Some(metrics);
             }
         }
-        progress.untested = None;
+        state.untested = None;
         Ok(true)
     }
 
     /// Tests the weights of the chosen epoch, once, if an epoch was chosen. False if that was interrupted.
-    fn test_chosen(&self, progress: &mut Progress, dataset: &Dataset, interrupt: &Interrupt) -> Result<bool, Error> {
+    fn test_chosen(&self, state: &mut TrainState, dataset: &Dataset, interrupt: &Interrupt) -> Result<bool, Error> {
         if let (Some(chosen), Some(test)) = (&self.chosen, dataset.test_images()) {
             let Some(metrics) = self.score(chosen, &test, dataset, interrupt) else { return Ok(false) };
-            Error::finite(metrics.loss, "the test loss", progress.at)?;
-            progress.tested = Some(metrics);
+            Error::finite_after(metrics.loss, "the test loss", state.at.epoch.saturating_sub(1))?;
+            state.tested = Some(metrics);
         }
         Ok(true)
+    }
+
+    /// The network with the weights that the training hands out.
+    fn into_model(self, state: &TrainState, dataset: &Dataset) -> TrainedModel {
+        let origin = match (state.chosen, &self.average) {
+            (Some(ChosenEpoch { epoch, accuracy, .. }), _) => WeightOrigin::Chosen { epoch, accuracy },
+            (None, Some(_)) => WeightOrigin::Average,
+            (None, None) => WeightOrigin::Last,
+        };
+        TrainedModel {
+            genotype: self.genotype,
+            image: self.test_graph.shape(0),
+            graph: self.test_graph,
+            weights: self.chosen.or(self.average).unwrap_or(self.weights),
+            classes: dataset.classes.clone(),
+            statistics: dataset.statistics.clone(),
+            origin,
+            test_flip: self.config.test_flip,
+            data_digest: self.data_digest,
+            test_batch: test_batch(self.config),
+        }
     }
 
     fn started(&self, dataset: &Dataset, steps: u64, step: u64) -> Event {
@@ -368,13 +445,13 @@ fn network_config(config: &TrainConfig, dataset: &Dataset) -> NetworkConfig {
     }
 }
 
-/// The training batches, so many steps per epoch as the configuration allows.
-struct Source {
+/// The training batches, at most `max_steps_per_epoch` steps per epoch.
+struct TrainSource {
     batches: TrainBatches,
     steps: u64,
 }
 
-impl Source {
+impl TrainSource {
     fn new(config: &TrainConfig, dataset: &Dataset, training: &Subset, device: &Device) -> Self {
         let standard = Augmentation::standard(dataset.train.height.min(dataset.train.width), dataset.flip);
         let augmentation = Augmentation {
@@ -391,7 +468,7 @@ impl Source {
     }
 }
 
-impl BatchSource for Source {
+impl BatchSource for TrainSource {
     type Batch = Batch;
 
     fn steps(&self) -> u64 {

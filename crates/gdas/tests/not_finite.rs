@@ -4,12 +4,12 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use gdas::Error;
 use gdas::config::{Layer, SearchConfig, TrainConfig, resolve, to_toml};
 use gdas::data::{self, Dataset, Position, SearchBatch, SearchBatches, SearchSplit};
 use gdas::run::{Checkpoint, Data, Event, Interrupt, RunDir, Silent, read_checkpoint};
 use gdas::search::{Searcher, search};
 use gdas::train::train;
+use gdas::{Error, Kept};
 
 const BAD: [f32; 3] = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
 
@@ -127,6 +127,53 @@ fn in_a_step() {
     println!(
         "figure: not finite in a step: {places} of {places} places caught in that step, nothing moved; {swallowed} swallowed by a ReLU"
     );
+}
+
+/// Once, the message counted from 0 and promised a checkpoint that had never been saved.
+#[test]
+fn the_error_counts_as_the_screen_does_and_names_the_state_that_exists() {
+    let folder = tempfile::tempdir().unwrap();
+    // Such a weight decay multiplies every weight by -99 in each step.
+    let keys = "epochs = 50\nlearning_rate = 100.0\nlearning_rate_min = 100.0\nweight_decay = 1.0\nmomentum = 0.0\n\
+                nesterov = false\nclip_norm = 0.0\nema_decay = 0.0\nmax_steps_per_epoch = 4\nbatch_size = 16\n";
+    for (name, saving) in [("never", "checkpoint_seconds = 1e9\n"), ("always", "checkpoint_seconds = 0.0\n")] {
+        let layers = ["preset = \"smoke\"\n", keys, saving].map(|text| Layer::file("test", text).unwrap());
+        let config: TrainConfig = resolve(&layers).unwrap();
+        let path = folder.path().join(name);
+        let mut run = RunDir::create(&path, &to_toml(&config).unwrap()).unwrap();
+        let mut shown = 0;
+        let mut observer = |event: &Event| {
+            if let Event::TrainEpoch { epoch, .. } = event {
+                shown = epoch + 1;
+            }
+        };
+        let never = Interrupt::default();
+        let error = train(&config, &digits(), &mut run, &mut observer, &never, &Device::flex()).unwrap_err();
+        let text = error.to_string();
+        let Error::NotFinite { epoch, step, kept, .. } = error else { panic!("another error: {text}") };
+        let place = match step {
+            Some(step) => format!("in epoch {}, step {}", epoch + 1, step + 1),
+            None => format!("at the end of epoch {}", epoch + 1),
+        };
+        assert!(text.contains(&place), "{text}");
+        assert!((epoch as usize + 1).abs_diff(shown) <= 1, "{shown} epochs were shown: {text}");
+        match read_checkpoint(&path).unwrap() {
+            None => {
+                assert_eq!((name, kept), ("never", Kept::Nothing));
+                assert!(text.contains("no checkpoint had been saved"), "{text}");
+            }
+            Some(loaded) => {
+                let number = |key: &str| loaded.checkpoint.state[key].as_u64().unwrap();
+                let at = Position { epoch: number("epoch"), step: number("step") };
+                assert_eq!((name, kept), ("always", Kept::State(at)));
+                let state = match at.step {
+                    0 => format!("holds the state after epoch {}", at.epoch),
+                    step => format!("holds the state after step {step} of epoch {}", at.epoch + 1),
+                };
+                assert!(text.contains(&state), "{text}");
+            }
+        }
+    }
 }
 
 /// Stops a run at once, so that it has a checkpoint.

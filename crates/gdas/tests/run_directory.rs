@@ -74,6 +74,35 @@ fn a_checkpoint_cut_anywhere_falls_back_to_the_one_before() {
     assert!(tried > 100, "{tried}");
 }
 
+/// Once, events went into a file that nobody could read any more until the next checkpoint failed.
+#[cfg(unix)]
+#[test]
+fn a_directory_deleted_moved_or_replaced_is_noticed_at_the_next_event() {
+    type Change = fn(&Path);
+    let changes: [(&str, Change); 3] = [
+        ("deleted", |path| fs::remove_dir_all(path).unwrap()),
+        ("moved", |path| fs::rename(path, path.with_extension("elsewhere")).unwrap()),
+        ("replaced", |path| {
+            fs::remove_dir_all(path).unwrap();
+            RunDir::create(path, "").unwrap();
+        }),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    for (name, change) in changes {
+        let path = dir.path().join(name);
+        let mut run = RunDir::create(&path, "").unwrap();
+        run.log(&warning("before")).unwrap();
+        change(&path);
+        let error = run.log(&warning("after")).unwrap_err();
+        assert!(matches!(&error, RunError::Gone(gone) if *gone == path), "{name}: {error}");
+        assert!(error.to_string().contains("deleted or moved"), "{name}: {error}");
+        assert!(matches!(run.save(&checkpoint(1, 16)), Err(RunError::Gone(_))), "{name}");
+        if name == "replaced" {
+            assert_eq!(read_events(&path.join("events.jsonl")).unwrap(), [], "the new run is left alone");
+        }
+    }
+}
+
 #[test]
 fn a_thousand_flipped_bits_are_each_noticed() {
     let dir = tempfile::tempdir().unwrap();

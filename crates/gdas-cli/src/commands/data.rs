@@ -24,8 +24,8 @@ use crate::signals;
   gdas data inspect photos/
 
 A data set is a name, or a path: a folder or archive (.tar, .tar.gz, .tar.xz, .zip) of images in
-train/<class>/ and test/<class>/ or in <class>/, such archives side by side (train.zip, test.zip), NumPy arrays
-(.npz), or one of CIFAR's, MNIST's or MedMNIST's own files.")]
+train/<class>/ and test/<class>/ or in <class>/, such archives side by side (train.zip, test.zip),
+NumPy arrays (.npz), or one of CIFAR's, MNIST's or MedMNIST's own files.")]
 pub(crate) enum Data {
     List(List),
     Fetch(Fetch),

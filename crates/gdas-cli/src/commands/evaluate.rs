@@ -22,7 +22,7 @@ use crate::signals;
 pub(crate) struct Evaluate {
     /// Name of a training or an automatic run, or path to its directory
     run: String,
-    /// Other data than the training's; its test images are used, and its classes must be the same
+    /// Where the images of the training lie now, or other data; the test images are used, and the classes must be the same
     #[arg(long, value_name = "NAME|PATH")]
     data: Option<String>,
     /// Average the scores of each image and its mirror image [default: as the training's tests did]
@@ -50,12 +50,18 @@ pub(crate) fn run(command: &Evaluate) -> anyhow::Result<()> {
     let path = command.runs.run(&command.run)?.trained()?;
     let device = devices::open(command.device, Precision::Float32)?;
     let model = TrainedModel::open_weights(&path, command.weights.choice(), &device)?;
-    let data = match &command.data {
-        Some(data) => data.clone(),
-        None => resolve::<TrainConfig>(&[flags::of_run(&path, &read_config(&path)?)?])?.data,
-    };
+    let config: TrainConfig = resolve(&[flags::of_run(&path, &read_config(&path)?)?])?;
     search::use_threads(command.threads)?;
-    let dataset = images::open(&data, Auto::Is(model.image.height), command.damaged, false)?.noted();
+    let (opened, data) = if let Some(data) = &command.data {
+        let square = model.image.height == model.image.width;
+        let size = if square { Auto::Is(model.image.height) } else { config.image_size };
+        (images::open(data, size, command.damaged, false)?, data.clone())
+    } else {
+        let damaged = Damaged { skip_damaged: config.skip_damaged || command.damaged.skip_damaged };
+        images::open_for_run(&path, (&config.data, None), config.image_size, damaged, false)?
+    };
+    let dataset = opened.noted();
+    let same_data = dataset.digest() == model.data_digest;
     if let Some(difference) = images::other_classes(&model.classes, &dataset.classes) {
         let message = format!("the classes of {data} are not those that the network was trained on: {difference}");
         return Err(Usage(message).into());
@@ -81,7 +87,7 @@ pub(crate) fn run(command: &Evaluate) -> anyhow::Result<()> {
     };
     if command.json {
         return output::json(&json!({
-            "run": path, "data": dataset.name, "images": metrics.map_or(0, |metrics| metrics.images),
+            "run": path, "data": dataset.name, "same_data": same_data, "images": metrics.map_or(0, |metrics| metrics.images),
             "accuracy": metrics.map(|metrics| metrics.accuracy), "top5": metrics.map(|metrics| metrics.top5),
             "loss": metrics.map(|metrics| metrics.loss), "weights": model.origin.to_string(),
         }));
@@ -89,8 +95,9 @@ pub(crate) fn run(command: &Evaluate) -> anyhow::Result<()> {
     let Some(metrics) = metrics else {
         return Ok(output::line(format_args!("{} has no test images; --data names others", dataset.name))?);
     };
+    let of = if same_data || model.data_digest.is_empty() { "" } else { " (not the images of the training)" };
     let mut rows = vec![
-        ("data", format!("{}, {} test images", dataset.name, metrics.images)),
+        ("data", format!("{}, {} test images{of}", dataset.name, metrics.images)),
         ("weights", model.origin.to_string()),
         ("accuracy", percent(metrics.accuracy)),
         ("loss", format!("{:.4}", metrics.loss)),

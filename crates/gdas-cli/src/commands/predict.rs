@@ -54,7 +54,7 @@ pub(crate) fn run(command: &Predict) -> anyhow::Result<()> {
     let flip = command.test_flip.unwrap_or(model.test_flip);
     let size = [model.image.height, model.image.width, model.image.channels];
     let mut rows = Vec::new();
-    let mut failed = 0;
+    let (mut answered, mut failed) = (0, 0);
     for given in &command.images {
         // One that cannot be used does not keep the others from an answer.
         let read = match read_images(given, size) {
@@ -75,6 +75,7 @@ pub(crate) fn run(command: &Predict) -> anyhow::Result<()> {
         let Some(predictions) = model.predict(&Arc::new(read.images), flip, &interrupt) else {
             return Err(Preempted("the same command".to_string()).into());
         };
+        answered += read.names.len();
         for (name, probabilities) in read.names.into_iter().zip(predictions) {
             let best = probabilities.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(class, _)| class);
             if command.json {
@@ -93,7 +94,7 @@ pub(crate) fn run(command: &Predict) -> anyhow::Result<()> {
         output::line(table(&rows))?;
     }
     if failed > 0 {
-        bail!("{failed} of what was given could not be used; the rest is answered");
+        bail!("images answered: {answered}; not usable: {failed}");
     }
     Ok(())
 }

@@ -148,7 +148,7 @@ fn present(result: &SearchResult, run: &Path, display: Display) -> anyhow::Resul
     let rows: Vec<_> = rows.into_iter().map(|(key, value)| vec![key.to_string(), value]).collect();
     output::line(table(&rows))?;
     output::line(format_args!("\nfiles in {}", run.display()))?;
-    output::line(table(&files(run)))?;
+    output::line(table(&files(run, genotype)))?;
     let run = shell::path(run);
     Ok(output::line(format_args!("\nnext: gdas train {run}\n      gdas report {run}"))?)
 }
@@ -158,17 +158,17 @@ fn costs(params: u64, multiply_adds: u64) -> String {
 }
 
 /// The files of a run that exist, and what they are for.
-fn files(run: &Path) -> Vec<Vec<String>> {
-    [
-        ("result.json", "the result, for programs"),
-        ("cell.svg", "a picture of the cell"),
-        ("normal.svg", "a picture of the normal cell"),
-        ("reduction.svg", "a picture of the reduction cell"),
-        ("events.jsonl", "losses, accuracies, alphas of every epoch"),
-        ("config.toml", "how to repeat it: gdas search --config"),
-    ]
-    .into_iter()
-    .filter(|(name, _)| run.join(name).is_file())
-    .map(|(name, what)| vec![format!("  {name}"), what.to_string()])
-    .collect()
+fn files(run: &Path, genotype: &Genotype) -> Vec<Vec<String>> {
+    let picture = |name: &String| match name.as_str() {
+        "cell" => ("cell.svg".to_owned(), "a picture of the cell".to_owned()),
+        name => (format!("{name}.svg"), format!("a picture of the {name} cell")),
+    };
+    let owned = |(name, what): (&str, &str)| (name.to_owned(), what.to_owned());
+    std::iter::once(owned(("result.json", "the result, for programs")))
+        .chain(genotype.space.cells.iter().map(|cell| picture(&cell.name)))
+        .chain([owned(("events.jsonl", "losses, accuracies, alphas of every epoch"))])
+        .chain([owned(("config.toml", "how to repeat it: gdas search --config"))])
+        .filter(|(name, _)| run.join(name).is_file())
+        .map(|(name, what)| vec![format!("  {name}"), what])
+        .collect()
 }

@@ -4,9 +4,10 @@ use clap::Args;
 use gdas::Device;
 use gdas::config::{Layer, TrainConfig, resolve, to_toml};
 use gdas::cost;
-use gdas::run::{Interrupt, RunDir, read_config};
+use gdas::run::{Interrupt, RunDir, RunError, read_config};
 use gdas::shell;
 use gdas::train::{Outcome, TrainResult, train};
+use gdas_data::LocateError;
 use gdas_exchange::import::UNKNOWN_DATA;
 use serde_json::json;
 
@@ -52,30 +53,52 @@ pub(crate) struct Train {
 }
 
 pub(crate) fn run(command: &Train) -> anyhow::Result<()> {
-    let mut config = config(command)?;
+    let (mut config, source) = config(command)?;
     if command.print_config {
         return Ok(output::line(to_toml(&config)?.trim_end())?);
     }
     let device = devices::open(config.device, config.precision)?;
     let interrupt = signals::install()?;
-    let opened = open(&config, command.display)?;
-    config.data = flags::lasting(&config.data);
+    search::use_threads(config.threads)?;
+    let opened = if let Some(run) = &source {
+        let (opened, place) = open_of(run, &config, command.display)?;
+        config.data = place;
+        opened
+    } else {
+        let damaged = Damaged { skip_damaged: config.skip_damaged };
+        let opened = images::open(&config.data, config.image_size, damaged, command.display.quiet)?;
+        config.data = flags::lasting(&config.data);
+        opened
+    };
     let mut run = command.runs.create(command.name.as_deref(), &opened.dataset.name, &to_toml(&config)?)?;
     carry_out(&config, &opened, &mut run, &device, command.display, &interrupt)
 }
 
-/// The data of a training.
-pub(crate) fn open(config: &TrainConfig, display: Display) -> anyhow::Result<Opened> {
-    search::use_threads(config.threads)?;
+/// The images of another run, and where they are now.
+fn open_of(run: &Path, config: &TrainConfig, display: Display) -> anyhow::Result<(Opened, String)> {
     let damaged = Damaged { skip_damaged: config.skip_damaged };
-    images::open(&config.data, config.image_size, damaged, display.quiet)
+    let opened = images::open_for_run(run, (&config.data, None), config.image_size, damaged, display.quiet);
+    opened.map_err(|error| match error.downcast_ref::<LocateError>() {
+        Some(LocateError::Run(RunError::OtherImages { name, .. })) => Usage(format!(
+            "the images at {name} are not those that {} worked on; `--data {}` trains on them as they are",
+            run.display(),
+            shell::path(Path::new(name)),
+        ))
+        .into(),
+        _ => error,
+    })
 }
 
-fn config(command: &Train) -> anyhow::Result<TrainConfig> {
+/// The configuration, and the run whose images are trained on, if they are a run's.
+fn config(command: &Train) -> anyhow::Result<(TrainConfig, Option<PathBuf>)> {
     let mut layers = Vec::new();
+    let mut source = None;
     if let Some(given) = &command.genotype {
-        layers.extend(start(&command.runs, given, command.flags.space())?);
+        let (layer, run) = start(&command.runs, given, command.flags.space())?;
+        layers.extend(layer);
+        source = run;
     }
+    let from_run = layers.len();
     if let Some(path) = &command.config {
         layers.push(flags::file(path)?);
     }
@@ -84,27 +107,32 @@ fn config(command: &Train) -> anyhow::Result<TrainConfig> {
         let message = "which genotype? Name a search, a published cell or a file, as in `gdas train digits-1`";
         return Err(Usage(message.to_string()).into());
     }
+    // Images of another size have another digest than those that the run recorded.
+    let other = |layer: &Layer| ["data", "image_size", "skip_damaged"].into_iter().any(|key| layer.has(key));
+    if layers[from_run..].iter().any(other) {
+        source = None;
+    }
     let config: TrainConfig = resolve(&layers)?;
     if config.data == UNKNOWN_DATA {
         let message = "the network was imported, and what it was trained on is not known; name images with --data";
         return Err(Usage(message.to_string()).into());
     }
-    Ok(config)
+    Ok((config, source))
 }
 
-/// The genotype that was named; if by a run, with that run's data.
-fn start(runs: &RunsDir, given: &str, space: Option<&str>) -> anyhow::Result<Vec<Layer>> {
+/// The genotype that was named; if by a run, with that run's data and its directory.
+fn start(runs: &RunsDir, given: &str, space: Option<&str>) -> anyhow::Result<(Vec<Layer>, Option<PathBuf>)> {
     let space = SpaceFlag { space: space.map(str::to_owned) };
-    let (genotype, data) = match runs.resolve(given, &space)? {
-        Named::Genotype(genotype) => (genotype, None),
+    let (genotype, data, run) = match runs.resolve(given, &space)? {
+        Named::Genotype(genotype) => (genotype, None, None),
         Named::Run(run) => {
             let data =
                 flags::of_run(&run.path, &read_config(&run.path)?)?.only(&["data", "image_size", "skip_damaged"]);
-            (run.genotype(&space)?, Some(data))
+            (run.genotype(&space)?, Some(data), Some(run.path))
         }
     };
     let genotype = Layer::flags(&json!({ "genotype": genotype.to_string(), "space": *genotype.space }))?;
-    Ok([genotype].into_iter().chain(data).collect())
+    Ok(([genotype].into_iter().chain(data).collect(), run))
 }
 
 /// Trains, or goes on training, and tells what came of it.

@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use gdas::config::Layer;
 use gdas::train::WeightChoice;
+use serde::Serializer;
 
 pub(crate) use search::SearchFlags;
 pub(crate) use train::TrainFlags;
@@ -36,6 +37,15 @@ impl WeightsFlag {
             Weights::Last => WeightChoice::Last,
             Weights::Best => WeightChoice::Best,
         })
+    }
+}
+
+/// A seed as a value of a configuration's key.
+#[allow(clippy::ref_option)] // what serde calls
+fn seed<S: Serializer>(seed: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match seed {
+        Some(seed) => gdas::config::seed::serialize(seed, serializer),
+        None => serializer.serialize_none(),
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) struct SearchFlags {
     algorithm: Option<String>,
     /// Seed of all randomness; the same seed gives the same result, bit for bit
     #[arg(long, value_name = "N", help_heading = "What to search")]
+    #[serde(serialize_with = "super::seed")]
     seed: Option<u64>,
 
     /// Passes over the training images

@@ -18,6 +18,7 @@ pub(crate) struct TrainFlags {
     preset: Option<String>,
     /// Seed of all randomness; the same seed gives the same result, bit for bit
     #[arg(long, value_name = "N", help_heading = "What to train")]
+    #[serde(serialize_with = "super::seed")]
     seed: Option<u64>,
 
     /// Passes over the training images

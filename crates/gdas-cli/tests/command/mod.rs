@@ -58,3 +58,58 @@ pub fn lasting_events(run: &Path) -> Vec<Value> {
     }
     events
 }
+
+/// A grey picture of 12x12 pixels as an uncompressed PNG file.
+fn png(shade: impl Fn(usize, usize) -> u8) -> Vec<u8> {
+    const SIZE: usize = 12;
+    let mut raw = Vec::new();
+    for y in 0..SIZE {
+        raw.push(0);
+        raw.extend((0..SIZE).map(|x| shade(y, x)));
+    }
+    let mut zlib = vec![0x78, 0x01, 0x01];
+    let length = raw.len() as u16;
+    zlib.extend(length.to_le_bytes());
+    zlib.extend((!length).to_le_bytes());
+    zlib.extend(&raw);
+    let (mut a, mut b) = (1u32, 0u32);
+    for &byte in &raw {
+        a = (a + u32::from(byte)) % 65521;
+        b = (b + a) % 65521;
+    }
+    zlib.extend((b << 16 | a).to_be_bytes());
+    let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
+    let mut header = Vec::new();
+    header.extend((SIZE as u32).to_be_bytes());
+    header.extend((SIZE as u32).to_be_bytes());
+    header.extend([8, 0, 0, 0, 0]);
+    for (kind, data) in [(b"IHDR", &header), (b"IDAT", &zlib), (b"IEND", &Vec::new())] {
+        let body = [kind.as_slice(), data].concat();
+        file.extend((data.len() as u32).to_be_bytes());
+        file.extend(&body);
+        let mut crc = !0u32;
+        for &byte in &body {
+            crc ^= u32::from(byte);
+            for _ in 0..8 {
+                crc = if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+            }
+        }
+        file.extend((!crc).to_be_bytes());
+    }
+    file
+}
+
+/// Pictures with stripes of two directions, so many per class, below `folder`.
+pub fn stripes(folder: &Path, count: usize) {
+    for (class, across) in [("across", true), ("down", false)] {
+        let class = folder.join(class);
+        fs::create_dir_all(&class).expect("a folder");
+        for n in 0..count {
+            let shade = |y: usize, x: usize| {
+                let place = if across { y } else { x };
+                if (place + n) % 4 < 2 { 200 + n as u8 } else { 40 + (n as u8 % 8) }
+            };
+            fs::write(class.join(format!("{n}.png")), png(shade)).expect("write");
+        }
+    }
+}

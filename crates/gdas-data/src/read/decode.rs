@@ -108,6 +108,10 @@ fn reason(error: &ImageError) -> String {
 fn damaged(error: impl std::fmt::Display) -> String {
     let text = error.to_string();
     let text = text.split(" while ").next().unwrap_or_default();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if ["Not enough bytes", "unexpected end of file"].iter().any(|end| text.contains(end)) {
+        return CUT_OFF.into();
+    }
     format!("damaged ({})", text.chars().take(120).collect::<String>())
 }
 

@@ -14,7 +14,7 @@ use crate::kind::{Kind, ending};
 use crate::layout::{Layout, Place, list};
 use crate::observe::{Progress, Reading};
 use crate::options::Options;
-use crate::parts::Part;
+use crate::parts::{Part, named_part};
 use crate::tree::{Entry, Limits, Tree};
 use gdas::data::{Dataset, Format, Images, SIZES, Statistics};
 
@@ -188,7 +188,10 @@ fn sort_out<'t>(tree: &'t Tree, kinds: &[Kind], notes: &mut Vec<String>) -> Resu
         .filter(|(_, kind)| kind.is_picture())
         .map(|(entry, _)| entry.name.as_str())
         .collect();
-    let layout = Layout::of(&pictures, &tree.origin)?;
+    let layout = match Layout::of(&pictures, &tree.origin) {
+        Ok(layout) => layout,
+        Err(error) => return Err(training_part_without_images(tree, kinds).unwrap_or(error)),
+    };
     let mut found: BTreeMap<(Part, &str), Found> = BTreeMap::new();
     let mut unclassed: BTreeMap<Part, usize> = BTreeMap::new();
     let (mut outside, mut others) = (0, Tally::default());
@@ -271,6 +274,28 @@ fn sort_out<'t>(tree: &'t Tree, kinds: &[Kind], notes: &mut Vec<String>) -> Resu
         )));
     }
     Ok(items)
+}
+
+/// The error for a folder of training images in which there is none, if there is such a folder.
+fn training_part_without_images(tree: &Tree, kinds: &[Kind]) -> Option<DataError> {
+    fn part(name: &str) -> Option<&str> {
+        let mut folders = name.rsplit_once('/')?.0.split('/');
+        folders.find(|folder| named_part(folder).is_some_and(|says| says.part == Part::Train))
+    }
+    let mut files: BTreeMap<&str, Tally> = BTreeMap::new();
+    for (entry, &kind) in tree.entries.iter().zip(kinds) {
+        let Some(folder) = part(&entry.name) else { continue };
+        if kind.is_picture() {
+            return None;
+        }
+        files.entry(folder).or_default().add(entry, kind);
+    }
+    let (folder, files) = files.into_iter().next()?;
+    Some(DataError::Unsuitable(format!(
+        "{}: there is no image in `{folder}`, only {}; put the images to learn from there",
+        tree.origin,
+        files.list()
+    )))
 }
 
 /// Folders without any file below them, but not those in such folders.

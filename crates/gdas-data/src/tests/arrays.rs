@@ -119,6 +119,7 @@ fn arrays_go_by_their_names() {
     assert_eq!(set.unwrap().test.map(|test| test.len()), Some(N), "Keras");
     let set = open_arrays(&[("images", images()), ("labels", labels())]).unwrap();
     assert_eq!((set.train.len(), set.test), (N, None));
+    insta::assert_snapshot!(open_arrays(&[("arr_0", images()), ("arr_1", labels())]).unwrap_err(), @"[folder]/a.npz is no data set that can be read: arrays such as `arr_0`; call them `train_images` and `train_labels`, `test_images` and `test_labels`; expected CIFAR-10/100 (binary or Python), ImageNet16 batches, idx files, NumPy arrays (.npz) of images and labels, or images in `train/<class>/` and `test/<class>/`");
     // Two files side by side.
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "train.npz", &npz(&[("images", images()), ("labels", labels())]));

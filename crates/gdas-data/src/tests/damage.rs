@@ -110,7 +110,7 @@ fn no_cut_of_any_format_is_taken_for_the_whole() {
 #[test]
 fn a_jpeg_that_was_cut_off_and_closed_again_is_not_whole() {
     let folder = tempfile::tempdir().unwrap();
-    let picture = RgbImage::from_fn(75, 61, |x, y| Rgb([(x * 7 + y * 3) as u8, (x * y) as u8, (200 + x) as u8]));
+    let picture = RgbImage::from_fn(43, 35, |x, y| Rgb([(x * 7 + y * 3) as u8, (x * y) as u8, (200 + x) as u8]));
     let encode = |image: DynamicImage, quality: u8| {
         let mut bytes = Vec::new();
         image.write_with_encoder(image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, quality)).unwrap();
@@ -120,18 +120,12 @@ fn a_jpeg_that_was_cut_off_and_closed_again_is_not_whole() {
     for bytes in [encode(colour.clone(), 95), encode(colour.clone(), 30), encode(colour.grayscale(), 80)] {
         let whole = pixels(folder.path(), "a.jpg", &bytes).unwrap();
         let start = bytes.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap();
-        let mut refused = 0;
         for cut in (start + 20..bytes.len() - 2).filter(|&cut| bytes[cut - 1] != 0xff) {
             match pixels(folder.path(), "a.jpg", &[&bytes[..cut], &[0xff, 0xd9]].concat()) {
-                Err(reason) => {
-                    assert!(reason.starts_with("cut off") || reason.starts_with("damaged"), "{reason}");
-                    refused += 1;
-                }
-                // Nothing but the last blocks can be missing.
-                Ok(found) => assert!(cut + 200 > bytes.len() || found == whole, "{cut} of {} bytes", bytes.len()),
+                Err(reason) => assert!(reason.starts_with("cut off") || reason.starts_with("damaged"), "{reason}"),
+                Ok(found) => assert!(found == whole, "{cut} of {} bytes", bytes.len()),
             }
         }
-        assert!(refused > (bytes.len() - start) / 2, "{refused}");
     }
 }
 
@@ -259,6 +253,7 @@ fn tiffs_of_many_kinds() {
         encoder.finish().unwrap()
     };
     assert_eq!(read(tiff(24, 16, &deflate(&differences), &[(259, 8), (317, 2)])), Ok(expected.clone()), "Deflate");
+    assert_eq!(read(tiff(24, 16, &grey, &[(317, 2)])), Ok(expected.clone()), "an idle predictor");
     let lzw = weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(&grey).unwrap();
     assert_eq!(read(tiff(24, 16, &lzw, &[(259, 5)])), Ok(expected.clone()), "LZW");
     assert!(read(tiff(24, 16, &lzw[..lzw.len() / 2], &[(259, 5)])).is_err());

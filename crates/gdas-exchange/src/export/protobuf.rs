@@ -33,6 +33,7 @@ impl Message {
     }
 
     /// A signed or unsigned integer, a boolean or an enumeration.
+    #[must_use]
     pub fn int(mut self, field: u32, value: i64) -> Self {
         self.key(field, 0);
         self.varint(value as u64);
@@ -40,6 +41,7 @@ impl Message {
     }
 
     /// A float.
+    #[must_use]
     pub fn float(mut self, field: u32, value: f32) -> Self {
         self.key(field, 5);
         self.bytes.extend(value.to_le_bytes());
@@ -47,6 +49,7 @@ impl Message {
     }
 
     /// A double.
+    #[must_use]
     pub fn double(mut self, field: u32, value: f64) -> Self {
         self.key(field, 1);
         self.bytes.extend(value.to_le_bytes());
@@ -54,6 +57,7 @@ impl Message {
     }
 
     /// Raw bytes.
+    #[must_use]
     pub fn bytes(mut self, field: u32, value: &[u8]) -> Self {
         self.key(field, 2);
         self.varint(value.len() as u64);
@@ -62,16 +66,19 @@ impl Message {
     }
 
     /// Text.
+    #[must_use]
     pub fn text(self, field: u32, value: &str) -> Self {
         self.bytes(field, value.as_bytes())
     }
 
     /// A message within the message.
+    #[must_use]
     pub fn message(self, field: u32, value: &Message) -> Self {
         self.bytes(field, &value.bytes)
     }
 
     /// Several of one field.
+    #[must_use]
     pub fn each<T>(self, items: impl IntoIterator<Item = T>, add: impl Fn(Self, T) -> Self) -> Self {
         items.into_iter().fold(self, add)
     }

@@ -46,9 +46,13 @@ def train(genotype, data=None, *, run, on_event=None, **keys):
     return _json.loads(_gdas.train(_dumped(keys), _os.fspath(run), data_of, on_event))
 
 
-def resume(run, *, on_event=None):
-    """Goes on with a run that was stopped; the result of a finished one is given again."""
-    return _json.loads(_gdas.resume(_os.fspath(run), on_event))
+def resume(run, *, data=None, on_event=None):
+    """Goes on with a run that was stopped; the result of a finished one is given again.
+
+    `data` is the path of its images, if they lie elsewhere now; other images than those it began with are refused.
+    """
+    data = None if data is None else _os.fspath(data)
+    return _json.loads(_gdas.resume(_os.fspath(run), data, on_event))
 
 
 def query(table, cell):

@@ -17,6 +17,8 @@ pub enum Origin {
     File(String, usize),
     /// By a flag.
     Flag(String),
+    /// By the program that uses the library.
+    Program,
 }
 
 impl fmt::Display for Origin {
@@ -26,6 +28,7 @@ impl fmt::Display for Origin {
             Self::Preset(name) => write!(f, "preset {name}"),
             Self::File(path, line) => write!(f, "{path}, line {line}"),
             Self::Flag(name) => write!(f, "flag {name}"),
+            Self::Program => f.write_str("the program"),
         }
     }
 }
@@ -82,8 +85,10 @@ impl Layer {
     fn parse(text: &str, origin: impl Fn(usize) -> Origin) -> Result<Self, ConfigError> {
         let line_of = |at: usize| 1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count();
         let table: BTreeMap<Spanned<String>, toml::Value> = toml::from_str(text).map_err(|error| {
-            let origin = origin(error.span().map_or(1, |span| line_of(span.start)));
-            ConfigError::Syntax { origin, reason: error.message().to_string() }
+            let number = error.span().map_or(1, |span| line_of(span.start));
+            let is_seed = text.lines().nth(number - 1).is_some_and(|line| line.trim_start().starts_with("seed"));
+            let hint = if is_seed { format!("; a seed is {}", super::seed::RANGE) } else { String::new() };
+            ConfigError::Syntax { origin: origin(number), reason: error.message().to_string() + &hint }
         })?;
         let mut entries: Vec<_> = table.into_iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);

@@ -19,8 +19,10 @@
 
 mod auto;
 mod error;
+mod keys;
 mod layer;
 mod search;
+pub mod seed;
 mod train;
 
 use std::collections::BTreeMap;
@@ -34,6 +36,7 @@ use crate::space::Space;
 
 pub use auto::Auto;
 pub use error::ConfigError;
+pub(crate) use keys::Keys;
 pub use layer::{Layer, Origin};
 pub use search::{Algorithm, Criterion, EarlyStop, EdgeOutput, SearchConfig, Selection, Split, Undrawn};
 pub use train::{StemRule, TrainConfig};

@@ -195,6 +195,7 @@ pub struct SearchConfig {
     /// Algorithm.
     pub algorithm: Algorithm,
     /// Seed of all randomness.
+    #[serde(with = "super::seed")]
     pub seed: u64,
 
     /// A known data set's name, or a path to images.
@@ -403,11 +404,11 @@ impl Config for SearchConfig {
             if (0.0..1.0).contains(&value) { Ok(()) } else { wrong(key, "at least 0 and below 1".to_string()) }
         };
 
+        if let Err(error) = self.space.validate() {
+            return wrong("space", format!("a space that can be built: {error}"));
+        }
         if self.data.is_empty() {
             return wrong("data", "the name of a data set or a path".to_string());
-        }
-        if i64::try_from(self.seed).is_err() {
-            return wrong("seed", format!("at most {}, the largest number of a TOML file", i64::MAX));
         }
         auto("image_size", self.image_size, 8, 224)?;
         auto("crop_padding", self.crop_padding, 0, 112)?;

@@ -42,6 +42,7 @@ pub struct TrainConfig {
     /// The genotype, in text form.
     pub genotype: String,
     /// Seed of all randomness.
+    #[serde(with = "super::seed")]
     pub seed: u64,
 
     /// A known data set's name, or a path to images.
@@ -163,14 +164,14 @@ impl Config for TrainConfig {
         let count = |key, value: usize, low: usize, high: usize| {
             if (low..=high).contains(&value) { Ok(()) } else { wrong(key, format!("between {low} and {high}")) }
         };
+        if let Err(error) = self.space.validate() {
+            wrong("space", format!("a space that can be built: {error}"))?;
+        }
         if let Err(error) = Genotype::parse(&self.genotype, &self.space) {
             wrong("genotype", format!("a genotype of space {}: {error}", self.space.name))?;
         }
         if self.data.is_empty() {
             return wrong("data", "the name of a data set or a path".to_string());
-        }
-        if i64::try_from(self.seed).is_err() {
-            return wrong("seed", format!("at most {}, the largest number of a TOML file", i64::MAX));
         }
         count("image_size", self.image_size.or(8), 8, 224)?;
         count("crop_padding", self.crop_padding.or(0), 0, 112)?;

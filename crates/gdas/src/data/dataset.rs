@@ -21,7 +21,7 @@ pub struct Dataset {
     pub classes: Vec<String>,
     /// The training partition.
     pub train: Arc<Images>,
-    /// The test partition, if there is one. [`super::open()`] always provides it.
+    /// The test partition, if there is one; see [`hold_out`](Self::hold_out).
     pub test: Option<Arc<Images>>,
     /// Whether the test partition was not given, but held out of the training data.
     pub held_out: bool,
@@ -93,6 +93,8 @@ pub enum Format {
     Idx,
     /// MedMNIST's `.npz`.
     MedMnist,
+    /// Images that a program handed over ([`ImageSource`](super::ImageSource)).
+    Source,
 }
 
 impl Images {

@@ -6,6 +6,16 @@ pub enum DataError {
     /// A request that makes no sense for this data.
     #[error("{0}")]
     Unsuitable(String),
+    /// An image of a source ([`ImageSource`](super::ImageSource)) could not be read.
+    #[error("{part} image {index} cannot be read: {source}")]
+    Source {
+        /// `training` or `test`.
+        part: &'static str,
+        /// The image, from 0.
+        index: usize,
+        /// What the source reports.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// No thread could be started to prepare batches.
     #[error("cannot start a thread that prepares batches: {0}")]
     Thread(#[source] std::io::Error),

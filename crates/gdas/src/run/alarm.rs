@@ -187,7 +187,7 @@ mod tests {
     fn a_healthy_search_is_not_warned_of() {
         for epochs in [20, 50, 250] {
             let time = |epoch: usize| (epoch + 1) as f64 / epochs as f64;
-            let free = |epoch: usize| if epoch % (epochs / 10) == 0 { 5.0 / 6.0 } else { 0.5 };
+            let free = |epoch: usize| if epoch.is_multiple_of(epochs / 10) { 5.0 / 6.0 } else { 0.5 };
             let (begun, at_end) = alarms(|epoch| 1.0 - 0.1 * time(epoch).powi(2), free, epochs);
             assert_eq!((begun, at_end.standing().len()), (vec![], 0), "{epochs} epochs");
         }
@@ -239,7 +239,7 @@ mod tests {
         // Probabilities 1/4 and 3/4; the mean of that edge and an even one.
         let exact = (0.25 * 4f64.ln() + 0.75 * (4.0f64 / 3.0).ln()) / 2f64.ln();
         assert!((entropy(vec![vec![0.0, 3f32.ln()]]) - exact).abs() < 1e-6);
-        assert!((entropy(vec![vec![0.0, 3f32.ln()], vec![0.0, 0.0]]) - (1.0 + exact) / 2.0).abs() < 1e-6);
+        assert!((entropy(vec![vec![0.0, 3f32.ln()], vec![0.0, 0.0]]) - f64::midpoint(1.0, exact)).abs() < 1e-6);
         assert_eq!(relative_entropy(&table(vec![vec![1.0]])), None);
     }
 

@@ -163,6 +163,9 @@ impl RunDir {
         let mut line = seal::seal_event(line);
         line.push(b'\n');
         let path = self.path.join(EVENTS);
+        if self.is_gone() {
+            return Err(RunError::Gone(self.path.clone()));
+        }
         if let Err(error) = self.storage.write(&mut self.log, &path, &line) {
             // Take back the part of the line that went out, so that the log stays readable.
             let _ = self.log.set_len(self.log_length);
@@ -172,10 +175,33 @@ impl RunDir {
         Ok(())
     }
 
+    /// Whether the event log that is open is not the one in the directory any more.
+    fn is_gone(&self) -> bool {
+        let there = match fs::metadata(self.path.join(EVENTS)) {
+            Ok(there) => there,
+            Err(error) => return error.kind() == io::ErrorKind::NotFound,
+        };
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let place = |file: &fs::Metadata| (file.dev(), file.ino());
+            self.log.metadata().is_ok_and(|ours| place(&ours) != place(&there))
+        }
+        // Elsewhere a directory cannot be deleted or moved while a file in it is open.
+        #[cfg(not(unix))]
+        {
+            let _ = there;
+            false
+        }
+    }
+
     /// Saves a checkpoint. The one before it stays until this one is durable, and one more save after that.
     pub fn save(&mut self, checkpoint: &Checkpoint) -> Result<Saved, RunError> {
         phase::enter("saving");
         let start = Instant::now();
+        if self.is_gone() {
+            return Err(RunError::Gone(self.path.clone()));
+        }
         if matches!(self.newest, Newest::NotLooked) {
             self.newest = scan(&self.path)?.map_or(Newest::Absent, |found| found.at());
         }

@@ -42,6 +42,26 @@ pub enum RunError {
         /// Process and host, as the holder wrote them.
         holder: String,
     },
+    /// The directory was deleted, moved or replaced while the run was at work.
+    #[error(
+        "{} is gone: it was deleted or moved while the run was at work, so nothing can be saved there any more",
+        .0.display()
+    )]
+    Gone(PathBuf),
+    /// Other images than those that the run began with.
+    #[error(
+        "the images of `{name}` are not those that this run began with: their digest is {given}, the run has \
+         {began_with} (over every pixel, label and class name as read); --data names another place, other images need \
+         a new run"
+    )]
+    OtherImages {
+        /// What they are called, or where they lie.
+        name: String,
+        /// Digest of the images that the run began with.
+        began_with: String,
+        /// Digest of the images that it was given now.
+        given: String,
+    },
     /// Something was asked of a run that nobody works in.
     #[error("{} is not running; `gdas resume {}` goes on with it", .0.display(), shell::path(.0))]
     Idle(PathBuf),

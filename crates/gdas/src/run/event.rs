@@ -1,3 +1,4 @@
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -255,6 +256,49 @@ pub enum Event {
     /// An event of a newer version of gdas.
     #[serde(other)]
     Unknown,
+}
+
+/// One line for people.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = |share: f64| 100.0 * share;
+        match self {
+            Self::Started { task, space, data, epochs, steps_per_epoch, seed, .. } => {
+                write!(f, "{task} in {space} on {data}: {epochs} epochs of {steps_per_epoch} steps, seed {seed}")
+            }
+            Self::Step { step, train_loss, held_out_accuracy, .. } => {
+                write!(
+                    f,
+                    "step {step}: training loss {train_loss:.3}, held-out accuracy {:.1} %",
+                    percent(*held_out_accuracy)
+                )
+            }
+            Self::Epoch { epoch, epochs, train_loss, held_out_accuracy, genotype, .. } => write!(
+                f,
+                "epoch {} of {epochs}: training loss {train_loss:.3}, held-out accuracy {:.1} %, {genotype}",
+                epoch + 1,
+                percent(*held_out_accuracy)
+            ),
+            Self::TrainEpoch { epoch, epochs, train_loss, train_accuracy, test_accuracy, .. } => {
+                let accuracy = percent(*train_accuracy);
+                write!(f, "epoch {} of {epochs}: training loss {train_loss:.3}, accuracy {accuracy:.1} %", epoch + 1)?;
+                test_accuracy.map_or(Ok(()), |accuracy| write!(f, ", test accuracy {:.1} %", percent(accuracy)))
+            }
+            Self::EarlyStop { reason, .. } => write!(f, "early stop: {reason}"),
+            Self::Judging { candidates, done, .. } => write!(f, "judging: {done} of {candidates} cells done"),
+            Self::Checkpoint { step, bytes, .. } => write!(f, "checkpoint after step {step}, {bytes} bytes"),
+            Self::Warning { message } => write!(f, "warning: {message}"),
+            Self::Interrupted { step } => write!(f, "stopped after step {step}"),
+            Self::Paused { step } => write!(f, "paused after step {step}"),
+            Self::Continued { step } => write!(f, "continued after step {step}"),
+            Self::Finished { genotype, accuracy, seconds, .. } => {
+                write!(f, "finished in {seconds:.1} s: {genotype}")?;
+                accuracy.map_or(Ok(()), |accuracy| write!(f, ", accuracy {:.1} %", percent(accuracy)))
+            }
+            // The log's own form says the most of what has no sentence yet.
+            other => f.write_str(&serde_json::to_string(other).map_err(|_| fmt::Error)?),
+        }
+    }
 }
 
 /// Is told what happens, while it happens; through it the `gdas` program draws progress.

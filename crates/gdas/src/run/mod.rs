@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `config.toml` | the resolved configuration, every key, below a checksum |
 //! | `events.jsonl` | one [`Event`] per line, each with a checksum, append-only; on resume cut back to the length that the checkpoint recorded |
+//! | `data.json` | which images the run works on and where they were, with a checksum ([`ImagesRecord`]) |
 //! | `checkpoint.0`, `checkpoint.1` | two generations of [`Checkpoint`], each with its own checksum |
 //! | `result.json`, `cell.svg`, ... | what came out; `result.json` with a checksum |
 //! | `control` | one word, `pause` or `stop`, by which another process asks the one at work for that ([`ask`]) |
@@ -22,6 +23,7 @@ mod dir;
 mod error;
 mod event;
 mod follow;
+mod images;
 mod info;
 mod interrupt;
 mod judgement;
@@ -32,7 +34,7 @@ mod seal;
 mod storage;
 
 pub use alarm::{Alarms, EpochNumbers, FLAT, LATE, LEAST_EPOCHS, PATIENCE, SATURATED, relative_entropy};
-pub(crate) use cadence::Cadence;
+use cadence::Cadence;
 pub use checkpoint::{Array, Checkpoint, Data, FORMAT_VERSION};
 pub use control::{Wish, ask, wished};
 pub use delete::delete;
@@ -40,6 +42,7 @@ pub use dir::{Loaded, RunDir, Saved, read_checkpoint, read_config, read_result, 
 pub use error::RunError;
 pub use event::{Alarm, AlphaTable, Event, Observer, Silent, read_events};
 pub use follow::{Follower, News};
+pub use images::ImagesRecord;
 pub use info::{RunInfo, STAGES, is_run, list, stages};
 pub use interrupt::Interrupt;
 pub use judgement::{Judgement, Places};

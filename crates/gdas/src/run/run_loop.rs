@@ -139,6 +139,7 @@ impl<'a> Journal<'a> {
     }
 
     /// Reports an event.
+    #[allow(clippy::needless_pass_by_value, reason = "callers make the event for it")]
     pub(crate) fn tell(&mut self, event: Event) -> Result<(), RunError> {
         self.observer.event(&event);
         self.run.as_mut().map_or(Ok(()), |run| run.log(&event))

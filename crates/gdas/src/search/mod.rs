@@ -1,7 +1,7 @@
 //! The search: which cell learns best, found while its weights and alpha learn by turns.
 //!
-//! [`step`] is a whole step of GDAS on one page. [`search()`] runs the configured algorithm to its end; the parts of a
-//! search are replaceable one by one:
+//! [`step`] is a whole step of GDAS on one page. [`Search`] runs a search from a program, [`search()`] one that a
+//! configuration describes. The parts of a search are replaceable one by one:
 //!
 //! | part | trait | built in |
 //! | --- | --- | --- |
@@ -15,6 +15,7 @@
 
 pub mod algorithms;
 mod batches;
+mod builder;
 mod context;
 mod estimators;
 mod events;
@@ -47,6 +48,7 @@ use task::SearchTask;
 
 pub use crate::run::Outcome;
 pub use algorithms::Algorithm;
+pub use builder::Search;
 pub use context::{HeldOutPass, PendingWeightStep, StepContext, StepReport};
 pub use estimators::{Draw, Estimator, StraightThrough};
 pub use parts::Parts;
@@ -98,6 +100,19 @@ pub fn search_with(
     interrupt: &Interrupt,
     devices: &[Device],
 ) -> Result<Outcome<SearchResult>, Error> {
+    let place = run.as_ref().map(|run| run.path().to_path_buf());
+    search_in(parts, config, dataset, run, observer, interrupt, devices).map_err(|error| error.in_run(place.as_deref()))
+}
+
+fn search_in(
+    parts: Parts,
+    config: &SearchConfig,
+    dataset: &Dataset,
+    run: Option<&mut RunDir>,
+    observer: &mut dyn Observer,
+    interrupt: &Interrupt,
+    devices: &[Device],
+) -> Result<Outcome<SearchResult>, Error> {
     let (asked, given) = (config.devices, devices.len());
     let first = devices.first().filter(|_| given == asked).ok_or_else(|| {
         Error::Unsuitable(format!("the configuration says `devices = {asked}`, and the search was given {given}"))
@@ -112,6 +127,9 @@ pub fn search_with(
     };
     let mut journal = Journal::new(run, observer);
     resume(&mut task, dataset, &mut journal)?;
+    if let Some(run) = journal.run() {
+        run.begin_with(&config.data, &dataset.name, &task.searcher.data_digest)?;
+    }
     let (algorithm, steps) = (task.algorithm.name(), task.steps_per_epoch());
     journal.tell(events::started(&task.searcher, algorithm, dataset, &split, steps, task.steps_done()))?;
     if !task.own_parts.is_empty() && task.steps_done() == 0 {
@@ -146,7 +164,7 @@ pub fn search_with(
     if let Some(judgement) = &judgement {
         journal.tell(Event::Judged(judgement.clone()))?;
     }
-    Error::finite(accuracy, "a class score of the cell found", task.state.at)?;
+    Error::finite_after(accuracy, "a class score of the cell found", task.state.at.epoch.saturating_sub(1))?;
     if let Some(warning) = regularise::exceeded(&task.searcher.standings(&genotype)) {
         journal.tell(warning)?;
     }

@@ -31,12 +31,17 @@ impl Parts {
     /// # Errors
     /// It names an algorithm that is not built in.
     pub fn of(config: &SearchConfig) -> Result<Self, Error> {
-        Ok(Self {
-            algorithm: algorithms::built_in(&config.algorithm)?,
+        Ok(Self::with(algorithms::built_in(&config.algorithm)?, config))
+    }
+
+    /// An algorithm, and otherwise the built-in parts that a configuration names.
+    pub fn with(algorithm: Box<dyn Algorithm>, config: &SearchConfig) -> Self {
+        Self {
+            algorithm,
             estimator: Arc::new(StraightThrough),
             regularisers: Vec::new(),
             selection: selection::built_in(config.selection),
-        })
+        }
     }
 
     /// Names of the parts that are not those of the configuration, by kind.

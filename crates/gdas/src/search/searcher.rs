@@ -55,6 +55,7 @@ impl Searcher {
     /// The space gives no network of this size, or the device does not have the configured precision.
     pub fn new(config: &SearchConfig, dataset: &Dataset, device: &Device) -> Result<Self, Error> {
         let space = config.space.clone();
+        space.validate()?;
         let images = &dataset.train;
         let network = NetworkConfig {
             image: Shape::new(images.height, images.width, images.channels),

@@ -1,28 +1,4 @@
 //! Spaces as TOML and JSON.
-//!
-//! ```toml
-//! name = "tiny"
-//! description = "two nodes, three operations"
-//!
-//! [skeleton]
-//! wiring = "residual"        # or "two-inputs", then also reduction = "searched" or "fixed"
-//! widths = [1, 2, 4]         # channels of the stages, over C; may be left out
-//!
-//! [[operation]]
-//! name = "conv_5x5"
-//! label = "conv 5x5"         # may be left out, as may aliases
-//! layers = ["relu", { conv = 5 }, "norm"]
-//!
-//! [[cell]]
-//! name = "cell"
-//! nodes = 2
-//! operations = ["none", "skip_connect", "conv_5x5"]
-//! # inputs, output ("last", "concat") and derivation ("best-per-edge", "two-best-per-node") follow the wiring
-//! ```
-//!
-//! Layers are `"relu"`, `"norm"`, `"pointwise"`, `{ conv = N }`, `{ depthwise = N, dilation = N }`, `{ avg_pool = N }` and
-//! `{ max_pool = N }`; `layers = "zero"` and `layers = "skip"` are the bodies of `none` and `skip_connect`. Operations that a
-//! file does not define are the built-in ones.
 
 use std::fmt::{self, Write as _};
 use std::path::Path;
@@ -36,6 +12,9 @@ use super::{
     Body, CellOutput, CellSpace, Derivation, Layer, Operation, Place, Skeleton, Space, SpaceError, Wiring, operations,
     spaces,
 };
+
+/// More than any space that can be built, in bytes.
+const LONGEST_FILE: u64 = 1 << 20;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,7 +83,31 @@ struct CellText {
 }
 
 impl Space {
-    /// Reads a space from TOML; see the [module](self::super) for an example and `docs/extending.md` for all keys.
+    /// Reads a space from TOML.
+    ///
+    /// ```toml
+    /// name = "tiny"
+    /// description = "two nodes, three operations"
+    ///
+    /// [skeleton]
+    /// wiring = "residual"        # or "two-inputs", then also reduction = "searched" or "fixed"
+    /// widths = [1, 2, 4]         # channels of the stages, over C; may be left out
+    ///
+    /// [[operation]]
+    /// name = "conv_5x5"
+    /// label = "conv 5x5"         # may be left out, as may aliases
+    /// layers = ["relu", { conv = 5 }, "norm"]
+    ///
+    /// [[cell]]
+    /// name = "cell"
+    /// nodes = 2
+    /// operations = ["none", "skip_connect", "conv_5x5"]
+    /// # inputs, output ("last", "concat") and derivation ("best-per-edge", "two-best-per-node") follow the wiring
+    /// ```
+    ///
+    /// Layers are `"relu"`, `"norm"`, `"pointwise"`, `{ conv = N }`, `{ depthwise = N, dilation = N }`, `{ avg_pool = N }` and
+    /// `{ max_pool = N }`; `layers = "zero"` and `layers = "skip"` are the bodies of `none` and `skip_connect`. Operations that a
+    /// file does not define are the built-in ones.
     ///
     /// # Errors
     /// With the line and key of the first mistake, whether of the text or of what it describes.
@@ -125,8 +128,12 @@ impl Space {
     /// The file cannot be read, or holds no valid space: with file, line and key.
     pub fn open(path: &Path) -> Result<Self, SpaceError> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| SpaceError::File { path: name.clone(), reason: error.to_string() })?;
+        let refused = |reason: String| SpaceError::File { path: name.clone(), reason };
+        let about = std::fs::metadata(path).map_err(|error| refused(error.to_string()))?;
+        if !about.is_file() || about.len() > LONGEST_FILE {
+            return Err(refused(format!("a space is a TOML file of at most {} KiB", LONGEST_FILE >> 10)));
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| refused(error.to_string()))?;
         Self::from_toml(&text).map_err(|error| SpaceError::InFile { path: name, reason: Box::new(error) })
     }
 
@@ -468,18 +475,15 @@ impl<'de> Deserialize<'de> for Layer {
                     match key.as_str() {
                         "dilation" if dilation.is_none() => dilation = Some(value),
                         "conv" | "depthwise" | "avg_pool" | "max_pool" if window.is_none() => {
-                            window = Some((key, value))
+                            window = Some((key, value));
                         }
                         _ => {
-                            return Err(A::Error::custom(format!(
-                                "`{key}` does not belong here; expected {}",
-                                Expected
-                            )));
+                            return Err(A::Error::custom(format!("`{key}` does not belong here; expected {Expected}")));
                         }
                     }
                 }
                 let Some((key, kernel)) = window else {
-                    return Err(A::Error::custom(format!("an empty layer; expected {}", Expected)));
+                    return Err(A::Error::custom(format!("an empty layer; expected {Expected}")));
                 };
                 match (key.as_str(), dilation) {
                     ("depthwise", dilation) => Ok(Layer::Depthwise { kernel, dilation: dilation.unwrap_or(1) }),
@@ -626,6 +630,20 @@ operations = ["none", "skip_connect", "conv_5x5"]
         let doubled = TINY.replace("[[cell]]", "[[operation]]\nname = \"conv_5x5\"\nlayers = \"skip\"\n\n[[cell]]");
         let said = Space::from_toml(&doubled).expect_err("twice").to_string();
         assert!(said.starts_with("line 12: `name` of operation `conv_5x5`: is defined twice"), "{said}");
+    }
+
+    proptest::proptest! {
+        /// Whatever stands where in a file, it is a space or an error.
+        #[test]
+        fn any_text_is_a_space_or_an_error(from in 0usize..400, length in 0usize..40, put in "\\PC{0,12}|[0-9\\[\\]\"{}=, \\n-]{0,12}") {
+            let bound = |at: usize| (0..=at.min(TINY.len())).rev().find(|&at| TINY.is_char_boundary(at)).unwrap_or(0);
+            let (start, end) = (bound(from), bound(from + length));
+            let text = format!("{}{put}{}", &TINY[..start], &TINY[end..]);
+            if let Ok(space) = Space::from_toml(&text) {
+                proptest::prop_assert_eq!(space.validate(), Ok(()));
+            }
+            let _ = Space::from_toml(&put);
+        }
     }
 
     #[test]

@@ -75,8 +75,10 @@ pub struct TrainedModel {
     pub origin: WeightOrigin,
     /// Whether the training tested with mirror images, too.
     pub test_flip: bool,
+    /// [`Dataset::digest`](crate::data::Dataset::digest) of the images that it was trained on; empty if they are not known.
+    pub data_digest: String,
     /// Images per batch of its tests.
-    test_batch: usize,
+    pub(super) test_batch: usize,
 }
 
 impl TrainedModel {
@@ -128,6 +130,7 @@ impl TrainedModel {
             statistics: trained.statistics,
             image: network.image,
             origin: trained.origin,
+            data_digest: trained.data_digest,
             test_flip: config.test_flip,
             test_batch: super::test_batch(&config),
         })

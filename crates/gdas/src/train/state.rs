@@ -11,13 +11,13 @@ use crate::cost;
 use crate::data::{Dataset, Position, Statistics};
 use crate::device;
 use crate::loss::Metrics;
-use crate::run::{Checkpoint, Event, Observer, RunDir};
+use crate::run::{Checkpoint, Event, RunDir};
 use crate::space::Genotype;
 use crate::weights::{PlainWeights, Weights, flat, host};
 
-/// How far a training has come.
+/// How far a training has come: all of its state that does not learn.
 #[derive(Clone, Debug)]
-pub(super) struct Progress {
+pub(super) struct TrainState {
     /// The next step to do.
     pub(super) at: Position,
     /// An epoch whose steps are done and whose test is not.
@@ -27,13 +27,13 @@ pub(super) struct Progress {
     /// On the validation images, if the last epoch was validated.
     pub(super) validated: Option<Metrics>,
     /// The epoch whose weights are handed out, where one is chosen.
-    pub(super) chosen: Option<Chosen>,
+    pub(super) chosen: Option<ChosenEpoch>,
     /// Images, loss and hits of the epoch so far.
     sums: [f64; 3],
     rate: f64,
 }
 
-impl Default for Progress {
+impl Default for TrainState {
     fn default() -> Self {
         Self {
             at: Position::START,
@@ -49,7 +49,7 @@ impl Default for Progress {
 
 /// The epoch with the highest accuracy on the validation images; of several the last.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Chosen {
+pub(super) struct ChosenEpoch {
     pub(super) epoch: u64,
     /// Accuracy on the validation images.
     pub(super) accuracy: f64,
@@ -57,12 +57,7 @@ pub(super) struct Chosen {
     pub(super) loss: f64,
 }
 
-impl Progress {
-    /// Steps done in the whole training.
-    pub(super) fn step(&self, steps_per_epoch: u64) -> u64 {
-        self.at.epoch * steps_per_epoch + self.at.step
-    }
-
+impl TrainState {
     pub(super) fn add(&mut self, metrics: &Metrics, rate: f64) {
         let n = metrics.images as f64;
         let [images, loss, hits] = self.sums;
@@ -70,7 +65,7 @@ impl Progress {
         self.rate = rate;
     }
 
-    /// What the epoch came to; begins the next one.
+    /// The event that ends an epoch; begins the sums of the next one.
     pub(super) fn epoch_event(&mut self, config: &TrainConfig, epoch: u64, step: u64, speed: f64, left: f64) -> Event {
         let [images, loss, hits] = std::mem::take(&mut self.sums);
         let n = images.max(1.0);
@@ -94,7 +89,7 @@ impl Progress {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Saved {
+struct SavedState {
     epoch: u64,
     step: u64,
     untested: Option<u64>,
@@ -102,7 +97,7 @@ struct Saved {
     validated: Option<[f64; 3]>,
     sums: [f64; 3],
     rate: f64,
-    chosen: Option<Chosen>,
+    chosen: Option<ChosenEpoch>,
     data_digest: String,
     classes: Vec<String>,
     mean: Vec<f32>,
@@ -127,6 +122,8 @@ pub(super) struct Trained {
     pub(super) weights: &'static str,
     /// Which weights these are.
     pub(super) origin: WeightOrigin,
+    /// Of the images that they were trained on.
+    pub(super) data_digest: String,
 }
 
 /// Reads the small part of a checkpoint. Without a `choice` the weights are those of the chosen epoch where there is one,
@@ -135,17 +132,24 @@ pub(super) struct Trained {
 /// # Errors
 /// The best weights are asked for, and no epoch has been chosen.
 pub(super) fn trained(checkpoint: &Checkpoint, choice: Option<WeightChoice>) -> Result<Trained, Error> {
-    let saved: Saved = checkpoint.state()?;
+    let saved: SavedState = checkpoint.state()?;
     let has = |prefix: &str| checkpoint.arrays.iter().any(|(name, _)| name.starts_with(prefix));
     let chosen = saved.chosen.filter(|_| choice != Some(WeightChoice::Last));
     let (weights, origin) = match chosen {
-        Some(Chosen { epoch, accuracy, .. }) => ("chosen", WeightOrigin::Chosen { epoch, accuracy }),
+        Some(ChosenEpoch { epoch, accuracy, .. }) => ("chosen", WeightOrigin::Chosen { epoch, accuracy }),
         None if choice == Some(WeightChoice::Best) => return Err(Error::Unsuitable(NO_CHOICE.into())),
         None if has("average/") => ("average", WeightOrigin::Average),
         None => ("weights", WeightOrigin::Last),
     };
     let statistics = Statistics { mean: saved.mean, std: saved.std, published: false };
-    Ok(Trained { classes: saved.classes, statistics, image: saved.image, weights, origin })
+    Ok(Trained {
+        classes: saved.classes,
+        statistics,
+        image: saved.image,
+        weights,
+        origin,
+        data_digest: saved.data_digest,
+    })
 }
 
 /// Loss, accuracy and top-5 accuracy.
@@ -154,24 +158,18 @@ fn numbers(metrics: Metrics) -> [f64; 3] {
 }
 
 impl Trainer<'_> {
-    /// Saves a checkpoint and returns the event that says so.
-    pub(super) fn save(
-        &self,
-        run: &mut RunDir,
-        progress: &Progress,
-        dataset: &Dataset,
-        steps_per_epoch: u64,
-    ) -> Result<Event, Error> {
+    /// All that is needed to go on.
+    pub(super) fn checkpoint(&self, state: &TrainState, dataset: &Dataset) -> Result<Checkpoint, Error> {
         let images = &dataset.train;
-        let mut checkpoint = Checkpoint::new(&Saved {
-            epoch: progress.at.epoch,
-            step: progress.at.step,
-            untested: progress.untested,
-            tested: progress.tested.map(numbers),
-            validated: progress.validated.map(numbers),
-            sums: progress.sums,
-            rate: progress.rate,
-            chosen: progress.chosen,
+        let mut checkpoint = Checkpoint::new(&SavedState {
+            epoch: state.at.epoch,
+            step: state.at.step,
+            untested: state.untested,
+            tested: state.tested.map(numbers),
+            validated: state.validated.map(numbers),
+            sums: state.sums,
+            rate: state.rate,
+            chosen: state.chosen,
             data_digest: self.data_digest.clone(),
             classes: dataset.classes.clone(),
             mean: dataset.statistics.mean.clone(),
@@ -186,23 +184,19 @@ impl Trainer<'_> {
                 weights.save(&mut checkpoint, prefix);
             }
         }
-        Error::finite_state(&checkpoint, progress.at)?;
-        Ok(run.save(&checkpoint)?.event(progress.at.epoch as usize, progress.step(steps_per_epoch)))
+        Ok(checkpoint)
     }
 
-    /// Takes up the newest checkpoint of the run, if it has one.
-    pub(super) fn resume(
+    /// Takes back what [`checkpoint`](Self::checkpoint) saved, and says where the training stands. The warning, if there is
+    /// one, is for the user.
+    pub(super) fn restore(
         &mut self,
-        run: &mut RunDir,
-        observer: &mut dyn Observer,
+        mut checkpoint: Checkpoint,
         dataset: &Dataset,
-    ) -> Result<Option<Progress>, Error> {
-        let Some(mut checkpoint) = run.take_up(observer)? else { return Ok(None) };
-        let saved: Saved = checkpoint.state()?;
+    ) -> Result<(TrainState, Option<String>), Error> {
+        let saved: SavedState = checkpoint.state()?;
         Error::same_data(&saved.data_digest, &self.data_digest, &dataset.name)?;
-        if let Some(message) = device::other_arithmetic(&saved.arithmetic, self.weights.device()) {
-            run.warn(observer, message)?;
-        }
+        let warning = device::other_arithmetic(&saved.arithmetic, self.weights.device());
         self.weights.load(&mut checkpoint, "weights")?;
         self.sgd.load(&self.weights, &mut checkpoint)?;
         if let Some(average) = &mut self.average {
@@ -217,7 +211,7 @@ impl Trainer<'_> {
         let (tested, validated) = (saved.tested.map(metrics), saved.validated.map(metrics));
         let at = Position { epoch: saved.epoch, step: saved.step };
         let (untested, chosen, sums, rate) = (saved.untested, saved.chosen, saved.sums, saved.rate);
-        Ok(Some(Progress { at, untested, tested, validated, chosen, sums, rate }))
+        Ok((TrainState { at, untested, tested, validated, chosen, sums, rate }, warning))
     }
 }
 
@@ -246,7 +240,7 @@ pub fn adopt(
         weights.running.insert(norm.name.clone(), statistics);
     }
     let image = graph.shape(0);
-    let mut checkpoint = Checkpoint::new(&Saved {
+    let mut checkpoint = Checkpoint::new(&SavedState {
         epoch: config.epochs as u64,
         step: 0,
         untested: None,
@@ -318,7 +312,7 @@ fn digest(weights: &Weights) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
-/// The outcome of a training. Holds nothing that depends on the clock or the number of threads.
+/// Result of a training. Holds nothing that depends on the clock or the number of threads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainResult {
     /// Space of the genotype.
@@ -355,7 +349,7 @@ pub struct TrainResult {
 }
 
 impl TrainResult {
-    pub(super) fn new(trainer: &Trainer, progress: &Progress, dataset: &Dataset) -> Self {
+    pub(super) fn new(trainer: &Trainer, state: &TrainState, dataset: &Dataset) -> Self {
         let cost = cost::network(&trainer.test_graph);
         Self {
             space: trainer.genotype.space.name.clone(),
@@ -364,12 +358,12 @@ impl TrainResult {
             classes: dataset.classes.clone(),
             seed: trainer.config.seed,
             epochs: trainer.config.epochs,
-            test_accuracy: progress.tested.map(|m| m.accuracy),
-            test_top5: progress.tested.map(|m| m.top5),
-            test_loss: progress.tested.map(|m| m.loss),
-            validation_accuracy: progress.chosen.map(|chosen| chosen.accuracy),
-            validation_loss: progress.chosen.map(|chosen| chosen.loss),
-            chosen_epoch: progress.chosen.map(|chosen| chosen.epoch),
+            test_accuracy: state.tested.map(|m| m.accuracy),
+            test_top5: state.tested.map(|m| m.top5),
+            test_loss: state.tested.map(|m| m.loss),
+            validation_accuracy: state.chosen.map(|chosen| chosen.accuracy),
+            validation_loss: state.chosen.map(|chosen| chosen.loss),
+            chosen_epoch: state.chosen.map(|chosen| chosen.epoch),
             params: cost.params,
             multiply_adds: cost.multiply_adds,
             digest: digest(&trainer.weights),

@@ -19,6 +19,14 @@ pub(crate) fn genotypes() -> Vec<Vec<u8>> {
     seeds
 }
 
+pub(crate) fn spaces() -> Vec<Vec<u8>> {
+    let own = "name = \"wide\"\n[skeleton]\nwiring = \"residual\"\n[[operation]]\nname = \"conv_5x5\"\n\
+               layers = [\"relu\", { conv = 5 }, \"norm\"]\n[[cell]]\nname = \"cell\"\nnodes = 1\n\
+               operations = [\"skip_connect\", \"conv_5x5\"]\n";
+    let known = gdas::space::spaces::all().iter().map(|space| space.to_toml().into_bytes());
+    known.chain([own.as_bytes().to_vec()]).collect()
+}
+
 pub(crate) fn configs() -> Vec<Vec<u8>> {
     let search: SearchConfig = resolve(&[]).unwrap();
     let train: TrainConfig = resolve(&[Layer::file("f", &format!("genotype = \"{CELL}\"")).unwrap()]).unwrap();

@@ -6,7 +6,7 @@ use std::path::Path;
 use gdas::config::{Layer, SearchConfig, TrainConfig, resolve};
 use gdas::run::{RunDir, RunInfo};
 use gdas::search::SearchResult;
-use gdas::space::Genotype;
+use gdas::space::{Genotype, Space};
 
 use super::attack::{Target, say};
 use super::seeds;
@@ -17,6 +17,7 @@ pub(crate) fn all() -> Vec<Target> {
     vec![
         Target { name: "genotype", seeds: seeds::genotypes(), words: operations, run: genotype, few: 2000 },
         Target { name: "config", seeds: seeds::configs(), words: CONFIG_WORDS, run: config, few: 1000 },
+        Target { name: "space", seeds: seeds::spaces(), words: SPACE_WORDS, run: space, few: 1000 },
         Target { name: "checkpoint", seeds: seeds::checkpoints(), words: &["F32", "[0]"], run: checkpoint, few: 100 },
         Target { name: "log", seeds: seeds::logs(), words: &["\"event\":", "null", "1e999"], run: log, few: 300 },
     ]
@@ -25,11 +26,35 @@ pub(crate) fn all() -> Vec<Target> {
 const CONFIG_WORDS: &[&str] =
     &["epochs", "space", "preset", "\"paper\"", "nan", "inf", "1e400", "[", "task = \"train\"", "auto", "'''"];
 
+const SPACE_WORDS: &[&str] = &[
+    "[[cell]]",
+    "[[operation]]",
+    "[skeleton]",
+    "nodes",
+    "\"norm\"",
+    "{ conv = 3 }",
+    "\"two-inputs\"",
+    "layers",
+    "-1",
+    "[]",
+];
+
+fn space(input: &[u8], _: &Path) -> String {
+    let text = String::from_utf8_lossy(input);
+    let read = Space::from_toml(&text);
+    if let Ok(space) = &read {
+        assert_eq!(space.validate(), Ok(()));
+        assert_eq!(Space::from_toml(&space.to_toml()).as_ref(), Ok(space), "what is written is read back");
+    }
+    format!("{} {}", say(read), say(serde_json::from_slice::<Space>(input)))
+}
+
 fn genotype(input: &[u8], _: &Path) -> String {
     let text = String::from_utf8_lossy(input);
     let parsed = text.parse::<Genotype>();
     if let Ok(genotype) = &parsed {
-        assert_eq!(genotype.to_string().parse::<Genotype>().as_ref(), Ok(genotype), "what is written is read back");
+        let again = Genotype::parse(&genotype.to_string(), &genotype.space);
+        assert_eq!(again.as_ref(), Ok(genotype), "what is written is read back");
     }
     let structured = serde_json::from_slice::<Genotype>(input);
     format!("{} {}", say(parsed), say(structured))

@@ -117,9 +117,11 @@ pub(crate) fn run(command: &Correlate) -> anyhow::Result<()> {
                     Usage(format!("{given} searches in {}, which the table does not hold", config.space.name)).into()
                 );
             }
-            config.data = command.data.clone().unwrap_or(config.data);
             let damaged = Damaged { skip_damaged: config.skip_damaged || command.damaged.skip_damaged };
-            let dataset = images::open(&config.data, config.image_size, damaged, false)?.noted();
+            let places = (config.data.as_str(), command.data.as_deref());
+            let (read, place) = images::open_for_run(&path, places, config.image_size, damaged, false)?;
+            config.data = place;
+            let dataset = read.noted();
             let images = held_out(&config, &dataset)?.mixed().first(command.images as usize);
             let (searcher, checkpoint) = Searcher::of_run(&config, &path, &dataset, &gdas::Device::flex())?;
             let ranking = format!("{SHARED}; {given} checkpoint {checkpoint}; {} images", images.len());

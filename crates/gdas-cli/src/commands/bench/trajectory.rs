@@ -131,24 +131,24 @@ fn print_csv(
     found: &gdas_nasbench::Trajectory,
     rows: &[(&EpochRow, &gdas_nasbench::TrajectoryPoint)],
 ) -> anyhow::Result<()> {
-    let mut head = "epoch,cell,index".to_owned();
+    let mut head: Vec<String> = ["epoch", "cell", "index"].map(str::to_owned).into();
     for dataset in &found.datasets {
         let name = dataset.name().to_lowercase().replace('-', "_");
-        head += &format!(",{name},{name}_rank");
+        head.extend([name.clone(), format!("{name}_rank")]);
     }
-    output::line(head + ",parameter_free,entropy,held_out_accuracy")?;
-    let optional = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+    head.extend(["parameter_free", "entropy", "held_out_accuracy"].map(str::to_owned));
+    output::line(head.join(","))?;
+    // What is not known is an empty field.
+    fn field<T: ToString>(value: Option<T>) -> String {
+        value.map_or_else(String::new, |value| value.to_string())
+    }
     for (row, point) in rows {
-        let mut line =
-            format!("{},{},{}", row.epoch, point.cell, point.index.map_or_else(String::new, |i| i.to_string()));
+        let mut line = vec![row.epoch.to_string(), point.cell.clone(), field(point.index)];
         for rank in &point.ranks {
-            let rank_text = rank.map_or_else(String::new, |rank| rank.rank.to_string());
-            line += &format!(",{},{rank_text}", optional(rank.map(|rank| rank.value)));
+            line.extend([field(rank.map(|rank| rank.value)), field(rank.map(|rank| rank.rank))]);
         }
-        for value in [row.parameter_free, row.entropy, row.other_accuracy] {
-            line += &format!(",{}", optional(value));
-        }
-        output::line(line)?;
+        line.extend([row.parameter_free, row.entropy, row.other_accuracy].map(field));
+        output::line(line.join(","))?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::CUT_OFF;
 /// Checks a JPEG with one sequential scan; others are left to the decoder.
 ///
 /// # Errors
-/// If the scan ends before its last block begins.
+/// If the scan ends before its last block does.
 pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
     match Scan::find(bytes).and_then(|scan| scan.is_complete()) {
         Some(false) => Err(CUT_OFF.into()),
@@ -138,19 +138,23 @@ impl<'b> Scan<'b> {
         }
     }
 
-    /// Whether there is data until the last group of blocks; nothing if the data make no sense.
+    /// Whether there is data for every block; nothing if the data make no sense.
     fn is_complete(&self) -> Option<bool> {
         let mut bits = Bits { data: self.data, at: 0, held: 0, count: 0, ended: false };
         for group in 0..self.groups {
-            if self.restart > 0 && group > 0 && group % self.restart == 0 && !bits.restart() {
-                return None;
+            if self.restart > 0 && group > 0 && group % self.restart == 0 {
+                match bits.restart() {
+                    Ok(()) => {}
+                    Err(Stop::End) => return Some(false),
+                    Err(Stop::Nonsense) => return None,
+                }
             }
             for component in &self.components {
                 let (dc, ac) = (self.dc.get(component.dc)?.as_ref()?, self.ac.get(component.ac)?.as_ref()?);
                 for _ in 0..component.across * component.down {
                     match bits.block(dc, ac) {
                         Ok(()) => {}
-                        Err(Stop::End) => return Some(group + 1 >= self.groups),
+                        Err(Stop::End) => return Some(false),
                         Err(Stop::Nonsense) => return None,
                     }
                 }
@@ -262,12 +266,15 @@ impl Bits<'_> {
     }
 
     /// Goes on behind the restart marker that must come next.
-    fn restart(&mut self) -> bool {
+    fn restart(&mut self) -> Result<(), Stop> {
         self.fill();
-        if !self.ended || !matches!(self.data.get(self.at..self.at + 2), Some([0xff, 0xd0..=0xd7])) {
-            return false;
+        match self.data.get(self.at..self.at + 2) {
+            Some([0xff, 0xd0..=0xd7]) if self.ended => {
+                (self.at, self.held, self.count, self.ended) = (self.at + 2, 0, 0, false);
+                Ok(())
+            }
+            None | Some([0xff, 0xd9]) if self.ended => Err(Stop::End),
+            _ => Err(Stop::Nonsense),
         }
-        (self.at, self.held, self.count, self.ended) = (self.at + 2, 0, 0, false);
-        true
     }
 }

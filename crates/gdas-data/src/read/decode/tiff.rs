@@ -142,10 +142,11 @@ impl<'b> Directory<'b> {
             32773 => Compression::PackBits,
             other => return Err(unread(&format!("compression {other}"))),
         };
-        let predictor = match self.value(PREDICTOR)?.unwrap_or(1) {
-            1 => false,
-            2 if bits[0] > 1 => true,
-            other => return Err(unread(&format!("predictor {other}"))),
+        let predictor = match (compression, self.value(PREDICTOR)?.unwrap_or(1)) {
+            // It goes with these two; elsewhere the tag is idle.
+            (Compression::None | Compression::PackBits, _) | (_, 1) => false,
+            (_, 2) if bits[0] > 1 => true,
+            (_, other) => return Err(unread(&format!("predictor {other}"))),
         };
         let tiled = self.tags.contains_key(&TILE_OFFSETS);
         let (chunk_width, chunk_height) = if tiled {

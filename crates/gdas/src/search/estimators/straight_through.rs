@@ -29,7 +29,7 @@ const MAX_REDRAWS: u64 = 1000;
 pub struct StraightThrough;
 
 impl Estimator for StraightThrough {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "straight-through"
     }
 

@@ -65,6 +65,10 @@ impl Genotype {
                 return Err(GenotypeError::NoSuchName { name: name.to_owned(), known });
             }
         }
+        // In a log, the field `genotype` is the cell of its line, whatever other cells the line mentions.
+        if name.is_none() && found.iter().any(|candidate| candidate.name.as_deref() == Some("genotype")) {
+            found.retain(|candidate| candidate.name.as_deref() == Some("genotype"));
+        }
         let first = found.first().and_then(|candidate| candidate.name.clone());
         if found.iter().any(|candidate| candidate.name != first) {
             return Err(GenotypeError::Several { names: names(&found) });
@@ -415,7 +419,9 @@ fn from_json(value: &serde_json::Value, space: Option<&Arc<Space>>) -> Result<Ge
         Ok(genotype)
     };
     if value.get("space").is_some() && value.get("cells").is_some_and(serde_json::Value::is_array) {
-        let read = serde_json::from_value::<Genotype>(value.clone());
+        // Programs print more beside it, such as its text.
+        let genotype = serde_json::json!({ "space": value["space"], "cells": value["cells"] });
+        let read = serde_json::from_value::<Genotype>(genotype);
         return checked(read.map_err(|error| GenotypeError::Json(error.to_string()))?);
     }
     for key in ["cells", "genotype", "train", "search"] {
@@ -473,6 +479,16 @@ mod tests {
         assert!(error("normal=|none~0|").contains("nodes instead of"));
     }
 
+    /// What `gdas genotype --json` and the Python module print has fields beside the genotype.
+    #[test]
+    fn json_with_other_fields_beside_the_genotype_is_read() {
+        let genotype = Genotype::named("GDAS_V1").expect("published");
+        let mut value = serde_json::to_value(&genotype).expect("JSON");
+        value["text"] = genotype.to_string().into();
+        value["parameter_free"] = 0.5.into();
+        assert_eq!(value.to_string().parse::<Genotype>().expect("a genotype"), genotype);
+    }
+
     /// A log of a search: the last genotype counts.
     #[test]
     fn of_several_genotypes_in_a_log_the_last_is_taken() {
@@ -502,6 +518,16 @@ mod tests {
                          epoch 1 Structure(4 nodes with |nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|none~2|)\n";
         let found = Genotype::find_in(benchmark, None, None).expect("a genotype");
         assert_eq!((found.of, found.genotype.parameter_free_share()), (2, 5.0 / 6.0));
+        // The log of a run: another cell beside the one that a line is about.
+        let event = |genotype: &str| {
+            format!(
+                "{{\"genotype\":\"{genotype}\",\"own_genotype\":\"|none~0|+|none~0|none~1|+|none~0|none~1|none~2|\"}}\n"
+            )
+        };
+        let last = "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|none~0|none~1|none~2|";
+        let log = event("|none~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|") + &event(last);
+        let found = Genotype::find_in(&log, None, None).expect("a genotype");
+        assert_eq!((found.of, found.genotype.to_string().as_str()), (2, last));
     }
 
     #[test]
@@ -533,7 +559,7 @@ mod tests {
     #[test]
     fn a_concatenation_that_the_space_does_not_have_is_refused() {
         let text = |normal: &str, reduce: &str| {
-            let pairs = vec!["('sep_conv_3x3', 0), ('sep_conv_3x3', 1)"; 4].join(", ");
+            let pairs = ["('sep_conv_3x3', 0), ('sep_conv_3x3', 1)"; 4].join(", ");
             format!("Genotype(normal=[{pairs}], normal_concat={normal}, reduce=[{pairs}], reduce_concat={reduce})")
         };
         let all = ["[2, 3, 4, 5]", "range(2, 6)", "list(range(2, 6))", "(2, 3, 4, 5)", "[5, 4, 3, 2]", "None"];
