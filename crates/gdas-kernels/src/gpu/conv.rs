@@ -75,8 +75,8 @@ impl Conv<'_> {
                     width,
                     relu,
                     has_bias
-                )
-            };
+                );
+            }
         } else {
             let [inputs, outputs] = self.widths();
             let own = own_pixels(elements / outputs);
@@ -96,8 +96,8 @@ impl Conv<'_> {
                     tiles,
                     relu,
                     has_bias
-                )
-            };
+                );
+            }
         }
     }
 
@@ -125,8 +125,8 @@ impl Conv<'_> {
                     width,
                     relu,
                     add
-                )
-            };
+                );
+            }
         } else {
             let [inputs, outputs] = self.widths();
             let own = own_pixels(elements / inputs);
@@ -146,8 +146,8 @@ impl Conv<'_> {
                     tiles,
                     relu,
                     add
-                )
-            };
+                );
+            }
         }
     }
 
@@ -185,8 +185,8 @@ impl Conv<'_> {
                     width,
                     relu,
                     wanted
-                )
-            };
+                );
+            }
         } else {
             let tiles = Tiles { inputs, outputs: width, own: 1 };
             // SAFETY: the tensors have the sizes of `g`, see [`Conv`].
@@ -204,8 +204,8 @@ impl Conv<'_> {
                     tiles,
                     relu,
                     wanted
-                )
-            };
+                );
+            }
         }
         Gradients { partial, parts, stride }
     }

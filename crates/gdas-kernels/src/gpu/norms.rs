@@ -42,10 +42,10 @@ impl<'a> Statistics<'a> {
         let which = which.iter().filter_map(|&value| norm_of(&self.call.graph, value));
         let (running, own): (Vec<Norm>, Vec<Norm>) = which.partition(|norm| self.running(norm).is_some());
         for norm in running {
-            self.from_running(&norm);
+            self.use_running(&norm);
         }
         if !own.is_empty() {
-            self.from_batch(&own, values);
+            self.use_batch(&own, values);
         }
     }
 
@@ -59,7 +59,7 @@ impl<'a> Statistics<'a> {
         id.map_or(&self.place.none, |id| &self.tensors.params[id])
     }
 
-    fn from_running(&mut self, norm: &Norm) {
+    fn use_running(&mut self, norm: &Norm) {
         let Some(running) = self.running(norm) else { return };
         let (place, offset, c) = (self.place, self.plan.offsets[norm.index], self.call.graph.shape(norm.x).channels);
         let (gamma, beta) = (self.parameter(norm.scale), self.parameter(norm.shift));
@@ -77,7 +77,7 @@ impl<'a> Statistics<'a> {
         self.batch_stats[norm.index] = false;
     }
 
-    fn from_batch(&self, own: &[Norm], values: &[Option<CubeTensor>]) {
+    fn use_batch(&self, own: &[Norm], values: &[Option<CubeTensor>]) {
         let place = self.place;
         let first = computed(values, own[0].x);
         let c = first.shape()[3];
