@@ -116,7 +116,7 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     enum Layered {
         #[error("cannot read {0}: {1}")]
-        Told(&'static str, #[source] io::Error),
+        WithCause(&'static str, #[source] io::Error),
         #[error("cannot read {0}")]
         Silent(&'static str, #[source] io::Error),
         #[error(transparent)]
@@ -133,10 +133,10 @@ mod tests {
     fn every_cause_is_said_once_however_errors_are_layered() {
         let whole = format!("cannot read x: {}", lost());
         for (error, expected) in [
-            (Layered::Told("x", lost()), whole.clone()),
+            (Layered::WithCause("x", lost()), whole.clone()),
             (Layered::Silent("x", lost()), whole.clone()),
-            (Layered::Transparent(Layered::Told("x", lost()).into()), whole.clone()),
-            (Layered::Nested("y", Layered::Told("x", lost()).into()), format!("stage y: {whole}")),
+            (Layered::Transparent(Layered::WithCause("x", lost()).into()), whole.clone()),
+            (Layered::Nested("y", Layered::WithCause("x", lost()).into()), format!("stage y: {whole}")),
             (Layered::Nested("y", Layered::Silent("x", lost()).into()), format!("stage y: {whole}")),
         ] {
             let error = anyhow::Error::from(error);

@@ -140,7 +140,7 @@ impl Drop for Bar {
 /// Classes that are listed one by one.
 const LISTED: usize = 12;
 
-/// What was read, in two lines.
+/// Summary of a data set in two lines: images per part with their size, and classes.
 fn describe(summary: &Summary) -> [String; 2] {
     let colour = if summary.channels == 1 { "grey" } else { "colour" };
     let test = match (summary.test, summary.held_out) {

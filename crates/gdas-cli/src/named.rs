@@ -15,7 +15,7 @@ use crate::commands::genotype::{self, SpaceFlag};
 use crate::live;
 use crate::output::note;
 
-/// What a word names.
+/// The run or genotype that a command-line argument names.
 #[derive(Debug)]
 pub(crate) enum Named {
     /// A run: its name in the directory of runs, or the path to its directory.
@@ -31,7 +31,7 @@ pub(crate) struct NamedRun {
     pub(crate) task: Task,
 }
 
-/// What kind of run it is.
+/// What a run is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
     Search,
@@ -42,8 +42,8 @@ pub(crate) enum Task {
 }
 
 impl RunsDir {
-    /// What a word names. A run comes first, then a published genotype, a file, the text of a genotype. A genotype is read
-    /// for the space that was named with it, if one was.
+    /// Resolves a command-line argument. A run comes first, then a published genotype, a file, the text of a genotype. A
+    /// genotype is read for the space that was named with it, if one was.
     pub(crate) fn resolve(&self, word: &str, space: &SpaceFlag) -> anyhow::Result<Named> {
         if let Some(path) = self.place_of(word) {
             return NamedRun::open(path).map(Named::Run);
