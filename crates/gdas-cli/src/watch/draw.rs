@@ -12,7 +12,7 @@ use ratatui::widgets::{Axis, Block, Chart, Dataset, Gauge, GraphType, Paragraph,
 
 use super::{Preference, View};
 
-/// Colours of operations, in the order of a table's columns; told apart by their letters, too.
+/// Colours of operations, in the order of a table's columns; also distinguished by their letters.
 const COLOURS: [Color; 8] =
     [Color::DarkGray, Color::Gray, Color::Cyan, Color::Blue, Color::Yellow, Color::Magenta, Color::Green, Color::Red];
 const FIRST: Style = Style::new().fg(Color::Cyan);
@@ -150,7 +150,7 @@ fn heading(frame: &mut Frame, view: &View, area: Rect) {
     frame.render_widget(Line::from(line), area);
 }
 
-/// The figures in at most so many lines of this width.
+/// The figures as text, at most `lines` lines of `width` columns.
 fn figures(view: &View, width: usize, most: usize) -> Vec<Line<'static>> {
     let mut lines: Vec<String> = Vec::new();
     // State, epoch and step stand above.
