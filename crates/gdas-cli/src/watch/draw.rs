@@ -231,8 +231,14 @@ fn curve(frame: &mut Frame, view: &View, title: &str, lines: &[(&str, Vec<(f64, 
     );
     let decimals = usize::from(y[1] - y[0] < 20.0) + usize::from(y[1] - y[0] < 2.0);
     let numbers = |range: [f64; 2], decimals: usize| range.map(|v| format!("{v:.decimals$}"));
+    // The legend is part of the title, where it covers no curve and is there in any size.
+    let mark = if view.unicode { '\u{2501}' } else { '-' };
+    let mut heading = vec![Span::raw(format!(" {title} "))];
+    let drawn = lines.iter().zip([FIRST, SECOND]).filter(|((_, points), _)| !points.is_empty());
+    heading.extend(drawn.map(|((name, _), style)| Span::styled(format!("{mark} {name} "), style)));
     let chart = Chart::new(sets.collect())
-        .block(Block::bordered().title(format!(" {title} ")))
+        .block(Block::bordered().title(Line::from(heading)))
+        .legend_position(None)
         .x_axis(Axis::default().bounds(x).labels(numbers(x, 0)))
         .y_axis(Axis::default().bounds(y).labels(numbers(y, decimals)));
     frame.render_widget(chart, area);
