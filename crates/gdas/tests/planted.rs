@@ -1,11 +1,13 @@
 //! A task with a planted answer: only one operation of the space can read the label, and alpha has to find it.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use gdas::data::{Dataset, ImageSource};
 use gdas::rng::{Rng, Stream};
 use gdas::search::{Draw, Estimator, StraightThrough};
 use gdas::space::{CellSpace, Layer, Operation, Skeleton, Space, Wiring, operations};
-use gdas::{Alpha, Device, Error, Genotype, Search, Train};
+use gdas::{Alpha, Builder, Device, Error, Genotype, Search, Train};
 
 /// Side of the images.
 const SIDE: usize = 16;
@@ -46,8 +48,9 @@ impl ImageSource for Dots {
 
 const PLANTED: &str = "dil_conv_3x3_5";
 
-/// One cell of one edge, behind the 3x3 stem; nothing else in the network looks beyond a pixel. With the stem, all
-/// operations but the planted one see at most 5x5 pixels.
+/// One cell of one node and two edges, both from the 3x3 stem; nothing else in the network looks beyond a pixel. With the
+/// stem, all operations but the planted one see at most 5x5 pixels. (On a node of one edge alpha would get no gradient:
+/// the normalisation behind it takes back any factor.)
 fn space() -> Space {
     let dilated = [Layer::Relu, Layer::Depthwise { kernel: 3, dilation: APART }, Layer::Pointwise, Layer::Norm];
     let candidates = [
@@ -57,14 +60,14 @@ fn space() -> Space {
         operations::conv(3),
         operations::avg_pool(3),
     ];
-    let mut space = Space::residual("planted", CellSpace::one_input("cell", 1, candidates));
-    space.skeleton = Skeleton::with_widths(Wiring::Residual, [1]);
+    let mut space = Space::two_inputs_fixed("planted", CellSpace::two_inputs("cell", 1, candidates));
+    space.skeleton = Skeleton::with_widths(Wiring::TwoInputs { fixed_reduction: true }, [1]);
     space
 }
 
 fn dots() -> Dataset {
     let test = Dots { count: 64, seed: 2 };
-    Dataset::from_sources("dots", ["lies", "stands"], &Dots { count: 256, seed: 1 }, Some(&test)).unwrap()
+    Dataset::from_sources("dots", ["lies", "stands"], &Dots { count: 512, seed: 1 }, Some(&test)).unwrap()
 }
 
 /// The published estimator with its gradient multiplied.
@@ -87,32 +90,33 @@ impl Estimator for Scaled {
     }
 }
 
-/// The operation that alpha ends on.
-fn found(images: &Dataset, seed: u64, gradient: f64) -> String {
-    let search = Search::new(space(), images)
-        .seed(seed)
-        .epochs(12)
-        .set("selection", "argmax")
-        .set("channels", 8)
-        .set("cells", 1)
-        .set("batch_size", 16)
-        .set("learning_rate", 0.1)
-        .set("alpha_learning_rate", 0.01)
-        .set("flip", false)
-        .set("crop_padding", 0)
-        .set("cutout", 0);
+/// Small, and without augmentation, which would move dots to the edge.
+fn plain<T>(run: Builder<'_, T>) -> Builder<'_, T> {
+    let small = run.seed(1).set("channels", 8).set("cells", 1).set("batch_size", 16).set("learning_rate", 0.1);
+    small.set("flip", false).set("crop_padding", 0).set("cutout", 0)
+}
+
+/// Whether alpha ends on the planted operation: on one edge it is by far the most probable of all operations of the cell.
+/// (The other edge has nothing to add to it, whatever it takes.)
+fn finds(images: &Dataset, seed: u64, gradient: f64) -> bool {
+    let search = plain(Search::new(space(), images)).seed(seed).epochs(15);
+    let search = search.set("selection", "argmax").set("alpha_learning_rate", 0.02);
     let result = search.estimator(Scaled(gradient)).run(&Device::flex()).unwrap();
-    println!("seed {seed}, gradient x {gradient}: {} {:?}", result.genotype, result.alphas[0].softmax().values());
-    space().cells[0].operations[result.alphas[0].argmax()[0]].name.clone()
+    println!("seed {seed}, gradient x {gradient}: {} {:.3?}", result.genotype, result.alphas[0].softmax().values());
+    let probabilities = result.alphas[0].softmax();
+    let planted = space().cells[0].operations.iter().position(|operation| operation.name == PLANTED).unwrap();
+    let of_planted = (0..probabilities.edges()).map(|edge| probabilities[(edge, planted)]).fold(0.0, f64::max);
+    of_planted > 0.4 && of_planted == probabilities.values().iter().copied().fold(0.0, f64::max)
 }
 
 #[test]
 fn only_the_planted_operation_reads_the_label() {
     let images = dots();
-    for operation in &space().cells[0].operations {
-        let genotype = Genotype::parse(&format!("|{}~0|", operation.name), &space().into()).unwrap();
-        let training = Train::new(&genotype, &images).epochs(6).seed(1).set("channels", 8).set("cells", 1);
-        let training = training.set("batch_size", 16).set("flip", false).set("crop_padding", 0).set("cutout", 0);
+    let space = Arc::new(space());
+    for (pick, operation) in space.cells[0].operations.iter().enumerate() {
+        let genotype = Genotype::from_picks(&space, &[vec![pick, pick]]);
+        let training =
+            plain(Train::new(&genotype, &images)).epochs(6).set("auxiliary_weight", 0.0).set("drop_path", 0.0);
         let accuracy = training.run(&Device::flex()).unwrap().result.test_accuracy.unwrap();
         println!("{}: {accuracy}", operation.name);
         if operation.name == PLANTED {
@@ -126,9 +130,8 @@ fn only_the_planted_operation_reads_the_label() {
 #[test]
 fn alpha_finds_the_planted_operation_by_its_gradient() {
     let images = dots();
-    let hits = |gradient: f64| (1..=4).filter(|&seed| found(&images, seed, gradient) == PLANTED).count();
-    assert_eq!(hits(1.0), 4);
+    assert!((1..=4).all(|seed| finds(&images, seed, 1.0)));
     // With the gradient zeroed alpha stays where it started; with its sign changed it flees from the operation.
-    assert!(hits(0.0) < 4);
-    assert_eq!(hits(-1.0), 0);
+    assert!(!(1..=2).any(|seed| finds(&images, seed, 0.0)));
+    assert!(!(1..=2).any(|seed| finds(&images, seed, -1.0)));
 }

@@ -80,10 +80,10 @@ pub struct EpochMetrics {
     pub alpha_rests: bool,
     /// Alpha at its end.
     pub alphas: Vec<AlphaTable>,
-    /// Costs beside their bounds, at its end.
+    /// Expected costs beside their bounds at its end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub costs: Vec<Standing>,
-    /// The cell that alpha stands for at its end.
+    /// The cell derived from alpha at its end.
     pub genotype: String,
     /// Share of that cell's edges whose operation has no parameters (skip, pool, none).
     pub parameter_free: f64,

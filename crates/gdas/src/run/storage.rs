@@ -43,7 +43,7 @@ impl Storage {
         self.fault.as_ref().map_or(Ok(()), |fault| fault(operation, path))
     }
 
-    /// Puts `parts` after one another at `path`: there whole and durable, or an error and the old content.
+    /// Replaces the file at `path` by `parts`, one after another, atomically and durably; on error the old content stays.
     pub(super) fn replace(&self, path: &Path, parts: &[&[u8]]) -> Result<(), RunError> {
         // Always the same name: what a killed process left there is overwritten by the next try.
         let temporary = files::beside(path, ".tmp");
