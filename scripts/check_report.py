@@ -21,11 +21,17 @@ addEventListener("load", () => {
   const faults = [];
   document.querySelectorAll("details").forEach((d) => { d.open = true; });
   for (const figure of document.querySelectorAll("figure")) {
+    // Charts that were drawn to be explored hide their drawing, which is what is printed and saved.
+    if (figure.classList.contains("drawn")) {
+      if (!figure.querySelector("canvas")?.width) faults.push(`${figure.dataset.name}: no canvas`);
+      figure.classList.remove("drawn");
+    }
     const svg = figure.querySelector("svg");
+    if (!svg) continue;
     const name = figure.dataset.name;
     const frame = svg.getBoundingClientRect();
     if (frame.width < 50 || frame.height < 20) faults.push(`${name}: drawn ${frame.width}x${frame.height}`);
-    const marks = [...svg.querySelectorAll("path:not(.grid):not(.axis),circle")];
+    const marks = [...svg.querySelectorAll("path:not(.grid):not(.axis),circle,rect")];
     if (!marks.some((m) => m.getBBox().width + m.getBBox().height > 0)) faults.push(`${name}: empty`);
     const texts = [...svg.querySelectorAll("text")].map((t) => [t.textContent, t.getBoundingClientRect()]);
     for (const [i, [a, p]] of texts.entries()) {

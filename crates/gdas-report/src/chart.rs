@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde_json::json;
+
 use super::svg::escape;
 
 /// Colours of series in order (after Okabe and Ito, adjusted to a contrast of 3:1): light scheme, dark scheme.
@@ -61,6 +63,8 @@ pub struct Chart {
     pub scattered: bool,
     /// Whether a value on the horizontal axis is the power of two that it stands for.
     pub powers_of_two: bool,
+    /// Whether a page offers a logarithmic vertical axis.
+    pub logarithmic: bool,
 }
 
 impl Chart {
@@ -77,6 +81,7 @@ impl Chart {
             legend: true,
             scattered: false,
             powers_of_two: false,
+            logarithmic: false,
         }
     }
 
@@ -90,6 +95,13 @@ impl Chart {
     /// A value of the horizontal axis as the reader sees it.
     fn x_value(&self, value: f64) -> f64 {
         if self.powers_of_two { value.exp2() } else { value }
+    }
+
+    /// The same, with a logarithmic vertical axis on offer.
+    #[must_use]
+    pub fn logarithmic(mut self) -> Self {
+        self.logarithmic = true;
+        self
     }
 
     /// The same with percentages on the vertical axis.
@@ -260,6 +272,24 @@ impl Chart {
         lines.collect::<Vec<_>>().join("; ")
     }
 
+    /// The chart's numbers as JSON, for the page's script. Charts with the same `group` share their cursor.
+    pub fn to_json(&self, group: &str) -> String {
+        let series: Vec<_> = self
+            .series
+            .iter()
+            .map(|series| {
+                // JSON has no infinity and no NaN; a gap is `null`.
+                let x: Vec<f64> = series.points.iter().map(|point| self.x_value(point.0)).collect();
+                let y: Vec<Option<f64>> = series.points.iter().map(|point| rounded(point.1)).collect();
+                json!({ "name": series.name, "x": x, "y": y })
+            })
+            .collect();
+        let unit = if self.unit == Unit::Percent { "percent" } else { "" };
+        json!({ "title": self.title, "x": self.x_label, "unit": unit, "low": self.range.0, "high": self.range.1,
+            "log": self.logarithmic, "scattered": self.scattered, "group": group, "series": series })
+        .to_string()
+    }
+
     /// The chart's numbers, one line per point: series, x, y.
     pub fn to_csv(&self) -> String {
         let mut out = String::from("series,x,y\n");
@@ -270,6 +300,11 @@ impl Chart {
         }
         out
     }
+}
+
+/// Lengths of dashes and gaps of the series, in order; none for a solid line.
+pub(crate) fn dashes() -> [Vec<u32>; 8] {
+    DASHES.map(|dashes| dashes.split_whitespace().filter_map(|length| length.parse().ok()).collect())
 }
 
 /// The style sheet of all charts.
@@ -328,7 +363,7 @@ impl Scale {
     fn of(chart: &Chart) -> Self {
         let points = || chart.series.iter().flat_map(|s| &s.points).filter(|p| is_finite(p));
         let x_range = range(points().map(|p| p.0));
-        let y_data = range(points().map(|p| p.1));
+        let y_data = without_spikes(points().map(|p| p.1).collect()).unwrap_or_else(|| range(points().map(|p| p.1)));
         let (low, high) = (chart.range.0.unwrap_or(y_data.0), chart.range.1.unwrap_or(y_data.1));
         let (low, high) = if low < high { (low, high) } else { (low, low + 1.0) };
         let (top, bottom) = (28.0, chart.size.1 - 36.0);
@@ -366,6 +401,28 @@ impl Scale {
         let (low, high) = self.y_range;
         self.bottom - (value.clamp(low, high) - low) / (high - low) * (self.bottom - self.top)
     }
+}
+
+/// A number with six significant digits, which is more than a chart shows; `None` for what is not finite.
+fn rounded(value: f64) -> Option<f64> {
+    format!("{value:.5e}").parse::<f64>().ok().filter(|value| value.is_finite())
+}
+
+/// The range of the values without single spikes: those further outside of the middle nine tenths than one and a half
+/// times their width. They are drawn at the border. `None` where there are no spikes, or too few values to tell.
+fn without_spikes(mut values: Vec<f64>) -> Option<(f64, f64)> {
+    if values.len() < 8 {
+        return None;
+    }
+    values.sort_by(f64::total_cmp);
+    let last = values.len() - 1;
+    let at = |share: f64| values[(share * last as f64).round() as usize];
+    let (low, high) = (at(0.05), at(0.95));
+    let reach = 1.5 * (high - low);
+    let (below, above) = (values[0] < low - reach, values[last] > high + reach);
+    let ends =
+        (if below { low - reach / 3.0 } else { values[0] }, if above { high + reach / 3.0 } else { values[last] });
+    (high > low && (below || above)).then_some(ends)
 }
 
 /// Smallest and largest value, never the same.
@@ -449,6 +506,26 @@ mod tests {
             assert!(scale.y_ticks.len() >= 2, "{points:?} {:?}", scale.y_ticks);
             assert!(!scale.x_ticks.is_empty(), "{points:?}");
         }
+    }
+
+    #[test]
+    fn one_spike_does_not_flatten_a_curve() {
+        let mut points: Vec<(f64, f64)> = (0..50).map(|i| (f64::from(i), 2.0 - f64::from(i) / 50.0)).collect();
+        points[20].1 = 1e4;
+        let scale = Scale::of(&Chart::new("t", "epoch", line(&points)));
+        assert!(scale.y_range.1 < 5.0, "{:?}", scale.y_range);
+        assert!(scale.y(1e4) >= scale.top - 0.1, "the spike stays in the drawing");
+        points[20].1 = 1.6;
+        let scale = Scale::of(&Chart::new("t", "epoch", line(&points)));
+        assert!(points.iter().all(|&(_, y)| (scale.y_range.0..=scale.y_range.1).contains(&y)));
+    }
+
+    #[test]
+    fn numbers_for_the_page_have_no_infinity() {
+        let chart = Chart::new("t</script>", "epoch", line(&[(1.0, 0.123_456_789), (2.0, f64::INFINITY)])).percent();
+        let numbers: serde_json::Value = serde_json::from_str(&chart.to_json("run")).expect("JSON");
+        assert_eq!(numbers["series"][0]["y"], json!([0.123_457, null]));
+        assert_eq!((&numbers["unit"], &numbers["group"]), (&json!("percent"), &json!("run")));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::chart::{Chart, Series};
 use super::epoch::Epoch;
+use super::heat::HeatMap;
 use super::run_data::RunData;
 use gdas::budget::Measure;
 use gdas::space::Genotype;
@@ -15,7 +16,7 @@ impl RunData {
         let one = |value: fn(&Epoch) -> Option<f64>| vec![self.series("", value)];
         let chart = |title: &str, series| Chart::new(title, "epoch", series);
         let charts = vec![
-            ("loss", chart("Loss (cross-entropy)", both(|e| Some(e.train_loss()), Epoch::other_loss))),
+            ("loss", chart("Loss (cross-entropy)", both(|e| Some(e.train_loss()), Epoch::other_loss)).logarithmic()),
             (
                 "accuracy",
                 chart("Accuracy", both(|e| Some(e.train_accuracy()), Epoch::other_accuracy))
@@ -97,6 +98,24 @@ impl RunData {
             (table.name.clone(), charts)
         });
         tables.collect()
+    }
+
+    /// One heat map per alpha table.
+    pub fn heat_maps(&self) -> Vec<HeatMap> {
+        let Some(last) = self.epochs.iter().rev().find(|e| !e.alphas().is_empty()) else { return vec![] };
+        let tables = last.alphas().iter().enumerate().map(|(t, table)| {
+            let epochs = self.epochs.iter().filter_map(|epoch| {
+                let probabilities = epoch.alphas().get(t)?.probabilities().collect();
+                Some((epoch.number() + 1, probabilities))
+            });
+            HeatMap {
+                title: format!("{} cell", table.name),
+                edges: (0..table.alphas.len()).map(|edge| self.edge_name(t, edge)).collect(),
+                operations: self.operation_names(t),
+                epochs: epochs.collect(),
+            }
+        });
+        tables.filter(|map| !map.is_empty()).collect()
     }
 
     fn alpha_chart(&self, table: usize, edge: usize) -> Chart {

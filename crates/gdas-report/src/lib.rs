@@ -4,13 +4,16 @@
 
 pub mod cell;
 pub mod chart;
+mod compare;
 mod csv;
 mod curves;
 mod epoch;
+pub mod heat;
 pub mod html;
 pub mod layout;
 mod network;
 mod numbers;
+mod parallel;
 pub mod picture;
 mod png;
 pub mod reproduced;

@@ -11,12 +11,16 @@ async function renew() {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const open = [...document.querySelectorAll("details")].map((d) => d.open);
     page.querySelectorAll("details").forEach((d, i) => { d.open = open[i] ?? d.open; });
-    const said = document.querySelector("output")?.textContent ?? "";
+    const said = document.querySelector(".actions output")?.textContent ?? "";
     document.querySelector("main").replaceWith(document.adoptNode(page.querySelector("main")));
     document.body.dataset.revision = page.body.dataset.revision;
     document.title = page.title;
-    if (document.querySelector("output")) document.querySelector("output").textContent = said;
+    const place = document.querySelector(".actions output");
+    if (place) place.textContent = said;
     document.querySelectorAll("figure").forEach(addLinks);
+    charts.start();
+    explore.start();
+    compare();
   } finally {
     renewing = false;
   }
@@ -44,7 +48,7 @@ document.addEventListener("click", async (event) => {
   if (!button) return;
   button.disabled = true;
   const answer = await fetch(`${location.pathname}/${button.dataset.action}`, { method: "POST" });
-  const said = document.querySelector("output");
+  const said = document.querySelector(".actions output");
   if (said) said.textContent = answer.ok ? "" : await answer.text();
   button.disabled = false;
 });

@@ -1,6 +1,12 @@
 //! The cell that a run found or trains, and why judges chose it.
 
+use std::io::Write as _;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use maud::{Markup, html};
+use serde_json::json;
 
 use super::figures::file_name;
 use super::parts::{dash, figure, percent, table};
@@ -15,7 +21,10 @@ pub(super) fn section(run: &RunData) -> Markup {
     let several = pictures.len() > 1;
     html! {
         section {
-            h2 { "Cell" @if several { "s" } @if run.info.task != "train" { " found" } }
+            h2 {
+                "Cell" @if several { "s" }
+                @if run.info.task != "train" { @if run.result.is_some() { " found" } @else { " so far" } }
+            }
             @for picture in pictures {
                 @if several { h3 { (picture.title) } }
                 @let name = format!("{}-{}", file_name(&run.info.name), file_name(&picture.title));
@@ -23,6 +32,43 @@ pub(super) fn section(run: &RunData) -> Markup {
             }
         }
     }
+}
+
+/// The cell that alpha pointed to in any epoch, with a slider; nothing for a run without different cells.
+pub(super) fn on_the_way(run: &RunData) -> Markup {
+    let history = run.genotype_history();
+    let Some(data) = packed(run, &history).filter(|_| history.len() > 1) else { return Markup::default() };
+    html! {
+        section {
+            h2 { "Alpha's cell, epoch by epoch" }
+            figure.cells {
+                script.data type="application/gzip" { (data) }
+                noscript { p { "The slider needs a script; the list of cells is below." } }
+            }
+        }
+    }
+}
+
+/// Drawings and texts of all different cells, and the epochs with the cell of each: JSON, compressed, in base 64.
+fn packed(run: &RunData, history: &[(usize, usize, String)]) -> Option<String> {
+    let mut texts: Vec<&String> = history.iter().map(|(_, _, text)| text).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    let draw = |text: &&String| {
+        let genotype = run.space.as_ref().and_then(|space| Genotype::parse(text, space).ok())?;
+        let pictures = genotype_pictures(&genotype, false).ok()?;
+        let svg: String = pictures.iter().map(|picture| picture.without_none().to_svg_fragment()).collect();
+        Some(json!({ "text": text, "svg": svg }))
+    };
+    let cells: Vec<_> = texts.iter().map(draw).collect::<Option<_>>()?;
+    let of_run = |(first, last, text): &(usize, usize, String)| {
+        let cell = texts.binary_search(&text).unwrap_or(0);
+        (first + 1..=last + 1).map(move |epoch| [epoch, cell])
+    };
+    let epochs: Vec<_> = history.iter().flat_map(of_run).collect();
+    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+    packer.write_all(json!({ "epochs": epochs, "cells": cells }).to_string().as_bytes()).ok()?;
+    Some(BASE64_STANDARD.encode(packer.finish().ok()?))
 }
 
 /// Why the cell of a judged end was chosen, and what the curves show instead.

@@ -1,45 +1,121 @@
 //! Several runs beside each other.
 
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 
 use super::facts::standing;
 use super::figures::{Figure, file_name};
-use super::parts::{dash, figure, percent, table};
+use super::parts::{self, dash, percent, table};
 use crate::chart::Chart;
+use crate::compare::{Difference, differences, groups};
 use crate::csv::line;
 use crate::epoch::Epoch;
+use crate::parallel::{Axis, Parallel};
 use crate::run_data::RunData;
 use gdas::cost::{self, readable};
 use gdas_nasbench::Table;
 
-const COLUMNS: [&str; 12] = [
-    "run",
-    "state",
-    "task",
-    "algorithm",
-    "space",
-    "data",
-    "seed",
-    "epochs",
-    "accuracy",
-    "parameter-free",
-    "parameters",
-    "multiply-adds",
-];
+/// Columns that every comparison has, before those of what the configurations differ in.
+const COLUMNS: [&str; 10] =
+    ["run", "state", "task", "data", "seed", "epochs", "accuracy", "parameter-free", "parameters", "multiply-adds"];
 
-/// A table of the runs, their ranks in the benchmark's table, and charts with a line per run.
+/// A value of a run: as a number where it is one, and as it is shown.
+struct Value {
+    number: Option<f64>,
+    text: String,
+}
+
+impl Value {
+    fn text(text: impl Into<String>) -> Self {
+        Self { number: None, text: text.into() }
+    }
+
+    fn number(number: Option<f64>, show: impl Fn(f64) -> String) -> Self {
+        Self { number, text: number.map_or_else(dash, show) }
+    }
+}
+
+/// A table of the runs that can be sorted and filtered, what they differ in, means over seeds, their ranks in the
+/// benchmark's table, and charts with a line per run.
 pub(super) fn section(runs: &[RunData], known: Option<&Table>) -> Markup {
+    let differences = differences(runs);
     html! {
         section {
-            (table(&COLUMNS, &rows(runs)))
+            (all(runs, &differences))
+            p.note {
+                "Parameters and multiply-adds: of a training, those of its network; of a search, those of the network of \
+                 published size that its cell is meant for."
+            }
+            (over_seeds(runs, &differences))
+            @if let Some(parallel) = parallel(runs, &differences) {
+                h3 { "Settings against accuracy" }
+                div.scroll { (PreEscaped(parallel.to_svg_fragment())) }
+            }
             @if let Some(known) = known { (ranks(runs, known)) }
+            h3 { "Curves" }
             div.charts {
                 @for chart in charts(runs) {
-                    (figure(&chart.to_svg_fragment(), &name(&chart)))
+                    (parts::chart(&chart, &name(&chart), "comparison"))
                 }
             }
         }
     }
+}
+
+/// One row per run.
+fn all(runs: &[RunData], differences: &[Difference]) -> Markup {
+    let head = COLUMNS.into_iter().chain(differences.iter().map(|difference| difference.key.as_str()));
+    html! {
+        div.scroll {
+            table.sortable {
+                thead { tr { @for cell in head { th { (cell) } } } }
+                tbody {
+                    @for (index, run) in runs.iter().enumerate() {
+                        tr data-index=(index) {
+                            @for value in values(run) { td data-value=[value.number] { (value.text) } }
+                            @for difference in differences {
+                                td { (difference.values[index].clone().unwrap_or_else(dash)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Mean and deviation of runs that differ in their seed alone; nothing where no two do.
+fn over_seeds(runs: &[RunData], differences: &[Difference]) -> Markup {
+    let groups = groups(runs);
+    if groups.iter().all(|group| group.runs.len() < 2) {
+        return Markup::default();
+    }
+    let head = ["runs", "seeds", "accuracy, mean", "standard deviation"];
+    let head: Vec<&str> = head.into_iter().chain(differences.iter().map(|d| d.key.as_str())).collect();
+    let rows = groups.iter().map(|group| {
+        let seed = |&run: &usize| runs[run].setting("seed").unwrap_or_else(dash);
+        let seeds: Vec<String> = group.runs.iter().map(seed).collect();
+        let (mean, deviation) = group.accuracy.map_or((None, None), |(mean, deviation)| (Some(mean), deviation));
+        let mut row = vec![group.runs.len().to_string(), seeds.join(", ")];
+        row.extend([mean, deviation].map(|value| value.map_or_else(dash, percent)));
+        row.extend(differences.iter().map(|d| d.values[group.runs[0]].clone().unwrap_or_else(dash)));
+        row
+    });
+    html! {
+        h3 { "Over seeds" }
+        (table(&head, &rows.collect::<Vec<_>>()))
+    }
+}
+
+/// Every difference and the accuracy as an axis; nothing where there is no difference or no accuracy.
+fn parallel(runs: &[RunData], differences: &[Difference]) -> Option<Parallel> {
+    if differences.is_empty() || runs.iter().all(|run| run.info.accuracy.is_none()) {
+        return None;
+    }
+    let of = |difference: &Difference| Axis { name: difference.key.clone(), values: difference.values.clone() };
+    let accuracy = runs.iter().map(|run| run.info.accuracy.map(|accuracy| format!("{:.2}", 100.0 * accuracy)));
+    let mut axes: Vec<Axis> = differences.iter().map(of).collect();
+    axes.push(Axis { name: "accuracy (%)".to_owned(), values: accuracy.collect() });
+    Some(Parallel { runs: runs.iter().map(|run| run.info.name.clone()).collect(), axes })
 }
 
 /// The figures of a comparison of several runs, as files; none for a single run.
@@ -50,35 +126,42 @@ pub fn figures(runs: &[RunData]) -> Vec<Figure> {
     charts(runs).into_iter().map(|chart| Figure { name: name(&chart), svg: chart.to_svg() }).collect()
 }
 
-/// The table of a comparison, as comma-separated values.
+/// The table of a comparison, as comma-separated values: plain numbers, accuracies and shares as fractions.
 pub fn csv(runs: &[RunData]) -> String {
-    line(COLUMNS) + &rows(runs).into_iter().map(line).collect::<String>()
+    let differences = differences(runs);
+    let head = COLUMNS.into_iter().chain(differences.iter().map(|difference| difference.key.as_str()));
+    let rows = runs.iter().enumerate().map(|(index, run)| {
+        let own = values(run).into_iter().map(|value| match value.number {
+            Some(number) => number.to_string(),
+            None if value.text == dash() => String::new(),
+            None => value.text,
+        });
+        line(own.chain(differences.iter().map(|difference| difference.values[index].clone().unwrap_or_default())))
+    });
+    line(head) + &rows.collect::<String>()
 }
 
 fn name(chart: &Chart) -> String {
     format!("comparison-{}", file_name(&chart.title))
 }
 
-fn rows(runs: &[RunData]) -> Vec<Vec<String>> {
-    let row = |run: &RunData| {
-        let info = &run.info;
-        let cost = run.network().map(|n| cost::network(&n.graph));
-        vec![
-            info.name.clone(),
-            info.status.to_owned(),
-            info.task.clone(),
-            run.setting("algorithm").unwrap_or_else(dash),
-            info.space.clone(),
-            info.data.clone(),
-            run.setting("seed").unwrap_or_else(dash),
-            format!("{}/{}", info.epochs_done, info.epochs),
-            info.accuracy.map_or_else(dash, percent),
-            run.genotype().map_or_else(dash, |g| percent(g.parameter_free_share())),
-            cost.map_or_else(dash, |c| readable(c.params)),
-            cost.map_or_else(dash, |c| readable(c.multiply_adds)),
-        ]
-    };
-    runs.iter().map(row).collect()
+/// The values of [`COLUMNS`].
+fn values(run: &RunData) -> Vec<Value> {
+    let info = &run.info;
+    let cost = run.network().map(|n| cost::network(&n.graph));
+    let count = |count: Option<u64>| Value::number(count.map(|count| count as f64), |count| readable(count as u64));
+    vec![
+        Value::text(&info.name),
+        Value::text(info.status),
+        Value::text(&info.task),
+        Value::text(&info.data),
+        Value::text(run.setting("seed").unwrap_or_else(dash)),
+        Value { number: Some(info.epochs_done as f64), text: format!("{}/{}", info.epochs_done, info.epochs) },
+        Value::number(info.accuracy, percent),
+        Value::number(run.genotype().map(|g| g.parameter_free_share()), percent),
+        count(cost.map(|c| c.params)),
+        count(cost.map(|c| c.multiply_adds)),
+    ]
 }
 
 /// One line per run.
@@ -89,7 +172,7 @@ fn charts(runs: &[RunData]) -> Vec<Chart> {
     };
     let mut charts = vec![
         over("Held-out, validation or test accuracy", Epoch::other_accuracy).percent().between(Some(0.0), None),
-        over("Held-out, validation or test loss", Epoch::other_loss),
+        over("Held-out, validation or test loss", Epoch::other_loss).logarithmic(),
         over("Training accuracy", |e| Some(e.train_accuracy())).percent().between(Some(0.0), None),
         over("Edges without parameters", Epoch::parameter_free).percent().between(Some(0.0), Some(1.0)),
     ];

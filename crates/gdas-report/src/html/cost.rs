@@ -28,7 +28,7 @@ pub(super) fn section(run: &RunData) -> Markup {
         section {
             h2 { "Cost" }
             p {
-                "The network built from this cell with C = " (network.channels) ", N = " (network.cells) ", for "
+                (if run.info.task == "train" { "The network trained, with C = " } else { "The network of published size with this cell, C = " }) (network.channels) ", N = " (network.cells) ", for "
                 (network.image) "x" (network.image) " colour images and " (network.classes) " classes: "
                 b { (readable(total.params)) } " parameters, " b { (readable(total.multiply_adds)) }
                 " multiply-adds per image, about " (readable_bytes(memory.total()))

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::figures::file_name;
-use super::parts::{download, figure};
+use super::parts::{self, download};
 use crate::chart;
 use crate::run_data::RunData;
 
@@ -18,7 +18,7 @@ pub(super) fn section(run: &RunData) -> Markup {
             }
             div.charts {
                 @for (name, chart) in &curves {
-                    (figure(&chart.to_svg_fragment(), &format!("{}-{name}", file_name(&run.info.name))))
+                    (parts::chart(chart, &format!("{}-{name}", file_name(&run.info.name)), &run.info.name))
                 }
             }
             (download("epochs.csv", &run.epochs_csv()))
@@ -26,27 +26,22 @@ pub(super) fn section(run: &RunData) -> Markup {
     }
 }
 
-/// One small chart per edge, with one legend per alpha table.
+/// A heat map per alpha table: what each edge prefers, epoch by epoch.
 pub(super) fn alphas(run: &RunData) -> Markup {
-    let tables = run.alpha_charts();
-    if tables.is_empty() {
+    let maps = run.heat_maps();
+    if maps.is_empty() {
         return Markup::default();
     }
     html! {
         section {
             h2 { "What each edge prefers" }
-            p { "softmax(alpha) per edge, epoch by epoch." }
-            @for (index, (name, charts)) in tables.iter().enumerate() {
-                @if tables.len() > 1 { h3 { (name) } }
+            p {
+                "The operation of largest softmax(alpha) per edge and epoch. The stronger the colour, the larger its \
+                 probability; the faintest is an even draw. At the right, the last epoch."
+            }
+            @for (index, map) in maps.iter().enumerate() {
                 (legend(&run.operation_names(index)))
-                div.charts.small {
-                    @for (edge, chart) in charts.iter().enumerate() {
-                        (figure(
-                            &chart.to_svg_fragment(),
-                            &format!("{}-alpha-{}-{edge:02}", file_name(&run.info.name), file_name(name)),
-                        ))
-                    }
-                }
+                (parts::heat_map(map, &format!("{}-alpha-{}", file_name(&run.info.name), file_name(&map.title))))
             }
             (download("alphas.csv", &run.alphas_csv()))
         }
@@ -58,8 +53,8 @@ fn legend(operations: &[String]) -> Markup {
         ul.legend {
             @for (i, operation) in operations.iter().enumerate() {
                 li {
-                    svg.chart width="24" height="10" aria-hidden="true" {
-                        path class={ "s" (i % chart::SERIES_COLOURS.len()) } d="M0 5H24" {}
+                    svg.chart.heat width="14" height="14" aria-hidden="true" {
+                        rect class={ "h" (i % chart::SERIES_COLOURS.len()) } width="14" height="14" {}
                     }
                     " " (operation)
                 }

@@ -1,11 +1,20 @@
 //! The frame of a page: head, style, footer, script.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde_json::json;
 
-use crate::{chart, svg};
+use crate::{chart, heat, parallel, svg};
 
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+const STYLE: &str =
+    concat!(include_str!("page.css"), include_str!("../page/uplot.css"), include_str!("../page/charts.css"));
+/// uPlot is another project's, under the MIT licence (`page/uplot-LICENSE`).
+const SCRIPTS: [&str; 5] = [
+    include_str!("../page/uplot.js"),
+    include_str!("../page/charts.js"),
+    include_str!("../page/explore.js"),
+    include_str!("../page/compare.js"),
+    include_str!("page.js"),
+];
 
 /// What makes a page follow something: `script` listens at `events` and renews the page when its revision is old.
 #[derive(Clone, Copy, Debug)]
@@ -26,8 +35,13 @@ pub(super) fn document(title: &str, body: &Markup, live: Option<&Live>) -> Strin
     let policy = format!(
         "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:{connect}"
     );
-    let style = [chart::style().as_str(), &svg::style(), STYLE, live.map_or("", |live| live.style)].concat();
-    let script = [SCRIPT, live.map_or("", |live| live.script)].concat();
+    let drawings = [chart::style(), heat::style(), parallel::style().to_owned(), svg::style()].concat();
+    let style = [drawings.as_str(), STYLE, live.map_or("", |live| live.style)].concat();
+    let scripts = SCRIPTS.into_iter().chain(live.map(|live| live.script));
+    // Charts in the page have the colours of the drawings.
+    let colours = |of: fn(&(&'static str, &'static str)) -> &'static str| {
+        json!(chart::SERIES_COLOURS.iter().map(of).collect::<Vec<_>>())
+    };
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -39,10 +53,13 @@ pub(super) fn document(title: &str, body: &Markup, live: Option<&Live>) -> Strin
                 title { (title) }
                 style { (PreEscaped(style)) }
             }
-            body data-events=[live.map(|live| live.events)] data-revision=[live.map(|live| live.revision)] {
+            body data-events=[live.map(|live| live.events)] data-revision=[live.map(|live| live.revision)]
+                data-light=(colours(|pair| pair.0)) data-dark=(colours(|pair| pair.1)) data-dashes=(json!(chart::dashes())) {
                 main { (body) }
                 footer { "Written by gdas " (env!("CARGO_PKG_VERSION")) "." }
-                script { (PreEscaped(script)) }
+                @for script in scripts {
+                    script { (PreEscaped(script)) }
+                }
             }
         }
     };

@@ -16,13 +16,13 @@ pub(super) fn alarms(run: &RunData) -> Markup {
     }
 }
 
-/// State, data, accuracy, genotype; with a table also what it knows of the cell.
-pub(super) fn section(run: &RunData, known: Option<&Table>) -> Markup {
+/// State (unless it stands above), data, accuracy, genotype; with a table also what it knows of the cell.
+pub(super) fn section(run: &RunData, known: Option<&Table>, state: bool) -> Markup {
     let standing = known.map_or_else(Vec::new, |known| standing(run, known));
     html! {
         section.facts {
             dl {
-                @for (name, value) in rows(run) {
+                @for (name, value) in rows(run).into_iter().filter(|(name, _)| state || *name != "state") {
                     div { dt { (name) } dd { (value) } }
                 }
             }

@@ -1,6 +1,7 @@
 //! How a run went, and how to repeat it.
 
 use maud::{Markup, html};
+use serde_json::Value;
 
 use super::parts::{download, duration, seconds, table};
 use crate::run_data::RunData;
@@ -53,7 +54,7 @@ fn row(event: &Event) -> Option<Vec<String>> {
     let (name, step, remark) = match event {
         Event::Started { step, threads, version, .. } => {
             let name = if *step == 0 { "started" } else { "resumed" };
-            (name, Some(*step), format!("gdas {version}, {threads} threads"))
+            (name, Some(*step), format!("gdas {version}, {threads} thread{}", if *threads == 1 { "" } else { "s" }))
         }
         Event::Warning { message } => ("warning", None, message.clone()),
         Event::Alarm { step, message, .. } => ("alarm", Some(*step), message.clone()),
@@ -69,6 +70,42 @@ fn row(event: &Event) -> Option<Vec<String>> {
         _ => return None,
     };
     Some(vec![name.to_owned(), step.map_or_else(String::new, |step| step.to_string()), remark])
+}
+
+/// JSON with a line per key, and with lists of numbers on one line each, so that a matrix is read as one.
+fn readable_json(text: &str) -> String {
+    fn write(value: &Value, indent: usize, out: &mut String) {
+        let (line, close) = (format!("\n{:1$}", "", indent + 2), format!("\n{:1$}", "", indent));
+        match value {
+            Value::Object(fields) if !fields.is_empty() => {
+                for (i, (key, value)) in fields.iter().enumerate() {
+                    out.push_str(if i == 0 { "{" } else { "," });
+                    out.push_str(&format!("{line}{}: ", Value::from(key.as_str())));
+                    write(value, indent + 2, out);
+                }
+                out.push_str(&close);
+                out.push('}');
+            }
+            Value::Array(items) if items.iter().any(|item| item.is_array() || item.is_object()) => {
+                for (i, item) in items.iter().enumerate() {
+                    out.push_str(if i == 0 { "[" } else { "," });
+                    out.push_str(&line);
+                    write(item, indent + 2, out);
+                }
+                out.push_str(&close);
+                out.push(']');
+            }
+            Value::Array(items) => {
+                let items: Vec<String> = items.iter().map(Value::to_string).collect();
+                out.push_str(&format!("[{}]", items.join(", ")));
+            }
+            value => out.push_str(&value.to_string()),
+        }
+    }
+    let Ok(value) = serde_json::from_str(text) else { return text.to_owned() };
+    let mut out = String::new();
+    write(&value, 0, &mut out);
+    out
 }
 
 /// What saving cost.
@@ -108,9 +145,24 @@ pub(super) fn repeat(run: &RunData) -> Markup {
             @if let Some(result) = &run.result {
                 details {
                     summary { "Result" }
-                    pre { code { (result) } }
+                    pre { code { (readable_json(result)) } }
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::readable_json;
+
+    #[test]
+    fn a_matrix_has_a_line_per_row() {
+        let text = r#"{"alphas":[[[0.5,-1.0],[2.0,3.0]]],"genotype":"a","empty":{},"none":[]}"#;
+        let written = readable_json(text);
+        assert!(written.contains("\n      [0.5, -1.0],\n      [2.0, 3.0]\n"), "{written}");
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+        assert_eq!(value(&written), value(text));
+        assert_eq!(readable_json("no JSON"), "no JSON");
     }
 }

@@ -32,13 +32,13 @@ pub fn page(runs: &[RunData], table: Option<&Table>) -> String {
     let body = html! {
         h1 { (title) }
         @if let [run] = runs {
-            (report(run, table))
+            (report(run, table, true))
         } @else {
             (comparison::section(runs, table))
             @for run in runs {
                 details.run {
                     summary { h2 { (run.info.name) } }
-                    (report(run, table))
+                    (report(run, table, true))
                 }
             }
         }
@@ -53,7 +53,7 @@ pub fn live_run(run: &RunData, top: &Markup, live: &Live) -> String {
         p { a href="../" { "all runs" } }
         h1 { (title) }
         (top)
-        (report(run, None))
+        (report(run, None, false))
     };
     document::document(&title, &body, Some(live))
 }
@@ -64,14 +64,15 @@ pub fn live(title: &str, body: &Markup, live: &Live) -> String {
 }
 
 fn title(run: &RunData) -> String {
-    format!("{}: {}", run.info.task, run.info.name)
+    let task = if run.info.task == "auto" { "automatic run" } else { &run.info.task };
+    format!("{task}: {}", run.info.name)
 }
 
-/// All that is said of one run.
-fn report(run: &RunData, table: Option<&Table>) -> Markup {
+/// All that is said of one run. `state`: also its state, which a live page has above.
+fn report(run: &RunData, table: Option<&Table>, state: bool) -> Markup {
     html! {
         (facts::alarms(run))
-        (facts::section(run, table))
+        (facts::section(run, table, state))
         @if run.info.task == "auto" {
             (stages(run, table))
         } @else {
@@ -82,6 +83,7 @@ fn report(run: &RunData, table: Option<&Table>) -> Markup {
                 (trajectory::section(run, table))
             }
             (curves::alphas(run))
+            (cell::on_the_way(run))
             (cost::section(run))
             (history::section(run))
             (history::repeat(run))
@@ -95,7 +97,7 @@ fn stages(run: &RunData, table: Option<&Table>) -> Markup {
         @for stage in &run.stages {
             details.run open {
                 summary { h2 { @if stage.info.task == "train" { "Training" } @else { "Search" } } }
-                (report(stage, table))
+                (report(stage, table, true))
             }
         }
         @if run.stages.is_empty() {

@@ -1,10 +1,13 @@
 "use strict";
 // Below each figure: links that save it as SVG or PNG. Everything else works without script.
 function addLinks(figure) {
-  const svg = figure.querySelector("svg");
+  // The drawing of a cell changes with its slider.
+  const drawing = () => figure.querySelector("svg");
+  if (!drawing()) return;
   const name = figure.dataset.name;
   // Standing alone, a drawing needs the page's rules and a ground.
   const alone = () => {
+    const svg = drawing();
     const copy = svg.cloneNode(true);
     const sheet = document.createElementNS(svg.namespaceURI, "style");
     sheet.textContent = [...document.styleSheets[0].cssRules].map((rule) => rule.cssText)
@@ -25,6 +28,7 @@ function addLinks(figure) {
   };
   const vector = () => new Blob([alone()], { type: "image/svg+xml" });
   const pixels = () => {
+    const svg = drawing();
     const image = new Image();
     image.onload = () => {
       const canvas = document.createElement("canvas");

@@ -2,9 +2,38 @@
 
 use maud::{Markup, PreEscaped, html};
 
+use crate::chart::Chart;
+use crate::heat::HeatMap;
+
 /// A drawing; `name` is what a file of it is called.
 pub(super) fn figure(svg: &str, name: &str) -> Markup {
     html! { figure data-name=(name) { (PreEscaped(svg)) } }
+}
+
+/// A chart: its drawing, and its numbers for the script that draws it to be explored. Charts of one `group` share their
+/// cursor.
+pub(super) fn chart(chart: &Chart, name: &str, group: &str) -> Markup {
+    html! {
+        figure.chart data-name=(name) {
+            (PreEscaped(chart.to_svg_fragment()))
+            (numbers(&chart.to_json(group)))
+        }
+    }
+}
+
+/// A heat map, and its numbers for the script that shows them under the pointer.
+pub(super) fn heat_map(map: &HeatMap, name: &str) -> Markup {
+    html! {
+        figure.heatmap data-name=(name) {
+            (PreEscaped(map.to_svg_fragment()))
+            (numbers(&map.to_json()))
+        }
+    }
+}
+
+/// JSON for a script, where no text in it can end the element.
+fn numbers(json: &str) -> Markup {
+    html! { script.data type="application/json" { (PreEscaped(json.replace("</", "<\\/"))) } }
 }
 
 /// A table that scrolls by itself where the page is narrow.
@@ -19,8 +48,11 @@ pub(super) fn table<T: AsRef<str>>(head: &[T], rows: &[Vec<String>]) -> Markup {
     }
 }
 
-/// A link that holds the file itself.
+/// A link that holds the file itself; for a large file, how to get it.
 pub(super) fn download(name: &str, content: &str) -> Markup {
+    if content.len() > LARGEST_DOWNLOAD {
+        return html! { p.download { (name) ": written by " code { "gdas report --files" } } };
+    }
     let mut address = "data:text/plain;charset=utf-8,".to_owned();
     for byte in content.bytes() {
         match byte {
@@ -30,6 +62,9 @@ pub(super) fn download(name: &str, content: &str) -> Markup {
     }
     html! { p.download { a download=(name) href=(address) { (name) } } }
 }
+
+/// Bytes of the largest file that is part of a page.
+const LARGEST_DOWNLOAD: usize = 200_000;
 
 /// What stands for a value that is not there.
 pub(super) fn dash() -> String {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::figures::{file_name, trajectory_charts};
-use super::parts::figure;
+use super::parts;
 use crate::run_data::RunData;
 use gdas_nasbench::Table;
 
@@ -18,7 +18,7 @@ pub(super) fn section(run: &RunData, table: &Table) -> Markup {
             h2 { "Alpha's cell in the NAS-Bench-201 table, epoch by epoch" }
             div.charts {
                 @for (name, chart) in &charts {
-                    (figure(&chart.to_svg_fragment(), &format!("{}-{name}", file_name(&run.info.name))))
+                    (parts::chart(chart, &format!("{}-{name}", file_name(&run.info.name)), &run.info.name))
                 }
             }
         }

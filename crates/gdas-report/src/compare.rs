@@ -1,0 +1,130 @@
+//! Several runs side by side: what their configurations differ in, and the mean and deviation over seeds of runs that
+//! are otherwise equal.
+
+use std::collections::BTreeMap;
+
+use super::run_data::RunData;
+
+/// Keys that decide nothing about a result, or only what a run starts from.
+const WITHOUT_EFFECT: [&str; 9] = [
+    "task",
+    "data",
+    "preset",
+    "threads",
+    "checkpoint_seconds",
+    "log_interval",
+    "tensorboard",
+    "skip_damaged",
+    "device",
+];
+
+/// A configuration key whose value is not the same in all runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// The key; those of a table within the configuration are joined by dots.
+    pub key: String,
+    /// The value in each run, in their order; `None` where a run's configuration has no such key.
+    pub values: Vec<Option<String>>,
+}
+
+/// Runs that differ in nothing but their seed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// Indices of its runs.
+    pub runs: Vec<usize>,
+    /// Mean and sample standard deviation of their accuracies (fractions); `None` where no run has one, and no deviation
+    /// of a single run.
+    pub accuracy: Option<(f64, Option<f64>)>,
+}
+
+/// The keys in which the runs differ, without the seed, in the order of the first run's configuration.
+pub fn differences(runs: &[RunData]) -> Vec<Difference> {
+    let settings: Vec<_> = runs.iter().map(settings).collect();
+    let mut keys: Vec<&String> = Vec::new();
+    for (key, _) in settings.iter().flatten() {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    let value = |key: &str, run: &[(String, String)]| run.iter().find(|(k, _)| k == key).map(|(_, v)| v.clone());
+    let differing = keys.into_iter().filter(|key| *key != "seed").filter_map(|key| {
+        let values: Vec<_> = settings.iter().map(|run| value(key, run)).collect();
+        let same = values.iter().all(|value| *value == values[0]);
+        (!same).then(|| Difference { key: key.clone(), values })
+    });
+    differing.collect()
+}
+
+/// The runs by configuration, in the order in which each first appears.
+pub fn groups(runs: &[RunData]) -> Vec<Group> {
+    let mut index: BTreeMap<Vec<(String, String)>, usize> = BTreeMap::new();
+    let mut groups: Vec<Group> = Vec::new();
+    for (i, run) in runs.iter().enumerate() {
+        let mut key: Vec<_> = settings(run).into_iter().filter(|(key, _)| key != "seed").collect();
+        key.push(("task".to_owned(), run.info.task.clone()));
+        let next = groups.len();
+        let group = *index.entry(key).or_insert(next);
+        if group == next {
+            groups.push(Group { runs: vec![], accuracy: None });
+        }
+        groups[group].runs.push(i);
+    }
+    for group in &mut groups {
+        let accuracies: Vec<f64> = group.runs.iter().filter_map(|&i| runs[i].info.accuracy).collect();
+        group.accuracy = mean_and_deviation(&accuracies);
+    }
+    groups
+}
+
+/// Mean, and the sample standard deviation (n - 1 in the denominator) of two values or more.
+pub fn mean_and_deviation(values: &[f64]) -> Option<(f64, Option<f64>)> {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (!values.is_empty()).then(|| (mean, (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt())))
+}
+
+/// Key and value of everything in a run's configuration that can have an effect.
+fn settings(run: &RunData) -> Vec<(String, String)> {
+    let mut out = Vec::new();
+    if let Ok(table) = run.config.parse::<toml::Table>() {
+        flatten("", &table, &mut out);
+    }
+    out.retain(|(key, _)| !WITHOUT_EFFECT.contains(&key.as_str()));
+    out
+}
+
+fn flatten(prefix: &str, table: &toml::Table, out: &mut Vec<(String, String)>) {
+    for (key, value) in table {
+        let key = format!("{prefix}{key}");
+        match value {
+            // A space of one's own stands whole in the configuration; its name says enough.
+            toml::Value::Table(space) if key == "space" => {
+                let name = space.get("name").map_or_else(|| "own".to_owned(), plain);
+                out.push((key, name));
+            }
+            toml::Value::Table(inner) => flatten(&format!("{key}."), inner, out),
+            value => out.push((key, plain(value))),
+        }
+    }
+}
+
+fn plain(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        value => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deviations_are_those_of_a_sample() {
+        assert_eq!(mean_and_deviation(&[]), None);
+        assert_eq!(mean_and_deviation(&[0.5]), Some((0.5, None)));
+        let (mean, deviation) = mean_and_deviation(&[1.0, 2.0, 3.0, 4.0]).expect("values");
+        assert!((mean - 2.5).abs() < 1e-12 && (deviation.expect("four") - 1.290_994_448_735_805_6).abs() < 1e-12);
+    }
+}
