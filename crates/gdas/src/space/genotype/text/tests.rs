@@ -1,4 +1,5 @@
 use super::*;
+use crate::space::Choice;
 
 #[test]
 fn named_genotypes_read_back() {
