@@ -2,7 +2,7 @@
 
     python check_report.py report.html [--screenshots]
 
-Fails if a drawing is empty, two texts of a drawing overlap, a text leaves its drawing, the page scrolls sideways,
+Fails if what a reader does with it (values under the pointer and by keyboard, zoom, sliders, sorting) has no effect, a drawing is empty, two texts of a drawing overlap, a text leaves its drawing, the page scrolls sideways,
 or the console shows an error. Leaves screenshots beside the page on request. Chromium is named by GDAS_CHROMIUM.
 """
 
@@ -68,6 +68,90 @@ def chromium(page, profile, *flags):
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
+# What a reader does, and what must come of it: each an expression that is true.
+EXPLORE = {
+    "arrow keys say the values of a chart": """(() => {
+      const plot = document.querySelector(".charts figure.chart .plot");
+      plot.dispatchEvent(new KeyboardEvent("keydown", { key: "End" }));
+      const said = plot.parentElement.querySelector(".said").textContent;
+      const data = JSON.parse(plot.parentElement.querySelector("script.data").textContent);
+      return said.startsWith("epoch ") && data.series.every((series) => said.includes(series.name));
+    })()""",
+    "the pointer shows values": """(() => {
+      const figure = document.querySelector(".charts figure.chart");
+      const over = figure.querySelector(".u-over");
+      const box = over.getBoundingClientRect();
+      const at = { clientX: box.left + box.width / 2, clientY: box.top + box.height / 2, bubbles: true };
+      over.dispatchEvent(new MouseEvent("mouseenter", at));
+      over.dispatchEvent(new MouseEvent("mousemove", at));
+      return new Promise((done) => setTimeout(() =>
+        done([...figure.querySelectorAll(".u-value")].every((value) => /[0-9]/.test(value.textContent))), 300));
+    })()""",
+    "smoothing keeps what was measured": """(() => {
+      const slider = document.querySelector(".bar input[type=range]");
+      slider.value = 0.8;
+      slider.dispatchEvent(new Event("input"));
+      return new Promise((done) => setTimeout(() => {
+        const labels = [...document.querySelectorAll(".charts figure.chart .u-label")].map((label) => label.textContent);
+        slider.value = 0;
+        slider.dispatchEvent(new Event("input"));
+        done(labels.some((label) => label.includes("as measured")));
+      }, 300));
+    })()""",
+    "a heat map says its numbers, and opens the chart of an edge": """(() => {
+      const figure = document.querySelector("figure.heatmap");
+      if (!figure) return true;
+      const svg = figure.querySelector("svg");
+      svg.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));
+      svg.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter" }));
+      const chart = figure.nextElementSibling;
+      return /^Epoch [0-9]+, .* %/.test(figure.querySelector(".values").textContent) && chart?.querySelector("canvas") != null;
+    })()""",
+    "the slider shows the cell of the first epoch": """(() => {
+      const figure = document.querySelector("figure.cells");
+      if (!figure) return true;
+      const slider = figure.querySelector("input");
+      const before = figure.querySelector("code").textContent;
+      slider.value = 0;
+      slider.dispatchEvent(new Event("input"));
+      return figure.querySelector("svg") != null && figure.querySelector("output").textContent === "1" && before !== "";
+    })()""",
+    "tables of runs are sorted and filtered": """(() => {
+      const table = document.querySelector("table.sortable");
+      if (!table) return true;
+      const names = () => [...table.tBodies[0].rows].map((row) => row.cells[0].textContent);
+      const first = table.querySelector("th button");
+      first.click();
+      const up = names();
+      first.click();
+      const down = names();
+      const filter = table.closest(".scroll").previousElementSibling;
+      filter.value = up[0];
+      filter.dispatchEvent(new Event("input"));
+      const shown = [...table.tBodies[0].rows].filter((row) => !row.hidden).length;
+      return JSON.stringify(up) === JSON.stringify(down.reverse()) && shown >= 1 && (shown < up.length || up.length === 1);
+    })()""",
+}
+
+
+def explore(page, directory):
+    """Does what a reader does; returns what did not come of it."""
+    sys.path.insert(0, str(pathlib.Path(__file__).parent))
+    from check_serve import Page, wait
+
+    opened = Page(directory / "explored")
+    try:
+        opened.open(page.as_uri())
+        opened.value("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+        if not opened.value("document.querySelector('.charts figure.chart') != null"):
+            return []
+        opened.value("document.querySelector('.charts figure.chart').scrollIntoView()")
+        wait("charts are drawn", lambda: opened.value("document.querySelector('.charts .plot canvas') != null"), 30)
+        return [what for what, done in EXPLORE.items() if opened.value(done) is not True]
+    finally:
+        opened.process.kill()
+
+
 def main():
     page = pathlib.Path(sys.argv[1]).resolve()
     failed = False
@@ -94,6 +178,9 @@ def main():
             if "--screenshots" in sys.argv and width == 1280:
                 shot = page.with_name(f"screenshot-{'dark' if scheme == 0 else 'light'}.png")
                 chromium(page, directory / "profile", f"--window-size={width},3600", flags[1], f"--screenshot={shot}")
+        for fault in explore(page, directory):
+            print("   in vain:", fault)
+            failed = True
         if len(grounds) != 2:
             sys.exit(f"light and dark look the same: {grounds}")
     sys.exit(failed)

@@ -88,7 +88,7 @@ class Page:
                 self.requests.append(message["params"]["request"]["url"])
 
     def value(self, expression):
-        return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+        return self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)["result"].get("value")
 
     def field(self, name):
         return self.value(f"document.querySelector('[data-field={name}]')?.textContent")
@@ -179,4 +179,5 @@ def main():
                 process.terminate()
 
 
-main()
+if __name__ == "__main__":
+    main()

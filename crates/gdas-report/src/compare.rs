@@ -20,25 +20,25 @@ const WITHOUT_EFFECT: [&str; 9] = [
 
 /// A configuration key whose value is not the same in all runs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// The key; those of a table within the configuration are joined by dots.
-    pub key: String,
+    pub(crate) key: String,
     /// The value in each run, in their order; `None` where a run's configuration has no such key.
-    pub values: Vec<Option<String>>,
+    pub(crate) values: Vec<Option<String>>,
 }
 
 /// Runs that differ in nothing but their seed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Group {
+pub(crate) struct Group {
     /// Indices of its runs.
-    pub runs: Vec<usize>,
+    pub(crate) runs: Vec<usize>,
     /// Mean and sample standard deviation of their accuracies (fractions); `None` where no run has one, and no deviation
     /// of a single run.
-    pub accuracy: Option<(f64, Option<f64>)>,
+    pub(crate) accuracy: Option<(f64, Option<f64>)>,
 }
 
 /// The keys in which the runs differ, without the seed, in the order of the first run's configuration.
-pub fn differences(runs: &[RunData]) -> Vec<Difference> {
+pub(crate) fn differences(runs: &[RunData]) -> Vec<Difference> {
     let settings: Vec<_> = runs.iter().map(settings).collect();
     let mut keys: Vec<&String> = Vec::new();
     for (key, _) in settings.iter().flatten() {
@@ -56,7 +56,7 @@ pub fn differences(runs: &[RunData]) -> Vec<Difference> {
 }
 
 /// The runs by configuration, in the order in which each first appears.
-pub fn groups(runs: &[RunData]) -> Vec<Group> {
+pub(crate) fn groups(runs: &[RunData]) -> Vec<Group> {
     let mut index: BTreeMap<Vec<(String, String)>, usize> = BTreeMap::new();
     let mut groups: Vec<Group> = Vec::new();
     for (i, run) in runs.iter().enumerate() {
@@ -77,7 +77,7 @@ pub fn groups(runs: &[RunData]) -> Vec<Group> {
 }
 
 /// Mean, and the sample standard deviation (n - 1 in the denominator) of two values or more.
-pub fn mean_and_deviation(values: &[f64]) -> Option<(f64, Option<f64>)> {
+pub(crate) fn mean_and_deviation(values: &[f64]) -> Option<(f64, Option<f64>)> {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();

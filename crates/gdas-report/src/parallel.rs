@@ -12,25 +12,25 @@ const BOTTOM: f64 = HEIGHT - 24.0;
 
 /// One axis: a value per run, as text. Where every value is a number the axis is a scale, else its values stand evenly.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Axis {
+pub(crate) struct Axis {
     /// What it is.
-    pub name: String,
+    pub(crate) name: String,
     /// The value of each run; `None` breaks the run's line.
-    pub values: Vec<Option<String>>,
+    pub(crate) values: Vec<Option<String>>,
 }
 
 /// Runs as lines across axes.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Parallel {
+pub(crate) struct Parallel {
     /// Names of the runs.
-    pub runs: Vec<String>,
+    pub(crate) runs: Vec<String>,
     /// The axes from left to right.
-    pub axes: Vec<Axis>,
+    pub(crate) axes: Vec<Axis>,
 }
 
 impl Parallel {
     /// A drawing to embed in a page that includes [`super::chart::style`] and [`style`]. Lines carry their run's index.
-    pub fn to_svg_fragment(&self) -> String {
+    pub(crate) fn to_svg_fragment(&self) -> String {
         let scales: Vec<Scale> = self.axes.iter().map(Scale::of).collect();
         let names = |axis: &Axis| axis.name.chars().count() as f64 * CHARACTER;
         let labels = scales.iter().map(|scale| {
@@ -43,7 +43,7 @@ impl Parallel {
         let mut left = 12.0;
         for room in &room {
             x.push(left);
-            left += room.max(110.0);
+            left += room.max(180.0);
         }
         let width = left + 12.0;
         let mut out = format!(
@@ -128,8 +128,8 @@ impl Scale {
 }
 
 /// The style sheet of parallel coordinates, beside that of the charts.
-pub fn style() -> &'static str {
-    ".parallel .run{stroke-width:2;stroke-dasharray:none}.parallel.chosen .run{opacity:.15}.parallel.chosen .run.on{opacity:1;stroke-width:3}"
+pub(crate) fn style() -> &'static str {
+    ".parallel text{paint-order:stroke;stroke:#fff;stroke-width:4px}@media (prefers-color-scheme:dark){.parallel text{stroke:#14171a}}.parallel .run{stroke-width:2;stroke-dasharray:none}.parallel.chosen .run{opacity:.15}.parallel.chosen .run.on{opacity:1;stroke-width:3}"
 }
 
 #[cfg(test)]

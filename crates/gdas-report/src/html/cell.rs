@@ -57,7 +57,7 @@ fn packed(run: &RunData, history: &[(usize, usize, String)]) -> Option<String> {
     let draw = |text: &&String| {
         let genotype = run.space.as_ref().and_then(|space| Genotype::parse(text, space).ok())?;
         let pictures = genotype_pictures(&genotype, false).ok()?;
-        let svg: String = pictures.iter().map(|picture| picture.without_none().to_svg_fragment()).collect();
+        let svg: String = pictures.into_iter().map(|picture| picture.without_none().to_svg_fragment()).collect();
         Some(json!({ "text": text, "svg": svg }))
     };
     let cells: Vec<_> = texts.iter().map(draw).collect::<Option<_>>()?;

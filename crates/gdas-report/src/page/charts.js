@@ -76,7 +76,7 @@ const charts = (() => {
     const line = (series, i, faint) => {
       const stroke = colours[i % colours.length] ?? "currentColor";
       return {
-        label: series.name || data.title,
+        label: series.name || "value",
         stroke: faint ? `${stroke}55` : stroke,
         width: faint ? 1 : 1.8,
         dash: dashes[i % dashes.length],
@@ -90,7 +90,7 @@ const charts = (() => {
     data.series.forEach((one, i) => series.push(line(one, i, false)));
     const values = [joined[0], ...(smooth ?? raw)];
     if (smooth) {
-      data.series.forEach((one, i) => series.push({ ...line(one, i, true), label: `${one.name || data.title} (as measured)` }));
+      data.series.forEach((one, i) => series.push({ ...line(one, i, true), label: `${one.name || "value"} (as measured)` }));
       values.push(...raw);
     }
     const ink = colour("--faint"), grid = colour("--line");

@@ -85,6 +85,7 @@ const explore = (() => {
     label.append("Epoch ", slider, " ", words);
     const pictures = document.createElement("div");
     pictures.className = "pictures";
+    pictures.tabIndex = 0;
     const text = document.createElement("code");
     figure.prepend(label, pictures, text);
     const show = () => {
