@@ -31,7 +31,7 @@ pub(crate) fn forward(plan: Plan, inputs: &Inputs) -> Tape {
         for (&v, (value, moments)) in stage.items.iter().zip(batches) {
             if let Some([sums, squares]) = moments.filter(|_| plan.image(v) > 0) {
                 let normalised = plan.norms.iter().zip(&mut norms).filter(|(n, _)| n.base == v && n.batch_stats);
-                normalised.for_each(|(_, norm)| norm.combine(batch, plan.image(v), &value, &sums, &squares));
+                normalised.for_each(|(_, norm)| norm.combine(plan.level, batch, plan.image(v), &value, &sums, &squares));
             }
             values[v] = Some(value);
         }
