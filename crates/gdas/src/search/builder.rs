@@ -200,7 +200,7 @@ impl<'a> Search<'a> {
             Some(algorithm) => Parts::with(algorithm, &config),
             None => Parts::with(algorithms::built_in(&config.algorithm)?, &config),
         };
-        parts.regularisers = self.regularisers;
+        parts.regularisers.extend(self.regularisers);
         if let Some(estimator) = self.estimator {
             parts.estimator = estimator;
         }
