@@ -12,7 +12,6 @@
 //! - cosine between mean and exact gradient: whether alpha moves the right way on average.
 #![allow(clippy::print_stdout)]
 
-use gdas::alpha::softmax;
 use gdas::config::{EdgeOutput, Layer, SearchConfig, resolve};
 use gdas::data::{BatchOptions, Position, SPLIT_SEED, SearchBatches, SearchSplit, SplitRule, digits};
 use gdas::rng::{Rng, Stream};
@@ -82,6 +81,10 @@ fn mixture(step: &StepContext<'_>, weights: &Alpha) -> Result<(f64, Alpha), Fail
     let pass = step.pass_with(&net, step.weights_of(&net), gates, Half::HeldOut, GradTargets::Gates)?;
     let slopes = step.supernet().mixture_gradients(&pass.gate_gradient.get());
     Ok((pass.metrics.get().loss, slopes.into_iter().next().ok_or("no cell")?))
+}
+
+fn softmax(logits: &[f64]) -> Vec<f64> {
+    Alpha::from_rows(&[logits]).softmax()[0].to_vec()
 }
 
 /// Mean and variance of vectors.
