@@ -41,6 +41,8 @@ pub enum Stream {
     SkipDropout = 15,
     /// Start values of the controller of ENAS.
     Controller = 16,
+    /// Order in which the operations of an edge take turns in learning.
+    FairDraws = 17,
 }
 
 /// A sequence of random numbers keyed by (seed, stream, step).

@@ -200,8 +200,8 @@ impl Estimator for Timid {
         draw.ok_or_else(|| Error::other("no noise, no draw"))
     }
 
-    fn gradient(&self, draw: &Draw, gates: &Alpha) -> Alpha {
-        let mut gradient = StraightThrough.gradient(draw, gates);
+    fn gradient(&self, logits: &Alpha, draw: &Draw, gates: &Alpha) -> Alpha {
+        let mut gradient = StraightThrough.gradient(logits, draw, gates);
         gradient.values_mut().iter_mut().for_each(|value| *value *= 0.5);
         gradient
     }
@@ -317,11 +317,11 @@ fn mistakes_of_own_parts_are_errors() {
             })
         }
 
-        fn gradient(&self, draw: &Draw, gates: &Alpha) -> Alpha {
+        fn gradient(&self, logits: &Alpha, draw: &Draw, gates: &Alpha) -> Alpha {
             match self.0 {
                 3 => Alpha::zeros(2, 2),
-                4 => StraightThrough.gradient(draw, &Alpha::from_fn(6, 5, |_, _| f64::NAN)),
-                _ => StraightThrough.gradient(draw, gates),
+                4 => StraightThrough.gradient(logits, draw, &Alpha::from_fn(6, 5, |_, _| f64::NAN)),
+                _ => StraightThrough.gradient(logits, draw, gates),
             }
         }
     }

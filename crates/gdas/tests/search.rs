@@ -85,6 +85,16 @@ fn resume_is_exact_from_every_step() {
         ("setn", format!("{rivals}algorithm = \"setn\""), 0),
         ("enas", format!("{rivals}algorithm = \"enas\""), 6),
         ("rsps", format!("{rivals}algorithm = \"rsps\""), 0),
+        ("snas", format!("{rivals}algorithm = \"snas\""), 0),
+        ("drnas", format!("{rivals}algorithm = \"drnas\""), 0),
+        ("reinforce", format!("{rivals}algorithm = \"reinforce\""), 0),
+        ("gdas-reinforce", format!("{rivals}algorithm = \"gdas-reinforce\"\nweight_draws = \"uniform\""), 0),
+        (
+            "alpha-options",
+            "estimator = \"reinmax\"\nweight_draws = \"fair\"\nbeta_decay = 5.0\nentropy_weight = -0.1\nzero_one_weight = 1.0"
+                .into(),
+            0,
+        ),
         ("devices", "devices = 2\nskip_dropout = 0.5\nundrawn = \"decay\"\ntrack_running_stats = true".into(), 0),
         ("devices-darts-v2", format!("{rivals}algorithm = \"darts-v2\"\ndevices = 3"), 0),
     ] {

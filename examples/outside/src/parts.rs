@@ -83,8 +83,8 @@ impl Estimator for WarmDraw {
         StraightThrough.draw(logits, tau.max(self.floor), rng)
     }
 
-    fn gradient(&self, draw: &Draw, gates: &Alpha) -> Alpha {
-        StraightThrough.gradient(draw, gates)
+    fn gradient(&self, logits: &Alpha, draw: &Draw, gates: &Alpha) -> Alpha {
+        StraightThrough.gradient(logits, draw, gates)
     }
 }
 

@@ -15,7 +15,8 @@ pub(crate) struct SearchFlags {
     /// Search space: nas-bench-201, nasnet, nasnet-frc or a TOML file [default: nas-bench-201]
     #[arg(long, value_name = "NAME|FILE", help_heading = "What to search")]
     space: Option<String>,
-    /// Algorithm: gdas, darts-v1 or darts-v2; in nas-bench-201 also setn, enas or rsps [default: gdas]
+    /// Algorithm: gdas, darts-v1, darts-v2, snas, drnas, reinforce or gdas-reinforce; in nas-bench-201 also setn, enas or
+    /// rsps [default: gdas]
     #[arg(long, value_name = "NAME", help_heading = "What to search")]
     algorithm: Option<String>,
     /// Seed of all randomness; the same seed gives the same result, bit for bit
@@ -117,6 +118,21 @@ pub(crate) struct SearchFlags {
     /// Temperature in the last epoch
     #[arg(long, value_name = "TAU", help_heading = "Alpha (Adam)")]
     tau_min: Option<f64>,
+    /// How the gradient reaches alpha: straight-through (as published) or reinmax (its second order)
+    #[arg(long, value_name = "NAME", help_heading = "Alpha (Adam)")]
+    estimator: Option<String>,
+    /// How operations are drawn whose weights learn: alpha (as published), uniform, or fair (all equally often)
+    #[arg(long, value_name = "HOW", help_heading = "Alpha (Adam)")]
+    weight_draws: Option<String>,
+    /// Weight of beta decay (Beta-DARTS); grows from 0 to this
+    #[arg(long, value_name = "X", help_heading = "Alpha (Adam)")]
+    beta_decay: Option<f64>,
+    /// Weight of alpha's entropy as a penalty (below 0: a reward)
+    #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = "Alpha (Adam)")]
+    entropy_weight: Option<f64>,
+    /// Weight of FairDARTS's zero-one loss
+    #[arg(long, value_name = "X", help_heading = "Alpha (Adam)")]
+    zero_one_weight: Option<f64>,
 
     /// End early: off, skips, parameter-free (too many of them in the normal cell) or stable (the best operations rest)
     #[arg(long, value_name = "RULE", help_heading = "Against collapse")]

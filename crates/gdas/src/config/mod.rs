@@ -38,7 +38,9 @@ pub use auto::Auto;
 pub use error::ConfigError;
 pub(crate) use keys::Keys;
 pub use layer::{Layer, Origin};
-pub use search::{Algorithm, Criterion, EarlyStop, EdgeOutput, SearchConfig, Selection, Split, Undrawn};
+pub use search::{
+    Algorithm, Criterion, EarlyStop, EdgeOutput, Estimator, SearchConfig, Selection, Split, Undrawn, WeightDraws,
+};
 pub use train::{StemRule, TrainConfig};
 
 /// A named set of values.

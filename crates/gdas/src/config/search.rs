@@ -24,6 +24,14 @@ pub enum Algorithm {
     Enas,
     /// Random search with parameter sharing (Li and Talwalkar, UAI 2019).
     Rsps,
+    /// Stochastic neural architecture search (Xie, Zheng, Liu and Lin, ICLR 2019).
+    Snas,
+    /// Dirichlet neural architecture search (Chen et al., ICLR 2021).
+    Drnas,
+    /// Alpha learns by the score function, as in TuNAS (Bender et al., CVPR 2020).
+    Reinforce,
+    /// Alpha learns by the mean of GDAS's gradient and that of the score function.
+    GdasReinforce,
     /// An algorithm of the user's own, by its name; `own:NAME` in configurations. Only a program that defines it can
     /// search with it.
     Own(String),
@@ -34,7 +42,18 @@ const OWN: &str = "own:";
 
 impl Algorithm {
     /// The built-in ones.
-    pub const ALL: [Self; 6] = [Self::Gdas, Self::DartsV1, Self::DartsV2, Self::Setn, Self::Enas, Self::Rsps];
+    pub const ALL: [Self; 10] = [
+        Self::Gdas,
+        Self::DartsV1,
+        Self::DartsV2,
+        Self::Setn,
+        Self::Enas,
+        Self::Rsps,
+        Self::Snas,
+        Self::Drnas,
+        Self::Reinforce,
+        Self::GdasReinforce,
+    ];
 
     /// The algorithm of this name: a built-in one, or else the user's own.
     pub fn named(name: &str) -> Self {
@@ -51,6 +70,10 @@ impl Algorithm {
             Self::Setn => "setn",
             Self::Enas => "enas",
             Self::Rsps => "rsps",
+            Self::Snas => "snas",
+            Self::Drnas => "drnas",
+            Self::Reinforce => "reinforce",
+            Self::GdasReinforce => "gdas-reinforce",
             Self::Own(name) => name,
         }
     }
@@ -77,7 +100,8 @@ impl Serialize for Algorithm {
 
 impl<'de> Deserialize<'de> for Algorithm {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        const NAMES: &[&str] = &["gdas", "darts-v1", "darts-v2", "setn", "enas", "rsps"];
+        const NAMES: &[&str] =
+            &["gdas", "darts-v1", "darts-v2", "setn", "enas", "rsps", "snas", "drnas", "reinforce", "gdas-reinforce"];
         let text = String::deserialize(deserializer)?;
         if let Some(name) = text.strip_prefix(OWN).filter(|name| !name.is_empty()) {
             return Ok(Self::Own(name.to_owned()));
@@ -85,6 +109,29 @@ impl<'de> Deserialize<'de> for Algorithm {
         let built_in = Self::ALL.into_iter().find(|algorithm| algorithm.name() == text);
         built_in.ok_or_else(|| D::Error::unknown_variant(&text, NAMES))
     }
+}
+
+/// How the gradient of a drawn operation reaches alpha; see [`crate::search::estimators`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Estimator {
+    /// Straight-through Gumbel-softmax, as published.
+    StraightThrough,
+    /// Second-order straight-through (Liu et al., NeurIPS 2023).
+    #[serde(rename = "reinmax")]
+    ReinMax,
+}
+
+/// How the operations are drawn whose weights learn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WeightDraws {
+    /// By alpha, as published.
+    Alpha,
+    /// Uniformly, so that alpha does not decide what learns.
+    Uniform,
+    /// In turn: every operation of an edge equally often (FairNAS, strict fairness).
+    Fair,
 }
 
 /// What an edge hands on; both forms were published.
@@ -266,6 +313,16 @@ pub struct SearchConfig {
     pub tau_max: f64,
     /// Temperature in the last epoch.
     pub tau_min: f64,
+    /// How the gradient of a drawn operation reaches alpha (GDAS).
+    pub estimator: Estimator,
+    /// How the operations are drawn whose weights learn (GDAS and REINFORCE).
+    pub weight_draws: WeightDraws,
+    /// Weight of beta decay (Beta-DARTS) at the end; grows linearly from zero. 0: none.
+    pub beta_decay: f64,
+    /// Weight of alpha's entropy as a penalty; below zero it is a reward. 0: none.
+    pub entropy_weight: f64,
+    /// Weight of FairDARTS's zero-one loss. 0: none.
+    pub zero_one_weight: f64,
 
     /// When the search ends before its last epoch.
     pub early_stop: EarlyStop,
@@ -369,7 +426,7 @@ impl Config for SearchConfig {
     fn variant(chosen: &dyn Fn(&'static str) -> Option<String>) -> Option<Preset> {
         let algorithm = chosen("algorithm")?;
         let text = match algorithm.as_str() {
-            "darts-v1" | "darts-v2" => include_str!("../../presets/algorithms/darts.toml"),
+            "darts-v1" | "darts-v2" | "snas" | "drnas" => include_str!("../../presets/algorithms/darts.toml"),
             "setn" => include_str!("../../presets/algorithms/setn.toml"),
             "enas" => include_str!("../../presets/algorithms/enas.toml"),
             "rsps" => include_str!("../../presets/algorithms/rsps.toml"),
@@ -441,6 +498,9 @@ impl Config for SearchConfig {
         within("alpha_init_std", self.alpha_init_std, 0.0, 10.0)?;
         positive("tau_max", self.tau_max, 1e6)?;
         positive("tau_min", self.tau_min, self.tau_max)?;
+        within("beta_decay", self.beta_decay, 0.0, 1e6)?;
+        within("entropy_weight", self.entropy_weight, -1e6, 1e6)?;
+        within("zero_one_weight", self.zero_one_weight, 0.0, 1e6)?;
         count("early_stop_limit", self.early_stop_limit, 1, 1000)?;
         count("early_stop_patience", self.early_stop_patience, 1, 1_000_000)?;
         within("skip_dropout", self.skip_dropout, 0.0, 0.95)?;
@@ -461,7 +521,7 @@ impl Config for SearchConfig {
             return wrong("early_stop", format!("off with {}, which learns no alpha", self.algorithm.name()));
         }
         if self.algorithm.samples_whole_cells() && !whole {
-            return wrong("algorithm", format!("gdas, darts-v1 or darts-v2 in space {}", self.space.name));
+            return wrong("algorithm", format!("not setn, enas or rsps in space {}", self.space.name));
         }
         count("devices", self.devices, 1, 64)?;
         if self.devices > self.batch_size {

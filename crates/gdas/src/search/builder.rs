@@ -116,7 +116,7 @@ impl<'a> Builder<'a, OwnParts> {
             Some(algorithm) => Parts::with(algorithm, &config),
             None => Parts::of(&config)?,
         };
-        parts.regularisers = self.task.regularisers;
+        parts.regularisers.extend(self.task.regularisers);
         if let Some(estimator) = self.task.estimator {
             parts.estimator = estimator;
         }

@@ -13,7 +13,7 @@ use super::regularise::{Regulariser, skip_masks};
 use super::searcher::Searcher;
 use crate::Error;
 use crate::alpha::Alpha;
-use crate::config::{EdgeOutput, SearchConfig, Undrawn};
+use crate::config::{EdgeOutput, SearchConfig, Undrawn, WeightDraws};
 use crate::data::{Batch, Position};
 use crate::deferred::{Deferred, Pending, read_all};
 use crate::loss::Metrics;
@@ -41,6 +41,15 @@ pub struct StepReport {
     /// Loss and accuracy on the held-out batch, if it was used.
     pub held_out: Option<Metrics>,
     /// Operation per searched cell and edge of the network whose weights learned; empty if that was no single one.
+    pub picks: Vec<Vec<usize>>,
+    /// Draws repeated because they were not finite.
+    pub redraws: u64,
+}
+
+/// The operations that a weight step trains.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WeightDraw {
+    /// Operation per searched cell and edge.
     pub picks: Vec<Vec<usize>>,
     /// Draws repeated because they were not finite.
     pub redraws: u64,
@@ -170,7 +179,15 @@ impl StepContext<'_> {
     /// # Errors
     /// The estimator fails, or gives what the space does not have.
     pub fn draw(&self, stream: Stream) -> Result<Vec<Draw>, Error> {
-        let (mut rng, estimator) = (self.rng(stream), &self.searcher.estimator);
+        self.draw_with(&*self.searcher.estimator, stream)
+    }
+
+    /// As [`draw`](Self::draw), with an estimator of the algorithm's own.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn draw_with(&self, estimator: &dyn Estimator, stream: Stream) -> Result<Vec<Draw>, Error> {
+        let mut rng = self.rng(stream);
         let mut drawn = Vec::with_capacity(self.searcher.alpha.len());
         for alpha in &self.searcher.alpha {
             drawn.push(estimator.draw(alpha, self.progress.tau, &mut rng)?);
@@ -186,6 +203,23 @@ impl StepContext<'_> {
             }
         }
         Ok(drawn)
+    }
+
+    /// The operations whose weights learn in this step, drawn as `weight_draws` says: by alpha, uniformly, or in turn.
+    ///
+    /// # Errors
+    /// As [`draw`](Self::draw).
+    pub fn draw_for_weights(&self) -> Result<WeightDraw, Error> {
+        let picks = match self.config().weight_draws {
+            WeightDraws::Alpha => {
+                let drawn = self.draw(Stream::DrawWeights)?;
+                let redraws = drawn.iter().map(|draw| draw.redraws).sum();
+                return Ok(WeightDraw { picks: drawn.into_iter().map(|draw| draw.picks).collect(), redraws });
+            }
+            WeightDraws::Uniform => self.draw_uniform(Stream::DrawWeights),
+            WeightDraws::Fair => picks::in_turn(self.space(), self.config().seed, self.progress.step),
+        };
+        Ok(WeightDraw { picks, redraws: 0 })
     }
 
     /// One operation per searched cell and edge, drawn uniformly.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::algorithms::{self, Algorithm};
-use super::estimators::{Estimator, StraightThrough};
-use super::regularise::Regulariser;
+use super::estimators::{Estimator, ReinMax, StraightThrough};
+use super::regularise::{AlphaPenalty, Regulariser};
 use super::selection::{self, Selection};
 use crate::Error;
 use crate::config::{self, SearchConfig};
@@ -38,8 +38,8 @@ impl Parts {
     pub fn with(algorithm: Box<dyn Algorithm>, config: &SearchConfig) -> Self {
         Self {
             algorithm,
-            estimator: Arc::new(StraightThrough),
-            regularisers: Vec::new(),
+            estimator: estimator(config),
+            regularisers: penalties(config),
             selection: selection::built_in(config.selection),
         }
     }
@@ -52,9 +52,13 @@ impl Parts {
                 own.push(format!("{kind} {name}"));
             }
         };
-        note("estimator", self.estimator.name(), StraightThrough.name());
+        note("estimator", self.estimator.name(), estimator(config).name());
+        let mut configured = penalties(config);
         for regulariser in &self.regularisers {
-            note("regulariser", regulariser.name(), "");
+            match configured.iter().position(|penalty| penalty.name() == regulariser.name()) {
+                Some(known) => drop(configured.remove(known)),
+                None => note("regulariser", regulariser.name(), ""),
+            }
         }
         note("selection", self.selection.name(), selection::built_in(config.selection).name());
         own
@@ -81,4 +85,17 @@ impl Parts {
             given.name()
         )))
     }
+}
+
+/// The configured estimator.
+fn estimator(config: &SearchConfig) -> Arc<dyn Estimator> {
+    match config.estimator {
+        config::Estimator::StraightThrough => Arc::new(StraightThrough),
+        config::Estimator::ReinMax => Arc::new(ReinMax),
+    }
+}
+
+/// The configured penalties on alpha.
+fn penalties(config: &SearchConfig) -> Vec<Arc<dyn Regulariser>> {
+    AlphaPenalty::of(config).into_iter().map(|penalty| Arc::new(penalty) as Arc<dyn Regulariser>).collect()
 }

@@ -1,12 +1,31 @@
 //! One operation per searched cell and edge, as columns of alpha.
 
 use crate::Error;
-use crate::rng::Rng;
-use crate::space::Space;
+use crate::rng::{Rng, Stream};
+use crate::space::{CellSpace, Space};
 
 /// Drawn uniformly.
 pub(super) fn uniform(space: &Space, rng: &mut Rng) -> Vec<Vec<usize>> {
     space.cells.iter().map(|cell| cell.edges().iter().map(|_| rng.below(cell.width())).collect()).collect()
+}
+
+/// Every operation of an edge once in as many steps as it has operations, in a random order that is another one each
+/// time (FairNAS, strict fairness; Chu, Zhang and Xu, ICCV 2021).
+pub(super) fn in_turn(space: &Space, seed: u64, step: u64) -> Vec<Vec<usize>> {
+    let of_cell = |cell: &CellSpace| {
+        let width = cell.width() as u64;
+        let mut rng = Rng::new(seed, Stream::FairDraws, step / width);
+        let mut order: Vec<usize> = (0..cell.width()).collect();
+        let turn = (step % width) as usize;
+        cell.edges()
+            .iter()
+            .map(|_| {
+                rng.shuffle(&mut order);
+                order[turn]
+            })
+            .collect()
+    };
+    space.cells.iter().map(of_cell).collect()
 }
 
 /// Whether a space has these cells, edges and operations; the error says what it has not.
@@ -31,8 +50,27 @@ pub(super) fn check(space: &Space, picks: &[Vec<usize>]) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Stream;
     use crate::space::spaces;
+
+    #[test]
+    fn in_turn_every_operation_of_every_edge_is_drawn_equally_often() {
+        for space in [spaces::nas_bench_201(), spaces::nasnet()] {
+            let rounds = 6;
+            for (cell, of) in space.cells.iter().enumerate() {
+                let width = of.width();
+                let mut counts = vec![vec![0; width]; of.edges().len()];
+                let mut sequences = std::collections::BTreeSet::new();
+                for step in 0..(rounds * width) as u64 {
+                    let picks = in_turn(&space, 3, step);
+                    check(&space, &picks).expect("picks of the space");
+                    picks[cell].iter().zip(&mut counts).for_each(|(&pick, counts)| counts[pick] += 1);
+                    sequences.insert(picks[cell].clone());
+                }
+                assert!(counts.iter().flatten().all(|&count| count == rounds), "{counts:?}");
+                assert!(sequences.len() > width, "edges and rounds have orders of their own");
+            }
+        }
+    }
 
     #[test]
     fn picks_that_the_space_lacks_are_named() {

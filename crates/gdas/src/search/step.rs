@@ -19,19 +19,19 @@ use crate::rng::Stream;
 pub fn search_step(step: &mut StepContext<'_>) -> Result<StepReport, Error> {
     // One operation per edge: the largest of softmax((log softmax(alpha) + Gumbel noise) / tau). All cells of one kind
     // share a draw.
-    let drawn = step.draw(Stream::DrawWeights)?;
-    let trained = weight_step(step, &drawn)?;
+    let drawn = step.draw_for_weights()?;
+    let trained = weight_step(step, &drawn.picks)?;
     let redrawn = step.draw(Stream::DrawAlpha)?;
     let held_out = alpha_step(step, &redrawn, Some(trained))?;
-    let redraws = drawn.iter().chain(&redrawn).map(|draw| draw.redraws).sum();
-    Ok(StepReport { training: held_out.training, held_out: Some(held_out.metrics), picks: picks(&drawn), redraws })
+    let redraws = drawn.redraws + redrawn.iter().map(|draw| draw.redraws).sum::<u64>();
+    Ok(StepReport { training: held_out.training, held_out: Some(held_out.metrics), picks: drawn.picks, redraws })
 }
 
-/// The drawn weights learn from the training batch.
-pub fn weight_step(step: &mut StepContext<'_>, drawn: &[Draw]) -> Result<PendingWeightStep, Error> {
+/// The weights of the drawn operations, one per searched cell and edge, learn from the training batch.
+pub fn weight_step(step: &mut StepContext<'_>, picks: &[Vec<usize>]) -> Result<PendingWeightStep, Error> {
     // The sub-network of the drawn operations. Its gates are constants here, so both published forms of an edge give the
     // same.
-    let net = step.sub_network(&picks(drawn), EdgeOutput::PickedGate)?;
+    let net = step.sub_network(picks, EdgeOutput::PickedGate)?;
     // Forward, cross-entropy, and back to the drawn weights.
     let pass = step.pass(&net, step.drawn_gates(), Half::Training)?;
     // The gradient's norm is clipped, then SGD with Nesterov momentum. Weights that were not drawn stay as they are, or
@@ -55,7 +55,8 @@ pub fn alpha_step(
         // the gates had been those (straight-through).
         let gates = step.supernet().gate_gradients(&picks(drawn), gates);
         let estimator = step.estimator();
-        let gradients: Vec<_> = drawn.iter().zip(&gates).map(|(draw, gates)| estimator.gradient(draw, gates)).collect();
+        let of_cells = step.alpha().iter().zip(drawn.iter().zip(&gates));
+        let gradients: Vec<_> = of_cells.map(|(alpha, (draw, gates))| estimator.gradient(alpha, draw, gates)).collect();
         // The regularisers' gradients are added, then Adam moves alpha.
         step.update_alpha(&gradients)?;
     }
@@ -63,7 +64,7 @@ pub fn alpha_step(
 }
 
 /// The drawn operations, per searched cell and edge.
-fn picks(drawn: &[Draw]) -> Vec<Vec<usize>> {
+pub(super) fn picks(drawn: &[Draw]) -> Vec<Vec<usize>> {
     drawn.iter().map(|draw| draw.picks.clone()).collect()
 }
 
@@ -82,7 +83,7 @@ impl Searcher {
         let unused = Batch::default();
         let mut step = StepContext::new(self, batch, &unused, progress);
         let drawn = step.draw(Stream::DrawWeights)?;
-        Ok((weight_step(&mut step, &drawn)?.finish()?, drawn))
+        Ok((weight_step(&mut step, &picks(&drawn))?.finish()?, drawn))
     }
 
     /// The alpha step of GDAS on a held-out batch; returns its metrics and the number of repeated draws.

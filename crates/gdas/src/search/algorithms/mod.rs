@@ -7,6 +7,8 @@
 mod darts;
 mod enas;
 mod gdas;
+mod mixture;
+mod reinforce;
 mod rsps;
 mod setn;
 
@@ -24,6 +26,8 @@ use super::searcher::Searcher;
 pub use darts::Darts;
 pub use enas::Enas;
 pub use gdas::Gdas;
+pub use mixture::Mixture;
+pub use reinforce::Reinforce;
 pub use rsps::Rsps;
 pub use setn::Setn;
 
@@ -170,7 +174,14 @@ pub trait Algorithm: Any + std::fmt::Debug + Send {
 /// name.
 pub(super) fn identity(algorithm: &dyn Algorithm) -> config::Algorithm {
     let any: &dyn Any = algorithm;
-    if any.is::<Gdas>() || any.is::<Darts>() || any.is::<Setn>() || any.is::<Enas>() || any.is::<Rsps>() {
+    let built_in = any.is::<Gdas>()
+        || any.is::<Darts>()
+        || any.is::<Setn>()
+        || any.is::<Enas>()
+        || any.is::<Rsps>()
+        || any.is::<Mixture>()
+        || any.is::<Reinforce>();
+    if built_in {
         config::Algorithm::named(algorithm.name())
     } else {
         config::Algorithm::Own(algorithm.name().to_owned())
@@ -189,6 +200,10 @@ pub(super) fn built_in(name: &config::Algorithm) -> Result<Box<dyn Algorithm>, E
         config::Algorithm::Setn => Box::new(Setn),
         config::Algorithm::Enas => Box::new(Enas::default()),
         config::Algorithm::Rsps => Box::new(Rsps::default()),
+        config::Algorithm::Snas => Box::new(Mixture::snas()),
+        config::Algorithm::Drnas => Box::new(Mixture::drnas()),
+        config::Algorithm::Reinforce => Box::new(Reinforce::alone()),
+        config::Algorithm::GdasReinforce => Box::new(Reinforce::with_straight_through()),
         config::Algorithm::Own(name) => {
             return Err(Error::Unsuitable(format!(
                 "this run searches with `{name}`, which is not built in: only a program that has it can go on with it \

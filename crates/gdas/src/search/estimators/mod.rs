@@ -1,11 +1,15 @@
 //! Estimators: how one operation per edge is drawn, and how the gradient of the draw reaches alpha.
 
+mod dirichlet;
+mod reinmax;
 mod straight_through;
 
 use crate::Error;
 use crate::alpha::Alpha;
 use crate::rng::Rng;
 
+pub use dirichlet::Dirichlet;
+pub use reinmax::ReinMax;
 pub use straight_through::StraightThrough;
 
 /// One operation per edge of a searched cell.
@@ -46,8 +50,8 @@ pub struct Draw {
 ///         StraightThrough.draw(logits, tau, rng)
 ///     }
 ///
-///     fn gradient(&self, draw: &Draw, gates: &Alpha) -> Alpha {
-///         let p = &draw.probabilities;
+///     fn gradient(&self, logits: &Alpha, draw: &Draw, gates: &Alpha) -> Alpha {
+///         let p = logits.softmax();
 ///         Alpha::from_fn(p.edges(), p.operations(), |edge, k| {
 ///             let pick = draw.picks[edge];
 ///             gates[(edge, pick)] * (f64::from(u8::from(k == pick)) - p[(edge, k)])
@@ -70,6 +74,7 @@ pub trait Estimator: std::fmt::Debug + Send + Sync {
     /// No draw can be made of these logits.
     fn draw(&self, logits: &Alpha, tau: f64, rng: &mut Rng) -> Result<Draw, Error>;
 
-    /// The gradient of the loss in alpha, given that in the gates, `dL/dh`; all of shape `[edges, operations]`.
-    fn gradient(&self, draw: &Draw, gates: &Alpha) -> Alpha;
+    /// The gradient of the loss in alpha, given the logits of the draw and the gradient in the gates, `dL/dh`; all of shape
+    /// `[edges, operations]`.
+    fn gradient(&self, logits: &Alpha, draw: &Draw, gates: &Alpha) -> Alpha;
 }

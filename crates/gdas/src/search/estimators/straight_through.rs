@@ -49,7 +49,7 @@ impl Estimator for StraightThrough {
 
     /// Straight-through: `dp = dh`. Then the softmax, `1 / tau` and `log_softmax`, whose correction
     /// `softmax(alpha) * sum_k dz_k` is zero, since the `dz` of a row sum to zero.
-    fn gradient(&self, draw: &Draw, gates: &Alpha) -> Alpha {
+    fn gradient(&self, _: &Alpha, draw: &Draw, gates: &Alpha) -> Alpha {
         softmax_gradient(&draw.probabilities, gates, draw.tau)
     }
 }
@@ -88,7 +88,7 @@ mod tests {
             let loss = |alpha: &Alpha| -> f64 {
                 draw(alpha).probabilities.values().iter().zip(coefficients.values()).map(|(p, c)| p * c).sum()
             };
-            let gradient = StraightThrough.gradient(&draw(&alpha), &coefficients);
+            let gradient = StraightThrough.gradient(&alpha, &draw(&alpha), &coefficients);
             for edge in 0..2 {
                 for k in 0..3 {
                     let shifted = |by: f64| {

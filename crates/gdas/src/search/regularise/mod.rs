@@ -1,5 +1,6 @@
 //! What steers alpha besides the loss: cost bounds, and options against cells of nearly nothing but skip connections.
 
+mod alpha;
 mod cost;
 mod early_stop;
 mod skips;
@@ -7,6 +8,7 @@ mod skips;
 use super::progress::Progress;
 use crate::alpha::Alpha;
 
+pub use alpha::AlphaPenalty;
 pub use cost::CostBound;
 pub(super) use cost::exceeded;
 pub(super) use early_stop::EarlyStopState;

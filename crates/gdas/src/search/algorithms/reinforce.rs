@@ -1,0 +1,132 @@
+//! Searches by the score function (REINFORCE; Williams, 1992): alpha learns from the held-out loss of the drawn network,
+//! not from its slope.
+//!
+//! The gradient of the expected loss is `(L - baseline) (onehot - softmax(alpha))` on average, for any baseline that does
+//! not depend on the draw. It asks what the loss is with this operation instead of another, where straight-through asks
+//! how the loss changes as the operation's share grows. TuNAS (Bender et al., "Can weight sharing outperform random
+//! architecture search?", CVPR 2020) searches this way, with an exponential mean of earlier losses as the baseline and
+//! weights warmed up by uniform draws (`weight_draws`, `alpha_warmup_epochs`).
+
+use super::Algorithm;
+use crate::Error;
+use crate::alpha::{Alpha, softmax};
+use crate::rng::Stream;
+use crate::run::{Array, Checkpoint, RunError};
+use crate::search::context::{StepContext, StepReport};
+use crate::search::estimators::Draw;
+use crate::search::searcher::Searcher;
+use crate::search::step::{picks, weight_step};
+
+/// Weight of the past in the baseline.
+const BASELINE_DECAY: f64 = 0.95;
+
+/// The score-function estimator, alone or averaged with straight-through.
+#[derive(Clone, Debug)]
+pub struct Reinforce {
+    name: &'static str,
+    /// Share of straight-through in the gradient.
+    straight_through: f64,
+    /// Exponential mean of the held-out losses; `None` before the first.
+    baseline: Option<f64>,
+}
+
+impl Reinforce {
+    /// The score function alone. A step needs no backward pass of the held-out batch.
+    pub fn alone() -> Self {
+        Self { name: "reinforce", straight_through: 0.0, baseline: None }
+    }
+
+    /// The mean of the score function and the configured estimator.
+    pub fn with_straight_through() -> Self {
+        Self { name: "gdas-reinforce", straight_through: 0.5, baseline: None }
+    }
+}
+
+impl Algorithm for Reinforce {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn step(&mut self, step: &mut StepContext<'_>) -> Result<StepReport, Error> {
+        let drawn = step.draw_for_weights()?;
+        let trained = weight_step(step, &drawn.picks)?;
+        let redrawn = step.draw(Stream::DrawAlpha)?;
+        let net = step.sub_network(&picks(&redrawn), step.config().edge_output)?;
+        let held_out = step.held_out_pass(&net, step.drawn_gates(), Some(trained))?;
+        if let Some(gates) = &held_out.gate_gradient {
+            let loss = held_out.metrics.loss;
+            let advantage = loss - self.baseline.unwrap_or(loss);
+            self.baseline = Some(self.baseline.map_or(loss, |b| BASELINE_DECAY * b + (1.0 - BASELINE_DECAY) * loss));
+            let slopes = step.supernet().gate_gradients(&picks(&redrawn), gates);
+            let estimator = step.estimator();
+            let of_cells = step.alpha().iter().zip(redrawn.iter().zip(&slopes));
+            let gradients: Vec<Alpha> = of_cells
+                .map(|(alpha, (draw, slopes))| {
+                    let mut gradient = score(alpha, draw, advantage * (1.0 - self.straight_through));
+                    if self.straight_through > 0.0 {
+                        let slope = estimator.gradient(alpha, draw, slopes);
+                        let values = gradient.values_mut().iter_mut().zip(slope.values());
+                        values.for_each(|(value, slope)| *value += self.straight_through * slope);
+                    }
+                    gradient
+                })
+                .collect();
+            step.update_alpha(&gradients)?;
+        }
+        let redraws = drawn.redraws + redrawn.iter().map(|draw| draw.redraws).sum::<u64>();
+        let metrics = Some(held_out.metrics);
+        Ok(StepReport { training: held_out.training, held_out: metrics, picks: drawn.picks, redraws })
+    }
+
+    fn save(&self, state: &mut Checkpoint) {
+        if let Some(baseline) = self.baseline {
+            state.insert("reinforce/baseline", Array::f64(&[1], vec![baseline]));
+        }
+    }
+
+    fn load(&mut self, _: &Searcher, state: &mut Checkpoint) -> Result<(), Error> {
+        self.baseline = None;
+        if state.arrays.contains_key("reinforce/baseline") {
+            let baseline = state.take_f64("reinforce/baseline", &[1])?[0];
+            if !baseline.is_finite() {
+                return Err(RunError::Content("reinforce/baseline is not finite".into()).into());
+            }
+            self.baseline = Some(baseline);
+        }
+        Ok(())
+    }
+}
+
+/// `advantage (onehot - softmax(alpha))`.
+fn score(alpha: &Alpha, draw: &Draw, advantage: f64) -> Alpha {
+    let mut picks = draw.picks.iter();
+    alpha.map_rows(|row| {
+        let pick = picks.next().copied().unwrap_or(0);
+        let one_hot = |k| f64::from(u8::from(k == pick));
+        softmax(row).iter().enumerate().map(|(k, p)| advantage * (one_hot(k) - p)).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The mean over all draws of an edge is the gradient of the expected loss, whatever the baseline.
+    #[test]
+    fn the_score_is_unbiased_for_any_baseline() {
+        let alpha = Alpha::from_rows(&[[0.2, -1.0, 0.7]]);
+        let (p, losses) = (softmax(&alpha[0]), [1.3, 0.4, 2.2]);
+        let mean: f64 = p.iter().zip(losses).map(|(p, l)| p * l).sum();
+        for baseline in [0.0, 1.0, -5.0] {
+            let mut total = [0.0; 3];
+            for pick in 0..3 {
+                let draw = Draw { picks: vec![pick], probabilities: alpha.softmax(), tau: 1.0, redraws: 0 };
+                let gradient = score(&alpha, &draw, losses[pick] - baseline);
+                total.iter_mut().zip(&gradient[0]).for_each(|(total, g)| *total += p[pick] * g);
+            }
+            for k in 0..3 {
+                assert!((total[k] - p[k] * (losses[k] - mean)).abs() < 1e-12, "baseline {baseline}");
+            }
+        }
+    }
+}
