@@ -21,7 +21,7 @@ use gdas::run::{Interrupt, Observer, RunDir, read_result};
 use gdas::search::{self, SearchResult};
 use gdas::space::Space;
 use gdas::train::{self, TrainResult, TrainedModel};
-use gdas_exchange::export::{metadata, to_onnx, to_pytorch, to_safetensors};
+use gdas_exchange::export::{PixelInput, metadata, model_to_onnx, to_pytorch, to_safetensors};
 use gdas_report::write_cells;
 
 /// Share of the budget that the search gets; most of the rest is training. What is left covers tests and files.
@@ -233,8 +233,9 @@ fn export(run: &RunDir, device: &Device) -> Result<Vec<PathBuf>, Error> {
     let genotype = model.genotype.to_string();
     let metadata = metadata(&model);
     let metadata: Vec<(&str, &str)> = metadata.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    let input = PixelInput { flip: model.test_flip, ..PixelInput::default() };
     let files = [
-        ("network.onnx", to_onnx(&model.graph, &weights, &metadata).map_err(unsuitable)?),
+        ("network.onnx", model_to_onnx(&model, input, None).map_err(unsuitable)?),
         ("network.safetensors", to_safetensors(&model.graph, &weights, &metadata).map_err(unsuitable)?),
         ("network.py", to_pytorch(&model.graph, &genotype).map_err(unsuitable)?.into_bytes()),
     ];

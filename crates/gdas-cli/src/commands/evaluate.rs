@@ -1,15 +1,14 @@
 use clap::Args;
-use gdas::config::{Auto, TrainConfig, resolve};
+use gdas::config::Auto;
 use gdas::device::{DeviceName, Precision};
-use gdas::run::read_config;
 use gdas::shell;
 use gdas::train::TrainedModel;
 use serde_json::json;
 
 use crate::cli::RunsDir;
 use crate::commands::{devices, search};
-use crate::exit::{Preempted, Usage};
-use crate::flags::{self, WeightsFlag};
+use crate::exit::Preempted;
+use crate::flags::WeightsFlag;
 use crate::images::{self, Damaged};
 use crate::output::{self, percent, table};
 use crate::signals;
@@ -50,32 +49,9 @@ pub(crate) fn run(command: &Evaluate) -> anyhow::Result<()> {
     let path = command.runs.run(&command.run)?.trained()?;
     let device = devices::open(command.device, Precision::Float32)?;
     let model = TrainedModel::open_weights(&path, command.weights.choice(), &device)?;
-    let config: TrainConfig = resolve(&[flags::of_run(&path, &read_config(&path)?)?])?;
     search::use_threads(command.threads)?;
-    let (opened, data) = if let Some(data) = &command.data {
-        let square = model.image.height == model.image.width;
-        let size = if square { Auto::Is(model.image.height) } else { config.image_size };
-        (images::open(data, size, command.damaged, false)?, data.clone())
-    } else {
-        let damaged = Damaged { skip_damaged: config.skip_damaged || command.damaged.skip_damaged };
-        images::open_for_run(&path, (&config.data, None), config.image_size, damaged, false)?
-    };
-    let dataset = opened.noted();
+    let dataset = images::of_model(&path, &model, command.data.as_deref(), command.damaged)?;
     let same_data = dataset.digest() == model.data_digest;
-    if let Some(difference) = images::other_classes(&model.classes, &dataset.classes) {
-        let message = format!("the classes of {data} are not those that the network was trained on: {difference}");
-        return Err(Usage(message).into());
-    }
-    let images = &dataset.train;
-    if (images.height, images.width, images.channels) != (model.image.height, model.image.width, model.image.channels) {
-        let size = |[height, width, channels]: [usize; 3]| format!("{height}x{width} pixels and {channels} channels");
-        let message = format!(
-            "the images of {data} have {}, the network takes {}",
-            size([images.height, images.width, images.channels]),
-            size([model.image.height, model.image.width, model.image.channels]),
-        );
-        return Err(Usage(message).into());
-    }
     let flip = command.test_flip.unwrap_or(model.test_flip);
     let metrics = match dataset.test_images() {
         Some(test) => Some(
