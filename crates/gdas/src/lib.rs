@@ -8,6 +8,7 @@
 mod alpha;
 pub mod budget;
 pub mod config;
+mod confusion;
 pub mod cost;
 pub mod data;
 mod deferred;
@@ -30,6 +31,7 @@ pub mod weights;
 
 pub use alpha::{Alpha, argmax, log_softmax, softmax, softmax_gradient};
 pub use burn::tensor::Device;
+pub use confusion::{ClassResult, Confusion};
 pub use deferred::{Deferred, Pending, read_all};
 pub use error::{DrawError, Error, Kept};
 pub use gdas_kernels::graph;

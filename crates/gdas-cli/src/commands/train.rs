@@ -19,6 +19,7 @@ use crate::flags::{self, TrainFlags};
 use crate::images::{self, Damaged, Opened};
 use crate::named::Named;
 use crate::output::{self, percent, table};
+use crate::per_class;
 use crate::progress::Progress;
 use crate::signals;
 
@@ -158,7 +159,9 @@ pub(crate) fn carry_out(
 pub(crate) fn test_accuracy(result: &TrainResult) -> String {
     let Some(accuracy) = result.test_accuracy else { return "no test images".to_string() };
     let loss = result.test_loss.map_or_else(String::new, |loss| format!(", loss {loss:.4}"));
-    percent(accuracy) + &loss
+    let accuracy =
+        result.test_interval.map_or_else(|| percent(accuracy), |interval| per_class::accuracy(accuracy, interval));
+    accuracy + &loss
 }
 
 /// Prints what came of a training.
@@ -173,6 +176,9 @@ pub(crate) fn present(result: &TrainResult, run: &Path, display: Display) -> any
     rows.push(("test accuracy", test_accuracy(result)));
     if let (Some(top5), true) = (result.test_top5, result.classes.len() > 5) {
         rows.push(("top-5", percent(top5)));
+    }
+    if let Some(worst) = result.test_classes.as_deref().and_then(per_class::worst) {
+        rows.push(("worst class", worst));
     }
     if let (Some(accuracy), Some(epoch)) = (result.validation_accuracy, result.chosen_epoch) {
         rows.push((
