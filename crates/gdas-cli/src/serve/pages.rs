@@ -10,12 +10,14 @@ use axum::response::{Html, IntoResponse, Response};
 use gdas_report::svg::escape;
 use gdas_report::{RunData, html};
 
-use super::State;
 use super::news::{Seen, Snapshot};
+use super::{State, predict};
 use crate::live::Standing;
 
 const STYLE: &str = include_str!("live.css");
-const SCRIPT: &str = include_str!("live.js");
+const SCRIPT: &str = concat!(include_str!("live.js"), include_str!("classify.js"));
+/// Where an image is dropped on the page of a trained run.
+const CLASSIFY: &str = include_str!("classify.html");
 
 /// All runs.
 pub(super) async fn index(Extract(state): Extract<Arc<State>>) -> Response {
@@ -74,7 +76,10 @@ pub(super) async fn report(Extract(state): Extract<Arc<State>>, Segment(name): S
     let control = state.options.control;
     let drawn = tokio::task::spawn_blocking(move || {
         let run = RunData::read(&seen.path)?;
-        let top = seen.standing.as_ref().map_or_else(|_| String::new(), |standing| strip(standing, control));
+        let mut top = seen.standing.as_ref().map_or_else(|_| String::new(), |standing| strip(standing, control));
+        if predict::can_answer(&seen.path) {
+            top += CLASSIFY;
+        }
         let live = html::Live { events: &events, revision, style: STYLE, script: SCRIPT };
         Ok::<_, gdas::run::RunError>(html::live_run(&run, &top, &live))
     });

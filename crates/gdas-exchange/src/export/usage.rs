@@ -64,3 +64,30 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {{
 "#
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The documentation and the example in `examples/onnx` show what the program prints. With `GDAS_UPDATE=1` in the
+    /// environment they are rewritten.
+    #[test]
+    fn the_documentation_shows_these_programs() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let input = PixelInput::default();
+        let (python, rust) = (python_usage("network.onnx", input), rust_usage("network.onnx", [32, 32, 3], input));
+        let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap_or_default();
+        let mut page = read("docs/export.md");
+        for (fence, text) in [("```python\n", &python), ("```rust,ignore\n", &rust)] {
+            let start = page.find(fence).expect("a block") + fence.len();
+            let end = start + page[start..].find("```").expect("its end");
+            page.replace_range(start..end, text);
+        }
+        for (file, text) in [("docs/export.md", page), ("examples/onnx/src/main.rs", rust)] {
+            if std::env::var_os("GDAS_UPDATE").is_some() {
+                std::fs::write(root.join(file), &text).expect("writable");
+            }
+            assert!(read(file) == text, "{file} differs from what is printed; GDAS_UPDATE=1 rewrites it");
+        }
+    }
+}
