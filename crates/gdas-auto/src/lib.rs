@@ -101,7 +101,7 @@ pub fn auto(
     interrupt: &Interrupt,
     device: &Device,
 ) -> Result<Outcome, Error> {
-    let interrupt = &interrupt.heeding(run.path())?;
+    let interrupt = &interrupt.watching(run.path())?;
     run.begin_with(&config.data, &dataset.name, &dataset.digest())?;
     let sampling = sampling(dataset);
     if sampling == Sampling::Balanced && !run.path().join("search").exists() {
