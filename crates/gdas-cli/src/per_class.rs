@@ -1,5 +1,7 @@
 //! Accuracy by class, and which classes are taken for which: as text and as CSV.
 
+use std::fmt::Write as _;
+
 use gdas::stats::wilson;
 use gdas::{ClassResult, Confusion};
 
@@ -67,7 +69,7 @@ pub(crate) fn csv(confusion: &Confusion, classes: &[String]) -> String {
     let mut text = format!("class,{}\n", classes.iter().map(quoted).collect::<Vec<_>>().join(","));
     for (row, class) in confusion.matrix(classes.len()).iter().zip(classes) {
         let counts: Vec<String> = row.iter().map(ToString::to_string).collect();
-        text += &format!("{},{}\n", quoted(class), counts.join(","));
+        let _ = writeln!(text, "{},{}", quoted(class), counts.join(","));
     }
     text
 }

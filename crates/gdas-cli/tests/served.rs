@@ -272,7 +272,9 @@ fn a_trained_run_says_what_an_image_shows() {
     // An image without end is given up without harm to others; four at a time are waited for.
     let head = format!("POST /runs/net/predict HTTP/1.1\r\nHost: {}\r\nContent-Length: 1000\r\n\r\n", server.address);
     let mut slow: Vec<_> = (0..4).map(|_| server.connect()).collect();
-    slow.iter_mut().for_each(|stream| stream.write_all(head.as_bytes()).expect("sent"));
+    for stream in &mut slow {
+        stream.write_all(head.as_bytes()).expect("sent");
+    }
     std::thread::sleep(Duration::from_millis(500));
     let busy = send("/runs/net/predict", "", image);
     assert!(status(&busy) == 503 && busy.contains("try again"), "{busy}");

@@ -100,7 +100,7 @@ pub(super) fn note_on_sizes(sizes: &[(usize, usize)], target: Target, automatic:
         ));
     }
     let factor = |&(h, w): &(usize, usize)| (h * width) as f64 / (w * height).max(1) as f64;
-    let squashed = sizes.iter().map(factor).filter(|&f| f > SQUASHED || f < 1.0 / SQUASHED).count();
+    let squashed = sizes.iter().map(factor).filter(|f| !(1.0 / SQUASHED..=SQUASHED).contains(f)).count();
     if squashed > 0 {
         notes.push(format!(
             "{squashed} of {} images have other proportions and were squashed; crop them before if that harms what they show",

@@ -22,9 +22,13 @@ pub(super) fn classes_of(subset: &Subset) -> Vec<Vec<u32>> {
     let images = &subset.images;
     let count = images.labels.iter().max().map_or(0, |&label| label as usize + 1);
     let mut chosen = vec![false; images.len()];
-    subset.indices.iter().for_each(|&index| chosen[index as usize] = true);
+    for &index in &*subset.indices {
+        chosen[index as usize] = true;
+    }
     let mut classes = by_class(images, count);
-    classes.iter_mut().for_each(|members| members.retain(|&index| chosen[index as usize]));
+    for members in &mut classes {
+        members.retain(|&index| chosen[index as usize]);
+    }
     classes.retain(|members| !members.is_empty());
     classes
 }
