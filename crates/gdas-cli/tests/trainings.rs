@@ -175,6 +175,11 @@ fn classes_of_different_sizes_are_balanced_and_counted_apart() {
     assert!(
         text.contains("95 % interval") && text.contains("most often taken for") && text.contains("class \\ answer")
     );
+    succeed(dir.path(), &["report", "balanced", "--out", "page"]);
+    let page = fs::read_to_string(dir.path().join("page/report.html")).expect("a page");
+    assert!(page.contains("<h2>Classes</h2>") && page.contains("Confusion matrix") && page.contains("95 % interval"));
+    let row = format!("<tr><td>down</td><td>{}</td><td>{}</td></tr>", matrix[1][0], matrix[1][1]);
+    assert!(page.contains(&row), "{row}");
     let wrong = outcome(dir.path(), &["train", CELL, "--sampling", "fair", "--name", "wrong"]);
     assert!(wrong.contains("exit code 2") && wrong.contains("balanced"), "{wrong}");
 }

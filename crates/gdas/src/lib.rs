@@ -6,7 +6,9 @@
 #![deny(missing_docs)]
 
 mod alpha;
+pub mod arrays;
 pub mod budget;
+mod builder;
 pub mod config;
 mod confusion;
 pub mod cost;
@@ -14,6 +16,7 @@ pub mod data;
 mod deferred;
 pub mod device;
 mod error;
+pub mod files;
 pub mod loss;
 pub mod network;
 pub mod optim;
@@ -30,6 +33,7 @@ pub mod train;
 pub mod weights;
 
 pub use alpha::{Alpha, argmax, log_softmax, softmax, softmax_gradient};
+pub use builder::Builder;
 pub use burn::tensor::Device;
 pub use confusion::{ClassResult, Confusion};
 pub use deferred::{Deferred, Pending, read_all};

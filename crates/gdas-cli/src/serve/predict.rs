@@ -15,6 +15,7 @@ use gdas::Device;
 use gdas::run::Interrupt;
 use gdas::train::TrainedModel;
 use gdas_data::read_image;
+use maud::{Markup, html};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Semaphore};
 
@@ -46,6 +47,18 @@ impl Default for Predictor {
 pub(super) fn can_answer(run: &Path) -> bool {
     let trained = NamedRun::open(run.to_path_buf()).and_then(|run| run.trained());
     trained.is_ok_and(|path| ["checkpoint.0", "checkpoint.1"].iter().any(|file| path.join(file).is_file()))
+}
+
+/// Where an image is dropped or chosen on a run's page; `classify.js` sends it and shows the answer.
+pub(super) fn section() -> Markup {
+    html! {
+        section.classify data-classify {
+            h2 { "What does an image show?" }
+            label.drop { "Drop an image here, or choose one: " input type="file" accept="image/*"; }
+            p role="status" {}
+            table { tbody {} }
+        }
+    }
 }
 
 /// Answers with the probabilities of the classes.
