@@ -11,6 +11,7 @@ mod images;
 mod live;
 mod named;
 mod output;
+mod per_class;
 mod progress;
 mod serve;
 mod show;

@@ -254,7 +254,7 @@ fn an_automatic_run_is_served_as_what_it_is() {
     let row = index.split("data-run=\"photos\"").nth(1).expect("a row");
     assert!(row.contains("<td>auto: search</td><td>digits</td>") && row.contains("1 of 2"), "{row}");
     let page = server.get("/runs/photos");
-    assert!(page.contains("<h1>auto: photos</h1>") && page.contains("<h2>Search</h2>"), "{page}");
+    assert!(page.contains("<h1>automatic run: photos</h1>") && page.contains("<h2>Search</h2>"), "{page}");
     drop((whole, stage));
 }
 
