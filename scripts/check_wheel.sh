@@ -35,7 +35,8 @@ tests=$PWD/crates/gdas-python/tests
 cd "$work"
 step use/bin/gdas --version
 step use/bin/python -m pytest -q -ra --durations=5 "$tests"
-step use/bin/python -m mypy.stubtest gdas
-step use/bin/python -m mypy --strict --ignore-missing-imports -p gdas
-step use/bin/python -m mypy --check-untyped-defs --ignore-missing-imports "$tests"
+printf '[mypy]\nignore_missing_imports = True\ncheck_untyped_defs = True\n' > mypy.ini
+step use/bin/python -m mypy.stubtest --mypy-config-file mypy.ini gdas._gdas
+step use/bin/python -m mypy --strict -p gdas
+step use/bin/python -m mypy "$tests"
 printf '\n%s: %d KB\n' "${wheel[0]##*/}" "$(($(wc -c < "${wheel[0]}") / 1000))"

@@ -93,6 +93,8 @@ fn runs() -> RunsDir {
 /// Reads the keys as the command line would be read.
 fn parse(command: &str, keys: &Map<String, Value>) -> anyhow::Result<Cli> {
     let mut all = commands::command();
+    // Gives positional arguments their places.
+    all.build();
     let described = all.find_subcommand(command).cloned();
     let described = described.ok_or_else(|| Usage(format!("there is no command `{command}`")))?;
     let mut line: Vec<OsString> = vec!["gdas".into(), command.into()];
@@ -111,7 +113,8 @@ fn complaint(error: &clap::Error) -> String {
 /// The keys as arguments of a command line.
 fn arguments(command: &clap::Command, keys: &Map<String, Value>) -> Result<Vec<OsString>, Usage> {
     let by_name: BTreeMap<String, &Arg> = command.get_arguments().map(|argument| (key(argument), argument)).collect();
-    let (mut flags, mut positional) = (Vec::new(), Vec::new());
+    // Positional arguments by their place.
+    let (mut flags, mut positional) = (Vec::new(), BTreeMap::<Option<usize>, Vec<String>>::new());
     if by_name.contains_key("json") {
         flags.push("--json".to_owned());
     }
@@ -123,11 +126,12 @@ fn arguments(command: &clap::Command, keys: &Map<String, Value>) -> Result<Vec<O
             (ArgAction::SetTrue, Value::Bool(given), Some(flag)) => flags.extend(given.then(|| format!("--{flag}"))),
             (ArgAction::SetTrue, ..) => return Err(wrong()),
             (_, Value::Array(values), None) => {
-                for value in values {
-                    positional.push(text(argument, value).ok_or_else(wrong)?);
-                }
+                let texts: Option<Vec<String>> = values.iter().map(|value| text(argument, value)).collect();
+                positional.insert(argument.get_index(), texts.ok_or_else(wrong)?);
             }
-            (_, value, None) => positional.push(text(argument, value).ok_or_else(wrong)?),
+            (_, value, None) => {
+                positional.insert(argument.get_index(), vec![text(argument, value).ok_or_else(wrong)?]);
+            }
             (ArgAction::Append, Value::Array(values), Some(flag)) if argument.get_value_delimiter().is_none() => {
                 for value in values {
                     flags.push(format!("--{flag}={}", text(argument, value).ok_or_else(wrong)?));
@@ -144,7 +148,7 @@ fn arguments(command: &clap::Command, keys: &Map<String, Value>) -> Result<Vec<O
         // What begins with `-` is no flag behind this.
         flags.push("--".to_owned());
     }
-    Ok(flags.into_iter().chain(positional).map(OsString::from).collect())
+    Ok(flags.into_iter().chain(positional.into_values().flatten()).map(OsString::from).collect())
 }
 
 /// The name of a flag or an argument as a key.
@@ -195,7 +199,8 @@ mod tests {
     #[test]
     fn keys_become_flags() {
         let line = |command: &str, value: Value| {
-            let all = commands::command();
+            let mut all = commands::command();
+            all.build();
             let described = all.find_subcommand(command).cloned().unwrap_or_default();
             arguments(&described, &keys(value)).map(|line| line.iter().map(|w| w.to_string_lossy().into()).collect())
         };
@@ -204,6 +209,8 @@ mod tests {
         assert_eq!(line("search", given).ok(), Some(expected.map(String::from).to_vec()));
         let expected: Vec<String> = ["--json", "--latency", "--", "-x"].map(String::from).into();
         assert_eq!(line("cost", json!({ "genotype": "-x", "latency": true })).ok(), Some(expected));
+        let expected: Vec<String> = ["--json", "--", "a", "x.png", "y.png"].map(String::from).into();
+        assert_eq!(line("predict", json!({ "images": ["x.png", "y.png"], "run": "a" })).ok(), Some(expected));
         let expected: Vec<String> = ["--json", "--budget=30s"].map(String::from).into();
         assert_eq!(line("auto", json!({ "budget": 30, "tensorboard": false })).ok(), Some(expected));
         let wrong: Result<Vec<String>, _> = line("search", json!({ "epoch": 3 }));

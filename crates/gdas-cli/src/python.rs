@@ -1,10 +1,12 @@
 //! The functions of the Python module, written from the description of the commands: a flag is a parameter.
 
+use std::any::TypeId;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Arg, ArgAction};
-use gdas::config::{Config, Layer, SearchConfig, TrainConfig, resolve};
+use gdas::config::{Auto, Config, Layer, SearchConfig, TrainConfig, resolve};
 use serde_json::json;
 
 use crate::commands;
@@ -199,41 +201,34 @@ fn makes_run(command: &str) -> bool {
     matches!(command, "search" | "train" | "auto")
 }
 
-/// The type of a flag's values; a flag whose values are called otherwise than all others has to be added here.
-fn kind(command: &str, argument: &Arg) -> String {
-    let name = value_name(argument);
-    let one = if matches!(argument.get_action(), ArgAction::SetTrue) || name == "BOOL" {
-        "bool"
-    } else {
-        match (name.as_str(), number(command, &key(argument))) {
-            (_, Some(number)) => number,
-            ("BOOL|auto", _) => "Union[bool, Literal[\"auto\"]]",
-            ("N|auto" | "PIXELS|auto", _) => "Union[int, Literal[\"auto\"]]",
-            ("N" | "PIXELS", _) => "int",
-            ("RATE" | "SHARE" | "WEIGHT" | "X" | "NORM" | "TAU" | "DECAY" | "S" | "MS", _) => "float",
-            ("B1,B2", _) => "Sequence[float]",
-            ("TIME", _) => "Union[str, float]",
-            _ if key(argument) == "space" => "SpaceLike",
-            ("PATH" | "FILE" | "DIR" | "NAME|PATH" | "NAME|FILE", _) => "PathLike",
-            _ => "str",
-        }
+/// The type of a flag's values, by the type that the command line reads them as.
+fn kind(argument: &Arg) -> String {
+    fn known<T: 'static>(argument: &Arg) -> bool {
+        argument.get_value_parser().type_id() == TypeId::of::<T>()
+    }
+    type Test = fn(&Arg) -> bool;
+    const KINDS: [(Test, &str); 12] = [
+        (known::<bool>, "bool"),
+        (known::<u8>, "int"),
+        (known::<u16>, "int"),
+        (known::<u32>, "int"),
+        (known::<u64>, "int"),
+        (known::<usize>, "int"),
+        (known::<f64>, "float"),
+        (known::<[f64; 2]>, "Sequence[float]"),
+        (known::<Auto<usize>>, "Union[int, Literal[\"auto\"]]"),
+        (known::<Auto<bool>>, "Union[bool, Literal[\"auto\"]]"),
+        (known::<Duration>, "Union[str, float]"),
+        (known::<PathBuf>, "PathLike"),
+    ];
+    let one = match KINDS.iter().find(|(is, _)| is(argument)) {
+        _ if key(argument) == "space" => "SpaceLike",
+        Some((_, kind)) => kind,
+        None if ["PATH", "FILE", "DIR"].iter().any(|name| value_name(argument).contains(name)) => "PathLike",
+        None => "str",
     };
     let several = argument.get_value_delimiter().is_some() || matches!(argument.get_action(), ArgAction::Append);
-    if several && one != "Sequence[float]" { format!("Sequence[{one}]") } else { one.to_owned() }
-}
-
-/// The type of a number in the configuration of a command, which knows whole numbers from others.
-fn number(command: &str, key: &str) -> Option<&'static str> {
-    let value = match command {
-        "search" => preset::<SearchConfig>("paper"),
-        "train" => preset::<TrainConfig>("paper"),
-        _ => return None,
-    };
-    match value.get(key)? {
-        toml::Value::Integer(_) => Some("int"),
-        toml::Value::Float(_) => Some("float"),
-        _ => None,
-    }
+    if several { format!("Sequence[{one}]") } else { one.to_owned() }
 }
 
 /// The values of a preset of NAS-Bench-201.
@@ -348,7 +343,7 @@ fn write(function: &Function, out: &mut String) {
             !known && !LEFT_OUT.contains(&key.as_str())
         })
         .map(|argument| {
-            let (key, kind) = (key(argument), kind(command, argument));
+            let (key, kind) = (key(argument), kind(argument));
             let default = default(argument, &kind);
             let help = argument.get_long_help().or_else(|| argument.get_help()).map(ToString::to_string);
             let text = sentence(&help.unwrap_or_default()) + &defaults(command, &key);

@@ -51,7 +51,7 @@ def test_pictures_and_frames_of_paths(tmp_path):
     assert (of_files.shape, of_files.classes, of_files.train) == ((12, 12, 1), ["0", "1"], 128)
     assert gdas.Data((list(frame["path"]), y)).digest == of_files.digest
     assert gdas.Data(frame, test=frame[:4], classes=["dark", "light"]).test == 4
-    with pytest.raises(ValueError, match="no column `label`.*path, kind"):
+    with pytest.raises(ValueError, match="no column `label`.*kind, path"):
         gdas.Data(frame.rename(columns={"label": "kind"}))
     (tmp_path / "3.png").unlink()
     with pytest.raises(gdas.GdasError, match="3.png"):
@@ -108,6 +108,8 @@ def test_what_is_no_images_is_named(wrong, message):
     x, y = arrays()
     with pytest.raises(ValueError, match="label 1 is none of the 1 classes"):
         gdas.Data((x, y), classes=["alone"])
+    with pytest.raises(ValueError, match="not resized"):
+        gdas.Data((x, y), image_size=16)
 
 
 def test_images_in_memory_are_searched_trained_on_and_resumed(tmp_path, monkeypatch):

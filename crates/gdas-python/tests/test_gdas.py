@@ -198,7 +198,8 @@ def test_numbers_of_numpy_are_numbers(tmp_path):
     import numpy as np
 
     keys = {**SMALL, "seed": np.int64(3), "epochs": np.int32(2), "learning_rate": np.float32(0.025), "flip": np.bool_(False)}
-    found = gdas.search(run=tmp_path / "a", alpha_betas=np.array([0.5, 0.999]), **keys)
+    betas: Any = np.array([0.5, 0.999])
+    found = gdas.search(run=tmp_path / "a", alpha_betas=betas, **keys)
     assert found["seed"] == 3
 
 

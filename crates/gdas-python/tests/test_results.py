@@ -141,7 +141,9 @@ def test_type_checkers_know_the_parameters(tool, tmp_path):
 
     def checked(text: str) -> "subprocess.CompletedProcess[str]":
         (tmp_path / "it.py").write_text(text)
-        return subprocess.run([sys.executable, "-m", tool, "it.py"], cwd=tmp_path, capture_output=True, text=True)
+        python = [f"--pythonpath={sys.executable}"] if tool == "pyright" else []
+        command = [sys.executable, "-m", tool, *python, "it.py"]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
 
     good = checked(TYPED)
     assert good.returncode == 0, good.stdout

@@ -89,8 +89,8 @@ def search(
 ) -> Search:
     """Search for the best cell.
 
-    Values come from the preset, then from the file given with --config, then from flags; later
-    ones win. Every flag is also a key of the file (--batch-size is batch_size). What a run used
+    Values come from the preset, then from the file given with `config`, then from flags; later
+    ones win. Every flag is also a key of the file (`batch_size` is batch_size). What a run used
     stands in its config.toml.
 
     Parameters
@@ -111,20 +111,22 @@ def search(
     on_epoch : OnEvent, optional
         As `on_event`, for the ends of epochs alone.
     on_step : OnEvent, optional
-        As `on_event`, for steps alone; every step is reported unless `log_interval` says
-        otherwise.
+        As `on_event`, for the steps of a search alone; a search reports every step where this
+        is given and `log_interval` is not.
     judge : Judge, optional
         Chooses the cell in the end: called with each of `candidates` genotypes, returns a
         score; the largest wins.
     config : PathLike, optional
         TOML file with any of the keys.
     preset : str, optional
-        Values to start from: paper, quick, digits or smoke.
+        Values to start from: paper, quick, digits or smoke. By default digits for the digits,
+        else quick.
     space : SpaceLike, optional
-        Search space: nas-bench-201, nasnet, nasnet-frc or a TOML file.
+        Search space: nas-bench-201, nasnet, nasnet-frc or a TOML file. By default
+        nas-bench-201.
     algorithm : str, optional
-        Algorithm: gdas, darts-v1 or darts-v2; in nas-bench-201 also setn, enas or rsps.
-        Default: "gdas".
+        Algorithm: gdas, darts-v1 or darts-v2; in nas-bench-201 also setn, enas or rsps. By
+        default gdas. Default: "gdas".
     seed : int, optional
         Seed of all randomness; the same seed gives the same result, bit for bit.
     epochs : int, optional
@@ -330,7 +332,6 @@ def train(
     progress: bool = True,
     on_event: OnEvent = None,
     on_epoch: OnEvent = None,
-    on_step: OnEvent = None,
     config: Optional[PathLike] = None,
     space: Optional[SpaceLike] = None,
     preset: Optional[str] = None,
@@ -370,7 +371,7 @@ def train(
     """Train the network of a genotype from scratch.
 
     Values come from the preset, then from the search that is given, then from the file given
-    with --config, then from flags; later ones win.
+    with `config`, then from flags; later ones win.
 
     Parameters
     ----------
@@ -393,16 +394,14 @@ def train(
         good order; an exception stops it, too, and goes on to the caller.
     on_epoch : OnEvent, optional
         As `on_event`, for the ends of epochs alone.
-    on_step : OnEvent, optional
-        As `on_event`, for steps alone; every step is reported unless `log_interval` says
-        otherwise.
     config : PathLike, optional
         TOML file with any of the keys.
     space : SpaceLike, optional
-        Space of the genotype: a built-in name or a TOML file.
+        Space of the genotype: a built-in name or a TOML file. By default the search's, else as
+        the genotype's form says.
     preset : str, optional
         Values to start from: paper, quick, digits, smoke; paper-12 (NAS-Bench-201), imagenet
-        (NASNet).
+        (NASNet). By default digits for the digits, else quick.
     seed : int, optional
         Seed of all randomness; the same seed gives the same result, bit for bit.
     epochs : int, optional
@@ -455,7 +454,7 @@ def train(
     test_flip : bool, optional
         Average the scores of a test image and its mirror image. Default: false.
     test_interval : int, optional
-        Test (with --validation: validate) every so many epochs, and after the last. Default: 1.
+        Test (with `validation`: validate) every so many epochs, and after the last. Default: 1.
     validation : float, optional
         Share of the training images held out to choose the best epoch; 0: the last weights are
         kept. Default: 0.0.
@@ -490,7 +489,7 @@ def train(
     KeyboardInterrupt
         Ctrl-C was pressed; everything is saved, and `resume` goes on.
     """
-    return _calls.train(genotype, data, run=run, overwrite=overwrite, progress=progress, on_event=on_event, on_epoch=on_epoch, on_step=on_step, keys=dict(
+    return _calls.train(genotype, data, run=run, overwrite=overwrite, progress=progress, on_event=on_event, on_epoch=on_epoch, keys=dict(
         config=config,
         space=space,
         preset=preset,
@@ -537,11 +536,10 @@ def auto(
     progress: bool = True,
     on_event: OnEvent = None,
     on_epoch: OnEvent = None,
-    on_step: OnEvent = None,
     image_size: Union[int, Literal["auto"]] = "auto",
     skip_damaged: bool = False,
     budget: Optional[Union[str, float]] = None,
-    space: str = "nas-bench-201",
+    space: SpaceLike = "nas-bench-201",
     seed: int = 0,
     threads: Union[int, Literal["auto"]] = "auto",
     device: str = "cpu",
@@ -571,16 +569,14 @@ def auto(
         good order; an exception stops it, too, and goes on to the caller.
     on_epoch : OnEvent, optional
         As `on_event`, for the ends of epochs alone.
-    on_step : OnEvent, optional
-        As `on_event`, for steps alone; every step is reported unless `log_interval` says
-        otherwise.
     image_size : Union[int, Literal["auto"]], optional
         Bring images to this many pixels in height and width.
     skip_damaged : bool, optional
         Leave out image files that cannot be used, instead of stopping; they are named.
     budget : Union[str, float], optional
-        Time for search and training together, as in 90s, 30m or 2h.
-    space : str, optional
+        Time for search and training together, as in 90s, 30m or 2h. By default 3m for digits,
+        otherwise 1h.
+    space : SpaceLike, optional
         Search space.
     seed : int, optional
         Seed of all randomness.
@@ -610,7 +606,7 @@ def auto(
     KeyboardInterrupt
         Ctrl-C was pressed; everything is saved, and `resume` goes on.
     """
-    return _calls.auto(data, run=run, overwrite=overwrite, progress=progress, on_event=on_event, on_epoch=on_epoch, on_step=on_step, keys=dict(
+    return _calls.auto(data, run=run, overwrite=overwrite, progress=progress, on_event=on_event, on_epoch=on_epoch, keys=dict(
         image_size=image_size,
         skip_damaged=skip_damaged,
         budget=budget,
@@ -653,13 +649,13 @@ def resume(
     on_epoch : OnEvent, optional
         As `on_event`, for the ends of epochs alone.
     on_step : OnEvent, optional
-        As `on_event`, for steps alone; every step is reported unless `log_interval` says
-        otherwise.
+        As `on_event`, for the steps of a search alone; a search reports every step where this
+        is given and `log_interval` is not.
     judge : Judge, optional
         Chooses the cell in the end: called with each of `candidates` genotypes, returns a
         score; the largest wins.
     threads : Union[int, Literal["auto"]], optional
-        Threads; the result does not depend on it.
+        Threads; the result does not depend on it. By default as the run was started.
 
     Returns
     -------
@@ -700,10 +696,11 @@ def evaluate(
         Other images than those of the run, or the same ones at another place: a path, or images
         in memory (see `gdas.Data`).
     test_flip : bool, optional
-        Average the scores of each image and its mirror image.
+        Average the scores of each image and its mirror image. By default as the training's
+        tests did.
     weights : str, optional
         Weights of the last epoch, or of the best on the validation images, where `gdas train
-        --validation` held some out.
+        --validation` held some out. By default best where an epoch was chosen, else last.
     threads : Union[int, Literal["auto"]], optional
         Threads; the result does not depend on it.
     device : str, optional
@@ -751,10 +748,11 @@ def predict(
     images : Any
         Image files, folders or archives (one or a list), or images in memory.
     test_flip : bool, optional
-        Average the scores of each image and its mirror image.
+        Average the scores of each image and its mirror image. By default as the training's
+        tests did.
     weights : str, optional
         Weights of the last epoch, or of the best on the validation images, where `gdas train
-        --validation` held some out.
+        --validation` held some out. By default best where an epoch was chosen, else last.
     threads : Union[int, Literal["auto"]], optional
         Threads; the result does not depend on it.
     device : str, optional
@@ -801,10 +799,10 @@ def export(
     to : PathLike
         File to write.
     format : str, optional
-        Format.
+        Format. By default by the file's name.
     weights : str, optional
         Weights of the last epoch, or of the best on the validation images, where `gdas train
-        --validation` held some out.
+        --validation` held some out. By default best where an epoch was chosen, else last.
 
     Returns
     -------
@@ -851,16 +849,17 @@ def score(
     data : DataLike, optional
         Images: the name of a data set, a path, or images in memory (see `gdas.Data`).
     space : SpaceLike, optional
-        Space of the genotype: a built-in name or a TOML file.
+        Space of the genotype: a built-in name or a TOML file. By default the run's, else as the
+        genotype's form says.
     proxy : Sequence[str], optional
         synflow, snip, grad-norm, naswot or jacob-cov; may be given several times, the first one
-        ranks.
+        ranks. By default all.
     batch_size : int, optional
-        Images that a proxy looks at.
+        Images that a proxy looks at. By default as published, 64 or 128.
     channels : int, optional
-        Channels of the first stage (C).
+        Channels of the first stage (C). By default 16 in NAS-Bench-201, else 36.
     cells : int, optional
-        Cells per stage (N).
+        Cells per stage (N). By default 5 in NAS-Bench-201, else 6.
     seed : int, optional
         Of the start values.
     threads : Union[int, Literal["auto"]], optional
@@ -912,11 +911,12 @@ def cost(
         A genotype, its text, a published name such as `GDAS_V1`, a file with one, or a run that
         found one.
     space : SpaceLike, optional
-        Space of the genotype: a built-in name or a TOML file.
+        Space of the genotype: a built-in name or a TOML file. By default the run's, else as the
+        genotype's form says.
     channels : int, optional
-        Channels of the first stage (C).
+        Channels of the first stage (C). By default 16 in NAS-Bench-201, else 36.
     cells : int, optional
-        Cells per stage (N).
+        Cells per stage (N). By default 5 in NAS-Bench-201, else 6.
     image_size : int, optional
         Height and width of the images.
     classes : int, optional
@@ -969,7 +969,7 @@ def report(
     runs : Union[RunLike, Sequence[RunLike]]
         One run, or several to compare.
     out : PathLike, optional
-        Directory to write to.
+        Directory to write to. By default the run's own; `report` for several.
     files : bool, optional
         Write every figure as SVG and PNG and every number as CSV beside the page.
     table : PathLike, optional

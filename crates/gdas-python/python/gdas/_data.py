@@ -106,11 +106,11 @@ class Data:
         else:
             if classes is None:
                 classes = classes_of(train)
-            parts = [(read(train, image_size))] + ([read(test, image_size)] if test is not None else [])
-            names, numbers = numbered([labels for _, labels in parts], classes)
-            images, labels = [images for images, _ in parts] + [None], numbers + [[]]
+            images, labels = read(train, image_size)
+            test_images, test_labels = (None, []) if test is None else read(test, image_size)
+            names, numbers = numbered([labels, test_labels], classes)
             self._dataset = _gdas.Dataset.from_images(
-                name, names, images[0], labels[0], images[1], labels[1], hold_out, flip
+                name, names, images, numbers[0], test_images, numbers[1], hold_out, flip
             )
         known = json.loads(self._dataset.describe())
         self.name, self.classes, self.shape = known["name"], known["classes"], tuple(known["shape"])
@@ -166,6 +166,9 @@ def read(given: Any, image_size: Optional[int]) -> tuple[_gdas.Images, list[Any]
             f"{type(given).__name__} is no images with labels; give (images, labels), a torch Dataset, or a frame of paths "
             "and labels"
         )
+    if image_size is not None and collector.shape[:2] != (image_size, image_size):
+        height, width = collector.shape[:2]
+        raise ValueError(f"arrays are not resized: they have {height}x{width} pixels, and image_size is {image_size}")
     if len(labels) != len(collector):
         raise ValueError(f"{len(labels)} labels for {len(collector)} images")
     return collector.finished(), labels

@@ -2,6 +2,23 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Callable, Optional, Sequence, Union, final
 
+__all__ = [
+    "__version__",
+    "GdasError",
+    "Images",
+    "Dataset",
+    "Network",
+    "Table",
+    "command",
+    "main",
+    "genotype",
+    "pictures",
+    "space_toml",
+    "find",
+    "events",
+    "result",
+]
+
 __version__: str
 
 class GdasError(RuntimeError): ...

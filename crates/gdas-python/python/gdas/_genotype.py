@@ -101,7 +101,7 @@ def text_of(given: Any) -> str:
     if isinstance(given, PathLike):
         return str(given)
     if isinstance(given, Mapping):
-        for key in ("genotype", "text"):
+        for key in ("run", "genotype", "text"):
             if isinstance(given.get(key), str):
                 return str(given[key])
     raise ValueError(f"{type(given).__name__} is no genotype: give its text, a published name, a file or a run")

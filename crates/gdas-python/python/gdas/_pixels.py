@@ -96,10 +96,6 @@ class Collector:
     def add(self, batch: Any) -> None:
         """Adds an array of images."""
         array = channels_last(to_numpy(batch))
-        if self.size is not None and (array.shape[1] != self.size or array.shape[2] != self.size):
-            raise ValueError(
-                f"arrays are not resized: they have {array.shape[1]}x{array.shape[2]} pixels, and image_size is {self.size}"
-            )
         if self.range.fractions is None and np.issubdtype(array.dtype, np.floating):
             self.range.to_bytes(array)  # The whole array decides what its numbers are.
         for start in range(0, len(array), CHUNK):

@@ -380,8 +380,10 @@ class Auto(Result):
 def open_run(run: Union[str, "PathLike[str]"], data: Any = None) -> Union[Search, Network, Auto]:
     """The run in a directory as what it is."""
     path, info = _gdas.find(fspath(run))
-    kind = {"search": Search, "train": Network, "auto": Auto}[json.loads(info)["task"]]
-    return kind(path, data)
+    task = json.loads(info)["task"]
+    if task == "search":
+        return Search(path, data)
+    return Network(path, data) if task == "train" else Auto(path, data)
 
 
 def load(run: "RunLike", data: Optional["DataLike"] = None) -> Union[Search, Network, Auto]:

@@ -50,7 +50,7 @@ def module(
     if normalise is None:
         return network.eval()
 
-    class Pixels(torch.nn.Module):
+    class Pixels(torch.nn.Module):  # type: ignore[misc,unused-ignore]
         """Normalises pixels in 0..255, then runs the network."""
 
         def __init__(self, mean: torch.Tensor, std: torch.Tensor) -> None:
