@@ -98,7 +98,7 @@ pub fn auto(
     interrupt: &Interrupt,
     device: &Device,
 ) -> Result<Outcome, Error> {
-    let interrupt = &interrupt.heeding(run.path())?;
+    let interrupt = &interrupt.watching(run.path())?;
     run.begin_with(&config.data, &dataset.name, &dataset.digest())?;
     let search_config: Option<SearchConfig> = stage(run.path(), "search", || {
         let keys = json!({ "data": config.data, "image_size": config.image_size,

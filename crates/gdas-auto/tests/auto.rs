@@ -28,10 +28,10 @@ fn an_automatic_run_survives_stops_and_exports() {
     let mut run = RunDir::create(&path, &toml::to_string(&config).unwrap()).unwrap();
     for stage in ["search", "train"] {
         let interrupt = Interrupt::default();
-        let wish = interrupt.clone();
+        let stop = interrupt.clone();
         let mut observer = move |event: &Event| {
             if matches!(event, Event::Started { task, .. } if task == stage) {
-                wish.request();
+                stop.request();
             }
         };
         let outcome = auto(&config, &dataset, &mut run, &mut observer, &interrupt, &Device::flex()).unwrap();

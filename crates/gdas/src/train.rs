@@ -82,7 +82,7 @@ fn train_in(
     let source = TrainSource::new(config, dataset, &trainer.split.training, device);
     let mut task = TrainTask { trainer, state: TrainState::default(), dataset, steps: source.steps() };
     let interrupt = &match &run {
-        Some(run) => interrupt.heeding(run.path())?,
+        Some(run) => interrupt.watching(run.path())?,
         None => interrupt.clone(),
     };
     let mut journal = Journal::new(run, observer);
@@ -90,9 +90,9 @@ fn train_in(
     if let Some(run) = journal.run() {
         run.begin_with(&config.data, &dataset.name, &task.trainer.data_digest)?;
     }
-    journal.tell(task.trainer.started(dataset, task.steps, task.steps_done()))?;
+    journal.report(task.trainer.started(dataset, task.steps, task.steps_done()))?;
     if let Some(message) = task.trainer.split.warning() {
-        journal.tell(Event::Warning { message })?;
+        journal.report(Event::Warning { message })?;
     }
     let epochs = config.epochs as u64;
     let finished = run_loop(&mut task, source, epochs, config.checkpoint_seconds, &mut journal, interrupt)?;
@@ -102,7 +102,7 @@ fn train_in(
         return Ok(Outcome::Interrupted { step });
     }
     if !trainer.test_chosen(&mut state, dataset, interrupt)? {
-        journal.tell(Event::Interrupted { step })?;
+        journal.report(Event::Interrupted { step })?;
         return Ok(Outcome::Interrupted { step });
     }
     let result = TrainResult::new(&trainer, &state, dataset);
@@ -111,7 +111,7 @@ fn train_in(
     }
     let seconds = started.elapsed().as_secs_f64();
     let (genotype, accuracy) = (result.genotype.clone(), result.test_accuracy);
-    journal.tell(Event::Finished { step, genotype, accuracy, seconds })?;
+    journal.report(Event::Finished { step, genotype, accuracy, seconds })?;
     let network = trainer.into_model(&state, dataset);
     Ok(Outcome::Finished(Box::new(Trained { network, result })))
 }
@@ -132,7 +132,7 @@ impl TrainTask<'_> {
             let (state, warning) = self.trainer.restore(checkpoint, self.dataset)?;
             self.state = state;
             if let Some(message) = warning {
-                journal.tell(Event::Warning { message })?;
+                journal.report(Event::Warning { message })?;
             }
         }
         Ok(())
@@ -177,7 +177,7 @@ impl Task for TrainTask<'_> {
         let (done, config) = (self.steps_done(), self.trainer.config);
         let speed = clock.steps_per_second(done);
         let left = (config.epochs as u64 * self.steps - done) as f64 / speed.max(1e-9);
-        journal.tell(self.state.epoch_event(config, epoch, done, speed, left))?;
+        journal.report(self.state.epoch_event(config, epoch, done, speed, left))?;
         Ok(true)
     }
 

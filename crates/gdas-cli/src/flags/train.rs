@@ -24,13 +24,13 @@ pub(crate) struct TrainFlags {
     /// Passes over the training images
     #[arg(long, value_name = "N", help_heading = "How long")]
     epochs: Option<usize>,
-    /// The learning rate rises over so many epochs at first
+    /// Epochs of linear learning rate warm-up
     #[arg(long, value_name = "N", help_heading = "How long")]
     warmup_epochs: Option<usize>,
     /// Images per step
     #[arg(long, value_name = "N", help_heading = "How long")]
     batch_size: Option<usize>,
-    /// End every epoch after so many steps
+    /// Steps per epoch
     #[arg(long, value_name = "N|auto", help_heading = "How long")]
     max_steps_per_epoch: Option<Auto<usize>>,
 
@@ -94,7 +94,7 @@ pub(crate) struct TrainFlags {
     /// Average the scores of a test image and its mirror image
     #[arg(long, value_name = "BOOL", help_heading = "Test")]
     test_flip: Option<bool>,
-    /// Test (with --validation: validate) every so many epochs, and after the last
+    /// Epochs between two tests (with --validation: validations); the last epoch is always tested
     #[arg(long, value_name = "N", help_heading = "Test")]
     test_interval: Option<usize>,
     /// Share of the training images held out to choose the best epoch; 0: the last weights are kept

@@ -305,11 +305,12 @@ fn files_that_are_named_one_by_one_are_read_with_their_classes() {
     std::fs::write(&files[4].path, "text").unwrap();
     files[5].path.set_extension("gone");
     let error = open_files("mine", &files, &Options::default()).unwrap_err().to_string();
-    assert!(error.contains("5.gone") && error.contains("4.png"), "{error}");
-    std::fs::write(&files[4].path, png(1)).unwrap();
+    assert!(error.contains("5.gone: there is no such file"), "{error}");
     files[5].path.set_extension("png");
     let error = open_files("mine", &files, &Options::default()).unwrap_err().to_string();
-    assert!(error.contains(&files[3].path.display().to_string()), "{error}");
+    for number in [3, 4] {
+        assert!(error.contains(&files[number].path.display().to_string()), "{error}");
+    }
     let skipped = open_files("mine", &files, &Options { skip_damaged: true, ..Options::default() }).unwrap();
-    assert_eq!(skipped.train.len(), 7);
+    assert_eq!(skipped.train.len(), 6);
 }
