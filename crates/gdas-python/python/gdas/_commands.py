@@ -134,7 +134,7 @@ def search(
     batch_size : int, optional
         Images per step, and as many again for alpha. Default: 64.
     max_steps_per_epoch : Union[int, Literal["auto"]], optional
-        End every epoch after so many steps. Default: "auto".
+        Steps per epoch. Default: "auto".
     channels : int, optional
         Channels of the first stage (C). Default: 16.
     cells : int, optional
@@ -163,8 +163,8 @@ def search(
     learning_rate_min : float, optional
         Learning rate of the weights at the end of the cosine. Default: 0.001.
     learning_rate_batch : Union[int, Literal["auto"]], optional
-        Learning rates are meant for so many images per step, and scaled to the batch size;
-        auto: taken as they are. Default: "auto".
+        Batch size that the learning rates refer to; they are scaled in proportion to
+        batch_size; auto: not scaled. Default: "auto".
     momentum : float, optional
         Momentum. Default: 0.9.
     nesterov : bool, optional
@@ -177,7 +177,7 @@ def search(
         Weights of operations not drawn in a step: skip (leave alone) or decay. Default: by
         preset (quick: "skip", paper: "decay").
     alpha_warmup_epochs : int, optional
-        Let alpha rest for so many epochs at first, while the weights learn. Default: 0.
+        Epochs at the start in which only the weights are trained, not alpha. Default: 0.
     alpha_learning_rate : float, optional
         Learning rate of alpha. Default: by preset (quick: 0.003, paper: 0.0003).
     alpha_betas : Sequence[float], optional
@@ -198,7 +198,7 @@ def search(
     early_stop_limit : int, optional
         So many such operations are too many. Default: 2.
     early_stop_patience : int, optional
-        For so many epochs running the rule must hold. Default: 10.
+        Consecutive epochs for which the rule must hold. Default: 10.
     skip_dropout : float, optional
         Share of images for which a skip connection gives nothing, at first; falls
         exponentially. Default: 0.0.
@@ -407,12 +407,11 @@ def train(
     epochs : int, optional
         Passes over the training images. Default: by preset (quick: 8, paper: 200).
     warmup_epochs : int, optional
-        The learning rate rises over so many epochs at first. Default: by preset (quick: 1,
-        paper: 0).
+        Epochs of linear learning rate warm-up. Default: by preset (quick: 1, paper: 0).
     batch_size : int, optional
         Images per step. Default: by preset (quick: 128, paper: 256).
     max_steps_per_epoch : Union[int, Literal["auto"]], optional
-        End every epoch after so many steps. Default: "auto".
+        Steps per epoch. Default: "auto".
     channels : int, optional
         Channels of the first stage (C). Default: 16.
     cells : int, optional
@@ -454,7 +453,8 @@ def train(
     test_flip : bool, optional
         Average the scores of a test image and its mirror image. Default: false.
     test_interval : int, optional
-        Test (with `validation`: validate) every so many epochs, and after the last. Default: 1.
+        Epochs between two tests (with `validation`: validations); the last epoch is always
+        tested. Default: 1.
     validation : float, optional
         Share of the training images held out to choose the best epoch; 0: the last weights are
         kept. Default: 0.0.

@@ -7,11 +7,6 @@ import time
 import warnings
 from typing import Any, Optional
 
-try:
-    from tqdm.auto import tqdm as _tqdm
-except ImportError:
-    _tqdm = None  # type: ignore[assignment,misc,unused-ignore]
-
 
 class Progress:
     """Shows the events of a run.
@@ -64,8 +59,11 @@ class Progress:
     def _start(self, name: str, total: int, done: int) -> None:
         self.close()
         self.task, self.last = name, 0.0
-        if _tqdm is not None:
-            self.bar = _tqdm(total=total, initial=done, desc=name, unit="cell" if name == "judging" else "epoch")
+        try:
+            from tqdm.auto import tqdm
+        except ImportError:
+            return
+        self.bar = tqdm(total=total, initial=done, desc=name, unit="cell" if name == "judging" else "epoch")
 
     def _at(self, done: int, total: int, numbers: dict[str, str]) -> None:
         if self.bar is not None:
