@@ -29,7 +29,7 @@ use crate::space::Genotype;
 use crate::weights::Weights;
 
 pub use crate::run::Outcome;
-pub use builder::{Train, Trained};
+pub use builder::{Train, Trained, Training};
 pub use model::{TrainedModel, WeightChoice, WeightOrigin, score};
 pub use state::TrainResult;
 pub use state::adopt;
