@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::cli::RunsDir;
 use crate::commands::{self, Cli};
 use crate::exit::{self, Preempted, Usage};
-pub use crate::host::Host;
+pub use crate::host::{Callback, Host};
 use crate::{host, named};
 
 /// Why a command has no result.

@@ -9,6 +9,9 @@ use gdas::run::{Event, ImagesRecord, Interrupt, RunError};
 use gdas::search::Selection;
 use serde_json::Value;
 
+/// Is called with something that happened.
+pub type Callback<T> = Box<dyn FnMut(&T) + Send>;
+
 /// What the program hands to one command.
 #[derive(Default)]
 pub struct Host {
@@ -22,11 +25,11 @@ pub struct Host {
     /// Asks the command to stop.
     pub interrupt: Interrupt,
     /// Is told where a new run is.
-    pub on_run: Option<Box<dyn FnMut(&Path) + Send>>,
+    pub on_run: Option<Callback<Path>>,
     /// Is told what happens.
-    pub on_event: Option<Box<dyn FnMut(&Event) + Send>>,
+    pub on_event: Option<Callback<Event>>,
     /// Is told what the command would write to standard error.
-    pub on_note: Option<Box<dyn FnMut(String) + Send>>,
+    pub on_note: Option<Callback<str>>,
 }
 
 struct Current {
@@ -74,7 +77,7 @@ pub(crate) fn put(value: impl FnOnce() -> Value) -> bool {
 pub(crate) fn note(text: impl FnOnce() -> String) -> bool {
     let Some(taken) = with(|current| current.host.on_note.take()) else { return false };
     if let Some(mut on_note) = taken {
-        on_note(text());
+        on_note(&text());
         with(|current| current.host.on_note = Some(on_note));
     }
     true

@@ -55,7 +55,7 @@ pub fn open_files(name: &str, files: &[LabelledFile], options: &Options) -> Resu
         Err(DataError::NoImages { file: name.to_owned(), found })
     });
     let mut dataset = read.map_err(|error| with_paths(error, files))?;
-    dataset.name = name.to_owned();
+    name.clone_into(&mut dataset.name);
     let names: Vec<&str> = classes.into_keys().collect();
     for class in &mut dataset.classes {
         let index = class.strip_prefix("class-").and_then(|number| number.parse::<usize>().ok());

@@ -1,7 +1,7 @@
 //! The program's commands.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use gdas::run::{Event, Interrupt};
@@ -72,7 +72,7 @@ pub(crate) fn command(
     let reports = on_event.is_some();
     let outcome = watched(py, &interrupt, heard, |teller| {
         let told = teller.clone();
-        host.on_run = Some(Box::new(move |path| told.tell(Message::Run(path.to_path_buf()))));
+        host.on_run = Some(Box::new(move |path: &Path| told.tell(Message::Run(path.to_path_buf()))));
         if reports {
             let told = teller.clone();
             host.on_event = Some(Box::new(move |event: &Event| {
@@ -81,7 +81,7 @@ pub(crate) fn command(
                 }
             }));
         }
-        host.on_note = Some(Box::new(move |text| teller.tell(Message::Note(text))));
+        host.on_note = Some(Box::new(move |text: &str| teller.tell(Message::Note(text.to_owned()))));
         embed::run(name, &keys, host)
     })?;
     if let Some(error) = judging.lock().ok().and_then(|mut judging| judging.take()) {

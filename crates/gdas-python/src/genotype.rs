@@ -40,7 +40,7 @@ pub(crate) fn pictures(text: &str, run: Option<PathBuf>) -> PyResult<Vec<(String
     let genotype = read(text, run)?;
     let pictures = genotype_pictures(&genotype, false).map_err(wrong)?;
     let names = genotype.space.cells.iter().map(|cell| cell.name.clone());
-    Ok(names.zip(pictures.iter().map(|picture| picture.to_svg())).collect())
+    Ok(names.zip(pictures.iter().map(gdas_report::Picture::to_svg)).collect())
 }
 
 /// A space given as JSON, in the TOML that the program reads.

@@ -184,11 +184,9 @@ impl Table {
         let dataset = parse::<Dataset>(dataset)?;
         let budget = queries.map_or(Budget::Seconds(seconds.unwrap_or(BUDGET_SECONDS)), Budget::Queries);
         let mut plan = reproduce::Plan::default();
-        if algorithms.is_empty() {
-            TableAlgorithm::ALL.iter().for_each(|&algorithm| plan.add_table(algorithm, &[dataset], seeds, budget));
-        }
-        for name in algorithms {
-            plan.add_table(parse::<TableAlgorithm>(&name)?, &[dataset], seeds, budget);
+        let named: Vec<TableAlgorithm> = algorithms.iter().map(|name| parse(name)).collect::<PyResult<_>>()?;
+        for algorithm in if named.is_empty() { TableAlgorithm::ALL.to_vec() } else { named } {
+            plan.add_table(algorithm, &[dataset], seeds, budget);
         }
         let rows = py.detach(|| {
             let results = reproduce::look_up_all(&plan, &self.table).map_err(failed)?;
