@@ -192,7 +192,7 @@ mod tests {
 
     use super::*;
 
-    fn keys(value: Value) -> Map<String, Value> {
+    fn keys(value: &Value) -> Map<String, Value> {
         value.as_object().cloned().unwrap_or_default()
     }
 
@@ -202,7 +202,7 @@ mod tests {
             let mut all = commands::command();
             all.build();
             let described = all.find_subcommand(command).cloned().unwrap_or_default();
-            arguments(&described, &keys(value)).map(|line| line.iter().map(|w| w.to_string_lossy().into()).collect())
+            arguments(&described, &keys(&value)).map(|line| line.iter().map(|w| w.to_string_lossy().into()).collect())
         };
         let given = json!({ "epochs": 3, "affine": false, "judges": ["loss", "synflow"], "alpha_betas": [0.5, 0.9], "cutout": null });
         let expected = ["--json", "--affine=false", "--alpha-betas=0.5,0.9", "--epochs=3", "--judges=loss,synflow"];
@@ -228,15 +228,15 @@ mod tests {
             ..Host::default()
         };
         let given = json!({ "preset": "smoke", "runs": folder.path(), "name": "a", "threads": 1 });
-        let output = run("search", &keys(given.clone()), host).expect("a search");
+        let output = run("search", &keys(&given), host).expect("a search");
         assert_eq!(output.len(), 1);
         assert_eq!(output[0]["event"], "result");
         assert!(events.iter().any(|event| event.contains("epoch 1 of")));
-        let again = run("search", &keys(given.clone()), Host::default());
+        let again = run("search", &keys(&given), Host::default());
         assert!(matches!(again, Err(Failure::Failed(_))), "{again:?}");
-        let replaced = run("search", &keys(given), Host { overwrite: true, ..Host::default() }).expect("a search");
+        let replaced = run("search", &keys(&given), Host { overwrite: true, ..Host::default() }).expect("a search");
         assert_eq!(replaced[0]["digest"], output[0]["digest"]);
-        let wrong = run("search", &keys(json!({ "epochs": "x" })), Host::default());
+        let wrong = run("search", &keys(&json!({ "epochs": "x" })), Host::default());
         assert!(matches!(&wrong, Err(Failure::Usage(text)) if text.contains("whole number")), "{wrong:?}");
     }
 }
