@@ -22,7 +22,7 @@ class Table:
     Parameters
     ----------
     path : path
-        A CSV file, a file that `gdas bench convert` wrote (`.arrow`), or one of the benchmark's official files.
+        A CSV file, a file that `gdas bench convert` wrote (`.safetensors`), or one of the benchmark's official files.
 
     Notes
     -----
