@@ -15,13 +15,13 @@ use serde_json::json;
 
 use gdas::Error;
 use gdas::config::{Auto, Config, Layer, SearchConfig, Selection, TrainConfig, resolve, seed, to_toml};
-use gdas::data::Dataset;
+use gdas::data::{Dataset, Sampling};
 use gdas::device::{DeviceName, Precision};
 use gdas::run::{Interrupt, Observer, RunDir, read_result};
 use gdas::search::{self, SearchResult};
 use gdas::space::Space;
 use gdas::train::{self, TrainResult, TrainedModel};
-use gdas_exchange::export::{metadata, to_onnx, to_pytorch, to_safetensors};
+use gdas_exchange::export::{PixelInput, metadata, model_to_onnx, to_pytorch, to_safetensors};
 use gdas_report::write_cells;
 
 /// Share of the budget that the search gets; most of the rest is training. What is left covers tests and files.
@@ -34,6 +34,9 @@ const SEARCH_EPOCHS: usize = 50;
 const TRAIN_EPOCHS: usize = 200;
 /// With fewer epochs than this there is no schedule to speak of: epochs are shortened instead.
 const FEWEST_EPOCHS: usize = 5;
+
+/// The largest class may have this many times the images of the smallest before epochs are balanced.
+const IMBALANCE: f64 = 3.0;
 
 /// What an automatic run is asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,9 +103,18 @@ pub fn auto(
 ) -> Result<Outcome, Error> {
     let interrupt = &interrupt.watching(run.path())?;
     run.begin_with(&config.data, &dataset.name, &dataset.digest())?;
+    let sampling = sampling(dataset);
+    if sampling == Sampling::Balanced && !run.path().join("search").exists() {
+        let message = format!(
+            "the largest class has {:.1} times as many training images as the smallest, so each epoch shows every class \
+             equally often (`sampling = \"balanced\"`)",
+            dataset.imbalance()
+        );
+        run.warn(observer, message)?;
+    }
     let search_config: Option<SearchConfig> = stage(run.path(), "search", || {
         let keys = json!({ "data": config.data, "image_size": config.image_size,
-            "skip_damaged": config.skip_damaged, "space": *config.space,
+            "skip_damaged": config.skip_damaged, "sampling": sampling, "space": *config.space,
             "seed": seed::key(config.seed), "threads": config.threads, "device": config.device, "precision": config.precision,
             "tensorboard": config.tensorboard });
         let mut plan: SearchConfig = read(&keys)?;
@@ -142,7 +154,7 @@ pub fn auto(
 
     let train_config: Option<TrainConfig> = stage(run.path(), "train", || {
         let keys = json!({ "data": config.data, "image_size": config.image_size,
-            "skip_damaged": config.skip_damaged, "space": *config.space,
+            "skip_damaged": config.skip_damaged, "sampling": sampling, "space": *config.space,
             "genotype": found.genotype, "seed": seed::key(config.seed), "threads": config.threads, "device": config.device, "precision": config.precision,
             "tensorboard": config.tensorboard });
         let mut plan: TrainConfig = read(&keys)?;
@@ -169,6 +181,11 @@ pub fn auto(
     let result = AutoResult { search: found, train: trained, exported };
     run.write_result(&result)?;
     Ok(Outcome::Finished(Box::new(result)))
+}
+
+/// How often epochs show the images of each class: equally often where the classes differ much in size.
+fn sampling(dataset: &Dataset) -> Sampling {
+    if dataset.imbalance() > IMBALANCE { Sampling::Balanced } else { Sampling::Uniform }
 }
 
 fn unsuitable(error: impl std::fmt::Display) -> Error {
@@ -233,8 +250,9 @@ fn export(run: &RunDir, device: &Device) -> Result<Vec<PathBuf>, Error> {
     let genotype = model.genotype.to_string();
     let metadata = metadata(&model);
     let metadata: Vec<(&str, &str)> = metadata.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    let input = PixelInput { flip: model.test_flip, ..PixelInput::default() };
     let files = [
-        ("network.onnx", to_onnx(&model.graph, &weights, &metadata).map_err(unsuitable)?),
+        ("network.onnx", model_to_onnx(&model, input, None).map_err(unsuitable)?),
         ("network.safetensors", to_safetensors(&model.graph, &weights, &metadata).map_err(unsuitable)?),
         ("network.py", to_pytorch(&model.graph, &genotype).map_err(unsuitable)?.into_bytes()),
     ];

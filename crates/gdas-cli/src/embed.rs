@@ -120,6 +120,13 @@ fn arguments(command: &clap::Command, keys: &Map<String, Value>) -> Result<Vec<O
     }
     for (name, value) in keys.iter().filter(|(_, value)| !value.is_null()) {
         let argument = by_name.get(name).ok_or_else(|| Usage(format!("`{command}` has no argument `{name}`")))?;
+        // A default is not given: other flags may go with given ones alone.
+        let defaults = argument.get_default_values();
+        if let (Some(text), [default]) = (text(argument, value), defaults)
+            && default.to_str() == Some(&text)
+        {
+            continue;
+        }
         let wrong = || Usage(format!("`{name}` cannot be {value}"));
         let flag = argument.get_long();
         match (argument.get_action(), value, flag) {

@@ -14,6 +14,7 @@ mod images;
 mod live;
 mod named;
 mod output;
+mod per_class;
 mod progress;
 #[cfg(test)]
 mod python;

@@ -116,7 +116,10 @@ def predict(run: Any, images: Any, *, keys: Keys) -> list[dict[str, Any]]:
 
 
 def export(run: Any, *, keys: Keys) -> Path:
-    call("export", {"run": word(run), **keys}, None, Progress(False))
+    data = keys.pop("data", None)
+    if data is None and keys.get("int8"):
+        data = getattr(run, "_data", None)
+    call("export", {"run": word(run), **keys}, data, Progress(False))
     return Path(keys["to"])
 
 
