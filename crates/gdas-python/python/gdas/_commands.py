@@ -48,6 +48,7 @@ def search(
     flip: Optional[Union[bool, Literal["auto"]]] = None,
     crop_padding: Optional[Union[int, Literal["auto"]]] = None,
     cutout: Optional[int] = None,
+    sampling: Optional[str] = None,
     learning_rate: Optional[float] = None,
     learning_rate_min: Optional[float] = None,
     learning_rate_batch: Optional[Union[int, Literal["auto"]]] = None,
@@ -158,6 +159,9 @@ def search(
         Pad training images by so much, then crop. Default: "auto".
     cutout : int, optional
         Side of the square cut out of training images. Default: 0.
+    sampling : str, optional
+        How often an epoch shows each image: uniform (each once) or balanced (every class
+        equally often). Default: "uniform".
     learning_rate : float, optional
         Learning rate of the weights at the start. Default: 0.025.
     learning_rate_min : float, optional
@@ -282,6 +286,7 @@ def search(
         flip=flip,
         crop_padding=crop_padding,
         cutout=cutout,
+        sampling=sampling,
         learning_rate=learning_rate,
         learning_rate_min=learning_rate_min,
         learning_rate_batch=learning_rate_batch,
@@ -350,6 +355,7 @@ def train(
     flip: Optional[Union[bool, Literal["auto"]]] = None,
     crop_padding: Optional[Union[int, Literal["auto"]]] = None,
     cutout: Optional[int] = None,
+    sampling: Optional[str] = None,
     learning_rate: Optional[float] = None,
     learning_rate_min: Optional[float] = None,
     momentum: Optional[float] = None,
@@ -433,6 +439,9 @@ def train(
         Pad training images by so much, then crop. Default: "auto".
     cutout : int, optional
         Side of the square cut out of training images. Default: 0.
+    sampling : str, optional
+        How often an epoch shows each image: uniform (each once) or balanced (every class
+        equally often). Default: "uniform".
     learning_rate : float, optional
         Largest learning rate. Default: 0.1.
     learning_rate_min : float, optional
@@ -508,6 +517,7 @@ def train(
         flip=flip,
         crop_padding=crop_padding,
         cutout=cutout,
+        sampling=sampling,
         learning_rate=learning_rate,
         learning_rate_min=learning_rate_min,
         momentum=momentum,
@@ -681,6 +691,7 @@ def evaluate(
     data: Optional[DataLike] = None,
     *,
     test_flip: Optional[bool] = None,
+    confusion: Optional[PathLike] = None,
     weights: Optional[str] = None,
     threads: Union[int, Literal["auto"]] = "auto",
     device: str = "cpu",
@@ -698,6 +709,8 @@ def evaluate(
     test_flip : bool, optional
         Average the scores of each image and its mirror image. By default as the training's
         tests did.
+    confusion : PathLike, optional
+        Write the confusion matrix as CSV: a row for each class, a column for each answer.
     weights : str, optional
         Weights of the last epoch, or of the best on the validation images, where `gdas train
         --validation` held some out. By default best where an epoch was chosen, else last.
@@ -723,6 +736,7 @@ def evaluate(
     """
     return _calls.evaluate(run, data, keys=dict(
         test_flip=test_flip,
+        confusion=confusion,
         weights=weights,
         threads=threads,
         device=device,
@@ -786,11 +800,20 @@ def export(
     to: PathLike,
     format: Optional[str] = None,
     weights: Optional[str] = None,
+    input: Optional[str] = None,
+    layout: Optional[str] = None,
+    test_flip: Optional[bool] = None,
+    int8: bool = False,
+    calibration_images: int = 256,
+    data: Optional[PathLike] = None,
+    skip_damaged: bool = False,
 ) -> Path:
     """Write a trained network for other programs.
 
-    Images go in as float32, normalised: subtract `mean` and divide by `std`, both of pixels in
-    0..255 and both in the file's metadata, as are the names of the classes.
+    An ONNX file takes pixels as they are, 0..255, in batches of any size; its outputs are
+    `logits` and `probabilities`. The other formats take float32, normalised: subtract `mean`
+    and divide by `std`, both of pixels in 0..255. These two and the names of the classes are in
+    the metadata of every file that has weights.
 
     Parameters
     ----------
@@ -803,6 +826,23 @@ def export(
     weights : str, optional
         Weights of the last epoch, or of the best on the validation images, where `gdas train
         --validation` held some out. By default best where an epoch was chosen, else last.
+    input : str, optional
+        Images that the file takes; what normalises them is inside, but for `normalized`. By
+        default uint8.
+    layout : str, optional
+        Order of the axes of the images. By default nchw.
+    test_flip : bool, optional
+        Average the scores of each image and its mirror image in the file, in twice the time. By
+        default as the training's tests did.
+    int8 : bool, optional
+        Weights and activations of 8 bits, for small devices; training images calibrate them,
+        test images say what it costs.
+    calibration_images : int, optional
+        Training images that calibrate the 8-bit network.
+    data : PathLike, optional
+        Where the images of the training lie now, for `int8`.
+    skip_damaged : bool, optional
+        Leave out image files that cannot be used, instead of stopping; they are named.
 
     Returns
     -------
@@ -820,6 +860,13 @@ def export(
         to=to,
         format=format,
         weights=weights,
+        input=input,
+        layout=layout,
+        test_flip=test_flip,
+        int8=int8,
+        calibration_images=calibration_images,
+        data=data,
+        skip_damaged=skip_damaged,
     ))
 
 
