@@ -9,6 +9,7 @@ use gdas_report::TensorBoard;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::Display;
+use crate::host;
 use crate::output::{duration, note};
 
 /// Tells the user about a run, and TensorBoard, if it is to know.
@@ -28,6 +29,8 @@ enum Way {
     Json,
     /// Says only what must not be missed.
     Quiet,
+    /// Hands every event to the program that called the command.
+    Host,
 }
 
 /// The line on the terminal.
@@ -59,7 +62,9 @@ impl Progress {
 
 impl Way {
     fn new(display: Display) -> Self {
-        if display.json {
+        if host::is_set() {
+            Self::Host
+        } else if display.json {
             Self::Json
         } else if display.quiet {
             Self::Quiet
@@ -115,6 +120,7 @@ impl Way {
                 }
             }
             Self::Quiet => {}
+            Self::Host => host::event(event),
         }
         if let (Event::Warning { message } | Event::Alarm { message, .. }, Self::Json | Self::Quiet) = (event, &*self) {
             note(format_args!("warning: {message}"));
