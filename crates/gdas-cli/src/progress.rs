@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gdas::budget::Standing;
-use gdas::run::{Event, Observer};
+use gdas::run::{AutoPart, Event, Observer};
 use gdas_report::TensorBoard;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::Display;
 use crate::output::{duration, note};
+use crate::overall::Overall;
 
 /// Tells the user about a run, and TensorBoard, if it is to know.
 pub(crate) struct Progress {
@@ -23,6 +24,8 @@ pub(crate) struct Progress {
 enum Way {
     /// Redraws one line on the terminal.
     Bar(Bar),
+    /// Shows an automatic run as a whole.
+    Overall(Overall),
     /// Writes a line per epoch to standard error.
     Lines,
     /// Writes every event to standard output as JSON.
@@ -51,10 +54,14 @@ impl Progress {
         self
     }
 
-    /// The same for an automatic run: event files go into the directory of the stage that is at work.
-    pub(crate) fn with_tensorboard_per_stage(mut self, run: Option<&Path>) -> Self {
-        self.stages = run.map(Path::to_path_buf);
-        self
+    /// For an automatic run with this many seconds, of which some are used; event files go into the directory of the stage
+    /// that is at work.
+    pub(crate) fn of_automatic_run(display: Display, (total, used): (f64, f64), tensorboard: Option<&Path>) -> Self {
+        let way = match Way::new(display) {
+            Way::Bar(_) | Way::Lines => Way::Overall(Overall::new(total, used)),
+            other => other,
+        };
+        Self { way, board: None, stages: tensorboard.map(Path::to_path_buf) }
     }
 }
 
@@ -87,8 +94,12 @@ impl Progress {
 
 impl Observer for Progress {
     fn event(&mut self, event: &Event) {
-        if let (Event::Started { task, .. }, Some(run)) = (event, &self.stages) {
-            self.board = Some(TensorBoard::new(&run.join(task)));
+        if let (Event::AutoProgress { part, .. }, Some(run)) = (event, &self.stages) {
+            self.board = match part {
+                AutoPart::Search => Some(TensorBoard::new(&run.join("search"))),
+                AutoPart::Training => Some(TensorBoard::new(&run.join("train"))),
+                AutoPart::Planning | AutoPart::Trial | AutoPart::Export => None,
+            };
         }
         if let Some(Err(error)) = self.board.as_mut().map(|board| board.event(event)) {
             // The run itself is not affected.
@@ -104,6 +115,7 @@ impl Way {
     fn event(&mut self, event: &Event) {
         match self {
             Self::Bar(bar) => bar.event(event),
+            Self::Overall(overall) => overall.event(event),
             Self::Lines => {
                 if let Some(text) = describe(event) {
                     note(text);
@@ -270,7 +282,7 @@ fn measured(test: Option<f64>, validation: Option<f64>, digits: usize, end: &str
 }
 
 /// An event as a line of text, if it is worth one.
-fn describe(event: &Event) -> Option<String> {
+pub(crate) fn describe(event: &Event) -> Option<String> {
     let text = match event {
         Event::Started {
             task,

@@ -17,7 +17,7 @@ static RUNS: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     let dir = tempfile::tempdir().expect("temporary directory");
     succeed(dir.path(), &["search", "--preset", "smoke", "--quiet", "--name", "found"]);
     succeed(dir.path(), &["train", "found", "--preset", "smoke", "--quiet", "--name", "net"]);
-    succeed(dir.path(), &["auto", "--budget", "10s", "--quiet", "--name", "photos"]);
+    succeed(dir.path(), &["auto", "--search", "true", "--budget", "10s", "--quiet", "--name", "photos"]);
     fs::write(dir.path().join("zero.png"), include_bytes!("fixtures/zero.png")).expect("write");
     dir
 });
@@ -361,7 +361,8 @@ fn a_negative_value_is_told_what_is_wrong_with_it() {
     let cases: [(&[&str], &str); 13] = [
         (&["auto", "--budget", "-5m"], "must be between 10 seconds and 30 days"),
         (&["auto", "--budget=-5m"], "must be between 10 seconds and 30 days"),
-        (&["auto", "--budget", "5"], "expected a number and a unit"),
+        (&["auto", "--budget", "5"], "must be between 10 seconds and 30 days"),
+        (&["auto", "--budget", "5 parsecs"], "is no time; write it as in 90s"),
         (&["auto", "--seed", "-1"], "expected a whole number, zero or more"),
         (&["search", "--seed", "-1"], "expected a whole number, zero or more"),
         (&["search", "--seed", "1.5"], "expected a whole number, zero or more"),

@@ -110,7 +110,7 @@ pub(crate) fn auto(kills: usize) {
             assert!(run.join(file).is_file(), "{file}");
         }
     };
-    let arguments = ["auto", "--budget", "10s", "--name", "run", "--quiet"];
+    let arguments = ["auto", "--search", "true", "--budget", "10s", "--name", "run", "--quiet"];
     let victim = Victim {
         what: "auto",
         whole: Duration::from_secs(9),

@@ -40,7 +40,7 @@ pub use control::{Wish, ask, wished};
 pub use delete::delete;
 pub use dir::{Loaded, RunDir, Saved, read_checkpoint, read_config, read_result, read_result_text};
 pub use error::RunError;
-pub use event::{Alarm, AlphaTable, Event, Observer, Silent, read_events};
+pub use event::{Alarm, AlphaTable, AutoPart, Event, Observer, Silent, read_events};
 pub use follow::{Follower, News};
 pub use images::ImagesRecord;
 pub use info::{RunInfo, STAGES, is_run, list, stages};

@@ -1,0 +1,130 @@
+//! Networks that may come out: cells at the sizes that fit the time and the bounds.
+
+use serde::{Deserialize, Serialize};
+
+use gdas::Error;
+use gdas::cost;
+use gdas::train::{TrainedModel, seconds_per_step};
+
+use crate::bounds::{Smallest, broken};
+use crate::candidates::{Cell, Size, sizes};
+use crate::plan::{Timed, choose_size};
+use crate::recipe;
+use crate::work::Work;
+
+/// A network that may come out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// What its cell is called; `found` is the one that the search found.
+    pub name: String,
+    /// Its cell, in text form.
+    pub genotype: String,
+    /// Channels of the first stage (C).
+    pub channels: usize,
+    /// Cells per stage (N).
+    pub cells: usize,
+    /// Trainable values.
+    pub params: u64,
+    /// Multiply-adds per image.
+    pub multiply_adds: u64,
+    /// How long a training step took when it was measured, in seconds.
+    pub seconds_per_step: f64,
+}
+
+impl Candidate {
+    /// For people.
+    pub fn describe(&self) -> String {
+        format!("{}, C = {}, N = {}", self.name, self.channels, self.cells)
+    }
+}
+
+/// A larger size of the first cell takes part, too, if its training gets this share of the steps that it should have.
+const NEARLY: f64 = 0.6;
+
+/// A network of each cell, of the size that fits into `seconds` of training, the first cell also one size larger. `None` if
+/// interrupted.
+///
+/// # Errors
+/// No network keeps to the bounds.
+pub(crate) fn candidates(work: &Work, cells: &[Cell], seconds: f64) -> Result<Option<Vec<Candidate>>, Error> {
+    let steps_per_epoch = recipe::steps_per_epoch(work.dataset.train.len());
+    let mut smallest = Smallest::default();
+    let mut candidates: Vec<Candidate> = Vec::new();
+    let mut larger = None;
+    // What a multiply-add of a training step takes, by the steps timed so far.
+    let mut seconds_per_multiply_add: Option<f64> = None;
+    for cell in cells {
+        let mut within = Vec::new();
+        for &size in sizes(&work.config.space) {
+            let candidate = untimed(cell, size);
+            let model = model(work, &candidate)?;
+            if let Some(excess) = broken(work.config, &model)? {
+                smallest.add(excess, || candidate.describe());
+                // Larger ones break it, too.
+                break;
+            }
+            let cost = cost::network(&model.graph);
+            let (params, multiply_adds) = (cost.params, cost.multiply_adds);
+            let mut candidate = Candidate { params, multiply_adds, ..candidate };
+            let guess = seconds_per_multiply_add.map(|each| each * multiply_adds as f64);
+            candidate.seconds_per_step = match guess {
+                Some(guess) => guess,
+                None => match time(work, &candidate)? {
+                    Some(seconds) => seconds,
+                    None => return Ok(None),
+                },
+            };
+            let timed = Timed { size, seconds_per_step: candidate.seconds_per_step };
+            let is_far_too_large = timed.worth(seconds, steps_per_epoch) < NEARLY;
+            within.push((timed, candidate));
+            if is_far_too_large {
+                break;
+            }
+        }
+        let timed: Vec<Timed> = within.iter().map(|(timed, _)| *timed).collect();
+        let Some(mut at) = choose_size(&timed, seconds, steps_per_epoch) else { continue };
+        // The size was chosen by an estimate where the cell is not the first; one that turns out too slow becomes smaller.
+        loop {
+            let Some(measured) = time(work, &within[at].1)? else { return Ok(None) };
+            within[at].1.seconds_per_step = measured;
+            within[at].0.seconds_per_step = measured;
+            if at == 0 || within[at].0.worth(seconds, steps_per_epoch) >= NEARLY {
+                break;
+            }
+            at -= 1;
+        }
+        if candidates.is_empty() {
+            let next = within.get(at + 1).filter(|(timed, _)| timed.worth(seconds, steps_per_epoch) >= NEARLY);
+            larger = next.map(|(_, candidate)| candidate.clone());
+            let chosen = &within[at].1;
+            seconds_per_multiply_add = Some(chosen.seconds_per_step / chosen.multiply_adds.max(1) as f64);
+        }
+        candidates.push(within[at].1.clone());
+    }
+    candidates.extend(larger);
+    if candidates.is_empty() { Err(smallest.error()) } else { Ok(Some(candidates)) }
+}
+
+fn untimed(cell: &Cell, size: Size) -> Candidate {
+    Candidate {
+        name: cell.name.clone(),
+        genotype: cell.genotype.to_string(),
+        channels: size.channels,
+        cells: size.cells,
+        params: 0,
+        multiply_adds: 0,
+        seconds_per_step: 0.0,
+    }
+}
+
+fn model(work: &Work, candidate: &Candidate) -> Result<TrainedModel, Error> {
+    let config = recipe::training(work.config, work.dataset, candidate, 1, 0.0)?;
+    TrainedModel::untrained(&config, work.dataset, work.device)
+}
+
+/// Seconds of a training step; `None` if interrupted.
+fn time(work: &Work, candidate: &Candidate) -> Result<Option<f64>, Error> {
+    let config = recipe::training(work.config, work.dataset, candidate, 1_000, 0.0)?;
+    let most = (0.002 * work.budget.total()).min(1.0);
+    seconds_per_step(&config, work.dataset, most, work.interrupt, work.device)
+}
