@@ -67,7 +67,7 @@ def subset(source, target, train, test):
 def accuracy(binary, options, arguments):
     """Test accuracy of one training, in percent."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [binary, "train", CELL, "--data", arguments.data, "--epochs", str(arguments.epochs), "--json"]
+        command = [binary, "train", CELL, "--data", arguments.data, "--epochs", str(arguments.epochs), "--json", "--threads", arguments.threads]
         command += ["--runs", folder, "--test-interval", "100000", "--channels", str(arguments.channels)]
         for key, value in options.items():
             command += ["--" + key.replace("_", "-"), str(value)]
@@ -84,6 +84,7 @@ def main():
     parser.add_argument("--channels", type=int, default=16)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--image-size", type=int, default=32, help="pixels; cutout takes a quarter")
+    parser.add_argument("--threads", default="auto")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--only", nargs="+", help="changes to weigh, by name")
     parser.add_argument("--subset", nargs=4, metavar=("FROM", "TO", "N", "M"))

@@ -73,8 +73,7 @@ pub(crate) struct Rung {
 /// first; as many of them take part as each get enough steps in the first round. Empty where that is fewer than two.
 pub(crate) fn rungs(seconds: f64, seconds_per_step: &[f64], final_seconds: f64) -> Vec<Rung> {
     for count in (2..=seconds_per_step.len()).rev() {
-        let sizes: Vec<usize> =
-            std::iter::successors(Some(count), |&n| (n > 2).then(|| n.div_ceil(2))).collect();
+        let sizes: Vec<usize> = std::iter::successors(Some(count), |&n| (n > 2).then(|| n.div_ceil(2))).collect();
         let each = seconds / sizes.len() as f64;
         let slowest = seconds_per_step[..count].iter().copied().fold(0.0, f64::max);
         if each / count as f64 >= TRIAL_STEPS * slowest {

@@ -33,7 +33,10 @@ pub(crate) fn train(work: &mut Work, candidate: Option<&Candidate>) -> Result<Op
     let goes_on = run.join(STAGE).join("checkpoint.0").is_file();
     let (dataset, interrupt, device, budget) = (work.dataset, work.interrupt, work.device, work.budget);
     finished_or(&run, STAGE, |inner| {
-        work.report(AutoPart::Training, format!("training on all images: C = {}, N = {}", config.channels, config.cells));
+        work.report(
+            AutoPart::Training,
+            format!("training on all images: C = {}, N = {}", config.channels, config.cells),
+        );
         let mut watched = work.watched();
         let outcome = if goes_on || candidate.is_none() {
             train::train(&config, dataset, inner, &mut watched, interrupt, device)?

@@ -64,7 +64,10 @@ pub(crate) fn choose(work: &mut Work, cells: &[Cell]) -> Result<Option<(Candidat
         if work.budget.used() > latest && !work.run.path().join(&name).exists() {
             return Ok(Attempt::OutOfTime);
         }
-        work.report(AutoPart::Trial, format!("trying network {} of {trials}: {}", tried.len() + 1, candidate.describe()));
+        work.report(
+            AutoPart::Trial,
+            format!("trying network {} of {trials}: {}", tried.len() + 1, candidate.describe()),
+        );
         let steps = plan::steps(plan.rungs[round].seconds, candidate.seconds_per_step, usize::MAX / 1024);
         let Some(trial) = attempt(work, &images, candidate, &name, round + 1, steps)? else {
             return Ok(Attempt::Interrupted);
@@ -121,7 +124,10 @@ fn read(run: &RunDir) -> Result<Option<Plan>, Error> {
         read => read.map_err(|error| Error::Unsuitable(format!("{} cannot be read: {error}", path.display())))?,
     };
     serde_json::from_str(&text).map(Some).map_err(|error| {
-        Error::Unsuitable(format!("{} is damaged ({error}); take it away, and the networks are planned again", path.display()))
+        Error::Unsuitable(format!(
+            "{} is damaged ({error}); take it away, and the networks are planned again",
+            path.display()
+        ))
     })
 }
 
@@ -135,9 +141,8 @@ fn attempt(
     steps: u64,
 ) -> Result<Option<Tried>, Error> {
     let share = recipe::validation_share(images.train.len());
-    let config = begin(work.run.path(), name, || {
-        Ok(Some(recipe::training(work.config, images, candidate, steps, share)?))
-    })?;
+    let config =
+        begin(work.run.path(), name, || Ok(Some(recipe::training(work.config, images, candidate, steps, share)?)))?;
     let Some(mut config) = config else { return Ok(None) };
     // The images may lie elsewhere now than when the trial began.
     config.data.clone_from(&work.config.data);

@@ -124,6 +124,9 @@ mod tests {
     fn the_line_says_what_is_done_and_how_much_time_is_left() {
         assert_eq!(bar(62.0, 300.0), "[====>               ] 1:02 of 5:00, 3:58 left");
         assert_eq!(bar(400.0, 300.0), "[====================] 6:40 of 5:00, 0:00 left");
-        assert_eq!(line_of("training", Some(0.4512), 61.0, 3599.6), "   1:01  training, best so far 45.12 %, 1:00:00 left");
+        assert_eq!(
+            line_of("training", Some(0.4512), 61.0, 3599.6),
+            "   1:01  training, best so far 45.12 %, 1:00:00 left"
+        );
     }
 }

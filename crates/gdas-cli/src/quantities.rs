@@ -93,7 +93,8 @@ pub(crate) fn budget(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// What is not understood.
 pub(crate) fn count(text: &str) -> Result<f64, String> {
-    scaled(text, &[("g", 1e9), ("m", 1e6), ("k", 1e3)]).ok_or_else(|| format!("`{text}` is no count, as in 200000, 200k or 1.5M"))
+    scaled(text, &[("g", 1e9), ("m", 1e6), ("k", 1e3)])
+        .ok_or_else(|| format!("`{text}` is no count, as in 200000, 200k or 1.5M"))
 }
 
 /// A size above zero, in bytes: `500000`, `500kB`, `1.5MB`, `1MiB`.
@@ -102,7 +103,8 @@ pub(crate) fn count(text: &str) -> Result<f64, String> {
 /// What is not understood.
 pub(crate) fn bytes(text: &str) -> Result<f64, String> {
     let mib = 1024.0 * 1024.0;
-    let units = [("mib", mib), ("kib", 1024.0), ("gb", 1e9), ("mb", 1e6), ("kb", 1e3), ("m", 1e6), ("k", 1e3), ("b", 1.0)];
+    let units =
+        [("mib", mib), ("kib", 1024.0), ("gb", 1e9), ("mb", 1e6), ("kb", 1e3), ("m", 1e6), ("k", 1e3), ("b", 1.0)];
     scaled(text, &units).ok_or_else(|| format!("`{text}` is no size, as in 500kB, 1.5MB or 1MiB"))
 }
 
@@ -149,8 +151,29 @@ mod tests {
             assert_eq!(seconds(text), Ok(expected), "{text}");
         }
         for wrong in [
-            "", " ", "5x", "-3m", "nanm", "1e3", "1:2:3", "1:60", "1:30:00:00", "1.5:00", "30m1h", "1h1h", "1h 2 3", ":30", "1:",
-            "1..5h", ".5h", "5.", "inf", "h", "1h30s5", "+5m", "minutes 5",
+            "",
+            " ",
+            "5x",
+            "-3m",
+            "nanm",
+            "1e3",
+            "1:2:3",
+            "1:60",
+            "1:30:00:00",
+            "1.5:00",
+            "30m1h",
+            "1h1h",
+            "1h 2 3",
+            ":30",
+            "1:",
+            "1..5h",
+            ".5h",
+            "5.",
+            "inf",
+            "h",
+            "1h30s5",
+            "+5m",
+            "minutes 5",
         ] {
             assert!(seconds(wrong).is_err(), "{wrong}");
         }

@@ -33,10 +33,10 @@ use crate::weights::Weights;
 pub use crate::run::Outcome;
 pub use builder::{Train, Trained};
 pub use model::{TrainedModel, WeightChoice, WeightOrigin, score};
+use pace::Pace;
 pub use state::TrainResult;
 pub use state::adopt;
 use state::{ChosenEpoch, TrainState};
-use pace::Pace;
 use task::TrainTask;
 pub use task::{Replan, StepCount};
 
