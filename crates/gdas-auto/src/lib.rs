@@ -94,7 +94,7 @@ pub fn auto(
     interrupt: &Interrupt,
     device: &Device,
 ) -> Result<Outcome, Error> {
-    let interrupt = &interrupt.heeding(run.path())?;
+    let interrupt = &interrupt.watching(run.path())?;
     run.begin_with(&config.data, &dataset.name, &dataset.digest())?;
     let budget = &Budget::open(run, config.budget_seconds, started);
     let run = &*run;

@@ -103,9 +103,21 @@ fn an_automatic_run_survives_stops_and_exports() {
     ];
     for (part, nth, stage) in stops {
         let interrupt = Interrupt::default();
+<<<<<<< HEAD
         let outcome = go_on(&config, &mut run, &mut stop_at(part, nth, &interrupt), &interrupt).unwrap();
         assert!(matches!(outcome, Outcome::Interrupted), "{stage}");
         assert!(path.join(stage).join("checkpoint.0").is_file(), "{stage}");
+=======
+        let stop = interrupt.clone();
+        let mut observer = move |event: &Event| {
+            if matches!(event, Event::Started { task, .. } if task == stage) {
+                stop.request();
+            }
+        };
+        let outcome = auto(&config, &dataset, &mut run, &mut observer, &interrupt, &Device::flex()).unwrap();
+        assert!(matches!(outcome, Outcome::Interrupted));
+        assert!(path.join(stage).join("checkpoint.0").is_file());
+>>>>>>> main
         drop(run);
         run = RunDir::open(&path).unwrap();
     }

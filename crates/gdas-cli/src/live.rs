@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use gdas::run::{Event, Follower, RunError, RunInfo, Wish, is_run, stages, wished};
+use gdas::run::{Event, Follower, Request, RunError, RunInfo, is_run, requested, stages};
 
 use crate::output::{duration, percent};
 
@@ -91,7 +91,7 @@ impl Live {
             "auto".clone_into(&mut self.standing.task);
             self.standing.stage = self.stage.file_name().map(|name| name.to_string_lossy().into_owned());
         }
-        let paused = self.standing.paused || self.automatic && wished(&self.path) == Some(Wish::Pause);
+        let paused = self.standing.paused || self.automatic && requested(&self.path) == Some(Request::Pause);
         let status = match RunInfo::status_of(&self.path) {
             "running" if paused => "paused",
             status => status,

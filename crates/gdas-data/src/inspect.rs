@@ -50,7 +50,7 @@ pub struct ClassCount {
     pub test: usize,
 }
 
-/// The largest class may have so many times the images of the smallest before it is worth a warning.
+/// Ratio of the largest class to the smallest above which a warning is given.
 const IMBALANCE: usize = 3;
 
 /// Counts, and looks for what commonly spoils results: classes of very different sizes, classes

@@ -49,7 +49,7 @@ impl<'t> Layout<'t> {
     /// The layout of these images' paths, of which there is at least one.
     ///
     /// # Errors
-    /// If it cannot be told which images are for training.
+    /// If it is not clear which images are for training.
     pub(super) fn of(images: &[&'t str], origin: &str) -> Result<Self, DataError> {
         let ask = |what: String| Err(DataError::Unsuitable(format!("{origin}: {what}")));
         let (wrappers, paths) = strip_wrappers(images);

@@ -18,7 +18,7 @@ pub struct Options {
     pub limits: Limits,
     /// Where known sets lie; by default [`data_directory()`](crate::data_directory).
     pub directory: Option<PathBuf>,
-    /// Is told how far reading has come.
+    /// Receives the progress of reading.
     pub reading: Reading,
 }
 

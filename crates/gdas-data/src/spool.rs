@@ -59,7 +59,7 @@ impl Spool {
         Ok(())
     }
 
-    /// The bytes at a place that [`append`](Self::append) told.
+    /// The bytes at a place that [`append`](Self::append) returned.
     pub(super) fn read(&self, range: &Range<u64>) -> io::Result<Cow<'_, [u8]>> {
         let Some(file) = &self.file else {
             return Ok(Cow::Borrowed(&self.memory[range.start as usize..range.end as usize]));

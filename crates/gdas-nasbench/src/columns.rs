@@ -107,7 +107,7 @@ pub struct TableWriter<W> {
     numbers: usize,
 }
 
-/// A batch is written when it has so many numbers (16 MiB).
+/// Numbers per written batch (16 MiB).
 const BATCH_NUMBERS: usize = 4 << 20;
 
 impl<W: Write> TableWriter<W> {

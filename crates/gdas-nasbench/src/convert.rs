@@ -31,7 +31,7 @@ pub fn convert(from: impl AsRef<Path>, to: impl AsRef<Path>, curves: Curves) -> 
 }
 
 impl Table {
-    /// Opens a table of any known kind, told apart by its content: a compact file; a CSV file or an official
+    /// Opens a table of any known kind, recognised by its content: a compact file; a CSV file or an official
     /// file of NAS-Bench-201 or NATS-Bench by way of a compact one in memory (convert those once instead).
     pub fn open(path: impl AsRef<Path>) -> Result<Self, BenchmarkError> {
         let path = path.as_ref();

@@ -73,7 +73,7 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// This data set, trained for so many epochs.
+    /// This data set, trained for the given number of epochs.
     pub fn new(dataset: Dataset, epochs: u16) -> Self {
         Self { dataset, epochs }
     }

@@ -9,11 +9,11 @@ use gdas::rng::{Rng, Stream};
 /// Bounds on the cost of a cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Limits {
-    /// At most so many millions of parameters.
+    /// Largest number of parameters, in millions.
     pub parameters: Option<f64>,
-    /// At most so many millions of multiply-adds.
+    /// Largest number of multiply-adds, in millions.
     pub flops: Option<f64>,
-    /// At most so many seconds for 256 images.
+    /// Largest latency, in seconds for 256 images.
     pub latency: Option<f64>,
 }
 
@@ -43,7 +43,7 @@ pub struct Spread {
     pub largest: usize,
     /// The cell with the smallest number.
     pub smallest: usize,
-    /// How many cells have so many runs: (runs, cells).
+    /// Histogram of runs per cell: pairs of (runs, cells).
     pub runs: Vec<(usize, usize)>,
 }
 

@@ -21,7 +21,7 @@ pub const NOMINAL_SECONDS: f64 = 101.3;
 pub enum Budget {
     /// After so much simulated time, in seconds; what would end later is not begun.
     Seconds(f64),
-    /// After so many trainings.
+    /// Limit on the number of trainings.
     Queries(usize),
 }
 

@@ -141,7 +141,7 @@ fn configuration(run: &Path) -> PyResult<(String, Layer)> {
     Ok((text, layer))
 }
 
-/// Starts so many devices of a name.
+/// Opens `count` devices of one name.
 fn devices(name: DeviceName, count: usize, precision: Precision) -> PyResult<Vec<Device>> {
     let open = || {
         let devices = name.open_several(count)?;

@@ -258,7 +258,7 @@ fn place_vertically(items: &mut [Item], columns: &[Vec<usize>]) {
         for step in 0..columns.len() {
             let c = if sweep % 2 == 0 { step } else { columns.len() - 1 - step };
             let column = &columns[c];
-            let wish: Vec<f64> = column
+            let target: Vec<f64> = column
                 .iter()
                 .map(|&i| {
                     let near = items[i].left.iter().chain(&items[i].right);
@@ -267,22 +267,22 @@ fn place_vertically(items: &mut [Item], columns: &[Vec<usize>]) {
                 .collect();
             let distance: Vec<f64> =
                 column.windows(2).map(|w| f64::midpoint(items[w[0]].height, items[w[1]].height) + SPACING).collect();
-            for (&i, y) in column.iter().zip(nearest_with_distance(&wish, &distance)) {
+            for (&i, y) in column.iter().zip(nearest_with_distance(&target, &distance)) {
                 items[i].y = y;
             }
         }
     }
 }
 
-/// The positions closest to `wish` (least squares) that lie at least `distance` apart: pool adjacent violators.
-fn nearest_with_distance(wish: &[f64], distance: &[f64]) -> Vec<f64> {
+/// The positions closest to `target` (least squares) that lie at least `distance` apart: pool adjacent violators.
+fn nearest_with_distance(target: &[f64], distance: &[f64]) -> Vec<f64> {
     let mut offsets = vec![0.0];
     for d in distance {
         offsets.push(offsets[offsets.len() - 1] + d);
     }
     // Blocks of (mean, size), whose means must not fall.
     let mut blocks: Vec<(f64, usize)> = Vec::new();
-    for (w, offset) in wish.iter().zip(&offsets) {
+    for (w, offset) in target.iter().zip(&offsets) {
         let mut block = (w - offset, 1);
         while let Some(&(mean, size)) = blocks.last() {
             if mean <= block.0 {
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn distances_are_kept_and_wishes_met_where_possible() {
+    fn distances_are_kept_and_targets_met_where_possible() {
         assert_eq!(nearest_with_distance(&[0.0, 10.0], &[4.0]), [0.0, 10.0]);
         assert_eq!(nearest_with_distance(&[0.0, 0.0, 0.0], &[4.0, 4.0]), [-4.0, 0.0, 4.0]);
         assert_eq!(nearest_with_distance(&[5.0, 1.0, 20.0], &[2.0, 2.0]), [2.0, 4.0, 20.0]);

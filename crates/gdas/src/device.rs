@@ -57,7 +57,7 @@ pub enum DeviceError {
         /// What the driver said.
         reason: String,
     },
-    /// The machine has some of them, but not so many.
+    /// The machine has fewer of them than requested.
     #[error("the machine has {found} of the device `{device}`, and {asked} are asked for (`devices`)")]
     TooFew {
         /// Which device.
@@ -69,7 +69,7 @@ pub enum DeviceError {
     },
     /// The machine has it, but what it computes is wrong.
     #[error(
-        "the device `{device}` does not compute what it is told to ({name}): its driver does not go together with this build; \
+        "the device `{device}` computes wrong results ({name}): its driver does not go together with this build; \
          try another one (`cargo build --release --features wgpu`), or use `--device cpu`"
     )]
     Wrong {
@@ -138,7 +138,7 @@ impl DeviceName {
     }
 
     /// Starts the first `count` cards, in the driver's order (of `vulkan`, `wgpu` and `metal`: the discrete ones). One is
-    /// what [`open`](Self::open) starts. Of the processor, which is one, it is the same device so many times; `auto` is not
+    /// what [`open`](Self::open) starts. The processor is one device, which is then returned `count` times; `auto` is not
     /// the processor here, but the first kind of device with so many cards.
     ///
     /// ```
@@ -372,7 +372,7 @@ mod wgpu {
     }
 }
 
-/// The device, if it computes what it is told to.
+/// The device, if it passes a test computation.
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 fn checked(name: DeviceName, device: Device) -> Result<Device, DeviceError> {
     if gdas_kernels::gpu::self_test(&device) {

@@ -108,7 +108,7 @@ impl fmt::Display for Kept {
 }
 
 impl Error {
-    /// Lets a run go on with the images that it began with, told by their digests, and with no others.
+    /// Accepts only the images that the run began with, compared by digest.
     pub(crate) fn same_data(began_with: &str, given: &str, name: &str) -> Result<(), Self> {
         if began_with == given {
             return Ok(());

@@ -18,7 +18,7 @@ pub struct Metrics {
     pub images: usize,
 }
 
-/// Metrics of so many images, from sums over them as [`gdas_kernels::loss::Loss`] has them on a device.
+/// Metrics of `count` images, from sums over them as [`gdas_kernels::loss::Loss`] has them on a device.
 pub(crate) fn deferred(sums: Tensor<1>, images: usize) -> Deferred<Metrics> {
     Deferred::on_device(sums, move |sums| {
         let mean = |i: usize| sums.get(i).map_or(f64::NAN, |&sum| f64::from(sum) / images.max(1) as f64);

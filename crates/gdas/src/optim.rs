@@ -29,7 +29,7 @@ pub struct Sgd {
 }
 
 impl Sgd {
-    /// An optimiser for so many arrays.
+    /// An optimiser of the given number of arrays.
     pub fn new(config: SgdConfig, arrays: usize) -> Self {
         Self { config, momentum: vec![None; arrays] }
     }

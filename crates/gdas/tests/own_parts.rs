@@ -91,10 +91,10 @@ fn in_parts(path: &Path, first: Search, go_on: impl Fn() -> Search<'static>) -> 
     let stops = Cell::new(0);
     let stopped = |search: Search| {
         let interrupt = Interrupt::default();
-        let wish = interrupt.clone();
+        let stop = interrupt.clone();
         let observer = move |event: &Event| {
             if matches!(event, Event::Step { .. }) {
-                wish.request();
+                stop.request();
             }
         };
         match search.observe(observer).interrupt(&interrupt).run(&Device::flex()) {

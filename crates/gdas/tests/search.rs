@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use gdas::config::{EdgeOutput, Layer, SearchConfig, Undrawn, resolve};
 use gdas::data::{self, Dataset, Position, SearchBatches, SearchSplit};
 use gdas::network::derive;
-use gdas::run::{Alarm, Event, Interrupt, RunDir, Silent, Wish, ask, read_events};
+use gdas::run::{Alarm, Event, Interrupt, Request, RunDir, Silent, ask, read_events};
 use gdas::search::{Outcome, SearchResult, Searcher, search, search_on};
 use gdas::space::Genotype;
 use gdas_kernels::{Inputs, Mode};
@@ -100,12 +100,12 @@ fn resume_is_exact_from_every_step() {
         }
         let mut stops = 0;
         loop {
-            // A wish to stop at every single step.
+            // A stop request at every single step.
             let interrupt = Interrupt::default();
-            let wish = interrupt.clone();
+            let stop = interrupt.clone();
             let mut observer = move |event: &Event| {
                 if matches!(event, Event::Step { .. }) {
-                    wish.request();
+                    stop.request();
                 }
             };
             let devices = vec![Device::flex(); config.devices];
@@ -347,10 +347,10 @@ fn an_early_stop_ends_the_search_and_resumes_exactly() {
         let mut run = RunDir::create(&path, "").unwrap();
         let parts = loop {
             let interrupt = Interrupt::default();
-            let wish = interrupt.clone();
+            let stop = interrupt.clone();
             let mut observer = move |event: &Event| {
                 if matches!(event, Event::Step { .. } | Event::EarlyStop { .. }) {
-                    wish.request();
+                    stop.request();
                 }
             };
             match search(&config, &digits(), &mut run, &mut observer, &interrupt, &Device::flex()).unwrap() {
@@ -429,7 +429,7 @@ fn a_judged_end_says_why_its_cell_was_chosen() {
     assert!(early.own_loss.is_infinite() && early.reason().contains("0.500"), "{}", early.reason());
 }
 
-/// While candidates are judged a pause is heeded between two of them, the time left counts them, and the result stays.
+/// While candidates are judged a pause takes effect between two of them, the time left counts them, and the result stays.
 #[test]
 fn judging_is_paused_and_is_part_of_the_time_left() {
     let folder = tempfile::tempdir().unwrap();
@@ -442,11 +442,11 @@ fn judging_is_paused_and_is_part_of_the_time_left() {
     let mut observer = |event: &Event| {
         match event {
             Event::Judging { done: 2, .. } => {
-                ask(&path, Wish::Pause).unwrap();
+                ask(&path, Request::Pause).unwrap();
                 // Looked for five times a second.
                 std::thread::sleep(std::time::Duration::from_secs(1));
             }
-            Event::Paused { .. } => ask(&path, Wish::Continue).unwrap(),
+            Event::Paused { .. } => ask(&path, Request::Continue).unwrap(),
             _ => {}
         }
         seen.push(event.clone());

@@ -45,18 +45,18 @@ fn resume_is_exact() {
         loop {
             starts += 1;
             let interrupt = Interrupt::default();
-            let wish = interrupt.clone();
+            let stop = interrupt.clone();
             let mut observer = move |event: &Event| {
                 if matches!(event, Event::Started { .. }) {
-                    wish.request();
+                    stop.request();
                 }
             };
             // Every third start is left alone for an epoch, so that tests are made.
             let outcome = if starts % 3 == 0 {
-                let wish = interrupt.clone();
+                let stop = interrupt.clone();
                 let mut observer = move |event: &Event| {
                     if matches!(event, Event::TrainEpoch { .. }) {
-                        wish.request();
+                        stop.request();
                     }
                 };
                 train(&config, &digits(), &mut run, &mut observer, &interrupt, &Device::flex()).unwrap()

@@ -98,13 +98,13 @@ pub(crate) struct Best {
     /// What is compared
     #[arg(long, value_name = "QUANTITY", default_value = "test_accuracy", value_parser = parse::<Quantity>)]
     by: Quantity,
-    /// At most so many millions of parameters
+    /// Largest number of parameters, in millions
     #[arg(long, value_name = "M")]
     max_parameters: Option<f64>,
-    /// At most so many millions of multiply-adds
+    /// Largest number of multiply-adds, in millions
     #[arg(long, value_name = "M")]
     max_flops: Option<f64>,
-    /// At most so many seconds for 256 images on the benchmark's machine
+    /// Largest latency: seconds for 256 images on the benchmark's machine
     #[arg(long, value_name = "SECONDS")]
     max_latency: Option<f64>,
     #[command(flatten)]

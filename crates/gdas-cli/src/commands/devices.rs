@@ -121,7 +121,7 @@ fn measure(command: &Devices, name: DeviceName, device: &Device, config: &Search
     ])
 }
 
-/// Starts so many devices of a name, before anything is begun.
+/// Opens `count` devices of one name, before any work starts.
 pub(crate) fn open_several(name: DeviceName, count: usize, precision: Precision) -> anyhow::Result<Vec<Device>> {
     let devices = usable(name.open_several(count))?;
     for device in &devices {
@@ -141,7 +141,7 @@ fn start(name: DeviceName, precision: Precision) -> Result<Device, DeviceError> 
     Ok(device)
 }
 
-/// What is not in this build, and what the machine does not have so many of or cannot do, are wrong usage.
+/// A device that is not in this build, too few devices, and a precision that they cannot store are usage errors.
 fn usable<T>(opened: Result<T, DeviceError>) -> anyhow::Result<T> {
     opened.map_err(|error| match error {
         DeviceError::NotBuilt(_) | DeviceError::TooFew { .. } | DeviceError::Precision { .. } => {

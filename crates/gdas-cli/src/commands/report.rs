@@ -46,7 +46,7 @@ pub(crate) fn run(command: &Report) -> anyhow::Result<()> {
         // Compared are the searches and trainings, also those of automatic runs.
         runs = runs.into_iter().flat_map(parts).collect();
     }
-    tell_apart(&mut runs);
+    disambiguate(&mut runs);
     let table = command.table.as_ref().map(Table::open).transpose()?;
     let out = match (&command.out, paths.as_slice()) {
         (Some(out), _) => out.clone(),
@@ -71,7 +71,7 @@ fn parts(run: RunData) -> Vec<RunData> {
 }
 
 /// Runs of the same name, from different directories, are called by their paths.
-fn tell_apart(runs: &mut [RunData]) {
+fn disambiguate(runs: &mut [RunData]) {
     let names: Vec<String> = runs.iter().map(|run| run.info.name.clone()).collect();
     for run in runs {
         if names.iter().filter(|name| **name == run.info.name).count() > 1 {

@@ -29,7 +29,7 @@ pub(crate) struct SearchFlags {
     /// Images per step, and as many again for alpha
     #[arg(long, value_name = "N", help_heading = "How long")]
     batch_size: Option<usize>,
-    /// End every epoch after so many steps
+    /// Steps per epoch
     #[arg(long, value_name = "N|auto", help_heading = "How long")]
     max_steps_per_epoch: Option<Auto<usize>>,
 
@@ -74,7 +74,7 @@ pub(crate) struct SearchFlags {
     /// Learning rate of the weights at the end of the cosine
     #[arg(long, value_name = "RATE", help_heading = "Weights (SGD)")]
     learning_rate_min: Option<f64>,
-    /// Learning rates are meant for so many images per step, and scaled to the batch size; auto: taken as they are
+    /// Batch size that the learning rates refer to; they are scaled in proportion to batch_size; auto: not scaled
     #[arg(long, value_name = "N|auto", help_heading = "Weights (SGD)")]
     learning_rate_batch: Option<Auto<usize>>,
     /// Momentum
@@ -93,7 +93,7 @@ pub(crate) struct SearchFlags {
     #[arg(long, value_name = "RULE", help_heading = "Weights (SGD)")]
     undrawn: Option<String>,
 
-    /// Let alpha rest for so many epochs at first, while the weights learn
+    /// Epochs at the start in which only the weights are trained, not alpha
     #[arg(long, value_name = "N", help_heading = "Alpha (Adam)")]
     alpha_warmup_epochs: Option<usize>,
     /// Learning rate of alpha
@@ -124,7 +124,7 @@ pub(crate) struct SearchFlags {
     /// So many such operations are too many
     #[arg(long, value_name = "N", help_heading = "Against collapse")]
     early_stop_limit: Option<usize>,
-    /// For so many epochs running the rule must hold
+    /// Consecutive epochs for which the rule must hold
     #[arg(long, value_name = "N", help_heading = "Against collapse")]
     early_stop_patience: Option<usize>,
     /// Share of images for which a skip connection gives nothing, at first; falls exponentially

@@ -24,13 +24,17 @@ pub(crate) struct TrainFlags {
     /// Passes over the training images
     #[arg(long, value_name = "N", help_heading = "How long")]
     epochs: Option<usize>,
+<<<<<<< HEAD
     /// The learning rate rises over this many epochs at first; may be a fraction
+=======
+    /// Epochs of linear learning rate warm-up
+>>>>>>> main
     #[arg(long, value_name = "N", help_heading = "How long")]
     warmup_epochs: Option<f64>,
     /// Images per step
     #[arg(long, value_name = "N", help_heading = "How long")]
     batch_size: Option<usize>,
-    /// End every epoch after so many steps
+    /// Steps per epoch
     #[arg(long, value_name = "N|auto", help_heading = "How long")]
     max_steps_per_epoch: Option<Auto<usize>>,
     /// End the training, and its schedule, after this many steps
@@ -97,7 +101,7 @@ pub(crate) struct TrainFlags {
     /// Average the scores of a test image and its mirror image
     #[arg(long, value_name = "BOOL", help_heading = "Test")]
     test_flip: Option<bool>,
-    /// Test (with --validation: validate) every so many epochs, and after the last
+    /// Epochs between two tests (with --validation: validations); the last epoch is always tested
     #[arg(long, value_name = "N", help_heading = "Test")]
     test_interval: Option<usize>,
     /// Share of the training images held out to choose the best epoch; 0: the last weights are kept

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::extract::{Path as Segment, State as Extract};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use gdas::run::{RunError, Wish, ask};
+use gdas::run::{Request, RunError, ask};
 
 use super::State;
 
@@ -31,9 +31,9 @@ pub(super) async fn act(
         return super::not_found();
     };
     let done = match action.as_str() {
-        "pause" => ask(&path, Wish::Pause),
-        "continue" => ask(&path, Wish::Continue),
-        "stop" => ask(&path, Wish::Stop),
+        "pause" => ask(&path, Request::Pause),
+        "continue" => ask(&path, Request::Continue),
+        "stop" => ask(&path, Request::Stop),
         "resume" => resume(&path),
         _ => return super::not_found(),
     };

@@ -2,7 +2,7 @@
 //!
 //! Only this machine can reach a server that is not bound to another address; then a request must name a local host,
 //! so that no web page can reach it by a name of its own (DNS rebinding). Where there is a token, every request needs
-//! it, once in the address or in the `Authorization` header, then in a cookie that is sent to no other site's wish.
+//! it, once in the address or in the `Authorization` header, then in a cookie with `SameSite=Strict`.
 //!
 //! What changes anything needs `--control`, and must not come from a page of another origin: a browser says in
 //! `Origin` or `Sec-Fetch-Site` where a request comes from, and programs other than browsers say neither.

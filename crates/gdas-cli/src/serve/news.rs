@@ -1,4 +1,4 @@
-//! One thread looks at the runs; every client that follows is told what it saw.
+//! One thread polls the runs and sends what is new to every connected client.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

@@ -2,7 +2,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use gdas::run::{Event, RunDir, Wish, wished};
+use gdas::run::{Event, Request, RunDir, requested};
 
 use super::*;
 
@@ -195,7 +195,7 @@ fn acting_needs_leave_and_a_page_of_our_own() {
     let reading = Fixture::new(None, false);
     let _at_work = RunDir::open(reading.run()).expect("a run");
     assert_eq!(status(&reading.post("/runs/my%20run/stop", "")), 403);
-    assert_eq!(wished(&reading.run()), None);
+    assert_eq!(requested(&reading.run()), None);
 
     let server = Fixture::new(None, true);
     let at_work = RunDir::open(server.run()).expect("a run");
@@ -210,7 +210,7 @@ fn acting_needs_leave_and_a_page_of_our_own() {
     ] {
         let answer = server.post("/runs/my%20run/stop", foreign);
         assert_eq!(status(&answer), 403, "{foreign}: {answer}");
-        assert_eq!(wished(&server.run()), None, "{foreign}");
+        assert_eq!(requested(&server.run()), None, "{foreign}");
     }
     let rebound = server.raw("POST /runs/my%20run/stop HTTP/1.1\r\nHost: evil.example\r\n\r\n");
     assert_eq!(status(&rebound), 403);
@@ -220,12 +220,12 @@ fn acting_needs_leave_and_a_page_of_our_own() {
     assert!([403, 405].contains(&status(&server.get("/runs/my%20run/stop"))), "a link must not act");
 
     assert_eq!(status(&server.post("/runs/my%20run/pause", "Origin: http://localhost:1\r\n")), 202);
-    assert_eq!(wished(&server.run()), Some(Wish::Pause));
+    assert_eq!(requested(&server.run()), Some(Request::Pause));
     assert_eq!(status(&server.post("/runs/my%20run/continue", "Sec-Fetch-Site: same-origin\r\n")), 202);
-    assert_eq!(wished(&server.run()), None);
+    assert_eq!(requested(&server.run()), None);
     let large = format!("Content-Length: 1000000000\r\nx: {}\r\n", "b".repeat(100));
     assert_eq!(status(&server.post("/runs/my%20run/stop", &large)), 202, "a body is not waited for");
-    assert_eq!(wished(&server.run()), Some(Wish::Stop));
+    assert_eq!(requested(&server.run()), Some(Request::Stop));
     assert_eq!(status(&server.post("/runs/my%20run/resume", "")), 409);
     drop(at_work);
     assert_eq!(status(&server.post("/runs/my%20run/stop", "")), 409);

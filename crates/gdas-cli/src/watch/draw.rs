@@ -12,7 +12,7 @@ use ratatui::widgets::{Axis, Block, Chart, Dataset, Gauge, GraphType, Paragraph,
 
 use super::{Preference, View};
 
-/// Colours of operations, in the order of a table's columns; told apart by their letters, too.
+/// Colours of operations, in the order of a table's columns; also distinguished by their letters.
 const COLOURS: [Color; 8] =
     [Color::DarkGray, Color::Gray, Color::Cyan, Color::Blue, Color::Yellow, Color::Magenta, Color::Green, Color::Red];
 const FIRST: Style = Style::new().fg(Color::Cyan);
@@ -150,7 +150,7 @@ fn heading(frame: &mut Frame, view: &View, area: Rect) {
     frame.render_widget(Line::from(line), area);
 }
 
-/// The figures in at most so many lines of this width.
+/// The figures as text, at most `lines` lines of `width` columns.
 fn figures(view: &View, width: usize, most: usize) -> Vec<Line<'static>> {
     let mut lines: Vec<String> = Vec::new();
     // State, epoch and step stand above.
@@ -231,8 +231,14 @@ fn curve(frame: &mut Frame, view: &View, title: &str, lines: &[(&str, Vec<(f64, 
     );
     let decimals = usize::from(y[1] - y[0] < 20.0) + usize::from(y[1] - y[0] < 2.0);
     let numbers = |range: [f64; 2], decimals: usize| range.map(|v| format!("{v:.decimals$}"));
+    // The legend is part of the title, where it covers no curve and is there in any size.
+    let mark = if view.unicode { '\u{2501}' } else { '-' };
+    let mut heading = vec![Span::raw(format!(" {title} "))];
+    let drawn = lines.iter().zip([FIRST, SECOND]).filter(|((_, points), _)| !points.is_empty());
+    heading.extend(drawn.map(|((name, _), style)| Span::styled(format!("{mark} {name} "), style)));
     let chart = Chart::new(sets.collect())
-        .block(Block::bordered().title(format!(" {title} ")))
+        .block(Block::bordered().title(Line::from(heading)))
+        .legend_position(None)
         .x_axis(Axis::default().bounds(x).labels(numbers(x, 0)))
         .y_axis(Axis::default().bounds(y).labels(numbers(y, decimals)));
     frame.render_widget(chart, area);

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gdas::run::{Interrupt, RunError, Wish, ask};
+use gdas::run::{Interrupt, Request, RunError, ask};
 use gdas::space::Genotype;
 use gdas_report::run_data::softmax;
 use gdas_report::{RunData, TerminalStyle};
@@ -94,15 +94,15 @@ impl View {
 
     /// Does what a key asks for; false ends the watching.
     fn press(&mut self, key: KeyCode) -> bool {
-        let wish = match (key, self.standing.status) {
+        let request = match (key, self.standing.status) {
             (KeyCode::Char('q') | KeyCode::Esc, _) => return false,
-            (KeyCode::Char('p'), "paused") => Wish::Continue,
-            (KeyCode::Char('p'), _) => Wish::Pause,
-            (KeyCode::Char('s'), _) => Wish::Stop,
+            (KeyCode::Char('p'), "paused") => Request::Continue,
+            (KeyCode::Char('p'), _) => Request::Pause,
+            (KeyCode::Char('s'), _) => Request::Stop,
             _ => return true,
         };
-        self.message = match ask(&self.run, wish).or_else(|_| ask(self.live.stage(), wish)) {
-            Ok(()) => format!("asked to {}", wish.word()),
+        self.message = match ask(&self.run, request).or_else(|_| ask(self.live.stage(), request)) {
+            Ok(()) => format!("asked to {}", request.word()),
             Err(error) => error.to_string(),
         };
         true

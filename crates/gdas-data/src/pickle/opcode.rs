@@ -27,7 +27,7 @@ pub(super) enum Op {
     Empty(Container),
     /// LIST, DICT, FROZENSET or TUPLE: everything since the mark.
     FromMark(Container),
-    /// TUPLE1 to TUPLE3: so many values.
+    /// TUPLE1 to TUPLE3: a tuple of one to three values.
     Tuple(usize),
     Append,
     Appends,

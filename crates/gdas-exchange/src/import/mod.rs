@@ -107,7 +107,7 @@ fn list(missing: &[String], wrong: &[String], unexpected: &[String]) -> String {
 }
 
 impl StateDict {
-    /// Reads a safetensors file, one that PyTorch wrote, an ONNX file or a record of Burn, told apart by their first
+    /// Reads a safetensors file, one that PyTorch wrote, an ONNX file or a record of Burn, recognised by their first
     /// bytes. Names are without those of wrappers (`module.`, `_orig_mod.` and such).
     ///
     /// # Errors
@@ -178,7 +178,7 @@ fn safetensors(path: &Path, bytes: &[u8]) -> Result<StateDict, ImportError> {
     Ok(StateDict { arrays, metadata })
 }
 
-/// What the caller knows about a network; what is `None` must be told by the file.
+/// What the caller knows about a network; what is `None` is read from the file.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
     /// The cells.

@@ -72,7 +72,7 @@ pub(super) fn are_of_benchmark(dict: &StateDict) -> bool {
 
 /// Renames the arrays of AutoDL's NAS-Bench-201 network. `operations` are the cell's, in the order of the genotype's
 /// text: AutoDL numbers the layers of a cell in that order. Names that are not of that network stay as they are, to be
-/// told as unexpected.
+/// reported as unexpected.
 pub(super) fn rename(dict: &mut StateDict, edges: &[(usize, usize, &str)]) {
     let arrays = std::mem::take(&mut dict.arrays);
     dict.arrays = arrays.into_iter().map(|(name, array)| (renamed(&name, edges).unwrap_or(name), array)).collect();

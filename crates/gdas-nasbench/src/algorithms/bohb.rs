@@ -17,7 +17,7 @@ use gdas::rng::Rng;
 /// Settings of BOHB.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bohb {
-    /// Of so many trainings one goes on to the next rung, with so many times the epochs.
+    /// Reduction factor (eta): one training in eta goes on to the next rung, with eta times the epochs.
     pub eta: usize,
     /// Epochs of the shortest rung.
     pub min_epochs: u16,

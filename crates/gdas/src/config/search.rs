@@ -115,7 +115,7 @@ pub enum EarlyStop {
     Off,
     /// The first (normal) cell has at least `early_stop_limit` skip connections (DARTS+, criterion 1).
     Skips,
-    /// It has at least so many operations without parameters: skip connections, pools, and `none` where a cell may
+    /// Number of operations without parameters from which the rule triggers: skip connections, pools, and `none` where a cell may
     /// hold it.
     ParameterFree,
     /// On every edge the best operation with parameters is the one of the epoch before (after DARTS+, criterion 2,
@@ -208,7 +208,7 @@ pub struct SearchConfig {
     pub split: Split,
     /// Training images are mirrored half of the time; `auto`: unless that changes their meaning (digits, letters).
     pub flip: Auto<bool>,
-    /// Training images are padded by so many pixels, then cropped; `auto`: an eighth of the image's size.
+    /// Padding of training images before the random crop, in pixels; `auto`: an eighth of the image's size.
     pub crop_padding: Auto<usize>,
     /// Side of the square that is cut out of training images; 0: none.
     pub cutout: usize,
@@ -228,14 +228,14 @@ pub struct SearchConfig {
     pub epochs: usize,
     /// Images per step, as many again for alpha.
     pub batch_size: usize,
-    /// An epoch ends after so many steps; `auto`: after all images.
+    /// Largest number of steps per epoch; `auto`: one pass over all images.
     pub max_steps_per_epoch: Auto<usize>,
 
     /// Learning rate of the weights at the start; falls along a cosine, step by step.
     pub learning_rate: f64,
     /// Learning rate of the weights at the end.
     pub learning_rate_min: f64,
-    /// The two learning rates are meant for so many images per step and are multiplied by `batch_size` over this
+    /// Batch size that the two learning rates refer to; they are multiplied by `batch_size` over this
     /// (the linear rule of Goyal et al. 2017); `auto`: they are taken as they are. Alpha's is never scaled.
     pub learning_rate_batch: Auto<usize>,
     /// Momentum of the weights.
@@ -249,7 +249,7 @@ pub struct SearchConfig {
     /// What happens to the weights of operations not drawn.
     pub undrawn: Undrawn,
 
-    /// Alpha rests for so many epochs at first, while the weights learn. Without it, operations that need no training
+    /// Epochs at the start in which only the weights are trained, not alpha. Without it, operations that need no training
     /// have a head start, and short searches end in cells of nothing else.
     pub alpha_warmup_epochs: usize,
     /// Learning rate of alpha (Adam).
@@ -271,12 +271,12 @@ pub struct SearchConfig {
     pub early_stop: EarlyStop,
     /// So many operations are too many, for the rules that count.
     pub early_stop_limit: usize,
-    /// For so many epochs running the rule must hold; those in which alpha rests do not count.
+    /// Consecutive epochs for which the rule must hold; those in which alpha rests do not count.
     pub early_stop_patience: usize,
     /// Share of the images for which a drawn skip connection gives nothing, in the first epoch; falls to a twentieth
     /// of that along an exponential (P-DARTS).
     pub skip_dropout: f64,
-    /// The first (normal) cell of the genotype has at most so many skip connections (P-DARTS: 2); `auto`: any number.
+    /// Largest number of skip connections in the first (normal) cell of the genotype (P-DARTS: 2); `auto`: any number.
     pub max_skips: Auto<usize>,
 
     /// Most parameters of the network searched with (that of `channels` and `cells`), by a penalty on alpha; 0: any.
@@ -313,7 +313,7 @@ pub struct SearchConfig {
     pub threads: Auto<usize>,
     /// Seconds between checkpoints. Results do not depend on it.
     pub checkpoint_seconds: f64,
-    /// Every so many steps one goes into the event log; 0: none. Results do not depend on it.
+    /// Interval of `step` events in the log, in steps; 0: none. Results do not depend on it.
     pub log_interval: usize,
     /// Whether the run's scalars are also written as event files for TensorBoard. Results do not depend on it.
     pub tensorboard: bool,

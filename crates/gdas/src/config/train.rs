@@ -53,7 +53,7 @@ pub struct TrainConfig {
     pub skip_damaged: bool,
     /// Training images are mirrored half of the time; `auto`: unless that changes their meaning (digits, letters).
     pub flip: Auto<bool>,
-    /// Training images are padded by so many pixels, then cropped; `auto`: an eighth of the image's size.
+    /// Padding of training images before the random crop, in pixels; `auto`: an eighth of the image's size.
     pub crop_padding: Auto<usize>,
     /// Side of the square that is cut out of training images; 0: none.
     pub cutout: usize,
@@ -71,11 +71,16 @@ pub struct TrainConfig {
 
     /// Passes over the training images.
     pub epochs: usize,
+<<<<<<< HEAD
     /// The learning rate rises linearly over this many epochs at first; a fraction is allowed.
     pub warmup_epochs: f64,
+=======
+    /// Epochs of linear learning rate warm-up.
+    pub warmup_epochs: usize,
+>>>>>>> main
     /// Images per step.
     pub batch_size: usize,
-    /// An epoch ends after so many steps; `auto`: after all images.
+    /// Largest number of steps per epoch; `auto`: one pass over all images.
     pub max_steps_per_epoch: Auto<usize>,
     /// The training, and its schedule, ends after this many steps, in the midst of an epoch if need be; `auto`: after
     /// `epochs`.
@@ -101,7 +106,7 @@ pub struct TrainConfig {
 
     /// Whether a test image's scores are averaged with those of its mirror image.
     pub test_flip: bool,
-    /// The network is tested every so many epochs, and after the last; with `validation`, it is validated then.
+    /// Epochs between two tests (with `validation`: validations); the last epoch is always tested.
     pub test_interval: usize,
     /// Share of every class's training images that is held out to choose the epoch whose weights are kept, by their
     /// accuracy on those images. 0: none is held out, and the last weights (or their moving average) are kept.
@@ -116,7 +121,7 @@ pub struct TrainConfig {
     pub threads: Auto<usize>,
     /// Seconds between checkpoints. Results do not depend on it.
     pub checkpoint_seconds: f64,
-    /// Every so many steps one goes into the event log; 0: none. Results do not depend on it.
+    /// Interval of `step` events in the log, in steps; 0: none. Results do not depend on it.
     pub log_interval: usize,
     /// Whether the run's scalars are also written as event files for TensorBoard. Results do not depend on it.
     pub tensorboard: bool,

@@ -10,7 +10,7 @@ use crate::rng::Rng;
 pub struct Augmentation {
     /// Mirror left to right, in half of the cases.
     pub flip: bool,
-    /// Pad with so many black pixels on every side, then cut out the original size at a random place;
+    /// Padding in black pixels on every side, before a crop of the original size at a random place;
     /// 0 for no crop.
     pub crop_padding: usize,
     /// Set a square of this side length at a random place to the mean (it may reach over the edge);

@@ -187,7 +187,7 @@ impl Subset {
         Self { images: self.images.clone(), indices: indices.into() }
     }
 
-    /// Its first images, so many at most.
+    /// At most the first `count` images.
     #[must_use]
     pub fn first(&self, count: usize) -> Self {
         Self { images: self.images.clone(), indices: self.indices[..count.min(self.indices.len())].into() }

@@ -1,4 +1,4 @@
-//! Wishes that other processes write into a run directory.
+//! Requests (pause, continue, stop) that other processes write into a run directory.
 
 use std::fs;
 use std::io;
@@ -6,22 +6,22 @@ use std::path::Path;
 
 use super::{RunError, lock};
 
-/// The file that holds the wish: one word.
+/// The file that holds the request: one word.
 const CONTROL: &str = "control";
 
 /// What another process can ask of the one that works in a run directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// Save, end with the outcome "interrupted": as on a signal.
+pub enum Request {
+    /// Save a checkpoint and end with the outcome "interrupted", as on a signal.
     Stop = 1,
-    /// Save and wait, at the next step boundary.
+    /// Save a checkpoint and wait, at the next step boundary.
     Pause = 2,
     /// Go on after a pause.
     Continue = 3,
 }
 
-impl Wish {
-    /// The word that stands for it, in files and addresses.
+impl Request {
+    /// Its name in the control file and in URLs.
     pub fn word(self) -> &'static str {
         match self {
             Self::Stop => "stop",
@@ -31,38 +31,38 @@ impl Wish {
     }
 }
 
-/// Asks the process that works in the run at `path` for something. It heeds that within a fraction of a second and
-/// the step it is in.
+/// Sends a request to the process that works in the run at `path`. The process polls for requests five times a second
+/// and acts on them after the current step.
 ///
 /// # Errors
-/// Nobody works there, or the wish cannot be written.
-pub fn ask(path: &Path, wish: Wish) -> Result<(), RunError> {
+/// No process works there, or the request cannot be written.
+pub fn ask(path: &Path, request: Request) -> Result<(), RunError> {
     if lock::holder_of(path).is_none() {
         return Err(RunError::Idle(path.to_path_buf()));
     }
-    if wish == Wish::Continue {
+    if request == Request::Continue {
         return forget(path);
     }
     // Renamed into place, so that half a word is never read.
     let (file, part) = (path.join(CONTROL), path.join("control.new"));
-    fs::write(&part, wish.word()).map_err(RunError::io("write", &part))?;
+    fs::write(&part, request.word()).map_err(RunError::io("write", &part))?;
     fs::rename(&part, &file).map_err(RunError::io("write", &file))
 }
 
-/// The wish that stands in the run at `path`; what is no wish is none.
-pub fn wished(path: &Path) -> Option<Wish> {
+/// The pending request in the run at `path`; `None` where there is none or the file holds anything else.
+pub fn requested(path: &Path) -> Option<Request> {
     // A few bytes of a file that somebody may have made large.
     let mut start = [0; 16];
     let mut file = fs::File::open(path.join(CONTROL)).ok()?;
     let length = io::Read::read(&mut file, &mut start).ok()?;
     match start[..length].trim_ascii() {
-        b"stop" => Some(Wish::Stop),
-        b"pause" => Some(Wish::Pause),
+        b"stop" => Some(Request::Stop),
+        b"pause" => Some(Request::Pause),
         _ => None,
     }
 }
 
-/// Removes a wish: it was meant for a process that is gone, or it is taken back.
+/// Removes a request that is withdrawn or was meant for an earlier process.
 pub(super) fn forget(path: &Path) -> Result<(), RunError> {
     let file = path.join(CONTROL);
     match fs::remove_file(&file) {
@@ -84,36 +84,36 @@ mod tests {
     }
 
     #[test]
-    fn wishes_reach_the_process_at_work_and_no_later_one() {
+    fn requests_reach_the_process_at_work_and_no_later_one() {
         let dir = tempfile::tempdir().expect("temporary directory");
         let path = dir.path().join("run");
         let run = RunDir::create(&path, "task = \"search\"\n").expect("a run");
         let signals = Interrupt::default();
-        let interrupt = signals.heeding(&path).expect("a thread");
+        let interrupt = signals.watching(&path).expect("a thread");
         assert!(!interrupt.is_paused() && !interrupt.is_requested());
 
-        ask(&path, Wish::Pause).expect("writable");
+        ask(&path, Request::Pause).expect("writable");
         assert!(until(|| interrupt.is_paused()) && !interrupt.is_requested());
-        ask(&path, Wish::Continue).expect("writable");
+        ask(&path, Request::Continue).expect("writable");
         assert!(until(|| !interrupt.is_paused()));
-        ask(&path, Wish::Stop).expect("writable");
+        ask(&path, Request::Stop).expect("writable");
         assert!(until(|| interrupt.is_requested()));
         assert!(!signals.is_requested(), "another run of this process goes on");
 
         drop(run);
-        assert!(matches!(ask(&path, Wish::Stop), Err(RunError::Idle(_))));
+        assert!(matches!(ask(&path, Request::Stop), Err(RunError::Idle(_))));
         let run = RunDir::open(&path).expect("a run");
-        assert_eq!(wished(run.path()), None, "the wish was meant for the process before");
+        assert_eq!(requested(run.path()), None, "the request was meant for the process before");
     }
 
     #[test]
-    fn what_is_no_wish_is_none() {
+    fn other_words_are_no_request() {
         let dir = tempfile::tempdir().expect("temporary directory");
         for text in ["", "stop it", "continue", "\u{0}", &"stop".repeat(9)] {
             fs::write(dir.path().join(CONTROL), text).expect("writable");
-            assert_eq!(wished(dir.path()), None, "{text}");
+            assert_eq!(requested(dir.path()), None, "{text}");
         }
         fs::write(dir.path().join(CONTROL), "pause\n").expect("writable");
-        assert_eq!(wished(dir.path()), Some(Wish::Pause));
+        assert_eq!(requested(dir.path()), Some(Request::Pause));
     }
 }

@@ -76,7 +76,7 @@ pub struct Saved {
 }
 
 impl Saved {
-    /// The event that tells of it.
+    /// The event for the log.
     pub fn event(self, epoch: usize, step: u64) -> Event {
         let Self { generation, bytes, seconds } = self;
         Event::Checkpoint { epoch, step, generation, bytes, seconds }
@@ -240,7 +240,7 @@ impl RunDir {
         Ok(Some(Loaded { checkpoint: found.checkpoint, generation: found.position.generation, warnings }))
     }
 
-    /// As [`load`](Self::load); what was found damaged is told to the observer and the log.
+    /// As [`load`](Self::load); damage that was found is reported to the observer and the log.
     pub fn take_up(&mut self, observer: &mut dyn Observer) -> Result<Option<Checkpoint>, RunError> {
         let Some(loaded) = self.load()? else { return Ok(None) };
         for message in loaded.warnings {
@@ -249,7 +249,7 @@ impl RunDir {
         Ok(Some(loaded.checkpoint))
     }
 
-    /// Tells the observer and the log what the user should know.
+    /// Reports warnings to the observer and the log.
     pub fn warn(&mut self, observer: &mut dyn Observer, message: String) -> Result<(), RunError> {
         let warning = Event::Warning { message };
         observer.event(&warning);

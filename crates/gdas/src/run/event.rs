@@ -37,6 +37,7 @@ pub enum Alarm {
     ParameterFree,
 }
 
+<<<<<<< HEAD
 /// A part of an automatic run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,6 +55,9 @@ pub enum AutoPart {
 }
 
 /// Something that happened in a run. Epochs and steps count from zero; accuracies and shares are fractions.
+=======
+/// An event of a run. Epochs and steps count from zero; accuracies and shares are fractions.
+>>>>>>> main
 ///
 /// Fields that come from a clock (`seconds`, `steps_per_second`, `eta_seconds`) are for the reader of the log alone
 /// and enter no result.
@@ -143,10 +147,10 @@ pub enum Event {
         alpha_rests: bool,
         /// Alpha at its end.
         alphas: Vec<AlphaTable>,
-        /// How the bounds on cost stand at its end.
+        /// Expected costs beside their bounds at its end.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         costs: Vec<Standing>,
-        /// The cell that alpha stands for at its end.
+        /// The cell derived from alpha at its end.
         genotype: String,
         /// Share of that cell's edges whose operation has no parameters (skip, pool, none).
         parameter_free: f64,
@@ -334,7 +338,7 @@ impl fmt::Display for Event {
     }
 }
 
-/// Is told what happens, while it happens; through it the `gdas` program draws progress.
+/// Receives the events of a run as they happen; the `gdas` program draws its progress display from them.
 ///
 /// Any `FnMut(&Event)` is one.
 pub trait Observer {
@@ -348,7 +352,7 @@ impl<F: FnMut(&Event)> Observer for F {
     }
 }
 
-/// An observer who does not look.
+/// An observer that ignores all events.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 
@@ -380,7 +384,7 @@ pub(super) fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, String> {
     serde_json::from_slice(line).map_err(|error| format!("is no event: {error}"))
 }
 
-/// Length of `bytes` up to the end of its last whole line.
+/// Length of `bytes` up to the end of its last complete line.
 pub(super) fn whole_lines(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1)
 }

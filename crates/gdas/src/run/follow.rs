@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use super::event::{parse, whole_lines};
 use super::{Event, RunError};
 
-/// So many bytes before the point reached are compared, to notice a log that was cut back and grew again.
+/// Bytes before the current position that are compared, to detect a log that was cut back and grew again.
 const MARK: usize = 256;
 
-/// Reads what is new in a run's event log, again and again.
+/// Reads new events of a run's log at every call.
 #[derive(Debug)]
 pub struct Follower {
     path: PathBuf,
@@ -20,7 +20,7 @@ pub struct Follower {
     mark: Vec<u8>,
 }
 
-/// What a look at the log brought.
+/// New events since the previous call.
 #[derive(Debug, Default)]
 pub struct News {
     /// Whether the log was cut back (a run was resumed from an earlier point): what was read before no longer counts,

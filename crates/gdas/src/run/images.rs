@@ -10,7 +10,7 @@ use super::{RunDir, RunError, seal};
 
 const FILE: &str = "data.json";
 
-/// Which images a run works on, and where they were when they were last read.
+/// Which images a run works on, and where they were at the last reading.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImagesRecord {
     /// What the data set is called.
@@ -24,7 +24,7 @@ pub struct ImagesRecord {
 }
 
 impl ImagesRecord {
-    /// What is to be recorded about the images of the run at `run`.
+    /// The record for the images of the run at `run`.
     pub fn new(run: &Path, data: &str, name: &str, digest: &str) -> Self {
         let seen = || {
             let (run, data) = (run.canonicalize().ok()?, Path::new(data).canonicalize().ok()?);
@@ -33,7 +33,7 @@ impl ImagesRecord {
         Self { name: name.to_owned(), data: data.to_owned(), from_run: seen(), digest: digest.to_owned() }
     }
 
-    /// What is recorded in the run at `run`. `None` where it has not begun.
+    /// The record in the run at `run`; `None` where it has not begun.
     ///
     /// # Errors
     /// The file cannot be read or is damaged.
@@ -75,7 +75,7 @@ impl RunDir {
     }
 }
 
-/// The way from one absolute path to another. `None` where there is none (two drives of Windows).
+/// The relative path from one absolute path to another; `None` where there is none (two drives of Windows).
 fn relative(from: &Path, to: &Path) -> Option<PathBuf> {
     let (from, to): (Vec<Component>, Vec<Component>) = (from.components().collect(), to.components().collect());
     let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();

@@ -1,4 +1,4 @@
-//! What can be said about a run without working in it.
+//! Reads the state of a run without locking it.
 
 use std::fs;
 use std::io;

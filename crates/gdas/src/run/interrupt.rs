@@ -4,17 +4,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::control::{self, Wish};
+use super::control::{self, Request};
 use super::{Event, RunError};
 
-/// How often a wish written into a run directory is looked for.
+/// Polling interval for requests in a run directory.
 const POLL: Duration = Duration::from_millis(200);
 
-/// A wish to stop or to pause, read at every step boundary of search, training and evaluation.
+/// A request to stop or to pause, read at every step boundary of search, training and evaluation.
 ///
-/// The library only reads it. Who wants signals to set it registers [`flag`](Self::flag) with them, as the `gdas`
-/// program does for SIGINT, SIGTERM and SIGUSR1. Other processes write their wish into the run directory with
-/// [`ask`](super::ask).
+/// The library only reads it. To have signals set it, register [`flag`](Self::flag) with them, as the `gdas` program does
+/// for SIGINT, SIGTERM and SIGUSR1. Other processes write a request into the run directory with [`ask`](super::ask).
 ///
 /// ```
 /// let interrupt = gdas::run::Interrupt::default();
@@ -25,24 +24,24 @@ const POLL: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt {
     signal: Arc<AtomicUsize>,
-    /// What the run directories that are watched ask for, as [`Wish`]es.
+    /// The pending [`Request`] of each watched run directory.
     directories: Vec<Arc<AtomicUsize>>,
 }
 
 impl Interrupt {
-    /// Asks for a stop from within the program.
+    /// Requests a stop from within the program.
     pub fn request(&self) {
         self.signal.store(usize::MAX, Ordering::Relaxed);
     }
 
-    /// Whether somebody asked for a stop.
+    /// Whether a stop is requested.
     pub fn is_requested(&self) -> bool {
-        self.signal.load(Ordering::Relaxed) != 0 || self.is_wished(Wish::Stop)
+        self.signal.load(Ordering::Relaxed) != 0 || self.is_asked_for(Request::Stop)
     }
 
-    /// Whether somebody asked for a pause.
+    /// Whether a pause is requested.
     pub fn is_paused(&self) -> bool {
-        self.is_wished(Wish::Pause)
+        self.is_asked_for(Request::Pause)
     }
 
     /// The number of the signal that asked, if a signal did.
@@ -58,41 +57,41 @@ impl Interrupt {
         Arc::clone(&self.signal)
     }
 
-    /// This interrupt, which also heeds what is written into the run at `directory`, for as long as it lives.
+    /// This interrupt, extended by the requests that are written into the run at `directory`, for as long as it lives.
     ///
     /// # Errors
-    /// The system gives no thread to look with.
-    pub fn heeding(&self, directory: &Path) -> Result<Self, RunError> {
-        let wish = Arc::new(AtomicUsize::new(0));
-        let (watched, path) = (Arc::downgrade(&wish), directory.to_path_buf());
+    /// The polling thread cannot be started.
+    pub fn watching(&self, directory: &Path) -> Result<Self, RunError> {
+        let request = Arc::new(AtomicUsize::new(0));
+        let (watched, path) = (Arc::downgrade(&request), directory.to_path_buf());
         let watch = move || {
-            while let Some(wish) = watched.upgrade() {
-                wish.store(control::wished(&path).map_or(0, |wish| wish as usize), Ordering::Relaxed);
-                drop(wish);
+            while let Some(request) = watched.upgrade() {
+                request.store(control::requested(&path).map_or(0, |request| request as usize), Ordering::Relaxed);
+                drop(request);
                 thread::sleep(POLL);
             }
         };
         thread::Builder::new().name("control".into()).spawn(watch).map_err(RunError::io("watch", directory))?;
-        let mut heeding = self.clone();
-        heeding.directories.push(wish);
-        Ok(heeding)
+        let mut watching = self.clone();
+        watching.directories.push(request);
+        Ok(watching)
     }
 
-    /// Waits while a pause is asked for, and returns how long that was. What happens is told, with the step done last;
-    /// everything must be durable by now. A stop ends the pause, too.
-    pub(crate) fn wait<E>(&self, step: u64, mut tell: impl FnMut(Event) -> Result<(), E>) -> Result<Duration, E> {
+    /// Waits while a pause is requested, and returns how long it waited. Reports the pause and its end with the last
+    /// completed step `step`. Call it after everything is saved. A stop request also ends the pause.
+    pub(crate) fn wait<E>(&self, step: u64, mut report: impl FnMut(Event) -> Result<(), E>) -> Result<Duration, E> {
         let start = Instant::now();
-        tell(Event::Paused { step })?;
+        report(Event::Paused { step })?;
         while self.is_paused() && !self.is_requested() {
             thread::sleep(POLL / 4);
         }
         if !self.is_requested() {
-            tell(Event::Continued { step })?;
+            report(Event::Continued { step })?;
         }
         Ok(start.elapsed())
     }
 
-    fn is_wished(&self, wish: Wish) -> bool {
-        self.directories.iter().any(|directory| directory.load(Ordering::Relaxed) == wish as usize)
+    fn is_asked_for(&self, request: Request) -> bool {
+        self.directories.iter().any(|directory| directory.load(Ordering::Relaxed) == request as usize)
     }
 }

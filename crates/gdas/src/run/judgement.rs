@@ -1,4 +1,4 @@
-//! How a judged end came to its choice.
+//! The result of choosing a cell by judges.
 
 use serde::{Deserialize, Deserializer, Serialize};
 

@@ -36,7 +36,7 @@ mod storage;
 pub use alarm::{Alarms, EpochNumbers, FLAT, LATE, LEAST_EPOCHS, PATIENCE, SATURATED, relative_entropy};
 use cadence::Cadence;
 pub use checkpoint::{Array, Checkpoint, Data, FORMAT_VERSION};
-pub use control::{Wish, ask, wished};
+pub use control::{Request, ask, requested};
 pub use delete::delete;
 pub use dir::{Loaded, RunDir, Saved, read_checkpoint, read_config, read_result, read_result_text};
 pub use error::RunError;

@@ -83,7 +83,7 @@ pub(crate) fn run_loop<T: Task, S: BatchSource<Batch = T::Batch>>(
             prefetch.recycle(batch);
             if let Some(event) = task.step_event(log_clock.steps_per_second(task.steps_done())) {
                 log_clock = Clock::start(task.steps_done());
-                journal.tell(event)?;
+                journal.report(event)?;
             }
         }
         let mut stop = false;
@@ -102,13 +102,13 @@ pub(crate) fn run_loop<T: Task, S: BatchSource<Batch = T::Batch>>(
         }
         let done = task.steps_done();
         if pause {
-            let waited = interrupt.wait(done, |event| journal.tell(event))?;
+            let waited = interrupt.wait(done, |event| journal.report(event))?;
             epoch_clock.leave_out(waited);
             log_clock.leave_out(waited);
             stop |= interrupt.is_requested();
         }
         if stop && !task.is_done() {
-            journal.tell(Event::Interrupted { step: done })?;
+            journal.report(Event::Interrupted { step: done })?;
             return Ok(false);
         }
     }
@@ -155,7 +155,7 @@ impl<'a> Journal<'a> {
 
     /// Reports an event.
     #[allow(clippy::needless_pass_by_value, reason = "callers make the event for it")]
-    pub(crate) fn tell(&mut self, event: Event) -> Result<(), RunError> {
+    pub(crate) fn report(&mut self, event: Event) -> Result<(), RunError> {
         self.observer.event(&event);
         self.run.as_mut().map_or(Ok(()), |run| run.log(&event))
     }
@@ -166,7 +166,7 @@ impl<'a> Journal<'a> {
         let checkpoint = task.checkpoint()?;
         Error::finite_state(&checkpoint, task.at())?;
         let event = run.save(&checkpoint)?.event(task.at().epoch as usize, task.steps_done());
-        Ok(self.tell(event)?)
+        Ok(self.report(event)?)
     }
 
     /// The newest checkpoint, if there is one; damage found on the way is reported.

@@ -60,7 +60,7 @@ impl Storage {
         self.fault.as_ref().map_or(Ok(()), |fault| fault(operation, path))
     }
 
-    /// Puts `parts` after one another at `path`: there whole and durable, or an error and the old content.
+    /// Replaces the file at `path` by `parts`, one after another, atomically and durably; on error the old content stays.
     pub(super) fn replace(&self, path: &Path, parts: &[&[u8]]) -> Result<(), RunError> {
         let temporary = temporary_name(path);
         let written = self.write_and_rename(&temporary, path, parts);

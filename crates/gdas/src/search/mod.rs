@@ -122,7 +122,7 @@ fn search_in(
     let (mut task, source, selection) = prepare(parts, config, dataset, &split, first)?;
     task.searcher = task.searcher.on_devices(devices);
     let interrupt = &match &run {
-        Some(run) => interrupt.heeding(run.path())?,
+        Some(run) => interrupt.watching(run.path())?,
         None => interrupt.clone(),
     };
     let mut journal = Journal::new(run, observer);
@@ -131,7 +131,7 @@ fn search_in(
         run.begin_with(&config.data, &dataset.name, &task.searcher.data_digest)?;
     }
     let (algorithm, steps) = (task.algorithm.name(), task.steps_per_epoch());
-    journal.tell(events::started(&task.searcher, algorithm, dataset, &split, steps, task.steps_done()))?;
+    journal.report(events::started(&task.searcher, algorithm, dataset, &split, steps, task.steps_done()))?;
     if !task.own_parts.is_empty() && task.steps_done() == 0 {
         // From now on the run cannot be taken for one of built-in parts.
         journal.save(&task)?;
@@ -158,22 +158,22 @@ fn search_in(
         None => None,
     };
     let Some((genotype, accuracy, judgement)) = chosen else {
-        journal.tell(Event::Interrupted { step })?;
+        journal.report(Event::Interrupted { step })?;
         return Ok(Outcome::Interrupted { step });
     };
     if let Some(judgement) = &judgement {
-        journal.tell(Event::Judged(judgement.clone()))?;
+        journal.report(Event::Judged(judgement.clone()))?;
     }
     Error::finite_after(accuracy, "a class score of the cell found", task.state.at.epoch.saturating_sub(1))?;
     if let Some(warning) = regularise::exceeded(&task.searcher.standings(&genotype)) {
-        journal.tell(warning)?;
+        journal.report(warning)?;
     }
     let result = SearchResult::new(&task.searcher, &task.state, dataset, &genotype, accuracy, judgement)?;
     if let Some(run) = journal.run() {
         run.write_result(&result)?;
     }
     let seconds = started.elapsed().as_secs_f64();
-    journal.tell(Event::Finished { step, genotype: result.genotype.clone(), accuracy: Some(accuracy), seconds })?;
+    journal.report(Event::Finished { step, genotype: result.genotype.clone(), accuracy: Some(accuracy), seconds })?;
     Ok(Outcome::Finished(Box::new(result)))
 }
 
@@ -209,7 +209,7 @@ fn resume(task: &mut SearchTask, dataset: &Dataset, journal: &mut Journal) -> Re
     task.state = state;
     task.algorithm.load(&task.searcher, &mut checkpoint)?;
     if let Some(message) = warning {
-        journal.tell(Event::Warning { message })?;
+        journal.report(Event::Warning { message })?;
     }
     if timed_now {
         let what =
@@ -238,14 +238,14 @@ fn select(
     let mut report = |done: usize, candidates: usize| {
         if interrupt.is_paused() && !interrupt.is_requested() {
             // The checkpoint of the last step is durable; what has been judged stays in memory.
-            began += interrupt.wait(step, |event| journal.tell(event))?;
+            began += interrupt.wait(step, |event| journal.report(event))?;
         }
         let each = match done {
             0 => task.selection_seconds / candidates.max(1) as f64,
             done => began.elapsed().as_secs_f64() / done as f64,
         };
         let eta_seconds = each * (candidates - done) as f64;
-        Ok(journal.tell(Event::Judging { step, candidates, done, eta_seconds })?)
+        Ok(journal.report(Event::Judging { step, candidates, done, eta_seconds })?)
     };
     let algorithm = &**algorithm;
     let mut choice = SelectionContext { searcher, algorithm, judge, interrupt, step, report: &mut report };

@@ -115,11 +115,11 @@ impl Task for SearchTask {
             alarms = events::alarms(&self.searcher, &mut self.state.alarms, &ended);
         }
         for event in std::iter::once(ended).chain(alarms) {
-            journal.tell(event)?;
+            journal.report(event)?;
         }
         let Searcher { config, supernet, alpha, .. } = &self.searcher;
         let stop = self.state.early_stop.check(config, &supernet.space, alpha, &genotype, (epoch, done));
-        stop.map_or(Ok(()), |event| journal.tell(event))?;
+        stop.map_or(Ok(()), |event| journal.report(event))?;
         Ok(true)
     }
 

@@ -77,7 +77,7 @@ impl Skeleton {
         Self { wiring, widths: widths.into_iter().collect() }
     }
 
-    /// The blocks of a network with so many normal cells in each stage.
+    /// The blocks of a network with `cells` normal cells in each stage.
     fn blocks(&self, cells: impl Fn(usize) -> usize) -> Vec<Block> {
         let mut blocks = Vec::new();
         for (stage, &width) in self.widths.iter().enumerate() {

@@ -298,7 +298,7 @@ mod tests {
         let mut same = two(operations::max_pool(3));
         same.cells[1].name = "normal".into();
         assert!(complaint(&same).contains("another cell has the same name"));
-        // One name, two meanings: which of them a genotype means could not be told.
+        // One name, two meanings: a genotype that uses it would be ambiguous.
         let other = Operation::new("nor_conv_3x3", [Layer::Conv { kernel: 3 }]);
         assert!(complaint(&two(other)).contains("also names an operation of other layers"));
     }

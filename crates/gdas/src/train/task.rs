@@ -49,7 +49,7 @@ impl<'a, 'r> TrainTask<'a, 'r> {
             let (state, warning) = self.trainer.restore(checkpoint, self.dataset)?;
             self.state = state;
             if let Some(message) = warning {
-                journal.tell(Event::Warning { message })?;
+                journal.report(Event::Warning { message })?;
             }
         }
         Ok(())
@@ -118,7 +118,7 @@ impl Task for TrainTask<'_, '_> {
         let speed = clock.steps_per_second(done);
         let left = (total - done) as f64 / speed.max(1e-9);
         let epochs = total.div_ceil(self.steps) as usize;
-        journal.tell(self.state.epoch_event(self.trainer.config, (epoch, epochs), done, speed, left))?;
+        journal.report(self.state.epoch_event(self.trainer.config, (epoch, epochs), done, speed, left))?;
         Ok(true)
     }
 

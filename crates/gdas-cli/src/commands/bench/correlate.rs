@@ -22,7 +22,7 @@ use crate::output::{self, table};
 use crate::progress::Count;
 use crate::{flags, show, signals};
 
-/// How many of those ranked first are told of.
+/// Number of top-ranked cells that are printed.
 const FIRST: usize = 10;
 
 /// How well a ranking of cells agrees with the table: Kendall's tau and Spearman's rho
@@ -227,7 +227,8 @@ impl Correlate {
         }
         let mean = |pairs: &[Pair]| pairs.iter().map(|pair| pair.accuracy).sum::<f64>() / pairs.len() as f64;
         let best = |pairs: &[Pair]| pairs.iter().map(|pair| pair.accuracy).fold(f64::NEG_INFINITY, f64::max);
-        let told = |value: Option<f64>| value.map_or("none: nothing is told apart".to_owned(), |v| format!("{v:.3}"));
+        let told =
+            |value: Option<f64>| value.map_or("undefined: all values are equal".to_owned(), |v| format!("{v:.3}"));
         let spread = |pairs: &[Pair]| format!("mean {:.2}, best {:.2} {}", mean(pairs), best(pairs), self.by.unit());
         let first = &pairs[..FIRST.min(pairs.len())];
         let rows = [

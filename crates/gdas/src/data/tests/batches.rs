@@ -201,7 +201,7 @@ fn prefetching_goes_on_from_anywhere_and_ends() {
     drop(late);
 }
 
-/// A source that counts what it makes, and panics if told so.
+/// A source that counts the batches it makes, and panics on request.
 struct Counting {
     made: Arc<AtomicU64>,
     panics_at: u64,

@@ -298,7 +298,7 @@ impl Controller {
         self.edges.iter().map(|&edges| picks.by_ref().take(edges).collect()).collect()
     }
 
-    /// Learns that a sample had this accuracy. When so many have come in that the controller moves, returns the mean
+    /// Records the accuracy of a sample. When enough are recorded for a controller update, returns the mean
     /// of their logits, one row per edge.
     ///
     /// The loss is `-log p (reward - baseline)` with `reward = accuracy + ENTROPY_WEIGHT entropy`. The baseline stands

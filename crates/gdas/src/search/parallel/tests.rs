@@ -55,7 +55,7 @@ impl Setting {
         searcher.on_devices(&vec![Device::flex(); devices])
     }
 
-    /// A pass with masks, on so many devices.
+    /// A pass with masks, on the given number of devices.
     fn differentiate(&self, devices: usize, batch: &Batch, of: GradTargets) -> Plain {
         let searcher = self.searcher(devices);
         let masks = masks(&searcher, &searcher.supernet.mixture(), batch.len());

@@ -103,7 +103,7 @@ pub struct SelectionContext<'a> {
     pub(super) interrupt: &'a Interrupt,
     /// Steps done in the whole run.
     pub(super) step: u64,
-    /// Is told how many candidates are done, of how many; waits while the search is paused.
+    /// Receives the number of candidates judged and their total; waits while the search is paused.
     pub(super) report: &'a mut dyn FnMut(usize, usize) -> Result<(), Error>,
 }
 
