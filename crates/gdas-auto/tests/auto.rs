@@ -103,21 +103,9 @@ fn an_automatic_run_survives_stops_and_exports() {
     ];
     for (part, nth, stage) in stops {
         let interrupt = Interrupt::default();
-<<<<<<< HEAD
         let outcome = go_on(&config, &mut run, &mut stop_at(part, nth, &interrupt), &interrupt).unwrap();
         assert!(matches!(outcome, Outcome::Interrupted), "{stage}");
         assert!(path.join(stage).join("checkpoint.0").is_file(), "{stage}");
-=======
-        let stop = interrupt.clone();
-        let mut observer = move |event: &Event| {
-            if matches!(event, Event::Started { task, .. } if task == stage) {
-                stop.request();
-            }
-        };
-        let outcome = auto(&config, &dataset, &mut run, &mut observer, &interrupt, &Device::flex()).unwrap();
-        assert!(matches!(outcome, Outcome::Interrupted));
-        assert!(path.join(stage).join("checkpoint.0").is_file());
->>>>>>> main
         drop(run);
         run = RunDir::open(&path).unwrap();
     }
@@ -152,8 +140,7 @@ fn a_training_that_goes_on_ends_with_the_same_bits() {
     let mut at_work = false;
     let mut observer = |event: &Event| match event {
         Event::AutoProgress { part, .. } => at_work = *part == AutoPart::Training,
-        Event::Checkpoint { .. } if at_work => interrupt.request(),
-        Event::Started { .. } if at_work => interrupt.request(),
+        Event::Checkpoint { .. } | Event::Started { .. } if at_work => interrupt.request(),
         _ => {}
     };
     assert!(matches!(go_on(&config, &mut run, &mut observer, &interrupt).unwrap(), Outcome::Interrupted));

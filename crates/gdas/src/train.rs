@@ -142,86 +142,8 @@ fn train_in(
     Ok(Outcome::Finished(Box::new(Trained { network, result })))
 }
 
-<<<<<<< HEAD
 /// How long a step takes here, by trying a few for this many seconds, at least one after a first that is not counted; for
 /// planning, never for results. `None` if interrupted.
-=======
-/// A training as a task of the run loop.
-struct TrainTask<'a> {
-    trainer: Trainer<'a>,
-    state: TrainState,
-    dataset: &'a Dataset,
-    /// Steps of an epoch.
-    steps: u64,
-}
-
-impl TrainTask<'_> {
-    /// Takes up the newest checkpoint, if there is one.
-    fn resume(&mut self, journal: &mut Journal) -> Result<(), Error> {
-        if let Some(checkpoint) = journal.take_up()? {
-            let (state, warning) = self.trainer.restore(checkpoint, self.dataset)?;
-            self.state = state;
-            if let Some(message) = warning {
-                journal.report(Event::Warning { message })?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Task for TrainTask<'_> {
-    type Batch = Batch;
-
-    fn at(&self) -> Position {
-        self.state.at
-    }
-
-    fn steps_done(&self) -> u64 {
-        self.state.at.epoch * self.steps + self.state.at.step
-    }
-
-    fn step(&mut self, at: Position, batch: &Batch) -> Result<(), Error> {
-        let (done, steps) = (self.steps_done(), self.steps);
-        let rate = self.trainer.rate(done, steps);
-        let metrics = self.trainer.step(batch, at, done, steps, rate)?;
-        self.state.add(&metrics, rate);
-        self.state.at = at.next(steps);
-        self.state.untested = (self.state.at.step == 0).then_some(at.epoch);
-        Ok(())
-    }
-
-    fn step_event(&self, _: f64) -> Option<Event> {
-        None
-    }
-
-    fn epoch_is_full(&self) -> bool {
-        self.state.untested.is_some()
-    }
-
-    /// A stop in the midst of a test leaves the epoch untested; the test is then done again on resume.
-    fn end_epoch(&mut self, clock: &Clock, journal: &mut Journal, interrupt: &Interrupt) -> Result<bool, Error> {
-        let Some(epoch) = self.state.untested else { return Ok(true) };
-        if interrupt.is_requested() || !self.trainer.end_epoch(&mut self.state, epoch, self.dataset, interrupt)? {
-            return Ok(false);
-        }
-        let (done, config) = (self.steps_done(), self.trainer.config);
-        let speed = clock.steps_per_second(done);
-        let left = (config.epochs as u64 * self.steps - done) as f64 / speed.max(1e-9);
-        journal.report(self.state.epoch_event(config, epoch, done, speed, left))?;
-        Ok(true)
-    }
-
-    fn is_done(&self) -> bool {
-        self.state.at.epoch == self.trainer.config.epochs as u64 && self.state.untested.is_none()
-    }
-
-    fn checkpoint(&self) -> Result<Checkpoint, Error> {
-        self.trainer.checkpoint(&self.state, self.dataset)
-    }
-}
-
-/// How long a step takes here, by trying a few; for planning, never for results. `None` if interrupted.
->>>>>>> main
 pub fn seconds_per_step(
     config: &TrainConfig,
     dataset: &Dataset,

@@ -24,11 +24,7 @@ pub(crate) struct TrainFlags {
     /// Passes over the training images
     #[arg(long, value_name = "N", help_heading = "How long")]
     epochs: Option<usize>,
-<<<<<<< HEAD
-    /// The learning rate rises over this many epochs at first; may be a fraction
-=======
-    /// Epochs of linear learning rate warm-up
->>>>>>> main
+    /// Epochs of linear learning rate warm-up; may be a fraction
     #[arg(long, value_name = "N", help_heading = "How long")]
     warmup_epochs: Option<f64>,
     /// Images per step

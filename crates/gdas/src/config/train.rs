@@ -71,13 +71,8 @@ pub struct TrainConfig {
 
     /// Passes over the training images.
     pub epochs: usize,
-<<<<<<< HEAD
-    /// The learning rate rises linearly over this many epochs at first; a fraction is allowed.
+    /// Epochs of linear learning rate warm-up; may be a fraction.
     pub warmup_epochs: f64,
-=======
-    /// Epochs of linear learning rate warm-up.
-    pub warmup_epochs: usize,
->>>>>>> main
     /// Images per step.
     pub batch_size: usize,
     /// Largest number of steps per epoch; `auto`: one pass over all images.

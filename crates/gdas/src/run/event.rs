@@ -37,7 +37,6 @@ pub enum Alarm {
     ParameterFree,
 }
 
-<<<<<<< HEAD
 /// A part of an automatic run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,10 +53,7 @@ pub enum AutoPart {
     Export,
 }
 
-/// Something that happened in a run. Epochs and steps count from zero; accuracies and shares are fractions.
-=======
 /// An event of a run. Epochs and steps count from zero; accuracies and shares are fractions.
->>>>>>> main
 ///
 /// Fields that come from a clock (`seconds`, `steps_per_second`, `eta_seconds`) are for the reader of the log alone
 /// and enter no result.
