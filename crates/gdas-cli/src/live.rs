@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use gdas::run::{Event, Follower, Request, RunError, RunInfo, is_run, requested, stages};
+use gdas::run::{EpochMetrics, Event, Follower, Request, RunError, RunInfo, StepMetrics, is_run, requested, stages};
 
 use crate::output::{duration, percent};
 
@@ -125,7 +125,7 @@ impl Standing {
 
     fn follow(&mut self, event: &Event) {
         // Candidate by candidate nothing but the figures changes.
-        if !matches!(event, Event::Step { .. } | Event::Judging { done: 1.., .. }) {
+        if !matches!(event, Event::Step(_) | Event::Judging { done: 1.., .. }) {
             self.revision += 1;
         }
         match event {
@@ -136,57 +136,26 @@ impl Standing {
                 self.at(*step);
                 (self.paused, self.judging) = (false, None);
             }
-            Event::Step {
-                step,
-                train_loss,
-                train_accuracy,
-                held_out_loss,
-                held_out_accuracy,
-                tau,
-                learning_rate,
-                steps_per_second,
-                ..
-            }
-            | Event::Epoch {
-                step,
-                train_loss,
-                train_accuracy,
-                held_out_loss,
-                held_out_accuracy,
-                tau,
-                learning_rate,
-                steps_per_second,
-                ..
-            } => {
+            Event::Step(StepMetrics { step, metrics, steps_per_second, .. })
+            | Event::Epoch(EpochMetrics { step, metrics, steps_per_second, .. }) => {
                 self.at(*step);
-                self.figures(*train_loss, *train_accuracy, Some(*held_out_loss), Some(*held_out_accuracy));
-                (self.tau, self.learning_rate) = (Some(*tau), Some(*learning_rate));
+                (self.train_loss, self.train_accuracy) = (Some(metrics.train_loss), Some(metrics.train_accuracy));
+                (self.other_loss, self.other_accuracy) = (Some(metrics.held_out_loss), Some(metrics.held_out_accuracy));
+                (self.tau, self.learning_rate) = (Some(metrics.tau), Some(metrics.learning_rate));
                 self.speed = Some(*steps_per_second);
                 let left = self.steps.saturating_sub(*step) as f64 / steps_per_second.max(1e-9);
-                if let Event::Epoch { eta_seconds, .. } = event {
-                    self.after_seconds = (eta_seconds - left).max(0.0);
+                if let Event::Epoch(epoch) = event {
+                    self.after_seconds = (epoch.eta_seconds - left).max(0.0);
                 }
                 self.eta_seconds = Some(left + self.after_seconds);
             }
-            Event::TrainEpoch {
-                step,
-                train_loss,
-                train_accuracy,
-                test_loss,
-                test_accuracy,
-                validation_loss,
-                validation_accuracy,
-                learning_rate,
-                steps_per_second,
-                eta_seconds,
-                ..
-            } => {
-                self.at(*step);
-                let loss = validation_loss.or(*test_loss).or(self.other_loss);
-                let accuracy = validation_accuracy.or(*test_accuracy).or(self.other_accuracy);
-                self.figures(*train_loss, *train_accuracy, loss, accuracy);
-                self.learning_rate = Some(*learning_rate);
-                (self.speed, self.eta_seconds) = (Some(*steps_per_second), Some(*eta_seconds));
+            Event::TrainEpoch(epoch) => {
+                self.at(epoch.step);
+                (self.train_loss, self.train_accuracy) = (Some(epoch.train_loss), Some(epoch.train_accuracy));
+                self.other_loss = epoch.other_loss().or(self.other_loss);
+                self.other_accuracy = epoch.other_accuracy().or(self.other_accuracy);
+                self.learning_rate = Some(epoch.learning_rate);
+                (self.speed, self.eta_seconds) = (Some(epoch.steps_per_second), Some(epoch.eta_seconds));
             }
             Event::Judging { step, candidates, done, eta_seconds } => {
                 self.at(*step);
@@ -221,11 +190,6 @@ impl Standing {
         let per_epoch = self.steps / self.epochs.max(1) as u64;
         let epoch = step.checked_div(per_epoch).map_or(0, |epoch| epoch as usize + 1);
         self.epoch = epoch.min(self.epochs);
-    }
-
-    fn figures(&mut self, loss: f64, accuracy: f64, other_loss: Option<f64>, other_accuracy: Option<f64>) {
-        (self.train_loss, self.train_accuracy) = (Some(loss), Some(accuracy));
-        (self.other_loss, self.other_accuracy) = (other_loss, other_accuracy);
     }
 
     /// What the run does, as text: task, space and data, as far as they are known.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use gdas::run::{AutoPart, Event};
+use gdas::run::{AutoPart, EpochMetrics, Event, TrainEpochMetrics};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::output::{duration, note, percent};
@@ -51,7 +51,8 @@ impl Overall {
                     None => note(line_of(doing, *best_accuracy, *used_seconds, *left_seconds)),
                 }
             }
-            Event::Epoch { epoch, epochs, .. } | Event::TrainEpoch { epoch, epochs, .. } => match &self.line {
+            Event::Epoch(EpochMetrics { epoch, epochs, .. })
+            | Event::TrainEpoch(TrainEpochMetrics { epoch, epochs, .. }) => match &self.line {
                 Some(line) => line.set_message(self.message(&format!(", epoch {}/{epochs}", epoch + 1))),
                 // Of a trial the end is enough.
                 None if self.part == AutoPart::Trial => {}

@@ -4,8 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gdas::budget::Standing;
-use gdas::run::{AutoPart, Event, Observer};
+use gdas::run::{AutoPart, EpochMetrics, Event, Observer, SearchMetrics, StepMetrics, TrainEpochMetrics};
 use gdas_report::TensorBoard;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -147,55 +146,38 @@ impl Bar {
                     self.line.println(text);
                 }
             }
-            Event::Step { epoch, step, train_loss, held_out_accuracy, tau, steps_per_second, .. } => {
+            Event::Step(StepMetrics { epoch, step, metrics, steps_per_second, .. }) => {
                 self.line.set_prefix(format!("epoch {}/{}", epoch + 1, self.epochs));
                 self.line.set_position(*step);
                 let left = self.steps.saturating_sub(*step) as f64 / steps_per_second + self.after_seconds;
                 self.line.set_message(format!(
-                    "loss {train_loss:.3}, held-out {:.1} %, tau {tau:.2}, {steps_per_second:.1} steps/s, {} left",
-                    held_out_accuracy * 100.0,
+                    "{}{steps_per_second:.1} steps/s, {} left",
+                    searched(metrics),
                     duration(left),
                 ));
             }
-            Event::Epoch {
-                epoch,
-                step,
-                train_loss,
-                held_out_accuracy,
-                tau,
-                alpha_rests,
-                costs,
-                steps_per_second,
-                eta_seconds,
-                ..
-            } => {
-                let steps_left = self.steps.saturating_sub(*step) as f64 / steps_per_second;
-                self.after_seconds = (eta_seconds - steps_left).max(0.0);
-                self.line.set_prefix(format!("epoch {}/{}", epoch + 1, self.epochs));
-                self.line.set_position(*step);
+            Event::Epoch(epoch) => {
+                let steps_left = self.steps.saturating_sub(epoch.step) as f64 / epoch.steps_per_second;
+                self.after_seconds = (epoch.eta_seconds - steps_left).max(0.0);
+                self.line.set_prefix(format!("epoch {}/{}", epoch.epoch + 1, self.epochs));
+                self.line.set_position(epoch.step);
                 self.line.set_message(format!(
-                    "loss {train_loss:.3}, held-out {:.1} %, tau {tau:.2}, {}{steps_per_second:.1} steps/s, {} left",
-                    held_out_accuracy * 100.0,
-                    remarks(*alpha_rests, costs, ", "),
-                    duration(*eta_seconds),
+                    "{}{}{:.1} steps/s, {} left",
+                    searched(&epoch.metrics),
+                    remarks(epoch, ", "),
+                    epoch.steps_per_second,
+                    duration(epoch.eta_seconds),
                 ));
             }
-            Event::TrainEpoch {
-                epoch,
-                step,
-                train_loss,
-                test_accuracy,
-                validation_accuracy,
-                steps_per_second,
-                eta_seconds,
-                ..
-            } => {
-                self.line.set_prefix(format!("epoch {}/{}", epoch + 1, self.epochs));
-                self.line.set_position(*step);
-                let measured = measured(*test_accuracy, *validation_accuracy, 1, ", ");
+            Event::TrainEpoch(epoch) => {
+                self.line.set_prefix(format!("epoch {}/{}", epoch.epoch + 1, self.epochs));
+                self.line.set_position(epoch.step);
                 self.line.set_message(format!(
-                    "loss {train_loss:.3}, {measured}{steps_per_second:.1} steps/s, {} left",
-                    duration(*eta_seconds)
+                    "loss {:.3}, {}{:.1} steps/s, {} left",
+                    epoch.train_loss,
+                    measured(epoch, 1, ", "),
+                    epoch.steps_per_second,
+                    duration(epoch.eta_seconds)
                 ));
             }
             Event::Judging { candidates, done, eta_seconds, .. } => {
@@ -267,18 +249,25 @@ impl Drop for Count {
     }
 }
 
+/// A search in a few words, as a bar shows them.
+fn searched(metrics: &SearchMetrics) -> String {
+    let SearchMetrics { train_loss, held_out_accuracy, tau, .. } = metrics;
+    format!("loss {train_loss:.3}, held-out {:.1} %, tau {tau:.2}, ", held_out_accuracy * 100.0)
+}
+
 /// What else is to be said of an epoch of a search, each followed by `end`.
-fn remarks(alpha_rests: bool, costs: &[Standing], end: &str) -> String {
-    let rests = alpha_rests.then(|| format!("alpha rests{end}"));
-    let costs = costs.iter().map(|c| format!("{} {:.2} of the bound{end}", c.measure.name(), c.expected / c.limit));
+fn remarks(epoch: &EpochMetrics, end: &str) -> String {
+    let rests = epoch.alpha_rests.then(|| format!("alpha rests{end}"));
+    let costs =
+        epoch.costs.iter().map(|c| format!("{} {:.2} of the bound{end}", c.measure.name(), c.expected / c.limit));
     rests.into_iter().chain(costs).collect()
 }
 
 /// What an epoch of a training measured, if anything, followed by `end`.
-fn measured(test: Option<f64>, validation: Option<f64>, digits: usize, end: &str) -> String {
+fn measured(epoch: &TrainEpochMetrics, digits: usize, end: &str) -> String {
     let text = |name: &str, share: f64| format!("{name} {:.digits$} %{end}", share * 100.0);
-    let validation = validation.map_or_else(String::new, |share| text("validation", share));
-    validation + &test.map_or_else(String::new, |share| text("test", share))
+    let validation = epoch.validation_accuracy.map_or_else(String::new, |share| text("validation", share));
+    validation + &epoch.test_accuracy.map_or_else(String::new, |share| text("test", share))
 }
 
 /// An event as a line of text, if it is worth one.
@@ -313,50 +302,32 @@ pub(crate) fn describe(event: &Event) -> Option<String> {
             };
             format!("{what}: {data}, {images}, {:.2} M parameters{from}", *parameters as f64 / 1e6)
         }
-        Event::Epoch {
-            epoch,
-            epochs,
-            train_loss,
-            train_accuracy,
-            held_out_loss,
-            held_out_accuracy,
-            tau,
-            alpha_rests,
-            costs,
-            steps_per_second,
-            eta_seconds,
-            ..
-        } => format!(
-            "epoch {:>w$}/{epochs}  loss {train_loss:.3}  accuracy {:.1} %  held-out loss {held_out_loss:.3}  \
-             accuracy {:.1} %  tau {tau:.2}  {}{steps_per_second:.1} steps/s  {} left",
-            epoch + 1,
-            train_accuracy * 100.0,
-            held_out_accuracy * 100.0,
-            remarks(*alpha_rests, costs, "  "),
-            duration(*eta_seconds),
-            w = epochs.to_string().len(),
-        ),
-        Event::TrainEpoch {
-            epoch,
-            epochs,
-            train_loss,
-            train_accuracy,
-            test_accuracy,
-            validation_accuracy,
-            steps_per_second,
-            eta_seconds,
-            ..
-        } => {
-            let measured = measured(*test_accuracy, *validation_accuracy, 2, "  ");
+        Event::Epoch(epoch) => {
+            let SearchMetrics { train_loss, train_accuracy, held_out_loss, held_out_accuracy, tau, .. } = epoch.metrics;
             format!(
-                "epoch {:>w$}/{epochs}  loss {train_loss:.3}  accuracy {:.1} %  {measured}\
-                 {steps_per_second:.1} steps/s  {} left",
-                epoch + 1,
+                "epoch {:>w$}/{}  loss {train_loss:.3}  accuracy {:.1} %  held-out loss {held_out_loss:.3}  \
+                 accuracy {:.1} %  tau {tau:.2}  {}{:.1} steps/s  {} left",
+                epoch.epoch + 1,
+                epoch.epochs,
                 train_accuracy * 100.0,
-                duration(*eta_seconds),
-                w = epochs.to_string().len(),
+                held_out_accuracy * 100.0,
+                remarks(epoch, "  "),
+                epoch.steps_per_second,
+                duration(epoch.eta_seconds),
+                w = epoch.epochs.to_string().len(),
             )
         }
+        Event::TrainEpoch(epoch) => format!(
+            "epoch {:>w$}/{}  loss {:.3}  accuracy {:.1} %  {}{:.1} steps/s  {} left",
+            epoch.epoch + 1,
+            epoch.epochs,
+            epoch.train_loss,
+            epoch.train_accuracy * 100.0,
+            measured(epoch, 2, "  "),
+            epoch.steps_per_second,
+            duration(epoch.eta_seconds),
+            w = epoch.epochs.to_string().len(),
+        ),
         Event::EarlyStop { epoch, reason, .. } => format!("ended after epoch {}: {reason}", epoch + 1),
         Event::Judging { candidates, done: 0, eta_seconds, .. } => {
             let left = if *eta_seconds > 0.0 { format!(", {} left", duration(*eta_seconds)) } else { String::new() };

@@ -115,11 +115,7 @@ pub(super) fn fetch_file(
         }
         attempt += 1;
     }
-    fs::rename(&part, &path).map_err(|source| write_error(&path, source))?;
-    // The name is only safe on disk once its folder is.
-    #[cfg(unix)]
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| write_error(folder, source))?;
-    Ok(())
+    gdas::files::move_into_place(&part, &path).map_err(|source| write_error(&path, source))
 }
 
 enum Failure {

@@ -8,17 +8,6 @@ mod fuzz {
     pub(crate) mod mutate;
     pub(crate) mod seeds;
     pub(crate) mod targets;
-}
-
-use fuzz::targets::all;
-
-#[test]
-fn a_few_hundred_inputs_of_every_kind() {
-    fuzz::attack::briefly(&all());
-}
-
-#[test]
-#[ignore = "takes as long as GDAS_FUZZ_SECONDS says, for each target"]
-fn for_a_while() {
-    fuzz::attack::for_a_while(&all());
+    #[path = "../../../gdas/tests/fuzz/tests.rs"]
+    mod tests;
 }

@@ -1,12 +1,13 @@
 //! Tables from files of every known kind, and the way to the compact one.
 
 use std::fs;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
 use super::columns::{Curves, TableWriter};
 use super::table::Table;
 use super::{BenchmarkError, cells, csv, official};
+use gdas::files;
 
 /// Converts a table of any known kind: to CSV if `to` ends in `.csv`, otherwise to a compact file. Official files go
 /// to a compact one run by run, in bounded memory.
@@ -56,7 +57,7 @@ impl Table {
     /// Writes the table as a CSV file (means over the seeds).
     pub fn write_csv(&self, path: impl AsRef<Path>) -> Result<(), BenchmarkError> {
         let path = path.as_ref();
-        replace(path, |out| csv::write(self, out))
+        replace(path, |mut out| csv::write(self, &mut out))
     }
 
     /// Writes the table as a compact file.
@@ -76,23 +77,10 @@ impl Table {
     }
 }
 
-/// Writes a file under a temporary name beside it and renames it when it is whole and on the disk.
+/// Writes a file; an error leaves what was there.
 pub(super) fn replace(
     path: &Path,
-    write: impl FnOnce(&mut BufWriter<fs::File>) -> std::io::Result<()>,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
 ) -> Result<(), BenchmarkError> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let part = path.with_file_name(name);
-    let written = (|| {
-        let mut out = BufWriter::with_capacity(1 << 20, fs::File::create(&part)?);
-        write(&mut out)?;
-        out.flush()?;
-        out.get_ref().sync_all()?;
-        fs::rename(&part, path)
-    })();
-    written.map_err(|error| {
-        let _ = fs::remove_file(&part);
-        BenchmarkError::Io { path: path.to_owned(), cause: error }
-    })
+    files::replace(path, write).map_err(|cause| BenchmarkError::Io { path: path.to_owned(), cause })
 }

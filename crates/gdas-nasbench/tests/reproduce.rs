@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use gdas::space::Genotype;
 use gdas_nasbench::algorithms::TableAlgorithm;
 use gdas_nasbench::reproduce::{
-    Job, JobResult, Plan, ReproduceError, Shard, Trained, aggregate, csv, execute, markdown, rank_histogram, text,
-    trajectories, write_report,
+    Job, JobResult, Plan, ReproduceError, Shard, Trained, aggregate, csv, execute, markdown, text, write_report,
 };
 use gdas_nasbench::{Budget, Dataset, Table, genotype_of};
 
@@ -179,9 +178,6 @@ fn the_rows_hold_means_deviations_ranks_and_labels() {
     }
     let widths: Vec<_> = markdown(&rows).lines().take(5).map(|line| line.matches('|').count()).collect();
     assert!(widths.iter().all(|width| *width == widths[0]), "{widths:?}");
-    for svg in [trajectories(&rows), rank_histogram(&rows), trajectories(&[]), rank_histogram(&[])] {
-        assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n") && !svg.contains("NaN") && !svg.contains("inf"));
-    }
     write_report(folder.path(), &rows).unwrap();
-    assert_eq!(std::fs::read_dir(folder.path().join("report")).unwrap().count(), 5);
+    assert_eq!(std::fs::read_dir(folder.path().join("report")).unwrap().count(), 3);
 }

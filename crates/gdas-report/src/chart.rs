@@ -59,6 +59,8 @@ pub struct Chart {
     pub legend: bool,
     /// Whether its points are marked instead of joined by lines.
     pub scattered: bool,
+    /// Whether a value on the horizontal axis is the power of two that it stands for.
+    pub powers_of_two: bool,
 }
 
 impl Chart {
@@ -74,7 +76,20 @@ impl Chart {
             size: (460.0, 230.0),
             legend: true,
             scattered: false,
+            powers_of_two: false,
         }
+    }
+
+    /// The same with powers of two on the horizontal axis: a point at 3 stands at 8.
+    #[must_use]
+    pub fn powers_of_two(mut self) -> Self {
+        self.powers_of_two = true;
+        self
+    }
+
+    /// A value of the horizontal axis as the reader sees it.
+    fn x_value(&self, value: f64) -> f64 {
+        if self.powers_of_two { value.exp2() } else { value }
     }
 
     /// The same with percentages on the vertical axis.
@@ -165,7 +180,7 @@ impl Chart {
         let _ = writeln!(out, "<path class=\"axis\" d=\"M{:.1} {:.1}H{:.1}\"/>", scale.left, scale.bottom, scale.right);
         for &tick in &scale.x_ticks {
             let x = scale.x(tick);
-            let text = label(tick, scale.x_step, Unit::Plain);
+            let text = label(self.x_value(tick), scale.x_step, Unit::Plain);
             // The outermost numbers stay within the picture.
             let half = text.chars().count() as f64 * CHARACTER / 2.0;
             let at = x.min(self.size.0 - half - 1.0);
@@ -201,10 +216,11 @@ impl Chart {
                 let value = label(*y, y.abs() / 1000.0, self.unit);
                 let _ = writeln!(
                     out,
-                    "<circle class=\"d{class}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"2\"><title>{} {x}: {value}</title></circle>",
+                    "<circle class=\"d{class}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"2\"><title>{} {}: {value}</title></circle>",
                     scale.x(*x),
                     scale.y(*y),
-                    escape(&series.name)
+                    escape(&series.name),
+                    self.x_value(*x)
                 );
             }
         }
@@ -238,7 +254,8 @@ impl Chart {
             let last = finite.next_back().unwrap_or(first);
             let name = if series.name.is_empty() { &self.title } else { &series.name };
             let value = |v: f64| label(v, v.abs() / 100.0, self.unit);
-            Some(format!("{name}: {} at {}, {} at {}", value(first.1), first.0, value(last.1), last.0))
+            let (from, to) = (self.x_value(first.0), self.x_value(last.0));
+            Some(format!("{name}: {} at {from}, {} at {to}", value(first.1), value(last.1)))
         });
         lines.collect::<Vec<_>>().join("; ")
     }
@@ -323,7 +340,7 @@ impl Scale {
         let widest = y_ticks.iter().map(|&t| label(t, y_step, chart.unit).chars().count()).max().unwrap_or(1);
         let left = 12.0 + widest as f64 * CHARACTER;
         let right = chart.size.0 - 12.0;
-        let widest = label(x_range.1, 1.0, Unit::Plain).chars().count().max(4) as f64 * CHARACTER + 14.0;
+        let widest = label(chart.x_value(x_range.1), 1.0, Unit::Plain).chars().count().max(4) as f64 * CHARACTER + 14.0;
         // Epochs and steps are whole numbers, so are the numbers below them.
         let x_step = nice_step((x_range.1 - x_range.0) / ((right - left) / widest).floor().max(1.0)).max(1.0);
         Self {

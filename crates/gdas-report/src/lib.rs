@@ -5,10 +5,15 @@
 pub mod cell;
 pub mod chart;
 mod csv;
+mod curves;
+mod epoch;
 pub mod html;
 pub mod layout;
+mod network;
+mod numbers;
 pub mod picture;
 mod png;
+pub mod reproduced;
 pub mod run_data;
 pub mod svg;
 pub mod tensorboard;
@@ -20,6 +25,7 @@ use gdas_nasbench::Table;
 
 pub use cell::{cell_picture, genotype_pictures, write_cells};
 pub use chart::{Chart, Series};
+pub use epoch::Epoch;
 pub use picture::{Picture, PictureError};
 pub use png::{PngError, png};
 pub use run_data::RunData;

@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::run_data::softmax;
 use gdas::config::space_of;
-use gdas::run::{AlphaTable, Event, read_config};
+use gdas::run::{AlphaTable, EpochMetrics, Event, StepMetrics, read_config};
 use gdas::space::Space;
 use gdas_exchange::export::protobuf::Message;
 
@@ -51,68 +50,45 @@ impl TensorBoard {
                 self.space = whole.or_else(|| Space::find(space));
                 self.start(*step)
             }
-            Event::Step { step, train_loss, train_accuracy, held_out_loss, held_out_accuracy, .. } => self.scalars(
+            Event::Step(StepMetrics { step, metrics, .. }) => self.scalars(
                 *step,
                 &[
-                    ("step/train_loss", *train_loss),
-                    ("step/train_accuracy", *train_accuracy),
-                    ("step/held_out_loss", *held_out_loss),
-                    ("step/held_out_accuracy", *held_out_accuracy),
+                    ("step/train_loss", metrics.train_loss),
+                    ("step/train_accuracy", metrics.train_accuracy),
+                    ("step/held_out_loss", metrics.held_out_loss),
+                    ("step/held_out_accuracy", metrics.held_out_accuracy),
                 ],
             ),
-            Event::Epoch {
-                step,
-                train_loss,
-                train_accuracy,
-                held_out_loss,
-                held_out_accuracy,
-                tau,
-                learning_rate,
-                alphas,
-                parameter_free,
-                ..
-            } => {
+            Event::Epoch(EpochMetrics { step, metrics, alphas, parameter_free, .. }) => {
                 let alphas = self.alphas(alphas);
                 let mut scalars = vec![
-                    ("loss/train", *train_loss),
-                    ("loss/held_out", *held_out_loss),
-                    ("accuracy/train", *train_accuracy),
-                    ("accuracy/held_out", *held_out_accuracy),
-                    ("schedule/tau", *tau),
-                    ("schedule/learning_rate", *learning_rate),
+                    ("loss/train", metrics.train_loss),
+                    ("loss/held_out", metrics.held_out_loss),
+                    ("accuracy/train", metrics.train_accuracy),
+                    ("accuracy/held_out", metrics.held_out_accuracy),
+                    ("schedule/tau", metrics.tau),
+                    ("schedule/learning_rate", metrics.learning_rate),
                     ("cell/parameter_free", *parameter_free),
                 ];
                 scalars.extend(alphas.iter().map(|(tag, value)| (tag.as_str(), *value)));
                 self.scalars(*step, &scalars)
             }
-            Event::TrainEpoch {
-                step,
-                train_loss,
-                train_accuracy,
-                test_loss,
-                test_accuracy,
-                test_top5,
-                validation_loss,
-                validation_accuracy,
-                learning_rate,
-                drop_path,
-                ..
-            } => {
+            Event::TrainEpoch(epoch) => {
                 let mut scalars = vec![
-                    ("loss/train", *train_loss),
-                    ("accuracy/train", *train_accuracy),
-                    ("schedule/learning_rate", *learning_rate),
-                    ("schedule/drop_path", *drop_path),
+                    ("loss/train", epoch.train_loss),
+                    ("accuracy/train", epoch.train_accuracy),
+                    ("schedule/learning_rate", epoch.learning_rate),
+                    ("schedule/drop_path", epoch.drop_path),
                 ];
                 let tested = [
-                    ("loss/test", test_loss),
-                    ("accuracy/test", test_accuracy),
-                    ("accuracy/test_top5", test_top5),
-                    ("loss/validation", validation_loss),
-                    ("accuracy/validation", validation_accuracy),
+                    ("loss/test", epoch.test_loss),
+                    ("accuracy/test", epoch.test_accuracy),
+                    ("accuracy/test_top5", epoch.test_top5),
+                    ("loss/validation", epoch.validation_loss),
+                    ("accuracy/validation", epoch.validation_accuracy),
                 ];
-                scalars.extend(tested.into_iter().filter_map(|(tag, value)| Some((tag, (*value)?))));
-                self.scalars(*step, &scalars)
+                scalars.extend(tested.into_iter().filter_map(|(tag, value)| Some((tag, value?))));
+                self.scalars(epoch.step, &scalars)
             }
             _ => Ok(()),
         }
@@ -123,10 +99,10 @@ impl TensorBoard {
         let mut scalars = Vec::new();
         for (t, table) in tables.iter().enumerate() {
             let cell = self.space.as_ref().and_then(|space| space.cells.get(t));
-            for (e, logits) in table.alphas.iter().enumerate() {
+            for (e, (logits, probabilities)) in table.alphas.iter().zip(table.probabilities()).enumerate() {
                 let edge = cell.and_then(|cell| cell.edges().get(e).map(|edge| format!("{}-{}", edge.from, edge.to)));
                 let edge = edge.unwrap_or_else(|| e.to_string());
-                for (k, p) in softmax(logits).into_iter().enumerate() {
+                for (k, p) in probabilities.into_iter().enumerate() {
                     let operation =
                         cell.and_then(|cell| cell.operations.get(k)).map(|operation| operation.name.clone());
                     let operation = operation.unwrap_or_else(|| k.to_string());
@@ -257,18 +233,7 @@ mod tests {
     }
 
     fn step(step: u64) -> Event {
-        Event::Step {
-            epoch: 0,
-            step,
-            train_loss: 1.0,
-            train_accuracy: 0.5,
-            held_out_loss: 1.0,
-            held_out_accuracy: 0.5,
-            tau: 1.0,
-            learning_rate: 0.1,
-            picked: vec![],
-            steps_per_second: 1.0,
-        }
+        Event::Step(StepMetrics { step, ..StepMetrics::default() })
     }
 
     fn started(step: u64) -> Event {

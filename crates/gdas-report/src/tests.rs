@@ -7,7 +7,7 @@ use std::process::Command;
 use super::*;
 use gdas::Alpha;
 use gdas::rng::{Rng, Stream};
-use gdas::run::{Alarm, AlphaTable, Event, Judgement, Places, RunDir};
+use gdas::run::{Alarm, AlphaTable, EpochMetrics, Event, Judgement, Places, RunDir, SearchMetrics, TrainEpochMetrics};
 use gdas::space::{Genotype, Space};
 use gdas_nasbench::Table;
 
@@ -48,16 +48,10 @@ fn search_run(at: &Path, space: &str, epochs: usize, finished: bool) -> RunData 
         }
         let genotype = Genotype::from_alpha(&of, &tables);
         last = genotype.to_string();
-        run.log(&Event::Epoch {
+        run.log(&Event::Epoch(EpochMetrics {
             epoch,
             epochs,
             step: 390 * (epoch as u64 + 1),
-            train_loss: 2.3 * (-2.0 * time).exp(),
-            train_accuracy: 0.1 + 0.8 * time,
-            held_out_loss: 2.3 * (-1.7 * time).exp(),
-            held_out_accuracy: 0.1 + 0.7 * time,
-            tau: 10.0 - 9.9 * time,
-            learning_rate: 0.025 * (1.0 - time),
             alpha_rests: false,
             alphas: tables.iter().zip(&of.cells).map(|(alpha, cell)| AlphaTable::new(&cell.name, alpha)).collect(),
             costs: vec![],
@@ -66,7 +60,15 @@ fn search_run(at: &Path, space: &str, epochs: usize, finished: bool) -> RunData 
             redraws: 0,
             steps_per_second: 3.0 + 0.1 * rng.uniform(),
             eta_seconds: 10.0,
-        })
+            metrics: SearchMetrics {
+                train_loss: 2.3 * (-2.0 * time).exp(),
+                train_accuracy: 0.1 + 0.8 * time,
+                held_out_loss: 2.3 * (-1.7 * time).exp(),
+                held_out_accuracy: 0.1 + 0.7 * time,
+                tau: 10.0 - 9.9 * time,
+                learning_rate: 0.025 * (1.0 - time),
+            },
+        }))
         .unwrap();
         if epoch == epochs / 2 {
             run.log(&Event::Warning { message: "half of the edges are skip connections & pools".into() }).unwrap();
@@ -89,7 +91,7 @@ fn training_run(at: &Path) -> RunData {
     run.log(&started("train", "nas-bench-201", 12, 0)).unwrap();
     for epoch in 0..12 {
         let time = epoch as f64 / 12.0;
-        run.log(&Event::TrainEpoch {
+        run.log(&Event::TrainEpoch(TrainEpochMetrics {
             epoch,
             epochs: 12,
             step: 390 * (epoch as u64 + 1),
@@ -104,7 +106,7 @@ fn training_run(at: &Path) -> RunData {
             drop_path: 0.2 * time,
             steps_per_second: 4.0,
             eta_seconds: 1.0,
-        })
+        }))
         .unwrap();
     }
     let genotype = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|".to_owned();
@@ -160,15 +162,15 @@ fn an_epoch_done_again_counts_once() {
     let mut run = search_run(&at, "nas-bench-201", 3, false);
     let mut again = RunDir::open(&at).unwrap();
     let events = gdas::run::RunInfo::events(&at).unwrap();
-    let mut event = events.into_iter().rev().find(|e| matches!(e, Event::Epoch { .. })).unwrap();
-    if let Event::Epoch { epoch, held_out_accuracy, .. } = &mut event {
-        (*epoch, *held_out_accuracy) = (1, 0.5);
+    let mut event = events.into_iter().rev().find(|e| matches!(e, Event::Epoch(_))).unwrap();
+    if let Event::Epoch(epoch) = &mut event {
+        (epoch.epoch, epoch.metrics.held_out_accuracy) = (1, 0.5);
     }
     again.log(&event).unwrap();
     drop(again);
     assert_eq!(run.epochs.len(), 3);
     run = RunData::read(&at).unwrap();
-    let kept: Vec<_> = run.epochs.iter().map(|e| (e.epoch, e.other_accuracy)).collect();
+    let kept: Vec<_> = run.epochs.iter().map(|e| (e.number(), e.other_accuracy())).collect();
     assert_eq!(kept.len(), 2);
     assert_eq!(kept[1], (1, Some(0.5)));
 }
@@ -221,16 +223,10 @@ fn the_page_shows_the_alarms_that_stand() {
     run.log(&started("search", "nas-bench-201", 8, 0)).unwrap();
     let cell = "|avg_pool_3x3~0|+|avg_pool_3x3~0|none~1|+|avg_pool_3x3~0|none~1|skip_connect~2|";
     for epoch in 0..8 {
-        run.log(&Event::Epoch {
+        run.log(&Event::Epoch(EpochMetrics {
             epoch,
             epochs: 8,
             step: 390 * (epoch as u64 + 1),
-            train_loss: 2.0,
-            train_accuracy: 0.2,
-            held_out_loss: 2.0,
-            held_out_accuracy: 0.2,
-            tau: 1.0,
-            learning_rate: 0.025,
             alpha_rests: false,
             alphas: vec![AlphaTable { name: "cell".into(), alphas: vec![vec![0.0, 0.0, 0.0, 0.0, 0.01]; 6] }],
             costs: vec![],
@@ -239,7 +235,15 @@ fn the_page_shows_the_alarms_that_stand() {
             redraws: 0,
             steps_per_second: 3.0,
             eta_seconds: 10.0,
-        })
+            metrics: SearchMetrics {
+                train_loss: 2.0,
+                train_accuracy: 0.2,
+                held_out_loss: 2.0,
+                held_out_accuracy: 0.2,
+                tau: 1.0,
+                learning_rate: 0.025,
+            },
+        }))
         .unwrap();
     }
     drop(run);
@@ -257,7 +261,8 @@ fn the_page_shows_the_alarms_that_stand() {
 fn a_trajectory_is_drawn_from_a_table() {
     let dir = tempfile::tempdir().unwrap();
     let run = search_run(&dir.path().join("run"), "nas-bench-201", 4, true);
-    let cells: std::collections::BTreeSet<String> = run.epochs.iter().filter_map(|e| e.genotype.clone()).collect();
+    let cells: std::collections::BTreeSet<String> =
+        run.epochs.iter().filter_map(|e| e.genotype().map(str::to_owned)).collect();
     let mut csv = "index,architecture,cifar10_test_200,cifar100_test_200\n".to_owned();
     for (i, cell) in cells.iter().enumerate() {
         csv.push_str(&[i.to_string(), cell.clone(), (90 + i).to_string(), (70 + i).to_string()].join(","));

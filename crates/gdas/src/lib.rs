@@ -6,13 +6,16 @@
 #![deny(missing_docs)]
 
 mod alpha;
+pub mod arrays;
 pub mod budget;
+mod builder;
 pub mod config;
 pub mod cost;
 pub mod data;
 mod deferred;
 pub mod device;
 mod error;
+pub mod files;
 pub mod loss;
 pub mod network;
 pub mod optim;
@@ -29,6 +32,7 @@ pub mod train;
 pub mod weights;
 
 pub use alpha::{Alpha, argmax, log_softmax, softmax, softmax_gradient};
+pub use builder::Builder;
 pub use burn::tensor::Device;
 pub use deferred::{Deferred, Pending, read_all};
 pub use error::{DrawError, Error, Kept};

@@ -4,8 +4,8 @@ use burn::tensor::Tensor;
 use gdas_kernels::sgd;
 
 use crate::alpha::Alpha;
+use crate::arrays::Array;
 use crate::deferred::Deferred;
-use crate::run::{Array, Checkpoint, RunError};
 use crate::weights::{Weights, flat, host};
 
 /// Constants of [`Sgd`].
@@ -104,24 +104,26 @@ impl Sgd {
         weights.values = values.into_iter().flatten().collect();
     }
 
-    /// Writes the momentum of every array that has one.
-    pub fn save(&self, weights: &Weights, checkpoint: &mut Checkpoint) {
-        for (spec, momentum) in weights.specs.iter().zip(&self.momentum) {
-            if let Some(momentum) = momentum {
-                checkpoint.insert(format!("momentum/{}", spec.name), Array::f32(&spec.shape, host(momentum)));
-            }
-        }
+    /// The momentum of every parameter that has one, as `momentum/{name}`.
+    pub fn to_arrays<'a>(&'a self, weights: &'a Weights) -> impl Iterator<Item = (String, Array)> + 'a {
+        weights.specs.iter().zip(&self.momentum).filter_map(|(spec, momentum)| {
+            let values = host(momentum.as_ref()?);
+            Some((format!("momentum/{}", spec.name), Array::f32(&spec.shape, values)))
+        })
     }
 
-    /// Reads back what [`Sgd::save`] wrote.
-    pub fn load(&mut self, weights: &Weights, checkpoint: &mut Checkpoint) -> Result<(), RunError> {
+    /// Takes the momenta back from `take`, which gives the values of a name and a shape, if there are any.
+    ///
+    /// # Errors
+    /// Those of `take`.
+    pub fn set_arrays<E>(
+        &mut self,
+        weights: &Weights,
+        mut take: impl FnMut(&str, &[usize]) -> Result<Option<Vec<f32>>, E>,
+    ) -> Result<(), E> {
         for (spec, momentum) in weights.specs.iter().zip(&mut self.momentum) {
-            let name = format!("momentum/{}", spec.name);
-            *momentum = if checkpoint.arrays.iter().any(|(array, _)| *array == name) {
-                Some(flat(checkpoint.take_f32(&name, &spec.shape)?, weights.device()))
-            } else {
-                None
-            };
+            let values = take(&format!("momentum/{}", spec.name), &spec.shape)?;
+            *momentum = values.map(|values| flat(values, weights.device()));
         }
         Ok(())
     }

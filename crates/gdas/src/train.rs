@@ -31,7 +31,7 @@ use crate::space::Genotype;
 use crate::weights::Weights;
 
 pub use crate::run::Outcome;
-pub use builder::{Train, Trained};
+pub use builder::{Train, Trained, Training};
 pub use model::{TrainedModel, WeightChoice, WeightOrigin, score};
 use pace::Pace;
 pub use state::TrainResult;

@@ -10,9 +10,9 @@ use gdas_kernels::graph::{Graph, Init, NormSpec, Op, ParamSpec};
 use gdas_kernels::running::{self, RunningUpdate};
 
 use crate::Error;
+use crate::arrays::Array;
 use crate::device;
 use crate::rng::{Rng, Stream};
-use crate::run::{Array, Checkpoint, RunError};
 
 pub use plain::{PlainWeights, WeightsMismatch};
 
@@ -143,27 +143,36 @@ impl Weights {
         self.values[index] = flat(values, &self.device);
     }
 
-    /// Writes everything into a checkpoint: arrays as `{prefix}/{name}`, statistics as `{prefix}.running/{name}`.
-    pub fn save(&self, checkpoint: &mut Checkpoint, prefix: &str) {
-        for (spec, value) in self.specs.iter().zip(&self.values) {
-            checkpoint.insert(format!("{prefix}/{}", spec.name), Array::f32(&spec.shape, host(value)));
-        }
-        for (name, running) in &self.running {
+    /// Everything by name: parameters as `{prefix}/{name}`, statistics as `{prefix}.running/{name}`.
+    pub fn to_arrays(&self, prefix: &str) -> impl Iterator<Item = (String, Array)> {
+        let parameters = self
+            .specs
+            .iter()
+            .zip(&self.values)
+            .map(move |(spec, value)| (format!("{prefix}/{}", spec.name), Array::f32(&spec.shape, host(value))));
+        let statistics = self.running.iter().map(move |(name, running)| {
             let channels = running.dims()[1];
             let values = host(&running.clone().reshape([2 * channels]));
-            checkpoint.insert(format!("{prefix}.running/{name}"), Array::f32(&[2, channels], values));
-        }
+            (format!("{prefix}.running/{name}"), Array::f32(&[2, channels], values))
+        });
+        parameters.chain(statistics)
     }
 
-    /// Reads everything back; every declared array must be there with its shape.
-    pub fn load(&mut self, checkpoint: &mut Checkpoint, prefix: &str) -> Result<(), RunError> {
+    /// Takes everything back from `take`, which gives the values of a name and a shape.
+    ///
+    /// # Errors
+    /// Those of `take`.
+    pub fn set_arrays<E>(
+        &mut self,
+        prefix: &str,
+        mut take: impl FnMut(&str, &[usize]) -> Result<Vec<f32>, E>,
+    ) -> Result<(), E> {
         for (spec, value) in self.specs.iter().zip(&mut self.values) {
-            let values = checkpoint.take_f32(&format!("{prefix}/{}", spec.name), &spec.shape)?;
-            *value = flat(values, &self.device);
+            *value = flat(take(&format!("{prefix}/{}", spec.name), &spec.shape)?, &self.device);
         }
         for (name, running) in &mut self.running {
             let channels = running.dims()[1];
-            let values = checkpoint.take_f32(&format!("{prefix}.running/{name}"), &[2, channels])?;
+            let values = take(&format!("{prefix}.running/{name}"), &[2, channels])?;
             *running = flat(values, &self.device).reshape([2, channels]);
         }
         Ok(())

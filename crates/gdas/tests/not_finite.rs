@@ -143,8 +143,8 @@ fn the_error_counts_as_the_screen_does_and_names_the_state_that_exists() {
         let mut run = RunDir::create(&path, &to_toml(&config).unwrap()).unwrap();
         let mut shown = 0;
         let mut observer = |event: &Event| {
-            if let Event::TrainEpoch { epoch, .. } = event {
-                shown = epoch + 1;
+            if let Event::TrainEpoch(ended) = event {
+                shown = ended.epoch + 1;
             }
         };
         let never = Interrupt::default();

@@ -93,7 +93,7 @@ fn in_parts(path: &Path, first: Search, go_on: impl Fn() -> Search<'static>) -> 
         let interrupt = Interrupt::default();
         let stop = interrupt.clone();
         let observer = move |event: &Event| {
-            if matches!(event, Event::Step { .. }) {
+            if matches!(event, Event::Step(_)) {
                 stop.request();
             }
         };
@@ -146,6 +146,44 @@ fn an_algorithm_of_ones_own_resumes_exactly_and_only_with_itself() {
     assert!(error.contains("`smallest-loss`") && error.contains("not built in"), "{error}");
     let error = run(Search::resume(&path, digits()).algorithm(Gdas)).unwrap_err().to_string();
     assert!(error.contains("`smallest-loss`, and was given `gdas`"), "{error}");
+}
+
+/// An algorithm of one's own that has the name of a built-in one.
+#[derive(Debug)]
+struct Namesake;
+
+impl Algorithm for Namesake {
+    fn name(&self) -> &'static str {
+        "gdas"
+    }
+
+    fn step(&mut self, step: &mut StepContext<'_>) -> Result<StepReport, Error> {
+        let picks = step.draw_uniform(Stream::DrawWeights);
+        let training = step.train_picks(&picks)?.finish()?;
+        Ok(StepReport { training: Some(training), held_out: None, picks, redraws: 0 })
+    }
+}
+
+#[test]
+fn an_algorithm_named_gdas_is_not_taken_for_the_built_in_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let stop = Interrupt::default();
+    stop.request();
+    let stopped = |search: Search<'static>, name: &str| {
+        let path = folder.path().join(name);
+        assert!(matches!(run(search.interrupt(&stop).in_directory(&path)), Err(Error::Interrupted { .. })));
+        path
+    };
+    let own = stopped(small(digits()).algorithm(Namesake), "own");
+    let built_in = stopped(small(digits()).algorithm(Gdas), "built-in");
+    assert!(std::fs::read_to_string(own.join("config.toml")).unwrap().contains("\"own:gdas\""));
+    let error = run(Search::resume(&own, digits())).unwrap_err().to_string();
+    assert!(error.contains("`gdas`") && error.contains("not built in"), "{error}");
+    let error = run(Search::resume(&own, digits()).algorithm(Gdas)).unwrap_err().to_string();
+    assert!(error.contains("the run's is not the built-in one"), "{error}");
+    let error = run(Search::resume(&built_in, digits()).algorithm(Namesake)).unwrap_err().to_string();
+    assert!(error.contains("the run's is the built-in one"), "{error}");
+    assert!(run(Search::resume(&own, digits()).algorithm(Namesake)).is_ok());
 }
 
 /// Half of the published gradient, and draws without noise.

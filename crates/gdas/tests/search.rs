@@ -104,7 +104,7 @@ fn resume_is_exact_from_every_step() {
             let interrupt = Interrupt::default();
             let stop = interrupt.clone();
             let mut observer = move |event: &Event| {
-                if matches!(event, Event::Step { .. }) {
+                if matches!(event, Event::Step(_)) {
                     stop.request();
                 }
             };
@@ -125,7 +125,7 @@ fn resume_is_exact_from_every_step() {
         let steps: Vec<u64> = read_events(&path.join("events.jsonl"))
             .unwrap()
             .iter()
-            .filter_map(|event| if let Event::Step { step, .. } = event { Some(*step) } else { None })
+            .filter_map(|event| if let Event::Step(step) = event { Some(step.step) } else { None })
             .collect();
         assert_eq!(steps, (1..=all).collect::<Vec<_>>());
     }
@@ -333,7 +333,7 @@ fn an_early_stop_ends_the_search_and_resumes_exactly() {
         let events = read_events(&run.path().join("events.jsonl")).unwrap();
         let rests: Vec<bool> = events
             .iter()
-            .filter_map(|e| if let Event::Epoch { alpha_rests, .. } = e { Some(*alpha_rests) } else { None })
+            .filter_map(|e| if let Event::Epoch(epoch) = e { Some(epoch.alpha_rests) } else { None })
             .collect();
         assert!(rests.len() >= 3 && rests.len() < 8, "{name} took {} epochs", rests.len());
         assert!(rests[0] && rests[1..].iter().all(|&rests| !rests));
@@ -349,7 +349,7 @@ fn an_early_stop_ends_the_search_and_resumes_exactly() {
             let interrupt = Interrupt::default();
             let stop = interrupt.clone();
             let mut observer = move |event: &Event| {
-                if matches!(event, Event::Step { .. } | Event::EarlyStop { .. }) {
+                if matches!(event, Event::Step(_) | Event::EarlyStop { .. }) {
                     stop.request();
                 }
             };
@@ -467,7 +467,7 @@ fn judging_is_paused_and_is_part_of_the_time_left() {
     for event in &seen {
         match event {
             // The last epoch has no step left, but all candidates.
-            Event::Epoch { epoch: 1, eta_seconds, .. } => assert!(*eta_seconds > 0.0),
+            Event::Epoch(epoch) if epoch.epoch == 1 => assert!(epoch.eta_seconds > 0.0),
             Event::Judging { done, eta_seconds, .. } => assert!(*eta_seconds > 0.0, "after {done} candidates"),
             _ => {}
         }
@@ -518,7 +518,7 @@ fn alarms_are_given_once_and_survive_an_interruption() {
 }
 
 fn last_genotype(events: &[Event]) -> String {
-    let of = |e: &Event| if let Event::Epoch { genotype, .. } = e { Some(genotype.clone()) } else { None };
+    let of = |e: &Event| if let Event::Epoch(epoch) = e { Some(epoch.genotype.clone()) } else { None };
     events.iter().rev().find_map(of).unwrap()
 }
 
@@ -567,7 +567,7 @@ fn a_tight_bound_gives_a_smaller_network() {
     let told = |events: &[Event]| {
         events
             .iter()
-            .filter_map(|e| if let Event::Epoch { costs, .. } = e { Some(costs.clone()) } else { None })
+            .filter_map(|e| if let Event::Epoch(epoch) = e { Some(epoch.costs.clone()) } else { None })
             .collect::<Vec<_>>()
     };
     assert!(free.costs.is_empty() && told(&events).iter().all(Vec::is_empty));

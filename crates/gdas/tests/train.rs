@@ -55,7 +55,7 @@ fn resume_is_exact() {
             let outcome = if starts % 3 == 0 {
                 let stop = interrupt.clone();
                 let mut observer = move |event: &Event| {
-                    if matches!(event, Event::TrainEpoch { .. }) {
+                    if matches!(event, Event::TrainEpoch(_)) {
                         stop.request();
                     }
                 };
@@ -177,14 +177,14 @@ fn the_last_weights_are_handed_out_whatever_the_test_images_say() {
 
 fn test_accuracy(event: &Event) -> Option<f64> {
     match event {
-        Event::TrainEpoch { test_accuracy, .. } => *test_accuracy,
+        Event::TrainEpoch(epoch) => epoch.test_accuracy,
         _ => None,
     }
 }
 
 fn validation_accuracy(event: &Event) -> Option<f64> {
     match event {
-        Event::TrainEpoch { validation_accuracy, .. } => *validation_accuracy,
+        Event::TrainEpoch(epoch) => epoch.validation_accuracy,
         _ => None,
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use gdas::config::{Layer, TrainConfig, resolve};
 use gdas::data;
-use gdas::run::{Event, Interrupt, RunDir, Silent};
+use gdas::run::{Event, Interrupt, RunDir, Silent, TrainEpochMetrics};
 use gdas::train::{Outcome, StepCount, TrainResult, train, train_with_plan};
 
 fn config(extra: &str) -> TrainConfig {
@@ -41,7 +41,7 @@ fn planned(
 fn rates(events: &[Event]) -> (Vec<f64>, u64) {
     let mut last = 0;
     let rates = events.iter().filter_map(|event| match event {
-        Event::TrainEpoch { learning_rate, step, .. } => {
+        Event::TrainEpoch(TrainEpochMetrics { learning_rate, step, .. }) => {
             last = *step;
             Some(*learning_rate)
         }
@@ -95,7 +95,7 @@ fn a_resumed_training_follows_the_plan_that_was_made() {
                 fs::copy(parts.join(file), copy.join(file)).unwrap();
             }
         }
-        if let Event::TrainEpoch { epoch: 2, .. } = event {
+        if let Event::TrainEpoch(TrainEpochMetrics { epoch: 2, .. }) = event {
             interrupt.request();
         }
     };

@@ -46,7 +46,7 @@ fn run(folder: &Path) -> Result<(), Failure> {
     let whole = small(&bars).algorithm(UniformBest::default()).run(&device)?;
     let stop = Interrupt::default();
     let after_an_epoch = |event: &Event| {
-        if matches!(event, Event::Epoch { .. }) {
+        if matches!(event, Event::Epoch(_)) {
             stop.request();
         }
     };

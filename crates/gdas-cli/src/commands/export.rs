@@ -96,7 +96,8 @@ pub(crate) fn run(command: &Export) -> anyhow::Result<()> {
             format!("// {genotype}\n{drawings}").into_bytes()
         }
     };
-    std::fs::write(&command.to, &bytes).with_context(|| format!("cannot write {}", command.to.display()))?;
+    gdas::files::replace(&command.to, |out| out.write_all(&bytes))
+        .with_context(|| format!("cannot write {}", command.to.display()))?;
     note(format_args!("{}: {} bytes", command.to.display(), bytes.len()));
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use gdas::run::{Event, Interrupt, RunInfo};
+use gdas::run::{EpochMetrics, Event, Interrupt, RunInfo};
 use gdas_nasbench::algorithms::{BUDGET_SECONDS, TableAlgorithm};
 use gdas_nasbench::reproduce::{self, Job, JobResult, Plan, Shard, Trained};
 use gdas_nasbench::{Budget, Dataset, Table};
@@ -119,9 +119,10 @@ pub(crate) fn run(command: &Reproduce) -> anyhow::Result<()> {
         }
     }
     let rows = reproduce::aggregate(&results, &opened)?;
-    reproduce::write_report(folder, &rows)?;
+    let report = reproduce::write_report(folder, &rows)?;
+    gdas_report::reproduced::write(&report, &rows).with_context(|| format!("cannot draw into {}", report.display()))?;
     line(reproduce::text(&rows).trim_end())?;
-    note(format_args!("tables and plots: {}", folder.join("report").display()));
+    note(format_args!("tables and plots: {}", report.display()));
     Ok(())
 }
 
@@ -232,7 +233,7 @@ fn supervise(child: &mut Command, interrupt: &Interrupt) -> std::io::Result<Exit
 fn seconds(run: &Path) -> Result<f64, String> {
     let mut epochs = BTreeMap::new();
     for event in RunInfo::events(run).map_err(|error| error.to_string())? {
-        if let Event::Epoch { epoch, step, steps_per_second, .. } = event {
+        if let Event::Epoch(EpochMetrics { epoch, step, steps_per_second, .. }) = event {
             epochs.insert(epoch, step as f64 / (epoch + 1) as f64 / steps_per_second);
         }
     }

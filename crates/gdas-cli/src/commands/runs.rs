@@ -62,7 +62,7 @@ fn show(command: &Show) -> anyhow::Result<()> {
         }
         value["epoch_log"] = events
             .iter()
-            .filter(|event| matches!(event, Event::Epoch { .. } | Event::TrainEpoch { .. }))
+            .filter(|event| matches!(event, Event::Epoch(_) | Event::TrainEpoch(_)))
             .map(serde_json::to_value)
             .collect::<Result<_, _>>()?;
         return output::json(&value);
@@ -120,43 +120,26 @@ fn epochs(events: &[Event]) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     for event in events {
         match event {
-            Event::Epoch {
-                epoch,
-                train_loss,
-                train_accuracy,
-                held_out_loss,
-                held_out_accuracy,
-                tau,
-                parameter_free,
-                ..
-            } => {
+            Event::Epoch(epoch) => {
+                let metrics = &epoch.metrics;
                 rows.push(vec![
-                    (epoch + 1).to_string(),
-                    format!("{train_loss:.4}"),
-                    percent(*train_accuracy),
-                    format!("{held_out_loss:.4}"),
-                    percent(*held_out_accuracy),
-                    format!("{tau:.3}"),
-                    percent(*parameter_free),
+                    (epoch.epoch + 1).to_string(),
+                    format!("{:.4}", metrics.train_loss),
+                    percent(metrics.train_accuracy),
+                    format!("{:.4}", metrics.held_out_loss),
+                    percent(metrics.held_out_accuracy),
+                    format!("{:.3}", metrics.tau),
+                    percent(epoch.parameter_free),
                 ]);
             }
-            Event::TrainEpoch {
-                epoch,
-                train_loss,
-                train_accuracy,
-                test_loss,
-                test_accuracy,
-                validation_loss,
-                validation_accuracy,
-                ..
-            } => {
-                head[3] = if validation_loss.is_some() { "validation loss" } else { "test loss" };
+            Event::TrainEpoch(epoch) => {
+                head[3] = if epoch.validation_loss.is_some() { "validation loss" } else { "test loss" };
                 rows.push(vec![
-                    (epoch + 1).to_string(),
-                    format!("{train_loss:.4}"),
-                    percent(*train_accuracy),
-                    validation_loss.or(*test_loss).map_or_else(|| "-".to_string(), |loss| format!("{loss:.4}")),
-                    validation_accuracy.or(*test_accuracy).map_or_else(|| "-".to_string(), percent),
+                    (epoch.epoch + 1).to_string(),
+                    format!("{:.4}", epoch.train_loss),
+                    percent(epoch.train_accuracy),
+                    epoch.other_loss().map_or_else(|| "-".to_string(), |loss| format!("{loss:.4}")),
+                    epoch.other_accuracy().map_or_else(|| "-".to_string(), percent),
                 ]);
             }
             _ => {}

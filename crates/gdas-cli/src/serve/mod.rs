@@ -15,9 +15,12 @@
 //! ask for what. No body is ever read, and no path is taken from the network: a name in an address is only compared
 //! with the names of the runs that are there.
 
+mod address;
 mod control;
 mod guard;
+mod list;
 mod news;
+mod now;
 mod pages;
 
 use std::collections::BTreeMap;

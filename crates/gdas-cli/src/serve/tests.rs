@@ -2,7 +2,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use gdas::run::{Event, Request, RunDir, requested};
+use gdas::run::{Event, Request, RunDir, SearchMetrics, StepMetrics, requested};
 
 use super::*;
 
@@ -91,18 +91,19 @@ fn status(answer: &str) -> u16 {
 }
 
 fn step(number: u64, loss: f64) -> Event {
-    Event::Step {
-        epoch: 0,
+    Event::Step(StepMetrics {
         step: number,
-        train_loss: loss,
-        train_accuracy: 0.5,
-        held_out_loss: 1.0,
-        held_out_accuracy: 0.25,
-        tau: 10.0,
-        learning_rate: 0.025,
-        picked: vec![],
+        metrics: SearchMetrics {
+            train_loss: loss,
+            train_accuracy: 0.5,
+            held_out_loss: 1.0,
+            held_out_accuracy: 0.25,
+            tau: 10.0,
+            learning_rate: 0.025,
+        },
         steps_per_second: 2.0,
-    }
+        ..StepMetrics::default()
+    })
 }
 
 #[test]

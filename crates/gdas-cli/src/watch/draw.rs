@@ -1,8 +1,7 @@
 //! One frame.
 
-use gdas::run::Event;
-use gdas_report::run_data::EpochRow;
-use gdas_report::{RunData, TerminalStyle};
+use gdas::run::{Event, StepMetrics};
+use gdas_report::{Epoch, RunData, TerminalStyle};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
@@ -183,23 +182,23 @@ enum Figure {
 /// One point per epoch; before the second epoch is over, one per logged step.
 fn points(data: Option<&RunData>, half: Half, figure: Figure) -> Vec<(f64, f64)> {
     let Some(data) = data else { return vec![] };
-    let value: fn(&EpochRow) -> Option<f64> = match (half, figure) {
-        (Half::Training, Figure::Loss) => |e| Some(e.train_loss),
-        (Half::Training, Figure::Accuracy) => |e| Some(100.0 * e.train_accuracy),
-        (Half::Other, Figure::Loss) => |e| e.other_loss,
-        (Half::Other, Figure::Accuracy) => |e| e.other_accuracy.map(|a| 100.0 * a),
+    let value: fn(&Epoch) -> Option<f64> = match (half, figure) {
+        (Half::Training, Figure::Loss) => |e| Some(e.train_loss()),
+        (Half::Training, Figure::Accuracy) => |e| Some(100.0 * e.train_accuracy()),
+        (Half::Other, Figure::Loss) => Epoch::other_loss,
+        (Half::Other, Figure::Accuracy) => |e| e.other_accuracy().map(|a| 100.0 * a),
     };
     let epochs = data.series("", value).points;
     if data.epochs.len() > 1 {
         return epochs;
     }
     let of_step = |event: &Event| match event {
-        Event::Step { step, train_loss, train_accuracy, held_out_loss, held_out_accuracy, .. } => {
+        Event::Step(StepMetrics { step, metrics, .. }) => {
             let value = match (half, figure) {
-                (Half::Training, Figure::Loss) => *train_loss,
-                (Half::Training, Figure::Accuracy) => 100.0 * train_accuracy,
-                (Half::Other, Figure::Loss) => *held_out_loss,
-                (Half::Other, Figure::Accuracy) => 100.0 * held_out_accuracy,
+                (Half::Training, Figure::Loss) => metrics.train_loss,
+                (Half::Training, Figure::Accuracy) => 100.0 * metrics.train_accuracy,
+                (Half::Other, Figure::Loss) => metrics.held_out_loss,
+                (Half::Other, Figure::Accuracy) => 100.0 * metrics.held_out_accuracy,
             };
             Some((*step as f64, value))
         }

@@ -7,8 +7,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gdas::run::{Interrupt, Request, RunError, ask};
-use gdas::space::Genotype;
-use gdas_report::run_data::softmax;
 use gdas_report::{RunData, TerminalStyle};
 use ratatui::crossterm::event::{self, Event as Key, KeyCode, KeyEventKind, KeyModifiers};
 
@@ -66,12 +64,12 @@ impl View {
     fn preferences(&self) -> Vec<(String, Vec<Preference>)> {
         let Some(data) = &self.data else { return vec![] };
         let Some(last) = data.epochs.last() else { return vec![] };
-        let tables = last.alphas.iter().enumerate().map(|(t, table)| {
+        let tables = last.alphas().iter().enumerate().map(|(t, table)| {
             let names = data.operation_names(t);
             let name = |k: usize| names.get(k).cloned().unwrap_or_else(|| format!("operation {k}"));
-            let edges = table.alphas.iter().enumerate().map(|(e, logits)| Preference {
+            let edges = table.probabilities().enumerate().map(|(e, probabilities)| Preference {
                 edge: data.edge_name(t, e).trim_start_matches("state ").to_owned(),
-                operations: softmax(logits).into_iter().enumerate().map(|(k, p)| (name(k), p)).collect(),
+                operations: probabilities.into_iter().enumerate().map(|(k, p)| (name(k), p)).collect(),
             });
             (table.name.clone(), edges.collect())
         });
@@ -85,10 +83,7 @@ impl View {
 
     /// The cells of the last epoch as text.
     fn cells(&self, style: TerminalStyle) -> String {
-        let genotype = self.data.as_ref().and_then(|data| {
-            let found = Genotype::find_in(data.info.genotype.as_ref()?, None, data.space.as_ref());
-            found.ok().map(|found| found.genotype)
-        });
+        let genotype = self.data.as_ref().and_then(RunData::genotype);
         genotype.and_then(|genotype| show::drawing_in(&genotype, style).ok()).unwrap_or_default()
     }
 

@@ -1,8 +1,8 @@
 use std::path::Path;
 
 use gdas::Alpha;
-use gdas::run::{AlphaTable, Event, Judgement, Places, RunDir};
-use gdas::space::{CellSpace, Space};
+use gdas::run::{AlphaTable, EpochMetrics, Event, Judgement, Places, RunDir, SearchMetrics};
+use gdas::space::{CellSpace, Genotype, Space};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
@@ -38,17 +38,11 @@ fn search(at: &Path, space: &str) -> RunDir {
     let genotype = Genotype::from_alpha(&space, &tables);
     for epoch in 0..2 {
         let alphas = tables.iter().zip(&space.cells).map(|(alpha, cell)| AlphaTable::new(&cell.name, alpha));
-        run.log(&Event::Epoch {
+        run.log(&Event::Epoch(EpochMetrics {
             costs: vec![],
             epoch,
             epochs: 3,
             step: 10 * (epoch as u64 + 1),
-            train_loss: 2.0 - epoch as f64,
-            train_accuracy: 0.2 + 0.3 * epoch as f64,
-            held_out_loss: 2.2 - epoch as f64,
-            held_out_accuracy: 0.1 + 0.3 * epoch as f64,
-            tau: 5.0,
-            learning_rate: 0.025,
             alphas: alphas.collect(),
             alpha_rests: false,
             genotype: genotype.to_string(),
@@ -56,7 +50,15 @@ fn search(at: &Path, space: &str) -> RunDir {
             redraws: 0,
             steps_per_second: 2.0,
             eta_seconds: 5.0,
-        })
+            metrics: SearchMetrics {
+                train_loss: 2.0 - epoch as f64,
+                train_accuracy: 0.2 + 0.3 * epoch as f64,
+                held_out_loss: 2.2 - epoch as f64,
+                held_out_accuracy: 0.1 + 0.3 * epoch as f64,
+                tau: 5.0,
+                learning_rate: 0.025,
+            },
+        }))
         .expect("writable");
     }
     run

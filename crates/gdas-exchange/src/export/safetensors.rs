@@ -1,6 +1,6 @@
 //! Weights as a safetensors file, named and laid out as the [module](super) documents.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use ::safetensors::tensor::TensorView;
 use ::safetensors::{Dtype, SafeTensors};
@@ -54,8 +54,28 @@ pub fn to_safetensors(graph: &Graph, weights: &Weights, metadata: &[(&str, &str)
     for (name, shape, bytes) in &arrays {
         views.push((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(format)?));
     }
-    let header: HashMap<String, String> = metadata.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    ::safetensors::serialize(views, (!header.is_empty()).then_some(header)).map_err(format)
+    let file = ::safetensors::serialize(views, None).map_err(format)?;
+    with_metadata(&file, metadata).ok_or_else(|| ExportError::Format("its header cannot be extended".to_owned()))
+}
+
+/// The file with metadata in its header, ordered by key: the crate writes them in an order that differs from one process to
+/// the next.
+fn with_metadata(file: &[u8], metadata: &[(&str, &str)]) -> Option<Vec<u8>> {
+    if metadata.is_empty() {
+        return Some(file.to_vec());
+    }
+    let (length, rest) = file.split_first_chunk::<8>()?;
+    let (header, arrays) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+    let sorted: BTreeMap<&str, &str> = metadata.iter().copied().collect();
+    let entries = header.trim_ascii().strip_prefix(b"{")?;
+    let mut extended = format!("{{\"__metadata__\":{}", serde_json::to_string(&sorted).ok()?).into_bytes();
+    if entries != b"}" {
+        extended.push(b',');
+    }
+    extended.extend_from_slice(entries);
+    // Arrays begin at a multiple of eight.
+    extended.resize(extended.len().next_multiple_of(8), b' ');
+    Some([&(extended.len() as u64).to_le_bytes()[..], &extended, arrays].concat())
 }
 
 /// Reads weights back. Arrays of the network that are not in use (auxiliary heads) stay zero; arrays of the file that the

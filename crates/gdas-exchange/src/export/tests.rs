@@ -99,6 +99,23 @@ fn safetensors_come_back() {
     assert_eq!(file.tensor("head.classifier.weight").unwrap().shape(), [5, 14]);
 }
 
+/// The order of the metadata once was that of a hash map, another one in every file.
+#[test]
+fn two_exports_of_one_network_are_equal_to_the_byte() {
+    let graph = every_operation(true);
+    let weights = random_weights(&graph);
+    let metadata: Vec<(String, String)> = (0..12).map(|i| (format!("key {i}"), format!("\"{i}\""))).collect();
+    let mut metadata: Vec<(&str, &str)> = metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let first = to_safetensors(&graph, &weights, &metadata).unwrap();
+    metadata.reverse();
+    assert!(first == to_safetensors(&graph, &weights, &metadata).unwrap());
+    let (_, header) = ::safetensors::SafeTensors::read_metadata(&first).unwrap();
+    let read = header.metadata().as_ref().unwrap();
+    assert!(read.len() == 12 && metadata.iter().all(|(key, value)| read[*key] == *value));
+    assert_eq!(from_safetensors(&graph, &first).unwrap().params, weights.params);
+    assert!(first.len().is_multiple_of(4));
+}
+
 #[test]
 fn weights_of_another_network_are_refused() {
     let graph = every_operation(true);

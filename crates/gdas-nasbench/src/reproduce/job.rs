@@ -1,7 +1,6 @@
 //! Doing jobs, and their result files.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -10,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Job, Plan, ReproduceError, Shard};
 use crate::algorithms::Improvement;
 use crate::{Table, cell_of, genotype_of};
+use gdas::files;
 use gdas::space::Genotype;
 
 /// What a search found, whichever way.
@@ -165,19 +165,8 @@ fn look_up(job: &Job, table: &Table) -> Result<JobResult, ReproduceError> {
     })
 }
 
-/// Writes a file under a name of its own and renames it, so that readers see all of it or none, also when two
-/// processes do the same job (their results are the same).
+/// Writes a file: readers see all of it or none, also when two processes do the same job (their results are the same).
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ReproduceError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let part = path.with_file_name(format!(".{name}.{}.part", std::process::id()));
-    let written = (|| {
-        let mut file = fs::File::create(&part)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&part, path)
-    })();
-    written.map_err(|cause| {
-        let _ = fs::remove_file(&part);
-        ReproduceError::Io { path: path.to_owned(), cause }
-    })
+    files::replace(path, |out| out.write_all(bytes))
+        .map_err(|cause| ReproduceError::Io { path: path.to_owned(), cause })
 }

@@ -9,7 +9,6 @@ mod aggregate;
 mod error;
 mod job;
 mod plan;
-mod plots;
 mod published;
 mod render;
 
@@ -17,6 +16,5 @@ pub use aggregate::{COLUMNS, Row, Score, aggregate};
 pub use error::ReproduceError;
 pub use job::{JobResult, Progress, Trained, TrainingSearch, execute, look_up_all};
 pub use plan::{Job, Plan, Shard};
-pub use plots::{rank_histogram, trajectories};
 pub use published::{Figure, PUBLISHED, Published, published};
 pub use render::{csv, markdown, text, write_report};

@@ -1,10 +1,10 @@
 //! The table as text, Markdown and CSV: ours, and beside each figure the published one.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::job::write_whole;
-use super::{COLUMNS, Figure, ReproduceError, Row, Score, published, rank_histogram, trajectories};
+use super::{COLUMNS, Figure, ReproduceError, Row, Score, published};
 
 /// A published figure belongs beside a search on CIFAR-10 only: that is where the paper's searches were made.
 fn published_figure(row: &Row, column: usize) -> Option<Figure> {
@@ -163,19 +163,13 @@ pub fn csv(rows: &[Row]) -> String {
     out
 }
 
-/// Writes `table.txt`, `table.md`, `table.csv`, `trajectories.svg` and `ranks.svg` into the folder's `report/`.
-pub fn write_report(folder: &Path, rows: &[Row]) -> Result<(), ReproduceError> {
+/// Writes `table.txt`, `table.md` and `table.csv` into the folder's `report/`, which it returns.
+pub fn write_report(folder: &Path, rows: &[Row]) -> Result<PathBuf, ReproduceError> {
     let report = folder.join("report");
     std::fs::create_dir_all(&report).map_err(ReproduceError::io(&report))?;
-    let files = [
-        ("table.txt", text(rows)),
-        ("table.md", markdown(rows)),
-        ("table.csv", csv(rows)),
-        ("trajectories.svg", trajectories(rows)),
-        ("ranks.svg", rank_histogram(rows)),
-    ];
+    let files = [("table.txt", text(rows)), ("table.md", markdown(rows)), ("table.csv", csv(rows))];
     for (name, content) in files {
         write_whole(&report.join(name), content.as_bytes())?;
     }
-    Ok(())
+    Ok(report)
 }

@@ -6,7 +6,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Alarm, AlphaTable, Event};
-use crate::alpha::softmax;
 
 /// Alpha is flat from this relative entropy on. At 0.99 its logits deviate by 0.18 (five operations) or 0.2 (eight) from
 /// their mean: an operation that stands out alone is drawn with 28 % instead of 20 %, or 21 % instead of 12.5 %.
@@ -45,14 +44,13 @@ pub struct EpochNumbers {
 impl EpochNumbers {
     /// Those of an event, if it ends an epoch of a search and has alpha.
     pub fn of(event: &Event) -> Option<Self> {
-        let Event::Epoch { epoch, epochs, alpha_rests, alphas, parameter_free, .. } = event else { return None };
-        let entropy = relative_entropy(alphas)?;
+        let Event::Epoch(ended) = event else { return None };
         Some(Self {
-            epoch: *epoch,
-            epochs: *epochs,
-            alpha_rests: *alpha_rests,
-            entropy,
-            parameter_free: *parameter_free,
+            epoch: ended.epoch,
+            epochs: ended.epochs,
+            alpha_rests: ended.alpha_rests,
+            entropy: relative_entropy(&ended.alphas)?,
+            parameter_free: ended.parameter_free,
         })
     }
 
@@ -152,11 +150,10 @@ impl Alarms {
 /// Entropy of softmax(alpha) as a share of the largest possible, ln K: the mean over all edges of all tables. `None` where no
 /// edge has a choice.
 pub fn relative_entropy(tables: &[AlphaTable]) -> Option<f64> {
-    let rows = tables.iter().flat_map(|table| &table.alphas).filter(|row| row.len() > 1);
+    let rows = tables.iter().flat_map(AlphaTable::probabilities).filter(|row| row.len() > 1);
     let entropies: Vec<f64> = rows
         .map(|row| {
-            let logits: Vec<f64> = row.iter().map(|&alpha| f64::from(alpha)).collect();
-            let nats: f64 = softmax(&logits).iter().filter(|p| **p > 0.0).map(|p| -p * p.ln()).sum();
+            let nats: f64 = row.iter().filter(|p| **p > 0.0).map(|p| -p * p.ln()).sum();
             nats / (row.len() as f64).ln()
         })
         .collect();

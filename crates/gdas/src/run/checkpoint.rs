@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::RunError;
+use crate::arrays::{Array, Data};
 
 /// The version of the checkpoint format that this program writes; it reads all versions up to it.
 pub const FORMAT_VERSION: u32 = 1;
@@ -16,53 +17,7 @@ const CHECKSUM: usize = 32;
 /// The array that holds BLAKE3 of the run's `config.toml`; checkpoints of early builds have none.
 const CONFIG_HASH: &str = "run/config";
 
-/// The numbers of an [`Array`].
-#[derive(Clone, Debug, PartialEq)]
-pub enum Data {
-    /// 32-bit floats.
-    F32(Vec<f32>),
-    /// 64-bit floats.
-    F64(Vec<f64>),
-    /// Bytes.
-    U8(Vec<u8>),
-    /// 64-bit counts.
-    U64(Vec<u64>),
-}
-
-/// A named block of numbers with a shape; kept bit for bit, NaN and infinity included.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Array {
-    /// Extent of every axis; empty for a single number.
-    pub shape: Vec<usize>,
-    /// The numbers, last axis fastest.
-    pub data: Data,
-}
-
 impl Array {
-    fn new(shape: &[usize], data: Data) -> Self {
-        Self { shape: shape.to_vec(), data }
-    }
-
-    /// An array of 32-bit floats.
-    pub fn f32(shape: &[usize], data: Vec<f32>) -> Self {
-        Self::new(shape, Data::F32(data))
-    }
-
-    /// An array of 64-bit floats.
-    pub fn f64(shape: &[usize], data: Vec<f64>) -> Self {
-        Self::new(shape, Data::F64(data))
-    }
-
-    /// An array of bytes.
-    pub fn u8(shape: &[usize], data: Vec<u8>) -> Self {
-        Self::new(shape, Data::U8(data))
-    }
-
-    /// An array of 64-bit counts.
-    pub fn u64(shape: &[usize], data: Vec<u64>) -> Self {
-        Self::new(shape, Data::U64(data))
-    }
-
     fn dtype(&self) -> Dtype {
         match self.data {
             Data::F32(_) => Dtype::F32,
@@ -90,7 +45,7 @@ impl Array {
             Dtype::U64 => Data::U64(words(bytes).map(u64::from_le_bytes).collect()),
             other => return Err(format!("numbers of type {other:?} are not part of the format")),
         };
-        Ok(Self::new(view.shape(), data))
+        Ok(Self { shape: view.shape().to_vec(), data })
     }
 }
 
@@ -143,6 +98,11 @@ impl Checkpoint {
             Data::F32(values) => Ok(values),
             other => Err(wrong_type(name, "f32", &other)),
         }
+    }
+
+    /// The same, where it may be absent.
+    pub(crate) fn take_f32_if_there(&mut self, name: &str, shape: &[usize]) -> Result<Option<Vec<f32>>, RunError> {
+        self.arrays.contains_key(name).then(|| self.take_f32(name, shape)).transpose()
     }
 
     /// Takes out 64-bit floats of the expected shape.

@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::{RunError, lock};
+use crate::files;
 
 /// The file that holds the request: one word.
 const CONTROL: &str = "control";
@@ -43,10 +44,8 @@ pub fn ask(path: &Path, request: Request) -> Result<(), RunError> {
     if request == Request::Continue {
         return forget(path);
     }
-    // Renamed into place, so that half a word is never read.
-    let (file, part) = (path.join(CONTROL), path.join("control.new"));
-    fs::write(&part, request.word()).map_err(RunError::io("write", &part))?;
-    fs::rename(&part, &file).map_err(RunError::io("write", &file))
+    let file = path.join(CONTROL);
+    files::replace(&file, |out| out.write_all(request.word().as_bytes())).map_err(RunError::io("write", &file))
 }
 
 /// The pending request in the run at `path`; `None` where there is none or the file holds anything else.

@@ -166,7 +166,7 @@ impl RunDir {
         if self.is_gone() {
             return Err(RunError::Gone(self.path.clone()));
         }
-        if let Err(error) = self.storage.write(&mut self.log, &path, &line) {
+        if let Err(error) = self.storage.write(&self.log, &path, &line) {
             // Take back the part of the line that went out, so that the log stays readable.
             let _ = self.log.set_len(self.log_length);
             return Err(error);

@@ -6,26 +6,8 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::metrics::{EpochMetrics, StepMetrics, TrainEpochMetrics};
 use super::{Judgement, RunError, seal};
-use crate::alpha::Alpha;
-use crate::budget::Standing;
-
-/// The logits of one alpha table.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AlphaTable {
-    /// Which kind of cell they belong to, as in "normal".
-    pub name: String,
-    /// One row per edge, one logit per operation.
-    pub alphas: Vec<Vec<f32>>,
-}
-
-impl AlphaTable {
-    /// Rounded to `f32`: for readers of the log, not for going on.
-    pub fn new(name: &str, alpha: &Alpha) -> Self {
-        let row = |row: &[f64]| row.iter().map(|&a| a as f32).collect();
-        Self { name: name.to_owned(), alphas: alpha.rows().map(row).collect() }
-    }
-}
 
 /// How a search goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,100 +78,11 @@ pub enum Event {
         step: u64,
     },
     /// A sampled step of a search.
-    Step {
-        /// The epoch it belongs to.
-        epoch: usize,
-        /// Its number in the whole run.
-        step: u64,
-        /// Cross-entropy of the training batch.
-        train_loss: f64,
-        /// Accuracy on the training batch.
-        train_accuracy: f64,
-        /// Cross-entropy of the held-out batch.
-        held_out_loss: f64,
-        /// Accuracy on the held-out batch.
-        held_out_accuracy: f64,
-        /// Temperature of the draw.
-        tau: f64,
-        /// Learning rate of the weights.
-        learning_rate: f64,
-        /// Operation drawn per edge in the weight step, one row per alpha table.
-        picked: Vec<Vec<usize>>,
-        /// Speed since the step logged before.
-        steps_per_second: f64,
-    },
+    Step(StepMetrics),
     /// An epoch of a search is over.
-    Epoch {
-        /// Its number.
-        epoch: usize,
-        /// Epochs of the whole run.
-        epochs: usize,
-        /// Steps done in the whole run.
-        step: u64,
-        /// Mean cross-entropy of the training batches.
-        train_loss: f64,
-        /// Mean accuracy on the training batches.
-        train_accuracy: f64,
-        /// Mean cross-entropy of the held-out batches.
-        held_out_loss: f64,
-        /// Mean accuracy on the held-out batches.
-        held_out_accuracy: f64,
-        /// Temperature of the draw in this epoch.
-        tau: f64,
-        /// Learning rate of its last step.
-        learning_rate: f64,
-        /// Whether alpha rested in this epoch, while the weights learned.
-        #[serde(default)]
-        alpha_rests: bool,
-        /// Alpha at its end.
-        alphas: Vec<AlphaTable>,
-        /// Expected costs beside their bounds at its end.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        costs: Vec<Standing>,
-        /// The cell derived from alpha at its end.
-        genotype: String,
-        /// Share of that cell's edges whose operation has no parameters (skip, pool, none).
-        parameter_free: f64,
-        /// Draws repeated because they were not finite.
-        redraws: u64,
-        /// Speed of this epoch.
-        steps_per_second: f64,
-        /// Time left at this speed.
-        eta_seconds: f64,
-    },
+    Epoch(EpochMetrics),
     /// An epoch of training from scratch is over.
-    TrainEpoch {
-        /// Its number.
-        epoch: usize,
-        /// Epochs of the whole run.
-        epochs: usize,
-        /// Steps done in the whole run.
-        step: u64,
-        /// Mean cross-entropy of the training batches.
-        train_loss: f64,
-        /// Mean accuracy on the training batches.
-        train_accuracy: f64,
-        /// Cross-entropy of the test images, where this epoch was tested.
-        test_loss: Option<f64>,
-        /// Top-1 accuracy on the test images.
-        test_accuracy: Option<f64>,
-        /// Top-5 accuracy on the test images, where there are more than five classes.
-        test_top5: Option<f64>,
-        /// Cross-entropy of the validation images, where there are some and this epoch was validated.
-        #[serde(default)]
-        validation_loss: Option<f64>,
-        /// Top-1 accuracy on them.
-        #[serde(default)]
-        validation_accuracy: Option<f64>,
-        /// Learning rate of its last step.
-        learning_rate: f64,
-        /// Share of paths dropped in this epoch.
-        drop_path: f64,
-        /// Speed of this epoch.
-        steps_per_second: f64,
-        /// Time left at this speed.
-        eta_seconds: f64,
-    },
+    TrainEpoch(TrainEpochMetrics),
     /// The search ends before its last epoch.
     EarlyStop {
         /// The epoch after which it ends.
@@ -295,20 +188,23 @@ impl fmt::Display for Event {
             Self::Started { task, space, data, epochs, steps_per_epoch, seed, .. } => {
                 write!(f, "{task} in {space} on {data}: {epochs} epochs of {steps_per_epoch} steps, seed {seed}")
             }
-            Self::Step { step, train_loss, held_out_accuracy, .. } => {
-                write!(
-                    f,
-                    "step {step}: training loss {train_loss:.3}, held-out accuracy {:.1} %",
-                    percent(*held_out_accuracy)
-                )
-            }
-            Self::Epoch { epoch, epochs, train_loss, held_out_accuracy, genotype, .. } => write!(
+            Self::Step(step) => write!(
                 f,
-                "epoch {} of {epochs}: training loss {train_loss:.3}, held-out accuracy {:.1} %, {genotype}",
-                epoch + 1,
-                percent(*held_out_accuracy)
+                "step {}: training loss {:.3}, held-out accuracy {:.1} %",
+                step.step,
+                step.metrics.train_loss,
+                percent(step.metrics.held_out_accuracy)
             ),
-            Self::TrainEpoch { epoch, epochs, train_loss, train_accuracy, test_accuracy, .. } => {
+            Self::Epoch(EpochMetrics { epoch, epochs, metrics, genotype, .. }) => write!(
+                f,
+                "epoch {} of {epochs}: training loss {:.3}, held-out accuracy {:.1} %, {genotype}",
+                epoch + 1,
+                metrics.train_loss,
+                percent(metrics.held_out_accuracy)
+            ),
+            Self::TrainEpoch(TrainEpochMetrics {
+                epoch, epochs, train_loss, train_accuracy, test_accuracy, ..
+            }) => {
                 let accuracy = percent(*train_accuracy);
                 write!(f, "epoch {} of {epochs}: training loss {train_loss:.3}, accuracy {accuracy:.1} %", epoch + 1)?;
                 test_accuracy.map_or(Ok(()), |accuracy| write!(f, ", test accuracy {:.1} %", percent(accuracy)))
@@ -388,6 +284,32 @@ pub(super) fn whole_lines(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The keys of the log are what other programs read; the order is what people read.
+    #[test]
+    fn keys_of_metrics_stay_and_old_logs_are_read() {
+        let lines = [
+            r#"{"event":"step","epoch":1,"step":12,"train_loss":1.5,"train_accuracy":0.5,"held_out_loss":2.0,"held_out_accuracy":0.25,"tau":9.5,"learning_rate":0.025,"picked":[[0,4]],"steps_per_second":3.0}"#,
+            r#"{"event":"epoch","epoch":1,"epochs":2,"step":12,"train_loss":1.5,"train_accuracy":0.5,"held_out_loss":2.0,"held_out_accuracy":0.25,"tau":9.5,"learning_rate":0.025,"alpha_rests":false,"alphas":[{"name":"cell","alphas":[[0.5,-0.25]]}],"genotype":"|none~0|","parameter_free":0.5,"redraws":0,"steps_per_second":3.0,"eta_seconds":4.0}"#,
+            r#"{"event":"train_epoch","epoch":1,"epochs":2,"step":12,"train_loss":1.5,"train_accuracy":0.5,"test_loss":null,"test_accuracy":0.75,"test_top5":null,"validation_loss":null,"validation_accuracy":0.5,"learning_rate":0.025,"drop_path":0.1,"steps_per_second":3.0,"eta_seconds":4.0}"#,
+        ];
+        for line in lines {
+            let event: Event = serde_json::from_str(line).expect("an event");
+            assert_eq!(serde_json::to_string(&event).expect("JSON"), line);
+            // Earlier builds had no such keys.
+            let old = line.replace(r#""alpha_rests":false,"#, "");
+            let old = old.replace(r#""validation_loss":null,"validation_accuracy":0.5,"#, "");
+            let mut parsed: Event = serde_json::from_str(&old).expect("an event of an earlier build");
+            if let Event::TrainEpoch(epoch) = &mut parsed {
+                assert_eq!(epoch.validation_accuracy.take(), None);
+                epoch.validation_accuracy = Some(0.5);
+            }
+            assert_eq!(parsed, event);
+        }
+        let missing = lines[0].replace(r#""tau":9.5,"#, "");
+        let error = serde_json::from_str::<Event>(&missing).expect_err("a key is missing").to_string();
+        assert!(error.contains("tau"), "{error}");
+    }
 
     #[test]
     fn a_torn_last_line_is_left_out_and_a_bad_one_is_named() {

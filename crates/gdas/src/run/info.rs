@@ -152,14 +152,14 @@ impl RunInfo {
                 self.test_images = (task == "train").then_some(held_out_images);
                 (self.task, self.data, self.space, self.epochs) = (task, data, space, epochs);
             }
-            Event::Epoch { epoch, genotype, held_out_accuracy, .. } => {
-                self.epochs_done = epoch + 1;
-                self.genotype = Some(genotype);
-                self.accuracy = Some(held_out_accuracy);
+            Event::Epoch(ended) => {
+                self.epochs_done = ended.epoch + 1;
+                self.genotype = Some(ended.genotype);
+                self.accuracy = Some(ended.metrics.held_out_accuracy);
             }
-            Event::TrainEpoch { epoch, test_accuracy, .. } => {
-                self.epochs_done = epoch + 1;
-                self.accuracy = test_accuracy.or(self.accuracy);
+            Event::TrainEpoch(ended) => {
+                self.epochs_done = ended.epoch + 1;
+                self.accuracy = ended.test_accuracy.or(self.accuracy);
             }
             Event::Paused { .. } if self.status == "running" => self.status = "paused",
             Event::Continued { .. } if self.status == "paused" => self.status = "running",

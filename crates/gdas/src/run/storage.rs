@@ -1,28 +1,11 @@
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{RunError, phase};
-
-/// The bytes handed to the system in one call; small enough that a long file is many chances to fail in a test.
-const CHUNK: usize = 1 << 16;
-
-/// One thing that [`Storage`] is about to do to the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// Create or open a file for writing.
-    Create,
-    /// Write some bytes.
-    Write,
-    /// Make a file durable.
-    Sync,
-    /// Rename a file over another.
-    Rename,
-    /// Make a directory entry durable.
-    SyncDir,
-}
+use crate::files::{self, Operation};
 
 type Fault = dyn Fn(Operation, &Path) -> io::Result<()> + Send + Sync;
 
@@ -62,26 +45,11 @@ impl Storage {
 
     /// Replaces the file at `path` by `parts`, one after another, atomically and durably; on error the old content stays.
     pub(super) fn replace(&self, path: &Path, parts: &[&[u8]]) -> Result<(), RunError> {
-        let temporary = temporary_name(path);
-        let written = self.write_and_rename(&temporary, path, parts);
-        if written.is_err() {
-            // Best effort: whatever made the write fail may make this fail too, and the next try overwrites it.
-            let _ = fs::remove_file(&temporary);
-        }
-        written
-    }
-
-    fn write_and_rename(&self, temporary: &Path, path: &Path, parts: &[&[u8]]) -> Result<(), RunError> {
-        self.check(Operation::Create, temporary).map_err(RunError::io("create", temporary))?;
-        let mut file = File::create(temporary).map_err(RunError::io("create", temporary))?;
-        for part in parts {
-            self.write(&mut file, temporary, part)?;
-        }
-        self.sync(&file, temporary)?;
-        drop(file);
-        self.check(Operation::Rename, path).map_err(RunError::io("rename a file to", path))?;
-        fs::rename(temporary, path).map_err(RunError::io("rename a file to", path))?;
-        self.sync_dir(path.parent().unwrap_or(Path::new(".")))
+        // Always the same name: what a killed process left there is overwritten by the next try.
+        let temporary = files::beside(path, ".tmp");
+        let write = |out: &mut dyn Write| parts.iter().try_for_each(|part| out.write_all(part));
+        files::replace_by_way_of(&temporary, path, &|operation, path| self.check(operation, path), write)
+            .map_err(|(action, path, source)| RunError::Io { action, path, source })
     }
 
     /// Opens a file to append to, and creates it where there is none.
@@ -90,34 +58,14 @@ impl Storage {
         OpenOptions::new().append(true).create(true).open(path).map_err(RunError::io("open", path))
     }
 
-    /// Writes all of `bytes`; where a fault strikes, half of a chunk is already in the file, as on a real disk.
-    pub(super) fn write(&self, file: &mut File, path: &Path, bytes: &[u8]) -> Result<(), RunError> {
-        for chunk in bytes.chunks(CHUNK) {
-            if let Err(error) = self.check(Operation::Write, path) {
-                let _ = file.write_all(&chunk[..chunk.len() / 2]);
-                return Err(RunError::io("write", path)(error));
-            }
-            file.write_all(chunk).map_err(RunError::io("write", path))?;
-        }
-        Ok(())
+    /// Writes all of `bytes`.
+    pub(super) fn write(&self, file: &File, path: &Path, bytes: &[u8]) -> Result<(), RunError> {
+        let check = |operation, path: &Path| self.check(operation, path);
+        files::Checked { file, path, check: &check }.write_all(bytes).map_err(RunError::io("write", path))
     }
 
     pub(super) fn sync(&self, file: &File, path: &Path) -> Result<(), RunError> {
-        self.check(Operation::Sync, path).map_err(RunError::io("make durable", path))?;
-        file.sync_all().map_err(RunError::io("make durable", path))
+        files::sync(file, path, &|operation, path| self.check(operation, path))
+            .map_err(RunError::io("make durable", path))
     }
-
-    pub(super) fn sync_dir(&self, directory: &Path) -> Result<(), RunError> {
-        self.check(Operation::SyncDir, directory).map_err(RunError::io("make durable", directory))?;
-        // Only Unix can open a directory and make its entries durable; elsewhere the rename alone has to do.
-        #[cfg(unix)]
-        File::open(directory).and_then(|d| d.sync_all()).map_err(RunError::io("make durable", directory))?;
-        Ok(())
-    }
-}
-
-fn temporary_name(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".tmp");
-    path.with_file_name(name)
 }

@@ -1,10 +1,9 @@
 //! A search from a program: a space, images, and whatever differs from the defaults.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use burn::tensor::Device;
-use serde::Serialize;
 
 use super::algorithms::{self, Algorithm};
 use super::estimators::Estimator;
@@ -14,9 +13,10 @@ use super::result::SearchResult;
 use super::selection::Selection;
 use super::{Outcome, search_with};
 use crate::Error;
-use crate::config::{self, Keys, SearchConfig, resolve, to_toml};
+use crate::builder::{Builder, Opened};
+use crate::config::SearchConfig;
 use crate::data::Dataset;
-use crate::run::{Event, Interrupt, RunDir, read_result};
+use crate::run::read_result;
 use crate::space::Space;
 
 /// A search that is about to be run.
@@ -37,130 +37,57 @@ use crate::space::Space;
 /// println!("{}, {} parameters", found.genotype, found.params);
 /// # Ok::<(), gdas::Error>(())
 /// ```
-pub struct Search<'a> {
-    dataset: &'a Dataset,
-    keys: Keys,
+pub type Search<'a> = Builder<'a, OwnParts>;
+
+/// The parts of a [`Search`] that are given instead of built-in ones.
+#[derive(Debug, Default)]
+pub struct OwnParts {
     algorithm: Option<Box<dyn Algorithm>>,
     estimator: Option<Arc<dyn Estimator>>,
     regularisers: Vec<Arc<dyn Regulariser>>,
     selection: Option<Box<dyn Selection>>,
-    observer: Box<dyn FnMut(&Event) + 'a>,
-    interrupt: Interrupt,
-    place: Place,
 }
 
-/// Where a search leaves its state.
-enum Place {
-    Nowhere,
-    /// A directory that is made for it.
-    New(PathBuf),
-    /// A directory that holds it already.
-    Existing(PathBuf),
-}
-
-impl<'a> Search<'a> {
+impl<'a> Builder<'a, OwnParts> {
     /// A search in this space, for a cell that suits these images.
     pub fn new(space: impl Into<Arc<Space>>, images: &'a Dataset) -> Self {
         let space: Arc<Space> = space.into();
-        let mut search = Self::on(images, Place::Nowhere);
+        let mut search = Self::begin(images, OwnParts::default());
         search.keys.set("space", &*space);
-        search.keys.set("data", if images.name.is_empty() { "images" } else { &images.name });
         search
     }
 
     /// Goes on with the search in a run directory, on the same images. Parts that are not built in have to be given
     /// again; the configuration is that of the run.
     pub fn resume(path: impl Into<PathBuf>, images: &'a Dataset) -> Self {
-        Self::on(images, Place::Existing(path.into()))
-    }
-
-    fn on(dataset: &'a Dataset, place: Place) -> Self {
-        Self {
-            dataset,
-            keys: Keys::default(),
-            algorithm: None,
-            estimator: None,
-            regularisers: Vec::new(),
-            selection: None,
-            observer: Box::new(|_| {}),
-            interrupt: Interrupt::default(),
-            place,
-        }
-    }
-
-    /// Begins with the values of a preset, such as `quick` or `paper`.
-    #[must_use]
-    pub fn preset(self, name: &str) -> Self {
-        self.set("preset", name)
-    }
-
-    /// Passes over the training images.
-    #[must_use]
-    pub fn epochs(self, epochs: usize) -> Self {
-        self.set("epochs", epochs)
-    }
-
-    /// Seed of all randomness.
-    #[must_use]
-    pub fn seed(self, seed: u64) -> Self {
-        self.set("seed", seed)
-    }
-
-    /// Sets a key of the configuration; a key that does not exist or a value that does not suit it is an error of
-    /// [`run`](Self::run).
-    #[must_use]
-    pub fn set(mut self, key: &str, value: impl Serialize) -> Self {
-        self.keys.set(key, &value);
-        self
+        Self::go_on(path.into(), images, OwnParts::default())
     }
 
     /// Searches with this algorithm; a built-in one brings its published settings along.
     #[must_use]
     pub fn algorithm(mut self, algorithm: impl Algorithm + 'static) -> Self {
-        self.algorithm = Some(Box::new(algorithm));
+        self.task.algorithm = Some(Box::new(algorithm));
         self
     }
 
     /// Draws operations with this estimator.
     #[must_use]
     pub fn estimator(mut self, estimator: impl Estimator + 'static) -> Self {
-        self.estimator = Some(Arc::new(estimator));
+        self.task.estimator = Some(Arc::new(estimator));
         self
     }
 
     /// Adds this regulariser's gradient to that of alpha; several are added in this order.
     #[must_use]
     pub fn regulariser(mut self, regulariser: impl Regulariser + 'static) -> Self {
-        self.regularisers.push(Arc::new(regulariser));
+        self.task.regularisers.push(Arc::new(regulariser));
         self
     }
 
     /// Chooses the cell in the end with this selection.
     #[must_use]
     pub fn selection(mut self, selection: impl Selection + 'static) -> Self {
-        self.selection = Some(Box::new(selection));
-        self
-    }
-
-    /// Reports what happens, while it happens.
-    #[must_use]
-    pub fn observe(mut self, observer: impl FnMut(&Event) + 'a) -> Self {
-        self.observer = Box::new(observer);
-        self
-    }
-
-    /// Stops when this asks for it; [`run`](Self::run) then ends with [`Error::Interrupted`].
-    #[must_use]
-    pub fn interrupt(mut self, interrupt: &Interrupt) -> Self {
-        self.interrupt = interrupt.clone();
-        self
-    }
-
-    /// Keeps checkpoints, events and the result in a new directory, from which the search can be
-    /// [resumed](Self::resume).
-    #[must_use]
-    pub fn in_directory(mut self, path: impl Into<PathBuf>) -> Self {
-        self.place = Place::New(path.into());
+        self.task.selection = Some(Box::new(selection));
         self
     }
 
@@ -175,36 +102,25 @@ impl<'a> Search<'a> {
 
     /// As [`run`](Self::run), on several devices that share every batch (experimental).
     pub fn run_on(mut self, devices: &[Device]) -> Result<SearchResult, Error> {
-        if !matches!(self.place, Place::Existing(_)) {
+        if !self.resumes() {
             self.keys.set("devices", &devices.len());
         }
-        if let Some(algorithm) = &self.algorithm {
-            self.keys.set_default("algorithm", &config::Algorithm::named(algorithm.name()));
+        if let Some(algorithm) = &self.task.algorithm {
+            self.keys.set_default("algorithm", &algorithms::identity(&**algorithm));
         }
-        let (config, mut run) = match &self.place {
-            Place::Nowhere => (resolve(&[self.keys.layer()?])?, None),
-            Place::New(path) => {
-                let config: SearchConfig = resolve(&[self.keys.layer()?])?;
-                let run = RunDir::create(path, &to_toml(&config)?)?;
-                (config, Some(run))
-            }
-            Place::Existing(path) => {
-                let run = RunDir::open(path)?;
-                if run.is_finished() {
-                    return Ok(read_result(path)?);
-                }
-                (configuration(path)?, Some(run))
-            }
+        let (config, mut run): (SearchConfig, _) = match self.open()? {
+            Opened::Finished(path) => return Ok(read_result(&path)?),
+            Opened::Ready(config, run) => (config, run),
         };
-        let mut parts = match self.algorithm {
+        let mut parts = match self.task.algorithm {
             Some(algorithm) => Parts::with(algorithm, &config),
-            None => Parts::with(algorithms::built_in(&config.algorithm)?, &config),
+            None => Parts::of(&config)?,
         };
-        parts.regularisers = self.regularisers;
-        if let Some(estimator) = self.estimator {
+        parts.regularisers = self.task.regularisers;
+        if let Some(estimator) = self.task.estimator {
             parts.estimator = estimator;
         }
-        if let Some(selection) = self.selection {
+        if let Some(selection) = self.task.selection {
             parts.selection = selection;
         }
         let observer = &mut self.observer;
@@ -213,11 +129,4 @@ impl<'a> Search<'a> {
             Outcome::Interrupted { step } => Err(Error::Interrupted { step }),
         }
     }
-}
-
-/// The configuration of the run at `path`.
-fn configuration(path: &Path) -> Result<SearchConfig, Error> {
-    let text = crate::run::read_config(path)?;
-    let layer = config::Layer::file(&path.join("config.toml").display().to_string(), &text)?;
-    Ok(resolve(&[layer])?)
 }

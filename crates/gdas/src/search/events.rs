@@ -6,7 +6,7 @@ use super::searcher::Searcher;
 use super::state::EpochSums;
 use crate::config::Selection;
 use crate::data::{Dataset, SearchSplit};
-use crate::run::{Alarm, Alarms, AlphaTable, EpochNumbers, Event};
+use crate::run::{Alarm, Alarms, AlphaTable, EpochMetrics, EpochNumbers, Event, StepMetrics};
 use crate::space::Genotype;
 
 /// A search starts, or goes on after `step` steps.
@@ -40,21 +40,20 @@ pub(super) fn started(
 
 /// A step is done. Of what it did not measure (some algorithms train and choose in turns) this has the epoch's mean.
 pub(super) fn step(progress: &Progress, report: &StepReport, sums: &EpochSums, steps_per_second: f64) -> Event {
-    let means = sums.means();
-    let train = report.training.map_or((means.train_loss, means.train_accuracy), |m| (m.loss, m.accuracy));
-    let held_out = report.held_out.map_or((means.held_out_loss, means.held_out_accuracy), |m| (m.loss, m.accuracy));
-    Event::Step {
+    let mut metrics = sums.means(progress);
+    if let Some(training) = report.training {
+        (metrics.train_loss, metrics.train_accuracy) = (training.loss, training.accuracy);
+    }
+    if let Some(held_out) = report.held_out {
+        (metrics.held_out_loss, metrics.held_out_accuracy) = (held_out.loss, held_out.accuracy);
+    }
+    Event::Step(StepMetrics {
         epoch: progress.at.epoch as usize,
         step: progress.step + 1,
-        train_loss: train.0,
-        train_accuracy: train.1,
-        held_out_loss: held_out.0,
-        held_out_accuracy: held_out.1,
-        tau: progress.tau,
-        learning_rate: progress.learning_rate,
+        metrics,
         picked: report.picks.clone(),
         steps_per_second,
-    }
+    })
 }
 
 /// An epoch is over, `progress` being that of its last step.
@@ -66,18 +65,13 @@ pub(super) fn epoch(
     genotype: &Genotype,
     [steps_per_second, eta_seconds]: [f64; 2],
 ) -> Event {
-    let (means, epoch) = (sums.means(), progress.at.epoch);
+    let epoch = progress.at.epoch;
     let cells = searcher.supernet.space.cells.iter();
-    Event::Epoch {
+    Event::Epoch(EpochMetrics {
         epoch: epoch as usize,
         epochs: progress.epochs,
         step,
-        train_loss: means.train_loss,
-        train_accuracy: means.train_accuracy,
-        held_out_loss: means.held_out_loss,
-        held_out_accuracy: means.held_out_accuracy,
-        tau: progress.tau,
-        learning_rate: progress.learning_rate,
+        metrics: sums.means(progress),
         alpha_rests: epoch < searcher.config.alpha_warmup_epochs as u64,
         alphas: cells.zip(&searcher.alpha).map(|(cell, alpha)| AlphaTable::new(&cell.name, alpha)).collect(),
         costs: searcher.standings(genotype),
@@ -86,12 +80,13 @@ pub(super) fn epoch(
         redraws: sums.redraws,
         steps_per_second,
         eta_seconds,
-    }
+    })
 }
 
 /// The alarms that begin with an epoch, from the event that ends it.
 pub(super) fn alarms(searcher: &Searcher, alarms: &mut Alarms, ended: &Event) -> Vec<Event> {
-    let (Event::Epoch { epoch, step, .. }, Some(now)) = (ended, EpochNumbers::of(ended)) else { return vec![] };
+    let Event::Epoch(EpochMetrics { epoch, step, .. }) = ended else { return vec![] };
+    let Some(now) = EpochNumbers::of(ended) else { return vec![] };
     let begun = alarms.follow(&now);
     let judged = searcher.config.selection == Selection::Judged;
     let event =

@@ -48,7 +48,7 @@ use task::SearchTask;
 
 pub use crate::run::Outcome;
 pub use algorithms::Algorithm;
-pub use builder::Search;
+pub use builder::{OwnParts, Search};
 pub use context::{HeldOutPass, PendingWeightStep, StepContext, StepReport};
 pub use estimators::{Draw, Estimator, StraightThrough};
 pub use parts::Parts;

@@ -62,13 +62,23 @@ impl Parts {
 
     /// Checks that the algorithm is the one that the configuration names.
     pub(super) fn check(&self, config: &SearchConfig) -> Result<(), Error> {
-        let (given, configured) = (self.algorithm.name(), config.algorithm.name());
-        if given == configured {
+        let (given, configured) = (algorithms::identity(&*self.algorithm), &config.algorithm);
+        if given == *configured {
             return Ok(());
         }
-        let hint = if matches!(config.algorithm, config::Algorithm::Own(_)) { "; give it that one" } else { "" };
+        let own = |algorithm: &config::Algorithm| matches!(algorithm, config::Algorithm::Own(_));
+        let hint = match (own(configured), own(&given)) {
+            (true, false) if given.name() == configured.name() => {
+                "; the run's is not the built-in one, give it that one"
+            }
+            (true, _) => "; give it that one",
+            (false, true) if given.name() == configured.name() => " of your own; the run's is the built-in one",
+            (false, _) => "",
+        };
         Err(Error::Unsuitable(format!(
-            "this run searches with algorithm `{configured}`, and was given `{given}`{hint}"
+            "this run searches with algorithm `{}`, and was given `{}`{hint}",
+            configured.name(),
+            given.name()
         )))
     }
 }

@@ -6,13 +6,14 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use super::context::StepReport;
+use super::progress::Progress;
 use super::regularise::EarlyStopState;
 use super::searcher::Searcher;
 use crate::Error;
 use crate::config::SearchConfig;
 use crate::data::{Dataset, Position};
 use crate::device;
-use crate::run::{Alarms, Array, Checkpoint, read_checkpoint};
+use crate::run::{Alarms, Array, Checkpoint, SearchMetrics, read_checkpoint};
 
 /// How far a search has come: all of its state that does not learn.
 #[derive(Clone, Debug)]
@@ -52,14 +53,6 @@ pub(super) struct EpochSums {
     pub(super) redraws: u64,
 }
 
-/// Means over the images of an epoch.
-pub(super) struct EpochMeans {
-    pub(super) train_loss: f64,
-    pub(super) train_accuracy: f64,
-    pub(super) held_out_loss: f64,
-    pub(super) held_out_accuracy: f64,
-}
-
 impl EpochSums {
     pub(super) fn add(&mut self, report: &StepReport) {
         for (sums, metrics) in [(&mut self.train, report.training), (&mut self.held_out, report.held_out)] {
@@ -70,13 +63,16 @@ impl EpochSums {
         self.redraws += report.redraws;
     }
 
-    pub(super) fn means(&self) -> EpochMeans {
+    /// Means over the images so far, with the schedules of a step.
+    pub(super) fn means(&self, progress: &Progress) -> SearchMetrics {
         let mean = |sums: &[f64; 3], i: usize| sums[i] / sums[0].max(1.0);
-        EpochMeans {
+        SearchMetrics {
             train_loss: mean(&self.train, 1),
             train_accuracy: mean(&self.train, 2),
             held_out_loss: mean(&self.held_out, 1),
             held_out_accuracy: mean(&self.held_out, 2),
+            tau: progress.tau,
+            learning_rate: progress.learning_rate,
         }
     }
 }
@@ -116,8 +112,8 @@ impl Searcher {
             arithmetic: device::arithmetic(self.supernet.weights.device()),
             parts: own_parts.to_vec(),
         })?;
-        self.supernet.weights.save(&mut checkpoint, "weights");
-        self.sgd.save(&self.supernet.weights, &mut checkpoint);
+        checkpoint.arrays.extend(self.supernet.weights.to_arrays("weights"));
+        checkpoint.arrays.extend(self.sgd.to_arrays(&self.supernet.weights));
         for (name, matrices) in
             [("alpha", &self.alpha), ("adam/first", &self.adam.first), ("adam/second", &self.adam.second)]
         {
@@ -148,8 +144,8 @@ impl Searcher {
             )));
         }
         let warning = device::other_arithmetic(&saved.arithmetic, self.supernet.weights.device());
-        self.supernet.weights.load(checkpoint, "weights")?;
-        self.sgd.load(&self.supernet.weights, checkpoint)?;
+        self.supernet.weights.set_arrays("weights", |name, shape| checkpoint.take_f32(name, shape))?;
+        self.sgd.set_arrays(&self.supernet.weights, |name, shape| checkpoint.take_f32_if_there(name, shape))?;
         for (name, matrices) in
             [("alpha", &mut self.alpha), ("adam/first", &mut self.adam.first), ("adam/second", &mut self.adam.second)]
         {

@@ -101,9 +101,8 @@ impl Task for SearchTask {
         let (epoch, done) = (progress.at.epoch, self.steps_done());
         let genotype = self.algorithm.genotype(&self.searcher);
         let sums = std::mem::take(&mut self.state.sums);
-        let means = sums.means();
-        if self.state.best.as_ref().is_none_or(|best| means.held_out_accuracy > best.accuracy) {
-            let accuracy = means.held_out_accuracy;
+        let accuracy = sums.means(&progress).held_out_accuracy;
+        if self.state.best.as_ref().is_none_or(|best| accuracy > best.accuracy) {
             self.state.best = Some(BestEpoch { epoch, accuracy, genotype: genotype.to_string() });
         }
         let speed = clock.steps_per_second(done);

@@ -121,7 +121,7 @@ impl TrainedModel {
         let graph = network::derive(&genotype.space.derived_blocks(config.cells), &network, &genotype)?;
         let mut weights = Weights::new(config.seed, device);
         weights.declare(&graph);
-        weights.load(&mut checkpoint, trained.weights)?;
+        weights.set_arrays(trained.weights, |name, shape| checkpoint.take_f32(name, shape))?;
         Ok(Self {
             genotype,
             graph: Arc::new(graph),

@@ -12,7 +12,7 @@ use crate::cost;
 use crate::data::{Dataset, Position, Statistics};
 use crate::device;
 use crate::loss::Metrics;
-use crate::run::{Checkpoint, Event, RunDir};
+use crate::run::{Checkpoint, Event, RunDir, TrainEpochMetrics};
 use crate::space::Genotype;
 use crate::weights::{PlainWeights, Weights, flat, host};
 
@@ -80,7 +80,7 @@ impl TrainState {
     ) -> Event {
         let [images, loss, hits] = std::mem::take(&mut self.sums);
         let n = images.max(1.0);
-        Event::TrainEpoch {
+        Event::TrainEpoch(TrainEpochMetrics {
             epoch: epoch as usize,
             epochs,
             step,
@@ -95,7 +95,7 @@ impl TrainState {
             drop_path: config.drop_path * (epoch + 1) as f64 / epochs as f64,
             steps_per_second: speed,
             eta_seconds: left,
-        }
+        })
     }
 }
 
@@ -191,11 +191,11 @@ impl Trainer<'_> {
             image: [images.height, images.width, images.channels],
             arithmetic: device::arithmetic(self.weights.device()),
         })?;
-        self.weights.save(&mut checkpoint, "weights");
-        self.sgd.save(&self.weights, &mut checkpoint);
+        checkpoint.arrays.extend(self.weights.to_arrays("weights"));
+        checkpoint.arrays.extend(self.sgd.to_arrays(&self.weights));
         for (prefix, weights) in [("average", &self.average), ("chosen", &self.chosen)] {
             if let Some(weights) = weights {
-                weights.save(&mut checkpoint, prefix);
+                checkpoint.arrays.extend(weights.to_arrays(prefix));
             }
         }
         Ok(checkpoint)
@@ -211,14 +211,14 @@ impl Trainer<'_> {
         let saved: SavedState = checkpoint.state()?;
         Error::same_data(&saved.data_digest, &self.data_digest, &dataset.name)?;
         let warning = device::other_arithmetic(&saved.arithmetic, self.weights.device());
-        self.weights.load(&mut checkpoint, "weights")?;
-        self.sgd.load(&self.weights, &mut checkpoint)?;
+        self.weights.set_arrays("weights", |name, shape| checkpoint.take_f32(name, shape))?;
+        self.sgd.set_arrays(&self.weights, |name, shape| checkpoint.take_f32_if_there(name, shape))?;
         if let Some(average) = &mut self.average {
-            average.load(&mut checkpoint, "average")?;
+            average.set_arrays("average", |name, shape| checkpoint.take_f32(name, shape))?;
         }
         if saved.chosen.is_some() {
             let mut chosen = self.weights.clone();
-            chosen.load(&mut checkpoint, "chosen")?;
+            chosen.set_arrays("chosen", |name, shape| checkpoint.take_f32(name, shape))?;
             self.chosen = Some(chosen);
         }
         let metrics = |[loss, accuracy, top5]: [f64; 3]| Metrics { loss, accuracy, top5, images: 0 };
@@ -273,7 +273,7 @@ pub fn adopt(
         image: [image.height, image.width, image.channels],
         arithmetic: String::new(),
     })?;
-    weights.save(&mut checkpoint, "weights");
+    checkpoint.arrays.extend(weights.to_arrays("weights"));
     let cost = cost::network(graph);
     let genotype = Genotype::parse(&config.genotype, &config.space)?;
     let result = TrainResult {

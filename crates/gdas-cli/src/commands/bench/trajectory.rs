@@ -1,8 +1,7 @@
 use clap::Args;
 use gdas::space::spaces;
 use gdas_nasbench::{Quantity, Table};
-use gdas_report::RunData;
-use gdas_report::run_data::EpochRow;
+use gdas_report::{Epoch, RunData};
 use serde_json::{Value, json};
 
 use super::{TableFlags, parse};
@@ -48,17 +47,17 @@ pub(crate) fn run(command: &Trajectory) -> anyhow::Result<()> {
         return Err(Usage(format!("{what}; a trajectory is that of a search in {space}")).into());
     }
     let opened = Table::open(&command.table.table)?;
-    let cells: Vec<(&EpochRow, &str)> = run.epochs.iter().filter_map(|e| Some((e, e.genotype.as_deref()?))).collect();
+    let cells: Vec<(&Epoch, &str)> = run.epochs.iter().filter_map(|e| Some((e, e.genotype()?))).collect();
     if cells.is_empty() {
         anyhow::bail!("{} has no epoch behind it yet", command.search);
     }
-    let looked_up = cells.iter().map(|(row, cell)| (row.epoch, *cell));
+    let looked_up = cells.iter().map(|(row, cell)| (row.number(), *cell));
     let found = gdas_nasbench::Trajectory::new(looked_up, &opened, command.by, command.epochs);
     if found.points.iter().all(|point| point.ranks.iter().all(Option::is_none)) {
         let what = format!("{} after {} epochs of any of its cells", command.by, command.epochs);
         anyhow::bail!("{} has no {what}; --by and --epochs choose another", command.table.table.display());
     }
-    let rows: Vec<(&EpochRow, &gdas_nasbench::TrajectoryPoint)> =
+    let rows: Vec<(&Epoch, &gdas_nasbench::TrajectoryPoint)> =
         cells.iter().map(|(row, _)| *row).zip(&found.points).collect();
     if command.table.json {
         return command.print_json(&found, &rows);
@@ -73,7 +72,7 @@ impl Trajectory {
     fn print_json(
         &self,
         found: &gdas_nasbench::Trajectory,
-        rows: &[(&EpochRow, &gdas_nasbench::TrajectoryPoint)],
+        rows: &[(&Epoch, &gdas_nasbench::TrajectoryPoint)],
     ) -> anyhow::Result<()> {
         let epochs = rows.iter().map(|(row, point)| {
             let table: serde_json::Map<String, Value> = found
@@ -83,9 +82,9 @@ impl Trajectory {
                 .map(|(dataset, rank)| (dataset.name().to_owned(), json!(rank)))
                 .collect();
             json!({
-                "epoch": row.epoch, "cell": point.cell, "index": point.index, "table": table,
-                "parameter_free": row.parameter_free, "entropy": row.entropy,
-                "held_out_accuracy": row.other_accuracy,
+                "epoch": row.number(), "cell": point.cell, "index": point.index, "table": table,
+                "parameter_free": row.parameter_free(), "entropy": row.entropy(),
+                "held_out_accuracy": row.other_accuracy(),
             })
         });
         output::json(&json!({
@@ -97,7 +96,7 @@ impl Trajectory {
     fn print_text(
         &self,
         found: &gdas_nasbench::Trajectory,
-        rows: &[(&EpochRow, &gdas_nasbench::TrajectoryPoint)],
+        rows: &[(&Epoch, &gdas_nasbench::TrajectoryPoint)],
     ) -> anyhow::Result<()> {
         let mut head = vec!["epoch".to_owned()];
         for dataset in &found.datasets {
@@ -107,13 +106,13 @@ impl Trajectory {
         let mut lines = vec![head];
         let dash = || "\u{2013}".to_owned();
         for (row, point) in rows {
-            let mut line = vec![(row.epoch + 1).to_string()];
+            let mut line = vec![(row.number() + 1).to_string()];
             for rank in &point.ranks {
                 line.push(rank.map_or_else(dash, |rank| format!("{:.2}", rank.value)));
                 line.push(rank.map_or_else(dash, |rank| rank.rank.to_string()));
             }
-            line.push(row.parameter_free.map_or_else(dash, |share| format!("{:.0} %", 100.0 * share)));
-            line.push(row.entropy.map_or_else(dash, |entropy| format!("{entropy:.4}")));
+            line.push(row.parameter_free().map_or_else(dash, |share| format!("{:.0} %", 100.0 * share)));
+            line.push(row.entropy().map_or_else(dash, |entropy| format!("{entropy:.4}")));
             line.push(point.cell.clone());
             lines.push(line);
         }
@@ -129,7 +128,7 @@ impl Trajectory {
 
 fn print_csv(
     found: &gdas_nasbench::Trajectory,
-    rows: &[(&EpochRow, &gdas_nasbench::TrajectoryPoint)],
+    rows: &[(&Epoch, &gdas_nasbench::TrajectoryPoint)],
 ) -> anyhow::Result<()> {
     let mut head: Vec<String> = ["epoch", "cell", "index"].map(str::to_owned).into();
     for dataset in &found.datasets {
@@ -143,11 +142,11 @@ fn print_csv(
         value.map_or_else(String::new, |value| value.to_string())
     }
     for (row, point) in rows {
-        let mut line = vec![row.epoch.to_string(), point.cell.clone(), field(point.index)];
+        let mut line = vec![row.number().to_string(), point.cell.clone(), field(point.index)];
         for rank in &point.ranks {
             line.extend([field(rank.map(|rank| rank.value)), field(rank.map(|rank| rank.rank))]);
         }
-        line.extend([row.parameter_free, row.entropy, row.other_accuracy].map(field));
+        line.extend([row.parameter_free(), row.entropy(), row.other_accuracy()].map(field));
         output::line(line.join(","))?;
     }
     Ok(())

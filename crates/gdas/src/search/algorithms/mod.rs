@@ -10,6 +10,8 @@ mod gdas;
 mod rsps;
 mod setn;
 
+use std::any::Any;
+
 use crate::Error;
 use crate::config::{self, SearchConfig};
 use crate::optim::cosine;
@@ -99,9 +101,9 @@ pub use setn::Setn;
 /// }
 /// # let _: Box<dyn Algorithm> = Box::new(SmallestLoss::default());
 /// ```
-pub trait Algorithm: std::fmt::Debug + Send {
-    /// Its name, which a run records: going on with it needs an algorithm of the same name. Names of the built-in
-    /// algorithms are theirs alone.
+pub trait Algorithm: Any + std::fmt::Debug + Send {
+    /// Its name, which a run records: going on with it needs an algorithm of the same name. A run tells a user's own
+    /// algorithm from a built-in one of the same name.
     fn name(&self) -> &str;
 
     /// Prepares for a search, before its first step and before [`load`](Self::load).
@@ -161,6 +163,17 @@ pub trait Algorithm: std::fmt::Debug + Send {
     fn load(&mut self, searcher: &Searcher, state: &mut Checkpoint) -> Result<(), Error> {
         let (_, _) = (searcher, state);
         Ok(())
+    }
+}
+
+/// What a configuration calls an algorithm: by its type, so that a user's own is not taken for a built-in one of the same
+/// name.
+pub(super) fn identity(algorithm: &dyn Algorithm) -> config::Algorithm {
+    let any: &dyn Any = algorithm;
+    if any.is::<Gdas>() || any.is::<Darts>() || any.is::<Setn>() || any.is::<Enas>() || any.is::<Rsps>() {
+        config::Algorithm::named(algorithm.name())
+    } else {
+        config::Algorithm::Own(algorithm.name().to_owned())
     }
 }
 

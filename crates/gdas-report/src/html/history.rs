@@ -1,0 +1,116 @@
+//! How a run went, and how to repeat it.
+
+use maud::{Markup, html};
+
+use super::parts::{download, duration, seconds, table};
+use crate::run_data::RunData;
+use gdas::cost::readable_bytes;
+use gdas::run::Event;
+
+/// Cells on the way, and what happened besides epochs.
+pub(super) fn section(run: &RunData) -> Markup {
+    html! {
+        (cells(run))
+        (events(run))
+    }
+}
+
+fn cells(run: &RunData) -> Markup {
+    let history = run.genotype_history();
+    if history.len() < 2 {
+        return Markup::default();
+    }
+    let epochs = |a: usize, b: usize| if a == b { format!("{}", a + 1) } else { format!("{} to {}", a + 1, b + 1) };
+    let rows: Vec<Vec<String>> =
+        history.iter().rev().map(|(first, last, genotype)| vec![epochs(*first, *last), genotype.clone()]).collect();
+    html! {
+        section {
+            h2 { "Cells on the way" }
+            details {
+                summary { (rows.len()) " cells" }
+                (table(&["epochs", "genotype"], &rows))
+            }
+        }
+    }
+}
+
+fn events(run: &RunData) -> Markup {
+    let rows: Vec<Vec<String>> = run.events.iter().filter_map(row).collect();
+    if rows.is_empty() {
+        return Markup::default();
+    }
+    html! {
+        section {
+            h2 { "What happened" }
+            (table(&["event", "step", ""], &rows))
+            (checkpoints(run))
+        }
+    }
+}
+
+/// The row of an event in the table: name, step, remark.
+fn row(event: &Event) -> Option<Vec<String>> {
+    let (name, step, remark) = match event {
+        Event::Started { step, threads, version, .. } => {
+            let name = if *step == 0 { "started" } else { "resumed" };
+            (name, Some(*step), format!("gdas {version}, {threads} threads"))
+        }
+        Event::Warning { message } => ("warning", None, message.clone()),
+        Event::Alarm { step, message, .. } => ("alarm", Some(*step), message.clone()),
+        Event::EarlyStop { step, reason, .. } => ("ended early", Some(*step), reason.clone()),
+        Event::Judging { step, candidates, done: 0, .. } => {
+            ("judging", Some(*step), format!("{candidates} candidates"))
+        }
+        Event::Judged(judgement) => ("judged", Some(judgement.step), judgement.reason()),
+        Event::Paused { step } => ("paused", Some(*step), String::new()),
+        Event::Continued { step } => ("continued", Some(*step), String::new()),
+        Event::Interrupted { step } => ("interrupted", Some(*step), String::new()),
+        Event::Finished { step, seconds, .. } => ("finished", Some(*step), format!("after {}", duration(*seconds))),
+        _ => return None,
+    };
+    Some(vec![name.to_owned(), step.map_or_else(String::new, |step| step.to_string()), remark])
+}
+
+/// What saving cost.
+fn checkpoints(run: &RunData) -> Markup {
+    let saved = run.events.iter().filter_map(|event| match event {
+        Event::Checkpoint { bytes, seconds, .. } => Some((*bytes, *seconds)),
+        _ => None,
+    });
+    let saved: Vec<(u64, f64)> = saved.collect();
+    let Some((bytes, _)) = saved.last() else { return Markup::default() };
+    let time: f64 = saved.iter().map(|(_, seconds)| seconds).sum();
+    html! {
+        p {
+            (saved.len()) " checkpoint" @if saved.len() > 1 { "s" }
+            " of " (readable_bytes(*bytes)) " took " (seconds(time)) " together."
+        }
+    }
+}
+
+/// The command and its configuration; at the end of the run also its result.
+pub(super) fn repeat(run: &RunData) -> Markup {
+    let command = if run.info.task == "train" { "train" } else { "search" };
+    html! {
+        section {
+            h2 { "How to repeat it" }
+            p { "Save the configuration as " code { "config.toml" } ", then:" }
+            pre { code { "gdas " (command) " --config config.toml" } }
+            p {
+                "The same configuration and seed give the same result, bit for bit, on a CPU with any number of \
+                 threads."
+            }
+            details {
+                summary { "Configuration" }
+                pre { code { (run.config) } }
+                (download("config.toml", &run.config))
+            }
+            @if let Some(result) = &run.result {
+                details {
+                    summary { "Result" }
+                    pre { code { (result) } }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! One self-contained HTML page about one run or several: no network, works from disk, light and dark.
+//!
+//! Each part of the page is a function that gives [`Markup`], in the file named after it. Maud escapes all text.
+
+mod cell;
+mod comparison;
+mod cost;
+mod curves;
+mod document;
+mod facts;
+mod figures;
+mod history;
+mod parts;
+mod trajectory;
+
+use maud::{Markup, html};
+
+use super::run_data::RunData;
+use gdas_nasbench::Table;
+
+pub use comparison::{csv as comparison_csv, figures as comparison_figures};
+pub use document::Live;
+pub(crate) use figures::file_name;
+pub use figures::{Figure, figures};
+
+/// The page. `table` tells how the cells found do on NAS-Bench-201.
+pub fn page(runs: &[RunData], table: Option<&Table>) -> String {
+    let title = match runs {
+        [run] => title(run),
+        _ => format!("{} runs compared", runs.len()),
+    };
+    let body = html! {
+        h1 { (title) }
+        @if let [run] = runs {
+            (report(run, table))
+        } @else {
+            (comparison::section(runs, table))
+            @for run in runs {
+                details.run {
+                    summary { h2 { (run.info.name) } }
+                    (report(run, table))
+                }
+            }
+        }
+    };
+    document::document(&title, &body, None)
+}
+
+/// A page about one run that follows it; `top` is put below the heading.
+pub fn live_run(run: &RunData, top: &Markup, live: &Live) -> String {
+    let title = title(run);
+    let body = html! {
+        p { a href="../" { "all runs" } }
+        h1 { (title) }
+        (top)
+        (report(run, None))
+    };
+    document::document(&title, &body, Some(live))
+}
+
+/// Any page that follows something.
+pub fn live(title: &str, body: &Markup, live: &Live) -> String {
+    document::document(title, body, Some(live))
+}
+
+fn title(run: &RunData) -> String {
+    format!("{}: {}", run.info.task, run.info.name)
+}
+
+/// All that is said of one run.
+fn report(run: &RunData, table: Option<&Table>) -> Markup {
+    html! {
+        (facts::alarms(run))
+        (facts::section(run, table))
+        @if run.info.task == "auto" {
+            (stages(run, table))
+        } @else {
+            (cell::section(run))
+            (cell::judgement(run))
+            (curves::section(run))
+            @if let Some(table) = table {
+                (trajectory::section(run, table))
+            }
+            (curves::alphas(run))
+            (cost::section(run))
+            (history::section(run))
+            (history::repeat(run))
+        }
+    }
+}
+
+/// The stages of an automatic run.
+fn stages(run: &RunData, table: Option<&Table>) -> Markup {
+    html! {
+        @for stage in &run.stages {
+            details.run open {
+                summary { h2 { @if stage.info.task == "train" { "Training" } @else { "Search" } } }
+                (report(stage, table))
+            }
+        }
+        @if run.stages.is_empty() {
+            p { "No stage has begun yet." }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The network that a run's cell is built into.
+
+use super::run_data::RunData;
+use gdas::network::{NetworkConfig, Stem, derive};
+use gdas::space::Wiring;
+use gdas_kernels::graph::{Graph, Shape};
+
+/// A network and its size.
+#[derive(Clone, Debug)]
+pub(crate) struct RunNetwork {
+    pub(crate) graph: Graph,
+    pub(crate) channels: usize,
+    /// Cells per stage.
+    pub(crate) cells: usize,
+    /// Height and width of its images.
+    pub(crate) image: usize,
+    pub(crate) classes: usize,
+}
+
+impl RunData {
+    /// A training's own network; for a search the one of published size that its cell is meant for.
+    pub(crate) fn network(&self) -> Option<RunNetwork> {
+        let genotype = self.genotype()?;
+        let space = &genotype.space;
+        let number = |key: &str| self.setting(key).and_then(|text| text.parse::<usize>().ok());
+        let (published_channels, published_cells) = match space.skeleton.wiring {
+            Wiring::Residual => (16, 5),
+            Wiring::TwoInputs { .. } => (36, 6),
+        };
+        let own = self.info.task == "train";
+        let channels = number("channels").filter(|_| own).unwrap_or(published_channels);
+        let cells = number("cells").filter(|_| own).unwrap_or(published_cells);
+        let image = number("image_size").unwrap_or(32);
+        let classes = self.classes()?;
+        // A file that was tampered with must not make us build a giant.
+        if !(1..=1024).contains(&channels) || !(1..=64).contains(&cells) || !(8..=224).contains(&image) {
+            return None;
+        }
+        let config = NetworkConfig {
+            image: Shape::new(image, image, 3),
+            classes,
+            channels,
+            stem: Stem::for_size(image),
+            affine: true,
+            track: true,
+            auxiliary: false,
+            drop_path: false,
+        };
+        let graph = derive(&space.derived_blocks(cells), &config, &genotype).ok()?;
+        Some(RunNetwork { graph, channels, cells, image, classes })
+    }
+}

@@ -1,0 +1,143 @@
+//! What is measured in steps and epochs, as the events of a run report it.
+//!
+//! Epochs and steps count from zero; accuracies and shares are fractions. Speeds and times left come from a clock: they
+//! are for the reader of the log alone and enter no result.
+
+use serde::{Deserialize, Serialize};
+
+use crate::alpha::{Alpha, softmax};
+use crate::budget::Standing;
+
+/// The logits of one alpha table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlphaTable {
+    /// Which kind of cell they belong to, as in "normal".
+    pub name: String,
+    /// One row per edge, one logit per operation.
+    pub alphas: Vec<Vec<f32>>,
+}
+
+impl AlphaTable {
+    /// Rounded to `f32`: for readers of the log, not for going on.
+    pub fn new(name: &str, alpha: &Alpha) -> Self {
+        let row = |row: &[f64]| row.iter().map(|&a| a as f32).collect();
+        Self { name: name.to_owned(), alphas: alpha.rows().map(row).collect() }
+    }
+
+    /// `softmax(alpha)` edge by edge: a probability per operation.
+    pub fn probabilities(&self) -> impl Iterator<Item = Vec<f64>> {
+        self.alphas.iter().map(|logits| softmax(&logits.iter().map(|&logit| f64::from(logit)).collect::<Vec<_>>()))
+    }
+}
+
+/// Losses, accuracies and schedules of a search: of one step, or as means over the images of an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SearchMetrics {
+    /// Cross-entropy of the training images.
+    pub train_loss: f64,
+    /// Accuracy on the training images.
+    pub train_accuracy: f64,
+    /// Cross-entropy of the held-out images.
+    pub held_out_loss: f64,
+    /// Accuracy on the held-out images.
+    pub held_out_accuracy: f64,
+    /// Temperature of the draw.
+    pub tau: f64,
+    /// Learning rate of the weights, in an epoch that of its last step.
+    pub learning_rate: f64,
+}
+
+/// A step of a search.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StepMetrics {
+    /// The epoch it belongs to.
+    pub epoch: usize,
+    /// Steps done in the whole run, this one included.
+    pub step: u64,
+    /// Of its two batches.
+    #[serde(flatten)]
+    pub metrics: SearchMetrics,
+    /// Operation drawn per edge in the weight step, one row per alpha table.
+    pub picked: Vec<Vec<usize>>,
+    /// Speed since the step logged before.
+    pub steps_per_second: f64,
+}
+
+/// An epoch of a search.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EpochMetrics {
+    /// Its number.
+    pub epoch: usize,
+    /// Epochs of the whole run.
+    pub epochs: usize,
+    /// Steps done in the whole run.
+    pub step: u64,
+    /// Means over its batches.
+    #[serde(flatten)]
+    pub metrics: SearchMetrics,
+    /// Whether alpha rested in this epoch, while the weights learned.
+    #[serde(default)]
+    pub alpha_rests: bool,
+    /// Alpha at its end.
+    pub alphas: Vec<AlphaTable>,
+    /// Expected costs beside their bounds at its end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub costs: Vec<Standing>,
+    /// The cell derived from alpha at its end.
+    pub genotype: String,
+    /// Share of that cell's edges whose operation has no parameters (skip, pool, none).
+    pub parameter_free: f64,
+    /// Draws repeated because they were not finite.
+    pub redraws: u64,
+    /// Speed of this epoch.
+    pub steps_per_second: f64,
+    /// Time left at this speed.
+    pub eta_seconds: f64,
+}
+
+/// An epoch of training from scratch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrainEpochMetrics {
+    /// Its number.
+    pub epoch: usize,
+    /// Epochs of the whole run.
+    pub epochs: usize,
+    /// Steps done in the whole run.
+    pub step: u64,
+    /// Mean cross-entropy of the training batches.
+    pub train_loss: f64,
+    /// Mean accuracy on the training batches.
+    pub train_accuracy: f64,
+    /// Cross-entropy of the test images, where this epoch was tested.
+    pub test_loss: Option<f64>,
+    /// Top-1 accuracy on the test images.
+    pub test_accuracy: Option<f64>,
+    /// Top-5 accuracy on the test images, where there are more than five classes.
+    pub test_top5: Option<f64>,
+    /// Cross-entropy of the validation images, where there are some and this epoch was validated.
+    #[serde(default)]
+    pub validation_loss: Option<f64>,
+    /// Top-1 accuracy on them.
+    #[serde(default)]
+    pub validation_accuracy: Option<f64>,
+    /// Learning rate of its last step.
+    pub learning_rate: f64,
+    /// Share of paths dropped in this epoch.
+    pub drop_path: f64,
+    /// Speed of this epoch.
+    pub steps_per_second: f64,
+    /// Time left at this speed.
+    pub eta_seconds: f64,
+}
+
+impl TrainEpochMetrics {
+    /// Loss on the images that were kept back: validation images where there are some, else test images.
+    pub fn other_loss(&self) -> Option<f64> {
+        self.validation_loss.or(self.test_loss)
+    }
+
+    /// Accuracy on the same images.
+    pub fn other_accuracy(&self) -> Option<f64> {
+        self.validation_accuracy.or(self.test_accuracy)
+    }
+}
