@@ -40,6 +40,8 @@ CHANGES = {
     "learning rate does not fall": {"learning_rate_min": 0.1},
     "no label smoothing": {"label_smoothing": 0.0},
     "no flip, no crop": {"flip": "false", "crop_padding": 0},
+    "no crop": {"crop_padding": 0},
+    "no flip": {"flip": "false"},
     "cutout": {"cutout": "QUARTER"},
     "moving average 0.9": {"ema_decay": 0.9},
     "moving average 0.99": {"ema_decay": 0.99},

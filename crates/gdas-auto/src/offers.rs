@@ -7,7 +7,7 @@ use gdas::cost;
 use gdas::train::{TrainedModel, seconds_per_step};
 
 use crate::bounds::{Smallest, broken};
-use crate::candidates::{Cell, Size, sizes};
+use crate::candidates::{Cell, Size, known, sizes};
 use crate::plan::{Timed, choose_size};
 use crate::recipe;
 use crate::work::Work;
@@ -103,6 +103,14 @@ pub(crate) fn candidates(work: &Work, cells: &[Cell], seconds: f64) -> Result<Op
     }
     candidates.extend(larger);
     if candidates.is_empty() { Err(smallest.error()) } else { Ok(Some(candidates)) }
+}
+
+/// Seconds that a training takes per image with a known cell at this size; zero where none is known, `None` if interrupted.
+pub(crate) fn seconds_per_image(work: &Work, channels: usize, cells: usize) -> Result<Option<f64>, Error> {
+    let Some(cell) = known(&work.config.space).pop() else { return Ok(Some(0.0)) };
+    let candidate = untimed(&cell, Size { channels, cells, epochs: 0.0, steps: 0.0 });
+    let batch_size = recipe::batch_size(work.dataset.train.len());
+    Ok(time(work, &candidate)?.map(|seconds| seconds / batch_size as f64))
 }
 
 fn untimed(cell: &Cell, size: Size) -> Candidate {

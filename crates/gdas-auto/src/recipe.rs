@@ -12,7 +12,9 @@ use crate::stage::resolved;
 
 /// Share of the schedule over which the learning rate rises, and the most epochs that this takes.
 const WARMUP: (f64, f64) = (0.12, 2.0);
-/// From this many epochs on, a part of every training image is cut out.
+/// From this many epochs on, training images are cropped at random, and a part of each is cut out. With fewer, a network does
+/// not see an image often enough to gain by it (figures: `docs/results.md`).
+const CROP_EPOCHS: f64 = 6.0;
 const CUTOUT_EPOCHS: f64 = 30.0;
 /// Never.
 const NO_TESTS: usize = 1_000_000;
@@ -68,6 +70,9 @@ pub(crate) fn training(
     keys.insert("max_steps".into(), json!(steps.max(1)));
     keys.insert("warmup_epochs".into(), json!((WARMUP.0 * epochs).min(WARMUP.1)));
     keys.insert("batch_size".into(), json!(batch_size));
+    if epochs < CROP_EPOCHS {
+        keys.insert("crop_padding".into(), json!(0));
+    }
     keys.insert("cutout".into(), json!(if epochs >= CUTOUT_EPOCHS { pixels / 4 } else { 0 }));
     keys.insert("test_flip".into(), json!(dataset.flip));
     keys.insert("test_interval".into(), json!(NO_TESTS));

@@ -8,6 +8,7 @@ use gdas::run::AutoPart;
 use gdas::search::{self, SearchResult};
 use gdas_report::write_cells;
 
+use crate::offers;
 use crate::plan::{self, SEARCH_EPOCHS};
 use crate::recipe::shared_keys;
 use crate::stage::{begin, finished_or, has_begun, resolved};
@@ -73,10 +74,22 @@ enum Planned {
 
 fn plan(work: &Work, needed: bool) -> Result<Planned, Error> {
     let mut plan: SearchConfig = resolved(&Value::Object(shared_keys(work.config)))?;
+    let steps = (work.dataset.train.len() / 2).div_ceil(plan.batch_size).max(1);
+    if !needed && work.config.search == Auto::Auto {
+        // A step of the search takes longer than one of a training; that is measured sooner.
+        match offers::seconds_per_image(work, plan.channels, plan.cells)? {
+            None => return Ok(Planned::Interrupted),
+            Some(least) => {
+                let epoch = least * (plan.batch_size * steps) as f64;
+                if plan::search_seconds(work.budget.total(), epoch).is_none() {
+                    return Ok(Planned::LeftOut);
+                }
+            }
+        }
+    }
     let Some(cost) = search::step_cost(&plan, work.dataset, work.interrupt, work.device)? else {
         return Ok(Planned::Interrupted);
     };
-    let steps = (work.dataset.train.len() / 2).div_ceil(plan.batch_size).max(1);
     let mut seconds = match plan::search_seconds(work.budget.total(), cost.seconds * steps as f64) {
         Some(seconds) => seconds,
         None if needed || work.config.search == Auto::Is(true) => 0.3 * work.budget.total(),
