@@ -76,10 +76,16 @@ pub(crate) fn backward(tape: &Tape, params: &[&[f32]], upstream: &[f32], targets
         grads: plan.consumers.iter().map(|_| None).collect(),
         slopes: NormSlope::before_sums(tape),
         gate_sums: vec![0.0; graph.gates],
-        params: graph.params.iter().zip(targets.params).map(|(p, &t)| t.then(|| vec![0.0; p.len()])).collect(),
+        params: targets.params.iter().map(|&target| target.then(Vec::new)).collect(),
     };
     for (at, stage) in stages.iter().enumerate() {
         pass.run_stage(at, stage);
+    }
+    for (gradient, spec) in pass.params.iter_mut().zip(&graph.params) {
+        // Those that no stage reached are zero.
+        if let Some(gradient) = gradient {
+            gradient.resize(spec.len(), 0.0);
+        }
     }
     Gradients {
         image: targets.image.then(|| image_gradient(plan, tape.batch, pass.grads[0].as_deref())),
@@ -129,7 +135,7 @@ struct Pass<'a> {
     /// Gradients of finished stages that a later one reads.
     grads: Vec<Option<Buffer>>,
     slopes: Vec<NormSlope>,
-    /// The results so far.
+    /// The results so far; an empty gradient is zero.
     gate_sums: Vec<f64>,
     params: Vec<Option<Vec<f32>>>,
 }

@@ -1,8 +1,9 @@
 //! One convolution of a graph: which algorithm runs it, and the geometry of its passes. Its weights are arranged in `weights`;
-//! the passes are in `direct`, `pointwise` and `winograd`.
+//! the passes are in `direct`, `pointwise`, `small` and `winograd`.
 
 mod direct;
 mod pointwise;
+pub(super) mod small;
 #[cfg(test)]
 mod tests;
 mod weights;

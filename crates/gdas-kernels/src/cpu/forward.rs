@@ -15,7 +15,8 @@ use super::values::Values;
 use super::{Inputs, Tape};
 use crate::graph::Op;
 
-pub(crate) fn forward(plan: Plan, inputs: &Inputs) -> Tape {
+/// Runs the plan. Without `save` the tape holds the outputs and what the last stages left, no more.
+pub(crate) fn forward(plan: Plan, inputs: &Inputs, save: bool) -> Tape {
     let (graph, batch) = (plan.graph.clone(), inputs.batch);
     let weights: Vec<Option<Buffer>> = (0..graph.nodes.len())
         .into_par_iter()
@@ -26,14 +27,20 @@ pub(crate) fn forward(plan: Plan, inputs: &Inputs) -> Tape {
         .collect();
     let mut values: Vec<Option<Buffer>> = graph.nodes.iter().map(|_| None).collect();
     let mut norms: Vec<NormState> = (0..graph.norms.len()).map(|n| NormState::new(&plan, n, inputs)).collect();
-    for stage in &plan.forward {
+    let last_readers = plan.last_readers();
+    for (at, stage) in plan.forward.iter().enumerate() {
         let batches = run_stage(&plan, stage, &values, &norms, inputs, &weights);
         for (&v, (value, moments)) in stage.items.iter().zip(batches) {
             if let Some([sums, squares]) = moments.filter(|_| plan.image(v) > 0) {
                 let normalised = plan.norms.iter().zip(&mut norms).filter(|(n, _)| n.base == v && n.batch_stats);
-                normalised.for_each(|(_, norm)| norm.combine(batch, plan.image(v), &value, &sums, &squares));
+                normalised
+                    .for_each(|(_, norm)| norm.combine(plan.level, batch, plan.image(v), &value, &sums, &squares));
             }
             values[v] = Some(value);
+        }
+        if !save {
+            // Buffers go back to the pool, where the next stage finds them while the cache still holds them.
+            values.iter_mut().zip(&last_readers).filter(|(_, last)| **last <= at).for_each(|(value, _)| *value = None);
         }
     }
     Tape { plan, batch, values, gates: inputs.gates.to_vec(), masks: inputs.masks.to_vec(), norms }

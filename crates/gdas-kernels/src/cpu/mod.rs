@@ -13,10 +13,12 @@
     clippy::struct_field_names
 )]
 
+mod activity;
 mod backward;
 mod conv;
 mod depthwise;
 mod direct;
+mod double;
 mod elementwise;
 mod forward;
 mod norm;
@@ -30,6 +32,7 @@ mod winograd;
 
 use std::sync::Arc;
 
+pub use self::double::Convolution;
 use self::norm::NormState;
 use self::plan::Plan;
 use self::pool::Buffer;
@@ -128,7 +131,7 @@ pub fn forward(graph: &Arc<Graph>, mode: Mode, inputs: &Inputs, save: bool) -> F
     let tracked: Vec<bool> =
         (0..graph.norms.len()).map(|n| inputs.running.get(n).is_some_and(|r| !r.is_empty())).collect();
     let plan = Plan::new(graph, mode, Level::get(), &tracked);
-    let tape = forward::forward(plan, inputs);
+    let tape = forward::forward(plan, inputs, save);
     let mut outputs =
         Vec::with_capacity(batch * graph.outputs.iter().map(|&o| graph.shape(o).elements()).sum::<usize>());
     for n in 0..batch {

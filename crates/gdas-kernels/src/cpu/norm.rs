@@ -2,6 +2,7 @@
 
 use super::Inputs;
 use super::plan::Plan;
+use super::simd::{Level, kernel};
 use crate::graph::NORM_EPSILON;
 
 /// A normalisation as the affine map that it is. Every array has the padded number of channels.
@@ -61,26 +62,50 @@ impl NormState {
     /// Sets the batch's statistics from the moments of its images, combined in order and in `f64` (Chan, Golub and LeVeque,
     /// 1983). `x` is the batch, `per_image` floats each; `sums` and `squares` are `[image, channels]`, taken around each
     /// image's first pixel.
-    pub(crate) fn combine(&mut self, batch: usize, per_image: usize, x: &[f32], sums: &[f32], squares: &[f32]) {
+    pub(crate) fn combine(
+        &mut self,
+        level: Level,
+        batch: usize,
+        per_image: usize,
+        x: &[f32],
+        sums: &[f32],
+        squares: &[f32],
+    ) {
         let c = self.mean.len();
         let pixels = (per_image / c) as f64;
-        for j in 0..c {
-            let (mut count, mut mean, mut spread) = (0.0f64, 0.0f64, 0.0f64);
-            for n in 0..batch {
-                let sum = f64::from(sums[n * c + j]);
-                let own = f64::from(x[n * per_image + j]) + sum / pixels;
-                let own_spread = f64::from(squares[n * c + j]) - sum * sum / pixels;
-                let delta = own - mean;
-                let total = count + pixels;
-                mean += delta * pixels / total;
-                spread += own_spread + delta * delta * count * pixels / total;
-                count = total;
-            }
-            self.mean[j] = mean as f32;
+        let (mut count, mut mean, mut spread) = (0.0f64, vec![0.0f64; c], vec![0.0f64; c]);
+        for n in 0..batch {
+            let first = &x[n * per_image..][..c];
+            add_image(level, &mut mean, &mut spread, first, &sums[n * c..][..c], &squares[n * c..][..c], count, pixels);
+            count += pixels;
+        }
+        for ((to, mean), (variance, spread)) in
+            self.mean.iter_mut().zip(&mean).zip(self.variance.iter_mut().zip(&spread))
+        {
+            *to = *mean as f32;
             // Not `max`, which would lose a NaN.
-            let variance = spread / count.max(1.0);
-            self.variance[j] = if variance < 0.0 { 0.0 } else { variance as f32 };
+            let biased = spread / count.max(1.0);
+            *variance = if biased < 0.0 { 0.0 } else { biased as f32 };
         }
         self.derive();
+    }
+}
+
+kernel! {
+    /// Adds an image's moments to the mean and the sum of squared differences of `count` numbers per channel.
+    fn add_image<S>(
+        mean: &mut [f64], spread: &mut [f64], first: &[f32], sums: &[f32], squares: &[f32], count: f64, pixels: f64,
+    ) {
+        let c = mean.len();
+        let (spread, first, sums, squares) = (&mut spread[..c], &first[..c], &sums[..c], &squares[..c]);
+        let total = count + pixels;
+        for j in 0..c {
+            let sum = f64::from(sums[j]);
+            let own = f64::from(first[j]) + sum / pixels;
+            let own_spread = f64::from(squares[j]) - sum * sum / pixels;
+            let delta = own - mean[j];
+            mean[j] += delta * pixels / total;
+            spread[j] += own_spread + delta * delta * count * pixels / total;
+        }
     }
 }

@@ -316,6 +316,28 @@ impl Plan {
         self.stages((0..nodes.len()).filter(|&id| self.stored[id]).map(|id| (id, after[id])))
     }
 
+    /// Per value the last forward stage that reads it; beyond all of them for outputs.
+    pub(crate) fn last_readers(&self) -> Vec<usize> {
+        let mut last = vec![0; self.graph.nodes.len()];
+        for (at, stage) in self.forward.iter().enumerate() {
+            for &id in &stage.items {
+                last[id] = last[id].max(at);
+                let mut reads = vec![id];
+                while let Some(reader) = reads.pop() {
+                    for slot in 0..self.graph.nodes[reader].inputs.len() {
+                        let base = self.input(reader, slot).base;
+                        last[base] = last[base].max(at);
+                        if self.inline[base] {
+                            reads.push(base);
+                        }
+                    }
+                }
+            }
+        }
+        self.graph.outputs.iter().for_each(|&output| last[output] = self.forward.len());
+        last
+    }
+
     /// The backward stages of the gradients for which `active` holds.
     pub(crate) fn backward_stages(&self, active: &[bool]) -> Vec<Stage> {
         let mut after = vec![0; self.consumers.len()];

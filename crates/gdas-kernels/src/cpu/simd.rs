@@ -153,27 +153,27 @@ use intrinsics;
 ///
 /// The body runs inside an `unsafe` block. It must check the lengths of its slices before it uses their pointers.
 macro_rules! kernel {
-    ($(#[$doc:meta])* $vis:vis fn $name:ident<$S:ident>($($arg:ident: $ty:ty),* $(,)?) $body:block) => {
+    ($(#[$doc:meta])* $vis:vis fn $name:ident<$S:ident>($($arg:ident: $ty:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
         $(#[$doc])*
         #[allow(clippy::allow_attributes, clippy::inline_always)]
-        $vis fn $name(level: $crate::cpu::simd::Level, $($arg: $ty),*) {
+        $vis fn $name(level: $crate::cpu::simd::Level, $($arg: $ty),*) $(-> $result)? {
             /// # Safety
             /// The processor has the instructions of `$S`.
             #[inline(always)]
             #[allow(unused_unsafe)]
-            unsafe fn body<$S: $crate::cpu::simd::Simd>($($arg: $ty),*) {
+            unsafe fn body<$S: $crate::cpu::simd::Simd>($($arg: $ty),*) $(-> $result)? {
                 // SAFETY: the caller gives the instructions; the body checks the lengths that its pointers rely on.
                 unsafe { $body }
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx2,fma")]
-            fn avx512($($arg: $ty),*) {
+            fn avx512($($arg: $ty),*) $(-> $result)? {
                 // SAFETY: this function has the instructions.
                 unsafe { body::<$crate::cpu::simd::Avx512>($($arg),*) }
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            fn avx2($($arg: $ty),*) {
+            fn avx2($($arg: $ty),*) $(-> $result)? {
                 // SAFETY: this function has the instructions.
                 unsafe { body::<$crate::cpu::simd::Avx2>($($arg),*) }
             }

@@ -5,7 +5,8 @@
 //! score is `-sum(log(v + k) + 1 / (v + k))` with `k = 1e-5`: high where no two rows are alike. The sums are taken
 //! without eigenvalues: as the logarithm of the determinant of `C + k`, and as the trace of its inverse.
 //!
-//! Plain Burn operations compute the gradient: the fused engine is not made for tracked images.
+//! Plain Burn operations compute the gradient: the rows of a good network's matrix are nearly dependent, and that would
+//! magnify the rounding of the fused engine's Winograd convolutions until it changes the order of cells.
 
 use burn::tensor::{Device, Tensor};
 use gdas_kernels::graph::Graph;

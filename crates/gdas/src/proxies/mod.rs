@@ -9,10 +9,12 @@
 //! (ICLR 2021) and of Mellor, Turner, Storkey and Crowley, "Neural architecture search without training" (ICML 2021).
 //! The images are not augmented here; there, they are.
 
+mod forward_mode;
 pub mod gradients;
 pub mod jacob_cov;
 mod matrix;
 pub mod naswot;
+mod pass;
 pub mod synflow;
 
 use std::fmt;
@@ -62,13 +64,17 @@ impl Proxy {
     /// The score of a network whose weights start from this seed. A score that is not a number (of a network without
     /// any gradient, say) comes out as minus infinity: the worst.
     pub fn score(self, graph: &Graph, batch: &Batch, seed: u64) -> f64 {
-        let params = fresh(graph, seed);
+        self.score_with(graph, &fresh(graph, seed), batch)
+    }
+
+    /// As [`Proxy::score`], with these weights in the graph's order.
+    pub(crate) fn score_with(self, graph: &Graph, params: &[Tensor<1>], batch: &Batch) -> f64 {
         let score = match self {
-            Self::Synflow => synflow::score(graph, &params),
-            Self::Snip => gradients::snip(graph, &params, batch),
-            Self::GradNorm => gradients::grad_norm(graph, &params, batch),
+            Self::Synflow => synflow::score(graph, params),
+            Self::Snip => gradients::snip(graph, params, batch),
+            Self::GradNorm => gradients::grad_norm(graph, params, batch),
             Self::Naswot => naswot::score(graph, params, batch),
-            Self::JacobCov => jacob_cov::score(graph, params, batch),
+            Self::JacobCov => jacob_cov::score(graph, params.to_vec(), batch),
         };
         if score.is_nan() { f64::NEG_INFINITY } else { score }
     }
@@ -97,7 +103,7 @@ pub fn images(dataset: &Dataset, batch_size: usize) -> Batch {
 }
 
 /// Start values of a network's parameters, in its own order.
-fn fresh(graph: &Graph, seed: u64) -> Vec<Tensor<1>> {
+pub(crate) fn fresh(graph: &Graph, seed: u64) -> Vec<Tensor<1>> {
     let mut weights = Weights::new(seed, &Device::flex());
     weights.declare(graph);
     weights.locate(graph).into_iter().map(|index| weights.values[index].clone()).collect()

@@ -5,26 +5,17 @@
 //! one image of ones, so that no ReLU cuts anything off. The score is the sum over the weights of convolutions and
 //! classifier of `weight * dR/dweight`, R being the sum of the outputs. No images are read.
 //!
-//! Products over all layers leave single precision, so plain Burn operations compute this in double precision, as in
-//! the published code.
+//! That sum is the derivative of R when all those weights grow alike, so one pass forward computes it, without any
+//! gradient. Products over all layers leave single precision: it runs in double precision, as the published code does.
 
-use burn::tensor::{DType, Device, Tensor};
-use gdas_kernels::graph::{Graph, Op};
-use gdas_kernels::{Inputs, Mode, reference};
+use burn::tensor::Tensor;
+use gdas_kernels::graph::Graph;
 
-use super::kernels;
+use super::forward_mode::derivative_along_weights;
+use crate::weights::host;
 
 /// The score; not negative.
 pub fn score(graph: &Graph, params: &[Tensor<1>]) -> f64 {
-    let linear = graph.without(|op| matches!(op, Op::Norm { .. }));
-    let params: Vec<_> = params.iter().map(|p| p.clone().cast(DType::F64).abs().autodiff().require_grad()).collect();
-    let image = graph.shape(0);
-    let ones = Tensor::ones([1, image.height, image.width, image.channels], (&Device::flex(), DType::F64));
-    let outcome = reference::run(&linear, Mode::Train, Inputs::new(ones, params.clone()));
-    let gradients = outcome.outputs[0].clone().sum().backward();
-    let flows = kernels(graph).filter_map(|weight| {
-        let flow = params[weight].grad(&gradients)? * params[weight].clone().inner();
-        flow.sum().to_data().iter::<f64>().next()
-    });
-    flows.sum()
+    let magnitudes = |param: &Tensor<1>| host(param).into_iter().map(|x| f64::from(x).abs()).collect();
+    derivative_along_weights(graph, &params.iter().map(magnitudes).collect::<Vec<_>>())
 }

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
+use burn::tensor::DType;
 use gdas_kernels::graph::{Shape, Window};
+use gdas_kernels::{Inputs, Mode, reference};
 
 use super::*;
 use crate::data;
@@ -96,11 +98,72 @@ fn naswot_of_two_images_by_hand() {
     graph.outputs = vec![x];
     let params = || given(&[&[1.0, -1.0], &[0.0; 4], &[0.0; 2]]);
     // Two ReLUs of two units: K = [[4, 0], [0, 4]].
-    close(naswot::score(&graph, params(), &pixels(&[1.0, -1.0], &[0, 1])), 16f64.ln());
-    assert_eq!(naswot::score(&graph, params(), &pixels(&[1.0, 2.0], &[0, 1])), f64::NEG_INFINITY);
+    close(naswot::score(&graph, &params(), &pixels(&[1.0, -1.0], &[0, 1])), 16f64.ln());
+    assert_eq!(naswot::score(&graph, &params(), &pixels(&[1.0, 2.0], &[0, 1])), f64::NEG_INFINITY);
     // An image of zero switches nothing: it agrees with each of the others on one unit of two.
     // K = [[4, 0, 2], [0, 4, 2], [2, 2, 4]], of determinant 32.
-    close(naswot::score(&graph, params(), &pixels(&[1.0, -1.0, 0.0], &[0, 1, 1])), 32f64.ln());
+    close(naswot::score(&graph, &params(), &pixels(&[1.0, -1.0, 0.0], &[0, 1, 1])), 32f64.ln());
+}
+
+/// A network of two cells per stage in the NASNet space: concatenations, max pools, separable and dilated convolutions,
+/// the fixed reduction cell.
+fn nasnet() -> Graph {
+    network(&Genotype::named("DARTS_V2").unwrap().to_string())
+}
+
+/// As [`synflow`] defines it: the gradient of every weight, by Burn's autodiff in double precision.
+fn synflow_by_gradients(graph: &Graph, params: &[Tensor<1>]) -> f64 {
+    let linear = graph.without(|op| matches!(op, Op::Norm { .. }));
+    let params: Vec<_> = params.iter().map(|p| p.clone().cast(DType::F64).abs().autodiff().require_grad()).collect();
+    let image = graph.shape(0);
+    let ones = Tensor::ones([1, image.height, image.width, image.channels], (&Device::flex(), DType::F64));
+    let outcome = reference::run(&linear, Mode::Train, Inputs::new(ones, params.clone()));
+    let gradients = outcome.outputs[0].clone().sum().backward();
+    let flows = kernels(graph).filter_map(|weight| {
+        let flow = params[weight].grad(&gradients)? * params[weight].clone().inner();
+        flow.sum().to_data().iter::<f64>().next()
+    });
+    flows.sum()
+}
+
+#[test]
+fn synflow_is_the_sum_over_weights_of_weight_and_gradient() {
+    for graph in [network(GOOD), network(POOR), network(EMPTY), nasnet()] {
+        let params = fresh(&graph, 3);
+        let (found, expected) = (synflow::score(&graph, &params), synflow_by_gradients(&graph, &params));
+        assert!((found - expected).abs() <= 1e-12 * expected, "{found}, expected {expected}");
+    }
+}
+
+/// As [`naswot`] defines its matrix: the signs of what every ReLU of plain Burn operations gives.
+fn agreement_by_codes(graph: &Graph, params: Vec<Tensor<1>>, batch: &Batch) -> Vec<f64> {
+    let mut codes = vec![vec![]; batch.len()];
+    let inputs = Inputs::new(batch.tensor(&Device::flex()), params);
+    reference::run_observed(graph, Mode::Train, inputs, &mut |node, value| {
+        if node.op == Op::Relu {
+            let values: Vec<f32> = value.to_data().iter::<f32>().collect();
+            for (code, image) in codes.iter_mut().zip(values.chunks_exact(node.shape.elements())) {
+                code.extend(image.iter().map(|&x| x > 0.0));
+            }
+        }
+    });
+    let agree = |a: &[bool], b: &[bool]| a.iter().zip(b).filter(|(a, b)| a == b).count() as f64;
+    codes.iter().flat_map(|a| codes.iter().map(|b| agree(a, b)).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn the_engines_relus_are_on_where_those_of_plain_operations_are() {
+    let batch = digits(7);
+    for graph in [network(GOOD), network(POOR), nasnet()] {
+        let params = fresh(&graph, 3);
+        let units: usize = graph.nodes.iter().filter(|node| node.op == Op::Relu).map(|n| n.shape.elements()).sum();
+        let tape = pass::Pass::new(&graph, &params, &batch).forward().tape.unwrap();
+        let expected = agreement_by_codes(&graph, params, &batch);
+        for (&found, expected) in tape.relu_agreement().iter().zip(&expected) {
+            // Numbers that rounding moves across zero.
+            assert!((found as f64 - expected).abs() <= 1e-3 * units as f64, "{found}, expected {expected} of {units}");
+        }
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::task::{Grad, GradReader, Task};
+use crate::cpu::conv::small::frames;
 use crate::cpu::conv::{Algorithm, Conv};
 use crate::cpu::elementwise::{Frame, Map, norm_sums, pack};
 use crate::cpu::plan::{GradId, Plan, Upstream, View};
@@ -136,31 +137,37 @@ impl ConvBackward<'_> {
         }
     }
 
-    /// Any other convolution: images and gradients in frames, one image at a time.
+    /// Any other convolution: images and gradients in frames, one image at a time unless they are small.
     fn framed(&mut self, grad: &mut Grad, images: Range<usize>, add: bool) {
         let Self { plan, conv, reader, values, node, upstream, base, map, weight, .. } = *self;
         let want_weight = !self.dw.is_empty();
         let (input_frame, output_frame) = (conv.input_frame(), conv.output_frame());
-        let mut gradient = Buffer::new(output_frame.len());
-        output_frame.clear_border(&mut gradient);
+        // Small images: the gradients of all of them, for the products with the weights.
+        let together = weight.is_some() && conv.is_small();
+        let mut gradients = frames(&output_frame, if together { images.len() } else { 1 });
         let unframed = map.is_identity() && input_frame.len() == input_frame.inner();
         let mut input = Buffer::new(if want_weight && !unframed { input_frame.len() } else { 0 });
         if !input.is_empty() {
             input_frame.clear_border(&mut input);
         }
-        for n in images {
-            reader.unpack(node, upstream, n, 0, &output_frame, &mut gradient);
-            add_bias(plan, &gradient, self.db);
+        for (i, n) in images.clone().enumerate() {
+            let start = if together { i * output_frame.len() } else { 0 };
+            let gradient = &mut gradients[start..][..output_frame.len()];
+            reader.unpack(node, upstream, n, 0, &output_frame, gradient);
+            add_bias(plan, gradient, self.db);
             if want_weight {
                 let image = values.image(base, n);
                 if !unframed {
                     pack(plan.level, &mut input, image, &input_frame, map);
                 }
-                conv.backward_weight_image(self.dw, if unframed { image } else { &input }, &gradient);
+                conv.backward_weight_image(self.dw, if unframed { image } else { &input }, gradient);
             }
-            if let Some(weight) = weight {
-                conv.backward(grad.image_mut(n), &gradient, weight, add);
+            if let Some(weight) = weight.filter(|_| !together) {
+                conv.backward(grad.image_mut(n), gradient, weight, add);
             }
+        }
+        if let Some(weight) = weight.filter(|_| together) {
+            conv.small_backward(grad.block_mut(images), &gradients, weight, add);
         }
     }
 }

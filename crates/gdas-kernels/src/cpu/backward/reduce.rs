@@ -71,16 +71,19 @@ pub(super) fn norm(
             slope.k3[j] = -state.scale[j] * (s1 / count) as f32;
         }
         if let Some(d) = norm.scale.and_then(|p| params[p].as_mut()) {
+            d.resize(real, 0.0);
             d[j] += s2 as f32;
         }
         if let Some(d) = norm.shift.and_then(|p| params[p].as_mut()) {
+            d.resize(real, 0.0);
             d[j] += s1 as f32;
         }
     }
     slope
 }
 
-/// Adds up the chunks' parts of weight gradients `[chunk, weight then bias]` and adds them to the gradients of the parameters.
+/// Adds up the chunks' parts of weight gradients `[chunk, weight then bias]` and adds them to the gradients of the parameters,
+/// of which empty ones are zero.
 pub(super) fn weights(
     plan: &Plan,
     required: &Required,
@@ -114,16 +117,13 @@ pub(super) fn weights(
         })
         .collect();
     for (weight, dw, bias, db) in finished {
-        let mut add = |p: usize, d: &[f32]| {
-            if let Some(sum) = &mut params[p] {
-                sum.iter_mut().zip(d).for_each(|(s, d)| *s += d);
+        let gradients = [dw.map(|dw| (weight, dw)), bias.map(|bias| (bias, db))];
+        for (param, gradient) in gradients.into_iter().flatten() {
+            match &mut params[param] {
+                Some(sum) if sum.is_empty() => *sum = gradient,
+                Some(sum) => sum.iter_mut().zip(&gradient).for_each(|(s, d)| *s += d),
+                None => {}
             }
-        };
-        if let Some(dw) = dw {
-            add(weight, &dw);
-        }
-        if let Some(bias) = bias {
-            add(bias, &db);
         }
     }
 }

@@ -80,6 +80,12 @@ impl Grad<'_> {
         let start = self.start(n);
         &mut self.data[start..][..self.image]
     }
+
+    /// The images of a block.
+    pub(super) fn block_mut(&mut self, images: Range<usize>) -> &mut [f32] {
+        let start = self.start(images.start);
+        &mut self.data[start..][..images.len() * self.image]
+    }
 }
 
 /// Reads complete gradients: those of earlier stages, and the task's own of this one.

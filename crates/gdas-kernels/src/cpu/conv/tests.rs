@@ -77,3 +77,52 @@ fn winograd_is_within_ten_times_the_error_of_the_direct_sum() {
         assert!(fast < 5e-6 && fast < 10.0 * plain, "relative error {fast:e}, direct {plain:e}");
     }
 }
+
+/// Images side by side in frames with zero borders.
+fn in_frames(frame: &Frame, images: usize, seed: u64) -> Vec<f32> {
+    let mut framed = noise(images * frame.len(), seed);
+    framed.chunks_exact_mut(frame.len()).for_each(|image| frame.clear_border(image));
+    framed
+}
+
+#[test]
+fn small_images_side_by_side_have_the_bits_of_one_after_the_other() {
+    let window = |kernel, stride, padding, dilation| Window { kernel, stride, padding, dilation };
+    for level in Level::available() {
+        for (size, channels, window, groups) in [
+            ([2, 2], [64, 64], Window::same(3, 1, 1), 1),
+            ([4, 4], [32, 64], Window::same(3, 2, 1), 1),
+            ([5, 3], [3, 20], Window::same(5, 1, 2), 1),
+            ([4, 4], [64, 64], window([1, 3], [1, 2], [0, 1], [1, 1]), 8),
+            ([1, 1], [16, 16], Window::same(3, 1, 1), 1),
+            ([3, 6], [8, 16], Window::valid(3, 2), 1),
+        ] {
+            let [height, width] = window.output(size);
+            let (input, output) = (Shape::new(size[0], size[1], channels[0]), Shape::new(height, width, channels[1]));
+            let conv = Conv::new(level, window, groups, input, output);
+            assert!(conv.is_small(), "{conv:?}");
+            let param = noise(window.kernel[0] * window.kernel[1] * channels[0] / groups * channels[1], 1);
+            let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            let images = 5;
+
+            let (frame, weight) = (conv.input_frame(), conv.forward_weight(&param));
+            let (framed, len) = (in_frames(&frame, images, 2), height * width * conv.width);
+            let (mut together, mut single) = (vec![9.0; images * len], vec![9.0; images * len]);
+            conv.small_forward(&mut together, &framed, &weight);
+            let one_by_one = single.chunks_exact_mut(len).zip(framed.chunks_exact(frame.len()));
+            one_by_one.for_each(|(out, framed)| conv.forward(out, framed, &weight));
+            assert!(bits(&together) == bits(&single), "forward, {conv:?}");
+
+            let (frame, weight) = (conv.output_frame(), conv.backward_weight(&param));
+            let (framed, len) = (in_frames(&frame, images, 3), size[0] * size[1] * conv.depth);
+            for add in [false, true] {
+                let start = noise(images * len, 4);
+                let (mut together, mut single) = (start.clone(), start);
+                conv.small_backward(&mut together, &framed, &weight, add);
+                let one_by_one = single.chunks_exact_mut(len).zip(framed.chunks_exact(frame.len()));
+                one_by_one.for_each(|(dx, framed)| conv.backward(dx, framed, &weight, add));
+                assert!(bits(&together) == bits(&single), "backward, {conv:?}, add {add}");
+            }
+        }
+    }
+}

@@ -117,6 +117,10 @@ impl Conv {
         let mut out = Buffer::zeroed(self.positions() * rows * columns);
         if !exchange && self.groups == 1 && self.input.channels == rows && self.output.channels == columns {
             out.copy_from_slice(w);
+        } else if exchange && self.groups == 1 {
+            let sizes = [self.input.channels, self.output.channels];
+            let positions = w.chunks_exact(sizes[0] * sizes[1]).zip(out.chunks_exact_mut(rows * columns));
+            positions.for_each(|(w, out)| transpose(w, sizes, out, columns));
         } else {
             self.each_weight(|i, position, from, to| {
                 let (row, column) = if exchange { (to, from) } else { (from, to) };
@@ -133,6 +137,14 @@ impl Conv {
 
     /// Turns a weight gradient in this algorithm's layout into the parameter's.
     pub(crate) fn finish_gradient(&self, sum: &[f32], len: usize) -> Vec<f32> {
+        if self.algorithm == Algorithm::Direct
+            && self.groups == 1
+            && self.input.channels.is_multiple_of(4)
+            && self.output.channels == self.width
+        {
+            // Without padding it is the parameter's own.
+            return sum[..len].to_vec();
+        }
         let mut out = vec![0.0; len];
         match self.algorithm {
             Algorithm::Depthwise => {
@@ -153,5 +165,18 @@ impl Conv {
             }
         }
         out
+    }
+}
+
+/// Writes a matrix of these sizes with rows and columns exchanged, `columns` floats from row to row.
+fn transpose(from: &[f32], [height, width]: [usize; 2], to: &mut [f32], columns: usize) {
+    // So few rows that all their cache lines stay in the first-level cache.
+    const ROWS: usize = 16;
+    for top in (0..height).step_by(ROWS) {
+        let rows = ROWS.min(height - top);
+        for x in 0..width {
+            let to = &mut to[x * columns + top..][..rows];
+            to.iter_mut().zip(from[top * width + x..].iter().step_by(width)).for_each(|(to, from)| *to = *from);
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::cpu::Inputs;
+use crate::cpu::conv::small::frames;
 use crate::cpu::conv::{Algorithm, Conv};
 use crate::cpu::elementwise::{Frame, Map, accumulate, axpy, channels, norm_sums, pack};
 use crate::cpu::norm::NormState;
@@ -80,6 +81,13 @@ impl Computation<'_> {
             self.separable(view.base, v, images, out);
         } else if conv.is_pointwise() {
             self.pointwise(conv, v, view, map, images, out);
+        } else if conv.is_small() {
+            let frame = conv.input_frame();
+            let mut framed = frames(&frame, images.len());
+            for (n, framed) in images.zip(framed.chunks_exact_mut(frame.len())) {
+                pack(plan.level, framed, self.values.image(view.base, n), &frame, map);
+            }
+            conv.small_forward(out, &framed, self.weight(v));
         } else {
             let frame = conv.input_frame();
             let unframed = map.is_identity() && frame.len() == frame.inner();

@@ -14,14 +14,17 @@
 
 use std::time::Instant;
 
+use burn::tensor::Device;
 use gdas_kernels::graph::Graph;
 
+use super::side_by_side::{AT_ONCE, side_by_side};
 use super::{Judge, Selected, Selection, SelectionContext};
 use crate::Error;
 use crate::alpha::Alpha;
 use crate::config::Criterion;
 use crate::data::Batch;
 use crate::network::{NetworkConfig, derive};
+use crate::proxies::fresh;
 use crate::rng::{Rng, Stream};
 use crate::run::{Judgement, Places};
 use crate::search::searcher::Searcher;
@@ -48,13 +51,10 @@ impl Selection for Judged {
     fn select(&self, choice: &mut SelectionContext<'_>) -> Result<Option<Selected>, Error> {
         let batches = choice.batches(BATCHES);
         let candidates = candidates(choice.searcher, choice.proposal());
-        let mut trials = Vec::with_capacity(candidates.len());
-        for genotype in &candidates {
-            if !choice.proceed(trials.len(), candidates.len())? {
-                return Ok(None);
-            }
-            trials.push(Trial::of(choice.searcher, &choice.judge.shown, &batches, genotype)?);
-        }
+        let (searcher, shown) = (choice.searcher, &choice.judge.shown);
+        let trial = |genotype: &Genotype| Trial::of(searcher, shown, &batches, genotype);
+        let proceed = |done: usize| choice.proceed(done, candidates.len());
+        let Some(trials) = side_by_side(&candidates, at_once(searcher), trial, proceed)? else { return Ok(None) };
         // Alpha may stand for a cell that costs too much, while all the others are affordable.
         let first = usize::from(candidates.len() > 1 && !choice.searcher.affords(&candidates[0]));
         let best = first_of(&trials, first);
@@ -78,10 +78,14 @@ pub(crate) fn seconds_per_candidate(searcher: &Searcher, judge: &Judge) -> Resul
     let candidates = candidates(searcher, searcher.genotype());
     let tried = &candidates[..candidates.len().min(TIMED)];
     let started = Instant::now();
-    for genotype in tried {
-        Trial::of(searcher, &judge.shown, &batches, genotype)?;
-    }
+    let trial = |genotype: &Genotype| Trial::of(searcher, &judge.shown, &batches, genotype);
+    side_by_side(tried, at_once(searcher), trial, |_| Ok(true))?;
     Ok(started.elapsed().as_secs_f64() / tried.len() as f64)
+}
+
+/// Candidates to try at once: several on the processor, one after another on a graphics device.
+fn at_once(searcher: &Searcher) -> usize {
+    if *searcher.supernet.weights.device() == Device::flex() { AT_ONCE } else { 1 }
 }
 
 /// What the judges say of a candidate.
@@ -97,10 +101,14 @@ impl Trial {
     fn of(searcher: &Searcher, shown: &Batch, batches: &[Batch], genotype: &Genotype) -> Result<Self, Error> {
         let loss = searcher.loss(genotype, batches)?;
         let loss = if loss.is_nan() { f64::INFINITY } else { loss };
+        let judges = &searcher.config.judges;
+        if judges.iter().all(|judge| judge.proxy().is_none()) {
+            return Ok(Self { loss, scores: vec![-loss; judges.len()] });
+        }
         let graph = as_trained(&searcher.supernet, genotype)?;
-        let seed = searcher.config.seed;
-        let score = |criterion: &Criterion| criterion.proxy().map_or(-loss, |proxy| proxy.score(&graph, shown, seed));
-        Ok(Self { loss, scores: searcher.config.judges.iter().map(score).collect() })
+        let weights = fresh(&graph, searcher.config.seed);
+        let score = |judge: &Criterion| judge.proxy().map_or(-loss, |proxy| proxy.score_with(&graph, &weights, shown));
+        Ok(Self { loss, scores: judges.iter().map(score).collect() })
     }
 }
 

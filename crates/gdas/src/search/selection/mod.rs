@@ -3,6 +3,7 @@
 mod accuracy;
 mod argmax;
 mod judged;
+mod side_by_side;
 
 use super::algorithms::Algorithm;
 use super::searcher::Searcher;
