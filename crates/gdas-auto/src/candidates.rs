@@ -1,7 +1,9 @@
 //! Cells that are known to be good, and the sizes of networks made of them.
 
-use gdas::space::{CellGenotype, Genotype, Space};
 use std::sync::Arc;
+
+use gdas::space::{CellGenotype, Genotype, Space};
+use serde::{Deserialize, Serialize};
 
 /// Known cells of the NAS-Bench-201 space. With the time of a step in mind, the first is the block of a residual network, with
 /// two convolutions; then one with three, the cell with the highest accuracy on CIFAR-10 in the benchmark's table (94.37 %
@@ -101,6 +103,32 @@ const TWO_INPUTS: [Size; 8] = [
 /// The sizes for networks of this space, from the smallest to the largest.
 pub fn sizes(space: &Space) -> &'static [Size] {
     if space.family() == "nas-bench-201" { &RESIDUAL } else { &TWO_INPUTS }
+}
+
+/// A network that may come out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// What its cell is called; `found` is the one that the search found.
+    pub name: String,
+    /// Its cell, in text form.
+    pub genotype: String,
+    /// Channels of the first stage (C).
+    pub channels: usize,
+    /// Cells per stage (N).
+    pub cells: usize,
+    /// Trainable values.
+    pub params: u64,
+    /// Multiply-adds per image.
+    pub multiply_adds: u64,
+    /// How long a training step took when it was measured, in seconds.
+    pub seconds_per_step: f64,
+}
+
+impl Candidate {
+    /// For people.
+    pub fn describe(&self) -> String {
+        format!("{}, C = {}, N = {}", self.name, self.channels, self.cells)
+    }
 }
 
 #[cfg(test)]

@@ -46,8 +46,8 @@ use candidates::{Cell, known};
 use searching::Found;
 use work::Work;
 
+pub use candidates::Candidate;
 pub use config::AutoConfig;
-pub use offers::Candidate;
 pub use trials::Tried;
 
 /// What an automatic run leaves.

@@ -1,42 +1,14 @@
 //! Networks that may come out: cells at the sizes that fit the time and the bounds.
 
-use serde::{Deserialize, Serialize};
-
 use gdas::Error;
 use gdas::cost;
 use gdas::train::{TrainedModel, seconds_per_step};
 
 use crate::bounds::{Smallest, broken};
-use crate::candidates::{Cell, Size, known, sizes};
+use crate::candidates::{Candidate, Cell, Size, known, sizes};
 use crate::plan::{Timed, choose_size};
 use crate::recipe;
 use crate::work::Work;
-
-/// A network that may come out.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Candidate {
-    /// What its cell is called; `found` is the one that the search found.
-    pub name: String,
-    /// Its cell, in text form.
-    pub genotype: String,
-    /// Channels of the first stage (C).
-    pub channels: usize,
-    /// Cells per stage (N).
-    pub cells: usize,
-    /// Trainable values.
-    pub params: u64,
-    /// Multiply-adds per image.
-    pub multiply_adds: u64,
-    /// How long a training step took when it was measured, in seconds.
-    pub seconds_per_step: f64,
-}
-
-impl Candidate {
-    /// For people.
-    pub fn describe(&self) -> String {
-        format!("{}, C = {}, N = {}", self.name, self.channels, self.cells)
-    }
-}
 
 /// A larger size of the first cell takes part, too, if its training gets this share of the steps that it should have.
 const NEARLY: f64 = 0.6;

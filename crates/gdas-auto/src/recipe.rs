@@ -6,8 +6,8 @@ use gdas::Error;
 use gdas::config::{TrainConfig, seed};
 use gdas::data::Dataset;
 
+use crate::candidates::Candidate;
 use crate::config::AutoConfig;
-use crate::offers::Candidate;
 use crate::stage::resolved;
 
 /// Share of the schedule over which the learning rate rises, and the most epochs that this takes.

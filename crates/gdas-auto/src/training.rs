@@ -5,7 +5,7 @@ use gdas::run::AutoPart;
 use gdas::train::{self, StepCount, TrainResult};
 
 use crate::budget::Budget;
-use crate::offers::Candidate;
+use crate::candidates::Candidate;
 use crate::plan;
 use crate::recipe;
 use crate::stage::{begin, finished_or};

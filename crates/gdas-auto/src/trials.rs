@@ -9,9 +9,9 @@ use gdas::data::Dataset;
 use gdas::run::{AutoPart, Event, RunDir, RunInfo};
 use gdas::train::{self, TrainResult};
 
-use crate::candidates::Cell;
+use crate::candidates::{Candidate, Cell};
 use crate::halving::{Attempt, Score, halve};
-use crate::offers::{Candidate, candidates};
+use crate::offers::candidates;
 use crate::plan::{self, Rung};
 use crate::recipe;
 use crate::stage::{begin, finished_or, unsuitable};

@@ -3,6 +3,7 @@
 
 mod cli;
 mod commands;
+mod describe;
 #[cfg(test)]
 mod documentation;
 mod exit;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use gdas::run::{AutoPart, EpochMetrics, Event, TrainEpochMetrics};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use crate::describe::describe;
 use crate::output::{duration, note, percent};
-use crate::progress::describe;
 
 /// Cells of the bar.
 const WIDTH: usize = 20;

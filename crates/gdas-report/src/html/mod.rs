@@ -12,6 +12,7 @@ mod figures;
 mod history;
 mod parts;
 mod trajectory;
+mod tried;
 
 use maud::{Markup, html};
 
@@ -73,6 +74,7 @@ fn report(run: &RunData, table: Option<&Table>) -> Markup {
         (facts::alarms(run))
         (facts::section(run, table))
         @if run.info.task == "auto" {
+            (tried::section(run))
             (stages(run, table))
         } @else {
             (cell::section(run))
