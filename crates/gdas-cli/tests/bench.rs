@@ -29,23 +29,23 @@ fn write_table(path: &Path) {
 fn a_table_is_converted_and_asked() {
     let dir = tempfile::tempdir().expect("temporary directory");
     let from = fixture("nats.pickle.pbz2").display().to_string();
-    succeed(dir.path(), &["bench", "convert", &from, "small.arrow"]);
+    succeed(dir.path(), &["bench", "convert", &from, "small.safetensors"]);
     let cases: [&[&str]; 9] = [
-        &["bench", "query", "0", "--table", "small.arrow", "--seed", "777"],
-        &["bench", "query", "1", "--table", "small.arrow", "--json"],
-        &["bench", "query", "9", "--table", "small.arrow"],
-        &["bench", "query", "|none~0|", "--table", "small.arrow"],
-        &["bench", "query", "0", "--table", "absent.arrow"],
-        &["bench", "best", "--table", "small.arrow", "--max-parameters", "0.5"],
-        &["bench", "best", "--table", "small.arrow", "--max-parameters", "0.000001"],
-        &["bench", "rank", "2", "--table", "small.arrow", "--dataset", "cifar100", "--by", "train-seconds"],
-        &["bench", "rank", "2", "--table", "small.arrow", "--epochs", "90"],
+        &["bench", "query", "0", "--table", "small.safetensors", "--seed", "777"],
+        &["bench", "query", "1", "--table", "small.safetensors", "--json"],
+        &["bench", "query", "9", "--table", "small.safetensors"],
+        &["bench", "query", "|none~0|", "--table", "small.safetensors"],
+        &["bench", "query", "0", "--table", "absent.safetensors"],
+        &["bench", "best", "--table", "small.safetensors", "--max-parameters", "0.5"],
+        &["bench", "best", "--table", "small.safetensors", "--max-parameters", "0.000001"],
+        &["bench", "rank", "2", "--table", "small.safetensors", "--dataset", "cifar100", "--by", "train-seconds"],
+        &["bench", "rank", "2", "--table", "small.safetensors", "--epochs", "90"],
     ];
     let text: Vec<String> = cases.iter().map(|arguments| outcome(dir.path(), arguments)).collect();
     insta::assert_snapshot!(text.join("\n"));
-    let stats = succeed(dir.path(), &["bench", "stats", "--table", "small.arrow"]);
+    let stats = succeed(dir.path(), &["bench", "stats", "--table", "small.safetensors"]);
     assert!(stats.starts_with("4 cells, 4 of them unique"), "{stats}");
-    succeed(dir.path(), &["bench", "convert", "small.arrow", "small.csv"]);
+    succeed(dir.path(), &["bench", "convert", "small.safetensors", "small.csv"]);
     let csv = fs::read_to_string(dir.path().join("small.csv")).expect("read");
     assert_eq!(csv.lines().count(), 5);
 }

@@ -434,7 +434,7 @@ fn every_cause_of_an_error_is_said_once() {
         &["runs", "list", "--runs", "file"],
         &["bench", "query", "1", "--table", "absent.csv"],
         &["bench", "query", "1", "--table", "file"],
-        &["bench", "convert", "absent.csv", "x.arrow"],
+        &["bench", "convert", "absent.csv", "x.safetensors"],
         &["man", "--all", "file/man"],
     ];
     for arguments in cases {

@@ -1,16 +1,17 @@
-//! The schema of the compact file, and the writer that fills it run by run.
+//! The columns of the compact file, and the writer that fills them run by run.
 
 use std::io::{self, Write};
 
-use super::arrow::{ArrowWriter, Column, Field, Kind};
+use super::compact::{self, Column};
 use super::{Dataset, Quantity, Setting};
 
 pub(super) const VERSION_KEY: &str = "gdas.table";
 pub(super) const SOURCE_KEY: &str = "gdas.source";
-pub(super) const VERSION: &str = "1";
-
-/// The first four columns.
-pub(super) const KEYS: usize = 4;
+/// Version 1 was an Arrow file.
+pub(super) const VERSION: &str = "2";
+pub(super) const DATASETS_KEY: &str = "datasets";
+/// The seed of a row that is a mean over the seeds.
+pub(super) const NO_SEED: u32 = u32::MAX;
 
 /// Which learning curves go into the compact file. The complete set of NAS-Bench-201 takes some 15 MB without
 /// curves, some 30 MB more with those of the short runs, and some 500 MB more with all.
@@ -73,93 +74,93 @@ pub(super) fn curve_name(quantity: Quantity) -> String {
     format!("{}_by_epoch", quantity.name())
 }
 
-fn fields(columns: &Columns) -> Vec<Field> {
-    let field = |name: String, kind| Field { name, kind };
-    let keys = [("cell", Kind::Text), ("dataset", Kind::Text), ("epochs", Kind::U16), ("seed", Kind::U32)];
-    let mut fields: Vec<Field> = keys.into_iter().map(|(name, kind)| field(name.to_owned(), kind)).collect();
-    fields.extend(columns.quantities.iter().map(|quantity| field(quantity.name().to_owned(), Kind::F32)));
-    fields.extend(columns.curves.iter().map(|quantity| field(curve_name(*quantity), Kind::F32List)));
-    fields
+/// Name of the array with the ends of each row's curve.
+pub(super) fn starts_name(quantity: Quantity) -> String {
+    format!("{}.starts", curve_name(quantity))
 }
 
-/// Writes the compact file, an Arrow IPC file ("Feather version 2"); holds at most one batch of rows.
+/// Writes the compact file, a [safetensors](https://huggingface.co/docs/safetensors) file with an array per column. The
+/// columns are held in memory until [`finish`](Self::finish).
 ///
-/// One row is one training run (a cell, a data set, a training length, a seed); a source that has only means over
-/// the seeds gives rows without a seed. The columns, all of which but the first three may be missing in a row; columns that no
-/// row has are left out of the file:
+/// One row is one training run (a cell, a data set, a training length, a seed); a source that has only means over the seeds
+/// gives rows without a seed. Columns that no row has are left out of the file:
 ///
-/// | column | type | meaning |
+/// | array | type | meaning |
 /// | --- | --- | --- |
-/// | `cell` | dictionary&lt;u16, utf8&gt; | the key is the benchmark's index, the text the cell; the dictionary has every cell |
-/// | `dataset` | dictionary&lt;u16, utf8&gt; | `cifar10-valid`, `cifar10`, `cifar100`, `ImageNet16-120` |
-/// | `epochs` | u16 | length of the training: 12 or 200 |
-/// | `seed` | u32 | the seed of the run |
-/// | every [`Quantity`] by name | f32 | percent, nats, millions or seconds, after the last epoch |
-/// | `…_by_epoch`, of the first eight quantities | list&lt;f32&gt; | after every epoch; missing where not every epoch was evaluated |
+/// | `cell` | u16 `[rows]` | the benchmark's index |
+/// | `dataset` | u16 `[rows]` | place in the metadata's `datasets` |
+/// | `epochs` | u16 `[rows]` | length of the training: 12 or 200 |
+/// | `seed` | u32 `[rows]` | the seed of the run; 4294967295 for a mean over the seeds |
+/// | every [`Quantity`] by name | f32 `[rows]` | percent, nats, millions or seconds, after the last epoch; NaN where missing |
+/// | `…_by_epoch`, of the first eight quantities | f32 | the curves of all rows, one after another; none where not every epoch was evaluated |
+/// | `…_by_epoch.starts` | u64 `[rows + 1]` | row `i` has the numbers from `starts[i]` to `starts[i + 1]` |
+/// | `cells` | u8 | the text of every cell, one a line, in the benchmark's order |
 ///
-/// The schema's metadata hold `gdas.table` = `1` (the version of this schema) and `gdas.source`; the footer's hold
-/// `blake3`, the digest of everything before the footer.
+/// The metadata hold `gdas.table` = `2` (the version of this table), `gdas.source`, `datasets` (names with commas between
+/// them) and `blake3`, the digest of all arrays.
 pub struct TableWriter<W> {
-    arrow: ArrowWriter<W>,
+    out: W,
+    source: String,
     columns: Columns,
     curves: Curves,
-    rows: Vec<Run>,
-    numbers: usize,
+    keys: [Vec<u16>; 3],
+    seeds: Vec<u32>,
+    values: Vec<Vec<f32>>,
+    /// Per quantity with curves the ends of each row's curve, and the numbers.
+    by_epoch: Vec<(Vec<u64>, Vec<f32>)>,
 }
-
-/// Numbers per written batch (16 MiB).
-const BATCH_NUMBERS: usize = 4 << 20;
 
 impl<W: Write> TableWriter<W> {
     /// Begins a file; `source` says where the data come from.
-    pub fn new(out: W, source: &str, columns: Columns, curves: Curves) -> io::Result<Self> {
-        let metadata = vec![(VERSION_KEY.into(), VERSION.into()), (SOURCE_KEY.into(), source.into())];
-        let arrow = ArrowWriter::new(out, fields(&columns), metadata)?;
-        Ok(Self { arrow, columns, curves, rows: Vec::new(), numbers: 0 })
+    pub fn new(out: W, source: &str, columns: Columns, curves: Curves) -> Self {
+        let values = vec![Vec::new(); columns.quantities.len()];
+        let by_epoch = vec![(vec![0], Vec::new()); columns.curves.len()];
+        let (keys, seeds) = (Default::default(), Vec::new());
+        Self { out, source: source.to_owned(), columns, curves, keys, seeds, values, by_epoch }
     }
 
     /// Adds a run.
-    pub fn push(&mut self, mut run: Run) -> io::Result<()> {
+    pub fn push(&mut self, run: &Run) {
         let keep = match self.curves {
             Curves::None => false,
             Curves::Short => run.setting.epochs <= 12,
             Curves::All => true,
         };
-        if !keep {
-            run.curves = Default::default();
+        for (keys, key) in self.keys.iter_mut().zip([run.index, run.setting.dataset as u16, run.setting.epochs]) {
+            keys.push(key);
         }
-        self.numbers += KEYS + self.columns.quantities.len() + run.curves.iter().flatten().map(Vec::len).sum::<usize>();
-        self.rows.push(run);
-        if self.numbers >= BATCH_NUMBERS { self.flush() } else { Ok(()) }
+        self.seeds.push(run.seed.unwrap_or(NO_SEED));
+        for (quantity, values) in self.columns.quantities.iter().zip(&mut self.values) {
+            values.push(run.values[*quantity as usize].unwrap_or(f32::NAN));
+        }
+        for (quantity, (ends, numbers)) in self.columns.curves.iter().zip(&mut self.by_epoch) {
+            let curve = run.curves[*quantity as usize].as_ref().filter(|_| keep);
+            numbers.extend(curve.into_iter().flatten());
+            ends.push(numbers.len() as u64);
+        }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        let rows = std::mem::take(&mut self.rows);
-        self.numbers = 0;
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let mut columns = vec![
-            Column::Text(rows.iter().map(|run| run.index).collect()),
-            Column::Text(rows.iter().map(|run| run.setting.dataset as u16).collect()),
-            Column::U16(rows.iter().map(|run| run.setting.epochs).collect()),
-            Column::U32(rows.iter().map(|run| run.seed).collect()),
-        ];
-        for quantity in &self.columns.quantities {
-            columns.push(Column::F32(rows.iter().map(|run| run.values[*quantity as usize]).collect()));
-        }
-        let mut rows = rows;
-        for quantity in &self.columns.curves {
-            let curves = rows.iter_mut().map(|run| run.curves[*quantity as usize].take());
-            columns.push(Column::F32List(curves.collect()));
-        }
-        self.arrow.batch(&columns)
-    }
-
-    /// Writes what is left, the cells in the benchmark's order, and the footer; gives the sink back.
+    /// Writes everything, with the cells in the benchmark's order; gives the sink back.
     pub fn finish(mut self, cells: &[String]) -> io::Result<W> {
-        self.flush()?;
-        let datasets = Dataset::ALL.map(|dataset| dataset.name().to_owned()).to_vec();
-        self.arrow.finish(&[cells.to_vec(), datasets])
+        let datasets = Dataset::ALL.map(Dataset::name).join(",");
+        let [cell, dataset, epochs] = &self.keys;
+        let mut columns =
+            vec![Column::new("cell", cell), Column::new("dataset", dataset), Column::new("epochs", epochs)];
+        columns.push(Column::new("seed", &self.seeds));
+        for (quantity, values) in self.columns.quantities.iter().zip(&self.values) {
+            if values.iter().any(|value| !value.is_nan()) {
+                columns.push(Column::new(quantity.name(), values));
+            }
+        }
+        for (quantity, (ends, numbers)) in self.columns.curves.iter().zip(&self.by_epoch) {
+            if !numbers.is_empty() {
+                columns.push(Column::new(curve_name(*quantity), numbers));
+                columns.push(Column::new(starts_name(*quantity), ends));
+            }
+        }
+        columns.push(Column::new("cells", cells.join("\n").as_bytes()));
+        let metadata = [(VERSION_KEY, VERSION), (SOURCE_KEY, &self.source), (DATASETS_KEY, &datasets)];
+        compact::write(&mut self.out, &metadata, &columns)?;
+        Ok(self.out)
     }
 }

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use super::columns::{Curves, TableWriter};
 use super::table::Table;
-use super::{BenchmarkError, cells, csv, official};
+use super::{BenchmarkError, cells, compact, csv, official};
 use gdas::files;
 
 /// Converts a table of any known kind: to CSV if `to` ends in `.csv`, otherwise to a compact file. Official files go
-/// to a compact one run by run, in bounded memory.
+/// to a compact one run by run: no more than that is held in memory.
 pub fn convert(from: impl AsRef<Path>, to: impl AsRef<Path>, curves: Curves) -> Result<(), BenchmarkError> {
     let (from, to) = (from.as_ref(), to.as_ref());
     if to.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
@@ -45,9 +45,12 @@ impl Table {
             return Err(BenchmarkError::UnknownFormat { path: path.to_owned() });
         }
         if start.starts_with(b"ARROW1") {
-            return Table::from_bytes(fs::read(path).map_err(BenchmarkError::io(path))?, path);
+            return Err(BenchmarkError::Arrow { path: path.to_owned() });
         }
         let bytes = fs::read(path).map_err(BenchmarkError::io(path))?;
+        if compact::is_compact(&start) {
+            return Table::from_bytes(bytes, path);
+        }
         match String::from_utf8(bytes) {
             Ok(text) if text.trim_start_matches('\u{feff}').starts_with("index,") => csv::read(&text, path),
             _ => Err(BenchmarkError::UnknownFormat { path: path.to_owned() }),
@@ -65,11 +68,9 @@ impl Table {
         let path = path.as_ref();
         let texts: Vec<String> = self.cells().iter().map(|cell| cells::text(*cell)).collect();
         replace(path, |out| {
-            let mut writer = TableWriter::new(out, &self.source(), self.columns(curves), curves)?;
-            for index in 0..self.len() {
-                for run in self.runs(index) {
-                    writer.push(run)?;
-                }
+            let mut writer = TableWriter::new(out, self.source(), self.columns(curves), curves);
+            for run in (0..self.len()).flat_map(|index| self.runs(index)) {
+                writer.push(&run);
             }
             writer.finish(&texts)?;
             Ok(())

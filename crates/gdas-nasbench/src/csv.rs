@@ -109,7 +109,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Table, BenchmarkError> {
     quantities.dedup();
     let columns_of_file = Columns { quantities, curves: Vec::new() };
     let io = |error| BenchmarkError::Io { path: path.to_owned(), cause: error };
-    let mut table = TableWriter::new(Vec::new(), "CSV", columns_of_file, Curves::None).map_err(io)?;
+    let mut table = TableWriter::new(Vec::new(), "CSV", columns_of_file, Curves::None);
     for (index, (_, numbers)) in rows.iter().enumerate() {
         for &setting in &settings {
             let mut run = Run::new(index as u16, setting, None);
@@ -119,7 +119,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Table, BenchmarkError> {
                 }
             }
             if run.values.iter().any(Option::is_some) {
-                table.push(run).map_err(io)?;
+                table.push(&run);
             }
         }
     }

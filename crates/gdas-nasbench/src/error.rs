@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use super::Setting;
-use super::arrow::ArrowError;
 
 /// An error of the benchmark table: what, where, and how to mend it.
 #[derive(Debug, thiserror::Error)]
@@ -19,20 +18,29 @@ pub enum BenchmarkError {
     },
     /// The file is of no kind that is known here.
     #[error(
-        "{path}: not a benchmark table; known are a table converted before (.arrow), a CSV file, NAS-Bench-201's .pth, \
+        "{path}: not a benchmark table; known are a table converted before (.safetensors), a CSV file, NAS-Bench-201's .pth, \
          NATS-Bench's .pickle.pbz2 and the folder of its per-architecture files"
     )]
     UnknownFormat {
         /// The file.
         path: PathBuf,
     },
-    /// The compact file is damaged, or is another Arrow file.
+    /// The compact file is damaged, or is another safetensors file.
     #[error("{path}: {reason}; convert the table anew with `gdas bench convert`")]
     Compact {
         /// The file.
         path: PathBuf,
         /// What is wrong.
         reason: String,
+    },
+    /// An Arrow file, which earlier builds wrote.
+    #[error(
+        "{path}: tables are not kept as Arrow files any more; convert the benchmark's own file anew with \
+         `gdas bench convert` (pandas.read_feather and polars.read_ipc still read this one)"
+    )]
+    Arrow {
+        /// The file.
+        path: PathBuf,
     },
     /// A line of a CSV file makes no sense.
     #[error("{path}, line {line}: {reason}")]
@@ -112,9 +120,5 @@ pub enum BenchmarkError {
 impl BenchmarkError {
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
         |cause| Self::Io { path: path.to_owned(), cause }
-    }
-
-    pub(super) fn compact(path: &Path) -> impl Fn(ArrowError) -> Self + '_ {
-        |error| Self::Compact { path: path.to_owned(), reason: error.to_string() }
     }
 }

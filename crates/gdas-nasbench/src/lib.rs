@@ -1,6 +1,6 @@
 //! NAS-Bench-201 as a table: the results of all 15,625 cells, asked for instead of trained.
 //!
-//! [`Table::open`] reads a compact Arrow file (its schema: [`TableWriter`]), a CSV file, or the benchmark's official
+//! [`Table::open`] reads a compact file (its columns: [`TableWriter`]), a CSV file, or the benchmark's official
 //! files; [`Table::query`], [`Table::best`], [`Table::rank`] and [`Table::spread`] answer from it, and [`Simulator`]
 //! lets an algorithm "train" cells against a budget. Names and meaning are those of Dong and Yang, "NAS-Bench-201:
 //! Extending the Scope of Reproducible Neural Architecture Search" (ICLR 2020).
@@ -10,9 +10,9 @@
 #![deny(missing_docs)]
 
 pub mod algorithms;
-mod arrow;
 mod cells;
 mod columns;
+mod compact;
 mod convert;
 mod correlation;
 mod csv;

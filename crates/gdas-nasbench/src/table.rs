@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::arrow::ArrowFile;
-use super::arrow::{Field, Kind};
 use super::cells::{self, Cell};
-use super::columns::{Columns, Curves, Run, SOURCE_KEY, VERSION, VERSION_KEY, curve_name};
+use super::columns::{
+    Columns, Curves, DATASETS_KEY, NO_SEED, Run, SOURCE_KEY, VERSION, VERSION_KEY, curve_name, starts_name,
+};
+use super::compact::CompactFile;
 use super::{BenchmarkError, Dataset, Quantity, Record, Setting};
 
 /// Which runs a query looks at.
@@ -19,23 +20,35 @@ pub enum Seeds {
     One(u32),
 }
 
-/// A row of the file.
-#[derive(Clone, Copy, Debug)]
-struct Row {
-    batch: u32,
-    row: u32,
+/// Number of a row of the file.
+type Row = usize;
+
+/// The curves of one quantity: row `i` has `numbers[starts[i]..starts[i + 1]]`.
+struct ByEpoch {
+    starts: Vec<u64>,
+    numbers: Vec<f32>,
 }
 
-/// An opened table: the bytes of a compact file in memory. A query reads only its rows, in microseconds.
+impl ByEpoch {
+    fn of(&self, row: Row) -> Option<&[f32]> {
+        let (start, end) = (*self.starts.get(row)?, *self.starts.get(row + 1)?);
+        let curve = self.numbers.get(usize::try_from(start).ok()?..usize::try_from(end).ok()?)?;
+        (!curve.is_empty()).then_some(curve)
+    }
+}
+
+/// An opened table, in memory. A query reads only its rows, in microseconds.
 pub struct Table {
-    file: ArrowFile<Vec<u8>>,
     path: PathBuf,
+    source: String,
     cells: Vec<Cell>,
     index: HashMap<Cell, u16>,
-    datasets: Vec<Dataset>,
-    /// The column of each quantity, and of its curve.
-    values: [Option<usize>; Quantity::COUNT],
-    curves: [Option<usize>; Quantity::COUNT],
+    /// Data set and training length of each row.
+    settings: Vec<Setting>,
+    seeds: Vec<u32>,
+    /// Each quantity row by row, NaN where it is missing; and its curves.
+    values: [Option<Vec<f32>>; Quantity::COUNT],
+    curves: [Option<ByEpoch>; Quantity::COUNT],
     /// All rows by cell; those of cell `i` are `rows[starts[i]..starts[i + 1]]`.
     rows: Vec<Row>,
     starts: Vec<u32>,
@@ -45,27 +58,16 @@ impl Table {
     /// Opens the bytes of a compact file; `path` names them in errors.
     pub(super) fn from_bytes(bytes: Vec<u8>, path: &Path) -> Result<Self, BenchmarkError> {
         let wrong = |reason: String| BenchmarkError::Compact { path: path.to_owned(), reason };
-        let file = ArrowFile::open(bytes).map_err(BenchmarkError::compact(path))?;
-        let version = file.metadata.iter().find(|(key, _)| key == VERSION_KEY).map(|(_, value)| value.as_str());
+        let file = CompactFile::open(bytes).map_err(wrong)?;
+        let version = file.says(VERSION_KEY);
         if version != Some(VERSION) {
             return Err(wrong(format!("it is not a benchmark table of version {VERSION} (found: {version:?})")));
         }
-        let keys = [("cell", Kind::Text), ("dataset", Kind::Text), ("epochs", Kind::U16), ("seed", Kind::U32)];
-        for (i, (name, kind)) in keys.into_iter().enumerate() {
-            if !file.fields.get(i).is_some_and(|field| field.name == name && field.kind == kind) {
-                return Err(wrong(format!("column {i} is not `{name}`, or has another type")));
-            }
-        }
-        let column =
-            |name: &str, kind| file.fields.iter().position(|Field { name: n, kind: k }| n == name && *k == kind);
-        let values = Quantity::ALL.map(|quantity| column(quantity.name(), Kind::F32));
-        let curves = Quantity::ALL.map(|quantity| column(&curve_name(quantity), Kind::F32List));
-        let [texts, datasets, ..] = &file.dictionaries[..] else {
-            return Err(wrong("its dictionaries are missing".to_owned()));
-        };
-        let mut cells = Vec::with_capacity(texts.len());
-        let mut index = HashMap::with_capacity(texts.len());
-        for (i, text) in texts.iter().enumerate() {
+        let texts = String::from_utf8(file.take("cells").map_err(wrong)?);
+        let texts = texts.map_err(|_| wrong("the texts of its cells are damaged".to_owned()))?;
+        let mut cells = Vec::new();
+        let mut index = HashMap::new();
+        for (i, text) in texts.lines().enumerate() {
             let cell = cells::parse(text).map_err(|reason| wrong(format!("cell {i}: {reason}")))?;
             let number = u16::try_from(i).map_err(|_| wrong("it has more than 65,536 cells".to_owned()))?;
             if let Some(first) = index.insert(cell, number) {
@@ -73,32 +75,45 @@ impl Table {
             }
             cells.push(cell);
         }
-        let datasets = datasets.iter().map(|name| name.parse()).collect::<Result<Vec<Dataset>, _>>()?;
-        let batches: Vec<usize> = file.batches().collect();
+        let datasets = file.says(DATASETS_KEY).unwrap_or_default().split(',');
+        let datasets = datasets.map(str::parse).collect::<Result<Vec<Dataset>, _>>()?;
+        let [of_cell, of_dataset, epochs] = ["cell", "dataset", "epochs"].map(|name| file.take::<u16>(name));
+        let (of_cell, of_dataset) = (of_cell.map_err(wrong)?, of_dataset.map_err(wrong)?);
+        let (epochs, seeds) = (epochs.map_err(wrong)?, file.take::<u32>("seed").map_err(wrong)?);
+        let count = of_cell.len();
+        if [of_dataset.len(), epochs.len(), seeds.len()] != [count; 3] {
+            return Err(wrong("its columns are not of one length".to_owned()));
+        }
         let mut starts = vec![0u32; cells.len() + 1];
-        let mut of_rows = Vec::new();
-        for (batch, &rows) in batches.iter().enumerate() {
-            for row in 0..rows {
-                let cell = file.u16(batch, 0, row).map(usize::from).filter(|cell| *cell < cells.len());
-                let dataset = file.u16(batch, 1, row).filter(|dataset| usize::from(*dataset) < datasets.len());
-                let epochs = file.u16(batch, 2, row).filter(|epochs| *epochs > 0);
-                let (Some(cell), Some(_), Some(_)) = (cell, dataset, epochs) else {
-                    return Err(wrong(format!("row {row} of batch {batch} names no cell, data set or length")));
-                };
-                starts[cell + 1] += 1;
-                of_rows.push((cell, Row { batch: batch as u32, row: row as u32 }));
-            }
+        let mut settings = Vec::with_capacity(count);
+        for row in 0..count {
+            let dataset = datasets.get(usize::from(of_dataset[row])).copied();
+            let (true, Some(dataset), 1..) = (usize::from(of_cell[row]) < cells.len(), dataset, epochs[row]) else {
+                return Err(wrong(format!("row {row} names no cell, data set or length")));
+            };
+            settings.push(Setting::new(dataset, epochs[row]));
+            starts[usize::from(of_cell[row]) + 1] += 1;
         }
         for i in 0..cells.len() {
             starts[i + 1] += starts[i];
         }
-        let mut next = starts.clone();
-        let mut rows = vec![Row { batch: 0, row: 0 }; of_rows.len()];
-        for (cell, row) in of_rows {
-            rows[next[cell] as usize] = row;
-            next[cell] += 1;
+        let mut rows: Vec<Row> = (0..count).collect();
+        rows.sort_by_key(|row| of_cell[*row]);
+        let mut values = [const { None }; Quantity::COUNT];
+        let mut curves = [const { None }; Quantity::COUNT];
+        for quantity in Quantity::ALL {
+            let found = file.find::<f32>(quantity.name()).map_err(wrong)?;
+            if found.as_ref().is_some_and(|found| found.len() != count) {
+                return Err(wrong("its columns are not of one length".to_owned()));
+            }
+            values[quantity as usize] = found;
+            if let Some(numbers) = file.find(&curve_name(quantity)).map_err(wrong)? {
+                let starts = file.take(&starts_name(quantity)).map_err(wrong)?;
+                curves[quantity as usize] = Some(ByEpoch { starts, numbers });
+            }
         }
-        Ok(Self { file, path: path.to_owned(), cells, index, datasets, values, curves, rows, starts })
+        let (path, source) = (path.to_owned(), file.says(SOURCE_KEY).unwrap_or_default().to_owned());
+        Ok(Self { path, source, cells, index, settings, seeds, values, curves, rows, starts })
     }
 
     /// Number of cells; their indices are `0..len()`.
@@ -152,26 +167,21 @@ impl Table {
         }
     }
 
-    fn setting(&self, row: Row) -> Setting {
-        let read = |column| self.file.u16(row.batch as usize, column, row.row as usize).unwrap_or(0);
-        Setting { dataset: self.datasets[usize::from(read(1))], epochs: read(2) }
-    }
-
     fn rows_for(&self, index: usize, setting: Setting) -> impl Iterator<Item = Row> + '_ {
-        self.rows_of(index).iter().copied().filter(move |row| self.setting(*row) == setting)
+        self.rows_of(index).iter().copied().filter(move |row| self.settings[*row] == setting)
     }
 
     fn seed(&self, row: Row) -> Option<u32> {
-        self.file.u32(row.batch as usize, 3, row.row as usize)
+        Some(self.seeds[row]).filter(|seed| *seed != NO_SEED)
     }
 
     fn value(&self, row: Row, quantity: Quantity) -> Option<f64> {
-        self.file.f32(row.batch as usize, self.values[quantity as usize]?, row.row as usize).map(f64::from)
+        self.values[quantity as usize].as_ref().map(|values| f64::from(values[row])).filter(|value| !value.is_nan())
     }
 
     /// Data sets and training lengths that the table has results for, in order.
     pub fn settings(&self) -> Vec<Setting> {
-        let mut settings: Vec<_> = self.rows.iter().map(|row| self.setting(*row)).collect();
+        let mut settings = self.settings.clone();
         settings.sort_unstable();
         settings.dedup();
         settings
@@ -250,14 +260,13 @@ impl Table {
         seeds: Seeds,
         quantity: Quantity,
     ) -> Result<Option<Vec<f64>>, BenchmarkError> {
-        let Some(column) = self.curves[quantity as usize] else { return Ok(None) };
+        let Some(curves) = &self.curves[quantity as usize] else { return Ok(None) };
         let mut sum = vec![0.0; usize::from(setting.epochs)];
         let mut count = 0.0;
         for row in self.selected(index, setting, seeds)? {
-            let curve = self.file.list(row.batch as usize, column, row.row as usize);
-            let Some(curve) = curve.filter(|curve| curve.len() == sum.len()) else { continue };
+            let Some(curve) = curves.of(row).filter(|curve| curve.len() == sum.len()) else { continue };
             count += 1.0;
-            sum.iter_mut().zip(curve).for_each(|(sum, value)| *sum += f64::from(value));
+            sum.iter_mut().zip(curve).for_each(|(sum, value)| *sum += f64::from(*value));
         }
         Ok((count > 0.0).then(|| sum.into_iter().map(|sum| sum / count).collect()))
     }
@@ -265,14 +274,13 @@ impl Table {
     /// Every run of a cell, as the compact file has it.
     pub(super) fn runs(&self, index: usize) -> Vec<Run> {
         let mut runs = Vec::new();
-        for row in self.rows_of(index) {
-            let (batch, at) = (row.batch as usize, row.row as usize);
-            let mut run = Run::new(index as u16, self.setting(*row), self.seed(*row));
-            for (i, value) in run.values.iter_mut().enumerate() {
-                *value = self.values[i].and_then(|column| self.file.f32(batch, column, at));
+        for &row in self.rows_of(index) {
+            let mut run = Run::new(index as u16, self.settings[row], self.seed(row));
+            for quantity in Quantity::ALL {
+                run.values[quantity as usize] = self.value(row, quantity).map(|value| value as f32);
             }
-            for (i, curve) in run.curves.iter_mut().enumerate() {
-                *curve = self.curves[i].and_then(|column| self.file.list(batch, column, at));
+            for (curve, known) in run.curves.iter_mut().zip(&self.curves) {
+                *curve = known.as_ref().and_then(|known| known.of(row)).map(<[f32]>::to_vec);
             }
             runs.push(run);
         }
@@ -281,17 +289,17 @@ impl Table {
 
     /// The columns that the file has, less what `curves` leaves out.
     pub(super) fn columns(&self, curves: Curves) -> Columns {
-        let present = |columns: &[Option<usize>]| -> Vec<Quantity> {
-            Quantity::ALL.into_iter().filter(|quantity| columns[*quantity as usize].is_some()).collect()
-        };
-        let curves = if curves == Curves::None { Vec::new() } else { present(&self.curves) };
-        Columns { quantities: present(&self.values), curves }
+        let all = || Quantity::ALL.into_iter();
+        let with_curves = all().filter(|quantity| curves != Curves::None && self.curves[*quantity as usize].is_some());
+        Columns {
+            quantities: all().filter(|quantity| self.values[*quantity as usize].is_some()).collect(),
+            curves: with_curves.collect(),
+        }
     }
 
     /// Where the data came from, as the file says.
-    pub fn source(&self) -> String {
-        let found = self.file.metadata.iter().find(|(key, _)| key == SOURCE_KEY);
-        found.map_or_else(String::new, |(_, value)| value.clone())
+    pub fn source(&self) -> &str {
+        &self.source
     }
 
     /// The mean over the runs of every cell, by index; `None` where the table has none.

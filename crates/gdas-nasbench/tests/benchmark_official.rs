@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use gdas_nasbench::{BenchmarkError, Curves, Limits, Quantity, Seeds, Setting, Table, convert};
 use proptest::prelude::*;
+use safetensors::SafeTensors;
 use serde_json::Value;
 
 fn fixture(name: &str) -> PathBuf {
@@ -96,7 +98,7 @@ fn every_official_form_gives_what_its_package_says() {
         let table = Table::open(fixture(name)).unwrap();
         assert!(compare(&table, indices) > 500, "{name}");
         // Once more by way of a file.
-        let compact = folder.path().join("table.arrow");
+        let compact = folder.path().join("table.safetensors");
         convert(fixture(name), &compact, Curves::All).unwrap();
         let table = Table::open(&compact).unwrap();
         assert!(compare(&table, indices) > 500, "{name}");
@@ -129,7 +131,7 @@ fn curves_are_kept_as_asked() {
     for (curves, short_kept, long_kept) in
         [(Curves::None, false, false), (Curves::Short, true, false), (Curves::All, true, true)]
     {
-        let path = folder.path().join("table.arrow");
+        let path = folder.path().join("table.safetensors");
         convert(fixture("nats.pickle.pbz2"), &path, curves).unwrap();
         let table = Table::open(&path).unwrap();
         let short = Setting::new("cifar10".parse().unwrap(), 12);
@@ -140,15 +142,29 @@ fn curves_are_kept_as_asked() {
     assert!(sizes.is_sorted(), "{sizes:?}");
 }
 
+/// What the documentation tells pandas users to do with the file, as much of it as Rust can check.
 #[test]
-fn a_file_of_another_arrow_implementation_is_read() {
-    let table = Table::open(fixture("pyarrow.arrow")).unwrap();
-    let setting = Setting::new("cifar10".parse().unwrap(), 12);
-    assert_eq!(table.source(), "pyarrow");
-    assert_eq!(table.query(0, setting, Seeds::Mean).unwrap().get(Quantity::TestAccuracy), Some(91.0));
-    let imagenet = Setting::new("ImageNet16-120".parse().unwrap(), 200);
-    assert_eq!(table.seeds(3, imagenet), [None, Some(999)]);
-    assert_eq!(table.query(3, imagenet, Seeds::One(999)).unwrap().get(Quantity::TestAccuracy), Some(40.25));
+fn a_compact_file_is_a_plain_safetensors_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("table.safetensors");
+    convert(fixture("nats.pickle.pbz2"), &path, Curves::Short).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let rows = file.tensor("cell").unwrap().shape()[0];
+    assert!(rows > 20 && file.tensor("test_accuracy").unwrap().shape() == [rows]);
+    assert_eq!(file.tensor("test_accuracy_by_epoch.starts").unwrap().shape(), [rows + 1]);
+    let again = folder.path().join("again.safetensors");
+    convert(&path, &again, Curves::Short).unwrap();
+    assert_eq!(std::fs::read(again).unwrap(), bytes, "equal tables are equal files");
+}
+
+#[test]
+fn an_arrow_file_is_refused_with_the_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("old.arrow");
+    std::fs::write(&path, b"ARROW1\0\0 and so on").unwrap();
+    let error = Table::open(&path).unwrap_err().to_string();
+    assert!(error.contains("old.arrow") && error.contains("gdas bench convert"), "{error}");
 }
 
 #[test]
@@ -200,16 +216,23 @@ proptest! {
 }
 
 proptest! {
-    /// Another implementation's file has no checksum, so damage reaches what is behind it.
+    /// Without its checksum, so that damage reaches what is behind it.
     #[test]
-    fn a_damaged_compact_file_is_read_or_refused(places in prop::collection::vec((0usize..4_000, any::<u8>()), 1..5)) {
+    fn a_damaged_compact_file_is_read_or_refused(places in prop::collection::vec((0usize..8_000, any::<u8>()), 1..5)) {
+        static WHOLE: OnceLock<Vec<u8>> = OnceLock::new();
         let folder = tempfile::tempdir().unwrap();
-        let mut bytes = std::fs::read(fixture("pyarrow.arrow")).unwrap();
+        let path = folder.path().join("damaged.safetensors");
+        let whole = || {
+            convert(fixture("nats-simple"), &path, Curves::Short).unwrap();
+            std::fs::read(&path).unwrap()
+        };
+        let mut bytes = WHOLE.get_or_init(whole).clone();
+        let key = bytes.windows(6).position(|w| w == b"blake3").unwrap();
+        bytes[key] = b'x';
         let length = bytes.len();
         for (place, value) in places {
             bytes[place % length] = value;
         }
-        let path = folder.path().join("damaged.arrow");
         std::fs::write(&path, bytes).unwrap();
         if let Ok(table) = Table::open(&path) {
             for setting in table.settings() {

@@ -74,7 +74,7 @@ fn the_compact_file_and_the_csv_hold_the_same() {
     let Some(path) = csv() else { return };
     let folder = tempfile::tempdir().unwrap();
     let table = Table::open(&path).unwrap();
-    let compact = folder.path().join("table.arrow");
+    let compact = folder.path().join("table.safetensors");
     table.write(&compact, Curves::All).unwrap();
     let start = Instant::now();
     let opened = Table::open(&compact).unwrap();

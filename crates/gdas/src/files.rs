@@ -152,7 +152,7 @@ mod tests {
         let path = directory.path().join("table.csv");
         replace(&path, |out| out.write_all(b"old")).expect("written");
         let failed = replace(&path, |out| {
-            out.write_all(&[b'x'; 3 << 20])?;
+            out.write_all(&vec![b'x'; 3 << 20])?;
             Err(io::Error::other("in the midst"))
         });
         assert_eq!(failed.expect_err("it failed").to_string(), "in the midst");

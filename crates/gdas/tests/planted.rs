@@ -1,5 +1,5 @@
 //! A task with a planted answer: only one operation of the space can read the label, and alpha has to find it.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::sync::Arc;
 

@@ -17,15 +17,15 @@ use crate::output::{self, line, table};
 /// Ask NAS-Bench-201's table instead of training
 #[derive(Subcommand)]
 #[command(
-    after_help = "A table is a CSV file, a file converted before (.arrow), or one of the benchmark's official files.
+    after_help = "A table is a CSV file, a file converted before (.safetensors), or one of the benchmark's official files.
 
 Examples:
-  gdas bench convert NAS-Bench-201-v1_1-096897.pth nb201.arrow
-  gdas bench query 6111 --table nb201.arrow
-  gdas bench best --dataset cifar100 --table nb201.arrow
-  gdas bench simulate --algorithm evolution --seeds 500 --table nb201.arrow
-  gdas bench correlate cifar10-1 --table nb201.arrow
-  gdas bench trajectory cifar10-1 --table nb201.arrow"
+  gdas bench convert NAS-Bench-201-v1_1-096897.pth nb201.safetensors
+  gdas bench query 6111 --table nb201.safetensors
+  gdas bench best --dataset cifar100 --table nb201.safetensors
+  gdas bench simulate --algorithm evolution --seeds 500 --table nb201.safetensors
+  gdas bench correlate cifar10-1 --table nb201.safetensors
+  gdas bench trajectory cifar10-1 --table nb201.safetensors"
 )]
 pub(crate) enum Bench {
     Query(Query),
@@ -40,7 +40,7 @@ pub(crate) enum Bench {
 
 #[derive(Args)]
 struct TableFlags {
-    /// The table: .csv, .arrow, .pth, .pickle.pbz2, or NATS-Bench's folder of per-architecture files
+    /// The table: .csv, .safetensors, .pth, .pickle.pbz2, or NATS-Bench's folder of per-architecture files
     #[arg(long, value_name = "FILE")]
     table: PathBuf,
     /// Print JSON
@@ -72,9 +72,9 @@ pub(crate) fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) ->
 /// What the table knows of a cell
 #[derive(Args)]
 #[command(after_help = "Examples:
-  gdas bench query 6111 --table nb201.arrow
+  gdas bench query 6111 --table nb201.safetensors
   gdas bench query '|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|' --table nb201.csv
-  gdas bench query 6111 --seed 888 --json --table nb201.arrow")]
+  gdas bench query 6111 --seed 888 --json --table nb201.safetensors")]
 pub(crate) struct Query {
     /// The cell: its index, its text, a file (text, JSON or result.json), or a run
     cell: String,
@@ -90,8 +90,8 @@ pub(crate) struct Query {
 /// The cell with the best result
 #[derive(Args)]
 #[command(after_help = "Examples:
-  gdas bench best --table nb201.arrow
-  gdas bench best --dataset ImageNet16-120 --by valid_accuracy --max-parameters 0.5 --table nb201.arrow")]
+  gdas bench best --table nb201.safetensors
+  gdas bench best --dataset ImageNet16-120 --by valid_accuracy --max-parameters 0.5 --table nb201.safetensors")]
 pub(crate) struct Best {
     #[command(flatten)]
     setting: SettingFlags,
@@ -114,7 +114,7 @@ pub(crate) struct Best {
 /// Where a cell stands among all
 #[derive(Args)]
 #[command(after_help = "Examples:
-  gdas bench rank 6111 --table nb201.arrow
+  gdas bench rank 6111 --table nb201.safetensors
   gdas bench rank 6111 --dataset cifar100 --by valid_accuracy --epochs 12 --table nb201.csv")]
 pub(crate) struct RankCommand {
     /// The cell: its index, its text, a file (text, JSON or result.json), or a run
@@ -133,7 +133,7 @@ pub(crate) struct RankCommand {
 /// What is in a table, and how it is spread
 #[derive(Args)]
 #[command(after_help = "Examples:
-  gdas bench stats --table nb201.arrow")]
+  gdas bench stats --table nb201.safetensors")]
 pub(crate) struct Stats {
     #[command(flatten)]
     table: TableFlags,
@@ -165,13 +165,13 @@ impl From<Curves> for gdas_nasbench::Curves {
 #[command(after_help = "An official file is read as plain data; nothing in it is executed.
 
 Examples:
-  gdas bench convert NATS-tss-v1_0-3ffb9.pickle.pbz2 nb201.arrow
-  gdas bench convert NATS-tss-v1_0-3ffb9-simple/ nb201.arrow --curves all
-  gdas bench convert nb201.arrow nb201.csv")]
+  gdas bench convert NATS-tss-v1_0-3ffb9.pickle.pbz2 nb201.safetensors
+  gdas bench convert NATS-tss-v1_0-3ffb9-simple/ nb201.safetensors --curves all
+  gdas bench convert nb201.safetensors nb201.csv")]
 pub(crate) struct Convert {
     /// The table
     from: PathBuf,
-    /// The file to write: CSV if its name ends in .csv, otherwise Arrow
+    /// The file to write: CSV if its name ends in .csv, otherwise safetensors
     to: PathBuf,
     /// Learning curves to keep
     #[arg(long, value_enum, default_value = "short")]

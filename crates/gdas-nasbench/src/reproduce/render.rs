@@ -9,23 +9,11 @@ use super::{COLUMNS, Figure, ReproduceError, Row, Score, published};
 /// A published figure belongs beside a search on CIFAR-10 only: that is where the paper's searches were made.
 fn published_figure(row: &Row, column: usize) -> Option<Figure> {
     let on_cifar10 = row.dataset == crate::Dataset::Cifar10;
-    on_cifar10.then(|| published(&row.algorithm)).flatten().map(|published| published.figures[column])
-}
-
-/// Names of the columns whose published figure was not found in a public text.
-fn unverified(row: &Row) -> Vec<&'static str> {
-    let known = |column: usize| published_figure(row, column).is_none_or(|figure| figure.verified);
-    (0..COLUMNS.len()).filter(|column| !known(*column)).map(|column| COLUMNS[column].0).collect()
+    on_cifar10.then(|| published(&row.algorithm)).flatten().and_then(|published| published.figures[column])
 }
 
 fn plus_minus(score: Option<Score>) -> String {
     score.map_or_else(|| "-".to_owned(), |score| format!("{:.2} ± {:.2}", score.mean, score.deviation))
-}
-
-/// A published figure, with a mark where nothing but memory vouches for it.
-fn marked(figure: Option<Figure>) -> String {
-    let mark = if figure.is_none_or(|figure| figure.verified) { "" } else { " (unverified)" };
-    plus_minus(figure.map(Score::from)) + mark
 }
 
 fn median(ranks: &[usize]) -> Option<usize> {
@@ -47,7 +35,7 @@ fn cells(rows: &[Row]) -> Vec<Vec<String>> {
         let marks = if row.notes.is_empty() { "" } else { " *" };
         let mut line = vec![format!("{name}{marks}"), row.dataset.to_string(), row.searches.to_string()];
         for (column, score) in row.scores.iter().enumerate() {
-            line.extend([plus_minus(*score), marked(published_figure(row, column))]);
+            line.extend([plus_minus(*score), plus_minus(published_figure(row, column).map(Score::from))]);
         }
         let nominal = if row.nominal_seconds { " (nominal)" } else { "" };
         line.push(format!("{:.0}{nominal}", row.seconds.mean));
@@ -65,22 +53,18 @@ fn notes(rows: &[Row]) -> Vec<String> {
     }
     let mut sources: Vec<&str> = rows
         .iter()
-        .filter(|row| published_figure(row, 0).is_some())
+        .filter(|row| row.dataset == crate::Dataset::Cifar10)
         .filter_map(|row| published(&row.algorithm))
         .map(|published| published.found_in)
-        .filter(|found_in| !found_in.is_empty())
         .collect();
     sources.dedup();
     lines.push(
-        "Accuracies in percent after 200 epochs, mean ± standard deviation over the searches; `-`: the table has no such \
+        "Accuracies in percent after 200 epochs, mean ± standard deviation over the searches; `-`: there is no such \
          number. Published: Dong and Yang, NAS-Bench-201 (arXiv 2001.00326 version 2), table 5, searches on CIFAR-10."
             .to_owned(),
     );
     if !sources.is_empty() {
         lines.push(format!("Published figures were checked in: {}.", sources.join("; ")));
-    }
-    if rows.iter().any(|row| !unverified(row).is_empty()) {
-        lines.push("(unverified): quoted from memory; no public text with this figure was at hand.".to_owned());
     }
     lines
 }
@@ -94,7 +78,7 @@ pub fn text(rows: &[Row]) -> String {
         let _ = writeln!(out, "{name}{marks}: {} searches on {}", row.searches, row.dataset);
         let _ = writeln!(out, "  {:<22}{:<17}published", "", "ours");
         for (column, score) in row.scores.iter().enumerate() {
-            let paper = marked(published_figure(row, column));
+            let paper = plus_minus(published_figure(row, column).map(Score::from));
             let _ = writeln!(out, "  {:<22}{:<17}{paper}", COLUMNS[column].0, plus_minus(*score));
         }
         let nominal = if row.nominal_seconds { " (nominal)" } else { "" };
@@ -129,10 +113,7 @@ pub fn csv(rows: &[Row]) -> String {
             head.push(format!("{name}_{of}"));
         }
     }
-    head.extend(
-        ["seconds", "seconds_are_nominal", "trainings", "median_rank", "ranked", "published_unverified", "notes"]
-            .map(str::to_owned),
-    );
+    head.extend(["seconds", "seconds_are_nominal", "trainings", "median_rank", "ranked", "notes"].map(str::to_owned));
     let mut out = head.join(",") + "\n";
     for row in rows {
         let mut line = vec![
@@ -155,7 +136,6 @@ pub fn csv(rows: &[Row]) -> String {
             format!("{:.2}", row.queries),
             median(&row.ranks).map_or(String::new(), |rank| rank.to_string()),
             row.ranked.to_string(),
-            unverified(row).join("; "),
             format!("\"{}\"", row.notes.join("; ").replace('"', "\"\"")),
         ]);
         let _ = writeln!(out, "{}", line.join(","));

@@ -26,13 +26,20 @@ pub(crate) fn csvs() -> Vec<Vec<u8>> {
     vec![text.into_bytes()]
 }
 
-/// Compact files: our own, and one that another writer of the same format made.
+/// Compact files: with curves and without.
 pub(crate) fn compacts() -> Vec<Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
-    let (csv, compact) = (folder.path().join("table.csv"), folder.path().join("table.arrow"));
+    let (csv, compact) = (folder.path().join("table.csv"), folder.path().join("table.safetensors"));
     fs::write(&csv, csvs().swap_remove(0)).unwrap();
     convert(&csv, &compact, Curves::All).unwrap();
-    vec![fs::read(compact).unwrap(), fixture("benchmark/pyarrow.arrow")]
+    let short = fs::read(&compact).unwrap();
+    convert(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/benchmark/nats-simple"),
+        &compact,
+        Curves::Short,
+    )
+    .unwrap();
+    vec![short, fs::read(compact).unwrap()]
 }
 
 /// The list of jobs of a comparison.

@@ -13,11 +13,13 @@ use super::seeds;
 pub(crate) fn all() -> Vec<Target> {
     vec![
         Target { name: "csv", seeds: seeds::csvs(), words: &["cifar10_test_200", "nan", "1e39"], run: table, few: 500 },
-        Target { name: "compact", seeds: seeds::compacts(), words: &[], run: table, few: 500 },
+        Target { name: "compact", seeds: seeds::compacts(), words: COMPACT_WORDS, run: table, few: 500 },
         Target { name: "official", seeds: seeds::official(), words: TORCH_WORDS, run: table, few: 20 },
         Target { name: "plan", seeds: seeds::plans(), words: &["\"id\":", "null", "1e999"], run: plan, few: 300 },
     ]
 }
+
+const COMPACT_WORDS: &[&str] = &["\"data_offsets\":[0,", "18446744073709551615", "\"dtype\":\"U64\"", "blake3"];
 
 const TORCH_WORDS: &[&str] = &[
     "ctorch._utils\n_rebuild_tensor_v2\n",

@@ -1,5 +1,7 @@
 //! Pieces that several parts of the page are made of: figures, tables, downloads, numbers in words.
 
+use std::fmt::Write as _;
+
 use maud::{Markup, PreEscaped, html};
 
 /// A drawing; `name` is what a file of it is called.
@@ -25,7 +27,9 @@ pub(super) fn download(name: &str, content: &str) -> Markup {
     for byte in content.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b',' => address.push(byte as char),
-            _ => address += &format!("%{byte:02X}"),
+            _ => {
+                let _ = write!(address, "%{byte:02X}");
+            }
         }
     }
     html! { p.download { a download=(name) href=(address) { (name) } } }

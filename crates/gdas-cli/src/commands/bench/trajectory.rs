@@ -19,7 +19,7 @@ use crate::output::{self, table};
 #[command(after_help = "Examples:
   gdas bench trajectory cifar10-1 --table nb201.csv
   gdas bench trajectory cifar10-1 --table nb201.csv --csv > trajectory.csv
-  gdas bench trajectory cifar10-1 --table nb201.arrow --by valid_accuracy --epochs 12 --json")]
+  gdas bench trajectory cifar10-1 --table nb201.safetensors --by valid_accuracy --epochs 12 --json")]
 pub(crate) struct Trajectory {
     /// A search, finished or at work: name of its run, or path to its directory
     #[arg(value_name = "RUN")]
