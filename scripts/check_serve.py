@@ -97,6 +97,18 @@ class Page:
         self.call("Page.navigate", url=address)
         wait(f"{address} loads", lambda: self.value("document.readyState") == "complete" and self.value("location.href") != "about:blank")
 
+    def transfer(self, name, image):
+        bytes_ = f"Uint8Array.from(atob('{image}'), (c) => c.charCodeAt(0))"
+        return f"(() => {{ const t = new DataTransfer(); t.items.add(new File([{bytes_}], '{name}')); return t; }})()"
+
+    def drop(self, place, name, image):
+        event = f"new DragEvent('drop', {{ bubbles: true, cancelable: true, dataTransfer: {self.transfer(name, image)} }})"
+        self.value(f"{place}.querySelector('label').dispatchEvent({event})")
+
+    def choose(self, field, name, image):
+        self.value(f"{field}.files = {self.transfer(name, image)}.files")
+        self.value(f"{field}.dispatchEvent(new Event('change', {{ bubbles: true }}))")
+
     def press(self, action):
         self.value(f"document.querySelector('[data-action={action}]').click()")
 
@@ -125,6 +137,7 @@ def main():
     directory = pathlib.Path(tempfile.mkdtemp())
     environment = {**os.environ, "NO_COLOR": "1"}
     subprocess.run([program, "search", "--preset", "smoke", "--quiet", "--name", "done"], cwd=directory, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([program, "train", "done", "--preset", "smoke", "--quiet", "--name", "net"], cwd=directory, check=True, stdout=subprocess.DEVNULL)
     search = subprocess.Popen(
         [program, "search", "--preset", "digits", "--epochs", "400", "--log-interval", "5", "--name", "live", "--quiet"],
         cwd=directory, env=environment,
@@ -169,6 +182,31 @@ def main():
         wait("Resume starts it again", lambda: page.field("status") == "running" and page.field("step") != step)
         page.press("stop")
         wait("Stop stops that, too", lambda: page.field("status") == "stopped")
+        page.open(address + "runs/net")
+        place = "document.querySelector('[data-classify]')"
+        wait("a trained run takes images", lambda: page.value(f"{place} !== null"))
+        image = base64.b64encode((pathlib.Path(__file__).parent.parent / "crates/gdas-cli/tests/fixtures/zero.png").read_bytes()).decode()
+        rows = f"[...{place}.querySelectorAll('tr')].map((row) => row.textContent)"
+        said = f"{place}.querySelector('[role=status]').textContent"
+        page.drop(place, "zero.png", image)
+        wait("a dropped image is answered with all classes", lambda: len(page.value(rows)) == 10)
+        first = page.value(rows)[0]
+        expected = json.loads(subprocess.run(
+            [program, "predict", "net", str(pathlib.Path(__file__).parent.parent / "crates/gdas-cli/tests/fixtures/zero.png"), "--json"],
+            cwd=directory, check=True, capture_output=True, text=True,
+        ).stdout)
+        assert first == f"{expected['class']}{100 * expected['probability']:.2f} %", (first, expected)
+        page.show(shots / "classified-light.png", "light", 1280, 900)
+        page.show(shots / "classified-narrow-dark.png", "dark", 420, 900)
+        page.drop(place, "notes.txt", base64.b64encode(b"not an image").decode())
+        wait("what is no image is refused in words", lambda: "cannot be used: it is no image" in page.value(said))
+        assert page.value(rows) == []
+        # The browser itself notes a refused request in its console.
+        page.messages = [message for message in page.messages if "422" not in str(message)]
+        page.choose(f"{place}.querySelector('input')", "zero.png", image)
+        wait("a chosen image is answered, too", lambda: page.value(rows)[:1] == [first])
+        page.open(address + "runs/done")
+        assert page.value(f"{place} === null"), "a search has no network that could answer"
         foreign = [url for url in page.requests if not url.startswith((address, "data:", "blob:"))]
         if foreign or page.messages:
             sys.exit(f"fetched elsewhere: {foreign}; console: {page.messages}")

@@ -7,15 +7,14 @@ use burn::tensor::Device;
 use gdas::Error;
 use gdas::run::RunDir;
 use gdas::train::TrainedModel;
-use gdas_exchange::export::{metadata, to_onnx, to_pytorch, to_safetensors};
+use gdas_exchange::export::{PixelInput, metadata, model_to_onnx, to_pytorch, to_safetensors};
 
 use crate::stage::unsuitable;
 
 /// The ONNX file of a network.
 pub(crate) fn onnx(model: &TrainedModel) -> Result<Vec<u8>, Error> {
-    let metadata = metadata(model);
-    let metadata: Vec<(&str, &str)> = metadata.iter().map(|(key, value)| (*key, value.as_str())).collect();
-    to_onnx(&model.graph, &model.export_weights(), &metadata).map_err(unsuitable)
+    let input = PixelInput { flip: model.test_flip, ..PixelInput::default() };
+    model_to_onnx(model, input, None).map_err(unsuitable)
 }
 
 /// Writes the network of the training in `train` in all formats; returns the names of the files.

@@ -36,7 +36,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use gdas::Error;
-use gdas::data::Dataset;
+use gdas::data::{Dataset, Sampling};
 use gdas::run::{AutoPart, Interrupt, Observer, RunDir};
 use gdas::search::SearchResult;
 use gdas::train::TrainResult;
@@ -96,6 +96,14 @@ pub fn auto(
 ) -> Result<Outcome, Error> {
     let interrupt = &interrupt.watching(run.path())?;
     run.begin_with(&config.data, &dataset.name, &dataset.digest())?;
+    if recipe::sampling(dataset) == Sampling::Balanced && !run.path().join(trials::FILE).exists() {
+        let message = format!(
+            "the largest class has {:.1} times as many training images as the smallest, so each epoch shows every class \
+             equally often (`sampling = \"balanced\"`)",
+            dataset.imbalance()
+        );
+        run.warn(observer, message)?;
+    }
     let budget = &Budget::open(run, config.budget_seconds, started);
     let run = &*run;
     let mut work = Work { config, dataset, run, observer, interrupt, device, budget, best_accuracy: None };

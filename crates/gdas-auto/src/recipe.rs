@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use gdas::Error;
 use gdas::config::{TrainConfig, seed};
-use gdas::data::Dataset;
+use gdas::data::{Dataset, Sampling};
 
 use crate::candidates::Candidate;
 use crate::config::AutoConfig;
@@ -19,10 +19,19 @@ const CUTOUT_EPOCHS: f64 = 30.0;
 /// Never.
 const NO_TESTS: usize = 1_000_000;
 
+/// The largest class may have this many times the images of the smallest before epochs are balanced.
+const IMBALANCE: f64 = 3.0;
+
+/// How often epochs show the images of each class: equally often where the classes differ much in size.
+pub(crate) fn sampling(dataset: &Dataset) -> Sampling {
+    if dataset.imbalance() > IMBALANCE { Sampling::Balanced } else { Sampling::Uniform }
+}
+
 /// What a training reads and where it runs.
-pub(crate) fn shared_keys(config: &AutoConfig) -> Map<String, Value> {
+pub(crate) fn shared_keys(config: &AutoConfig, dataset: &Dataset) -> Map<String, Value> {
     let keys = json!({
         "data": config.data, "image_size": config.image_size, "skip_damaged": config.skip_damaged, "space": *config.space,
+        "sampling": sampling(dataset),
         "seed": seed::key(config.seed), "threads": config.threads, "device": config.device, "precision": config.precision,
         "tensorboard": config.tensorboard,
     });
@@ -61,7 +70,7 @@ pub(crate) fn training(
     let learned = images as f64 * (1.0 - validation);
     let epochs = (steps as f64 * batch_size as f64 / learned.max(1.0)).max(1e-3);
     let pixels = dataset.train.height.min(dataset.train.width);
-    let mut keys = shared_keys(config);
+    let mut keys = shared_keys(config, dataset);
     keys.insert("preset".into(), json!("quick"));
     keys.insert("genotype".into(), json!(candidate.genotype));
     keys.insert("channels".into(), json!(candidate.channels));

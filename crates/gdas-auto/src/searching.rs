@@ -73,7 +73,7 @@ enum Planned {
 }
 
 fn plan(work: &Work, needed: bool) -> Result<Planned, Error> {
-    let mut plan: SearchConfig = resolved(&Value::Object(shared_keys(work.config)))?;
+    let mut plan: SearchConfig = resolved(&Value::Object(shared_keys(work.config, work.dataset)))?;
     let steps = (work.dataset.train.len() / 2).div_ceil(plan.batch_size).max(1);
     if !needed && work.config.search == Auto::Auto {
         // A step of the search takes longer than one of a training; that is measured sooner.

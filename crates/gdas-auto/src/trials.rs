@@ -18,7 +18,7 @@ use crate::stage::{begin, finished_or, unsuitable};
 use crate::work::Work;
 
 /// File of the run directory with the trials as they were planned.
-const FILE: &str = "candidates.json";
+pub(crate) const FILE: &str = "candidates.json";
 /// Trials may take this many times as long as planned; then the next round is left out.
 const PATIENCE: f64 = 2.0;
 

@@ -6,12 +6,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use gdas::config::Auto;
+use gdas::config::{Auto, TrainConfig, resolve};
 use gdas::data::{Dataset, Format};
-use gdas::run::{RunDir, RunInfo};
+use gdas::run::{RunDir, RunInfo, read_config};
+use gdas::train::TrainedModel;
 use gdas_data::{ClassCount, Options, Reading, Summary};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::exit::Usage;
 use crate::flags;
 use crate::output::note;
 use crate::progress::Progress;
@@ -71,6 +73,40 @@ pub(crate) fn open_for_run(
 ) -> anyhow::Result<(Opened, String)> {
     let found = gdas_data::open_for_run(run, data, given, &options(image_size, damaged, quiet))?;
     Ok((opened(found.dataset, quiet), flags::lasting(&found.data)))
+}
+
+/// The images of a trained network's data, or those of `data`: of the size and the classes that the network knows.
+pub(crate) fn of_model(
+    run: &Path,
+    model: &TrainedModel,
+    data: Option<&str>,
+    damaged: Damaged,
+) -> anyhow::Result<Dataset> {
+    let config: TrainConfig = resolve(&[flags::of_run(run, &read_config(run)?)?])?;
+    let (opened, data) = if let Some(data) = data {
+        let square = model.image.height == model.image.width;
+        let size = if square { Auto::Is(model.image.height) } else { config.image_size };
+        (open(data, size, damaged, false)?, data.to_owned())
+    } else {
+        let damaged = Damaged { skip_damaged: config.skip_damaged || damaged.skip_damaged };
+        open_for_run(run, (&config.data, None), config.image_size, damaged, false)?
+    };
+    let dataset = opened.noted();
+    if let Some(difference) = other_classes(&model.classes, &dataset.classes) {
+        let message = format!("the classes of {data} are not those that the network was trained on: {difference}");
+        return Err(Usage(message).into());
+    }
+    let images = &dataset.train;
+    if (images.height, images.width, images.channels) != (model.image.height, model.image.width, model.image.channels) {
+        let size = |[height, width, channels]: [usize; 3]| format!("{height}x{width} pixels and {channels} channels");
+        let message = format!(
+            "the images of {data} have {}, the network takes {}",
+            size([images.height, images.width, images.channels]),
+            size([model.image.height, model.image.width, model.image.channels]),
+        );
+        return Err(Usage(message).into());
+    }
+    Ok(dataset)
 }
 
 fn options(image_size: Auto<usize>, damaged: Damaged, quiet: bool) -> Options {

@@ -13,6 +13,7 @@ mod live;
 mod named;
 mod output;
 mod overall;
+mod per_class;
 mod progress;
 mod quantities;
 mod serve;

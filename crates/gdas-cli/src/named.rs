@@ -146,7 +146,7 @@ impl std::error::Error for Nothing {}
 
 impl NamedRun {
     /// The run in a directory.
-    fn open(path: PathBuf) -> anyhow::Result<Self> {
+    pub(crate) fn open(path: PathBuf) -> anyhow::Result<Self> {
         let file = path.join("config.toml");
         let task = match task_of(&read_config(&path)?).as_deref() {
             Some("search") => Task::Search,

@@ -200,3 +200,86 @@ fn two_hundred_clients_are_held() {
     drop((followers, slow));
     server.is_well();
 }
+
+/// Classifying an image: what is decoded is what `gdas predict` decodes, what is no image is refused with a reason, and no
+/// request makes the server read a file or take more than its share.
+#[test]
+fn a_trained_run_says_what_an_image_shows() {
+    let server = Server::start();
+    let net = ["train", "run", "--preset", "smoke", "--name", "net", "--quiet"];
+    succeed(server.directory.path(), &net);
+    let image = include_bytes!("fixtures/zero.png");
+    fs::write(server.directory.path().join("zero.png"), image).expect("write");
+    let send = |target: &str, headers: &str, body: &[u8]| {
+        let head = format!(
+            "POST {target} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n{headers}\r\n",
+            server.address,
+            body.len()
+        );
+        server.send(&[head.as_bytes(), body].concat())
+    };
+    // The server looks at the runs twice a second.
+    let start = std::time::Instant::now();
+    while status(&server.request("GET", "/runs/net", "")) != 200 {
+        assert!(start.elapsed() < Duration::from_secs(20), "the new run is not seen");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let answer = send("/runs/net/predict", "", image);
+    assert_eq!(status(&answer), 200, "{answer}");
+    let said: serde_json::Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).expect("a body")).expect("JSON");
+    let expected = succeed(server.directory.path(), &["predict", "net", "zero.png", "--json"]);
+    let expected: serde_json::Value = serde_json::from_str(&expected).expect("JSON");
+    assert_eq!(said["classes"][0]["class"], expected["class"]);
+    for entry in said["classes"].as_array().expect("classes") {
+        assert_eq!(entry["probability"], expected["probabilities"][entry["class"].as_str().expect("a name")]);
+    }
+
+    for (body, reason) in [
+        (&b"not an image at all"[..], "it is no image"),
+        (&image[..image.len() / 2], "cannot be used"),
+        (&b"\xff\xd8\xff\xe0 and no more"[..], "cut off"),
+        (&b"../../../etc/passwd"[..], "it is no image"),
+    ] {
+        let answer = send("/runs/net/predict", "", body);
+        assert!(status(&answer) == 422 && answer.contains(reason), "{answer}");
+    }
+    assert_eq!(status(&send("/runs/net/predict", "", b"")), 400);
+    let announced = server.request("POST", "/runs/net/predict", "Content-Length: 100000000\r\n");
+    assert!(status(&announced) == 413 && announced.contains("16 MiB"), "{announced}");
+    // In pieces, whose sum nobody announced.
+    let mut chunked =
+        format!("POST /runs/net/predict HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: chunked\r\n\r\n", server.address)
+            .into_bytes();
+    for _ in 0..17 {
+        chunked.extend(b"100000\r\n");
+        chunked.resize(chunked.len() + (1 << 20), b'x');
+        chunked.extend(b"\r\n");
+    }
+    chunked.extend(b"0\r\n\r\n");
+    assert!([0, 413].contains(&status(&server.send(&chunked))));
+    for target in
+        ["/runs/absent/predict", "/runs/../predict", "/runs/net%2f..%2frun/predict", "/runs/..%2fsecret.txt/predict"]
+    {
+        let answer = send(target, "", image);
+        assert!([400, 404].contains(&status(&answer)) && !answer.contains("not for the network"), "{target}: {answer}");
+    }
+    let untrained = send("/runs/run/predict", "", image);
+    assert!(status(&untrained) == 409 && untrained.contains("train it first"), "{untrained}");
+    for foreign in ["Origin: http://evil.example\r\n", "Sec-Fetch-Site: cross-site\r\n"] {
+        assert_eq!(status(&send("/runs/net/predict", foreign, image)), 403, "{foreign}");
+    }
+    assert_eq!(status(&send("/runs/net/stop", "", b"")), 403, "without --control nothing is acted on");
+    // An image without end is given up without harm to others; four at a time are waited for.
+    let head = format!("POST /runs/net/predict HTTP/1.1\r\nHost: {}\r\nContent-Length: 1000\r\n\r\n", server.address);
+    let mut slow: Vec<_> = (0..4).map(|_| server.connect()).collect();
+    for stream in &mut slow {
+        stream.write_all(head.as_bytes()).expect("sent");
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    let busy = send("/runs/net/predict", "", image);
+    assert!(status(&busy) == 503 && busy.contains("try again"), "{busy}");
+    drop(slow);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(status(&send("/runs/net/predict", "", image)), 200);
+    server.is_well();
+}

@@ -133,3 +133,81 @@ fn every_command_gives_one_number_for_one_network() {
         }
     }
 }
+
+/// Ten pictures of one class and two of the other: epochs show both equally often when that is asked for, and accuracy by
+/// class is in the result, in `evaluate` and in its CSV.
+#[test]
+fn classes_of_different_sizes_are_balanced_and_counted_apart() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    stripes(&dir.path().join("pictures/train"), 10);
+    stripes(&dir.path().join("pictures/test"), 4);
+    for n in 2..10 {
+        fs::remove_file(dir.path().join(format!("pictures/train/down/{n}.png"))).expect("removed");
+    }
+    let train = |name: &str, sampling: &str| {
+        let arguments =
+            ["train", CELL, "--preset", "smoke", "--data", "pictures", "--sampling", sampling, "--name", name];
+        let output = gdas(dir.path()).args(arguments).output().expect("the program starts");
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{log}");
+        assert!(log.contains("--sampling balanced"), "the advice is given: {log}");
+        result(&dir.path().join("runs").join(name))
+    };
+    let (plain, balanced) = (train("plain", "uniform"), train("balanced", "balanced"));
+    assert_ne!(plain["digest"], balanced["digest"]);
+    let classes = balanced["test_classes"].as_array().expect("classes");
+    let correct: u64 = classes.iter().filter_map(|class| class["correct"].as_u64()).sum();
+    assert_eq!(Some(correct as f64 / 8.0), balanced["test_accuracy"].as_f64());
+    let interval: Vec<f64> = serde_json::from_value(balanced["test_interval"].clone()).expect("two numbers");
+    let accuracy = balanced["test_accuracy"].as_f64().expect("a number");
+    assert!(interval[0] <= accuracy && accuracy <= interval[1] && interval[1] - interval[0] > 0.2, "{interval:?}");
+
+    let evaluated = json(&succeed(dir.path(), &["evaluate", "balanced", "--json", "--confusion", "matrix.csv"]));
+    assert_eq!(
+        (&evaluated["classes"], &evaluated["interval"]),
+        (&balanced["test_classes"], &balanced["test_interval"])
+    );
+    let matrix: Vec<Vec<u64>> = serde_json::from_value(evaluated["confusion"].clone()).expect("a matrix");
+    assert_eq!((matrix.iter().flatten().sum::<u64>(), matrix[0][0] + matrix[1][1]), (8, correct));
+    let csv = fs::read_to_string(dir.path().join("matrix.csv")).expect("written");
+    assert_eq!(csv.lines().nth(2), Some(format!("down,{},{}", matrix[1][0], matrix[1][1]).as_str()));
+    let text = succeed(dir.path(), &["evaluate", "balanced"]);
+    assert!(
+        text.contains("95 % interval") && text.contains("most often taken for") && text.contains("class \\ answer")
+    );
+    succeed(dir.path(), &["report", "balanced", "--out", "page"]);
+    let page = fs::read_to_string(dir.path().join("page/report.html")).expect("a page");
+    assert!(page.contains("<h2>Classes</h2>") && page.contains("Confusion matrix") && page.contains("95 % interval"));
+    let row = format!("<tr><td>down</td><td>{}</td><td>{}</td></tr>", matrix[1][0], matrix[1][1]);
+    assert!(page.contains(&row), "{row}");
+    let wrong = outcome(dir.path(), &["train", CELL, "--sampling", "fair", "--name", "wrong"]);
+    assert!(wrong.contains("exit code 2") && wrong.contains("balanced"), "{wrong}");
+}
+
+/// ONNX files of every kind: what flags do, what is printed, and that a damaged wish is an error.
+#[test]
+fn onnx_files_take_pixels_and_eight_bits_say_what_they_cost() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    succeed(dir.path(), &["train", CELL, "--preset", "smoke", "--name", "net", "--quiet"]);
+    let text = succeed(dir.path(), &["export", "net", "--to", "plain.onnx"]);
+    assert!(text.contains("InferenceSession(\"plain.onnx\")") && text.contains("tract_onnx"), "{text}");
+    let small = outcome(dir.path(), &["export", "net", "--to", "small.onnx", "--int8", "--calibration-images", "20"]);
+    let line = small.lines().find(|line| line.starts_with("accuracy")).expect("the accuracy is printed");
+    let evaluated = json(&succeed(dir.path(), &["evaluate", "net", "--json"]));
+    let float = format!("float32 {:.2} %", evaluated["accuracy"].as_f64().expect("a number") * 100.0);
+    assert!(line.contains("int8 ") && line.contains(&float) && line.contains("on 359 test images"), "{line}");
+    let size = |name: &str| fs::metadata(dir.path().join(name)).expect("a file").len();
+    assert!(size("small.onnx") < size("plain.onnx"), "{} of {}", size("small.onnx"), size("plain.onnx"));
+    let refused = outcome(dir.path(), &["import", "small.onnx"]);
+    assert!(refused.contains("exit code 1") && refused.contains("rounded to 8 bits"), "{refused}");
+    succeed(dir.path(), &["export", "net", "--to", "bare.onnx", "--input", "normalized"]);
+    for (arguments, reason) in [
+        (["--to", "x.safetensors", "--int8", "--layout", "nchw"], "--layout is for ONNX files"),
+        (["--to", "x.onnx", "--int8", "--input", "normalized"], "--input normalized is NCHW"),
+        (["--to", "x.onnx", "--int8", "--data", "absent"], "absent"),
+    ] {
+        let said = outcome(dir.path(), &[&["export", "net"], &arguments[..]].concat());
+        assert!(!said.contains("exit code 0") && said.contains(reason), "{said}");
+        assert!(!dir.path().join("x.onnx").exists());
+    }
+}

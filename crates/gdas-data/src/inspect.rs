@@ -96,7 +96,8 @@ fn warn_about_classes(classes: &[ClassCount], has_test: bool, warnings: &mut Vec
         && largest.train > IMBALANCE * smallest.train
     {
         warnings.push(format!(
-            "classes differ in size: `{}` has {} training images, `{}` has {}; accuracy favours the large ones",
+            "classes differ in size: `{}` has {} training images, `{}` has {}; accuracy favours the large ones \
+             (`--sampling balanced` shows every class equally often)",
             largest.name, largest.train, smallest.name, smallest.train
         ));
     }

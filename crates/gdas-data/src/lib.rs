@@ -44,7 +44,7 @@ pub use inspect::{ClassCount, Summary, inspect};
 pub use known::{Known, KnownFile, Listing, Status, data_directory, find_known, known, list};
 pub use locate::{LocateError, Located, open_for_run};
 pub use observe::{Progress, Reading};
-pub use open::{open, open_with, read_images};
+pub use open::{open, open_with, read_image, read_images};
 pub use options::Options;
 pub use read::image_files::LooseImages;
 pub use tree::Limits;

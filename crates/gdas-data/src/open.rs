@@ -82,6 +82,11 @@ pub fn read_images(path: &Path, size: [usize; 3]) -> Result<LooseImages, DataErr
     image_files::read_loose(path, size, Limits::default())
 }
 
+/// As [`read_images`], of the content of one image file; `name` is what a message calls it.
+pub fn read_image(name: &str, bytes: &[u8], size: [usize; 3]) -> LooseImages {
+    image_files::read_bytes(name, bytes, size, Limits::default())
+}
+
 fn unknown(spec: &str) -> DataError {
     let mut names: Vec<&str> = std::iter::once("digits").chain(known().iter().map(|set| set.name)).collect();
     names.sort_by_key(|name| distance(name, &spec.to_lowercase()));

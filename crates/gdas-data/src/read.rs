@@ -2,6 +2,7 @@
 
 pub(super) mod cifar;
 pub(super) mod decode;
+mod fit;
 pub(super) mod idx;
 pub(super) mod image_files;
 pub(super) mod imagenet16;

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use burn::tensor::module::{avg_pool2d, conv2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions};
 
-use crate::graph::{Graph, NORM_EPSILON, Node, Op};
+use crate::graph::{Graph, NORM_EPSILON, Node, Op, ValueId};
 use crate::{ForwardOutput, Inputs, Mode};
 
 /// Runs the graph; see [`crate::run`].
@@ -21,6 +21,20 @@ pub fn run_observed(
     inputs: Inputs,
     observe: &mut dyn FnMut(&Node, &Tensor<4>),
 ) -> ForwardOutput {
+    run_changed(graph, mode, inputs, &mut |index, value| {
+        observe(&graph.nodes[index], &value);
+        value
+    })
+}
+
+/// As [`run`], with `change` in between: it takes the number of every node and its value, `[batch, height, width,
+/// channels]`, and returns what later nodes read in its place.
+pub fn run_changed(
+    graph: &Graph,
+    mode: Mode,
+    inputs: Inputs,
+    change: &mut dyn FnMut(ValueId, Tensor<4>) -> Tensor<4>,
+) -> ForwardOutput {
     let mut state = State { mode, values: Vec::with_capacity(graph.nodes.len()), stats: Vec::new(), inputs };
     let mut last_use = vec![0; graph.nodes.len()];
     for (i, node) in graph.nodes.iter().enumerate() {
@@ -29,8 +43,7 @@ pub fn run_observed(
     graph.outputs.iter().for_each(|&x| last_use[x] = graph.nodes.len());
     for (i, node) in graph.nodes.iter().enumerate() {
         let value = state.step(graph, node);
-        observe(node, &value);
-        state.values.push(Some(value));
+        state.values.push(Some(change(i, value)));
         // Values are dropped after their last reader, as evaluation of a large batch would fill the memory.
         for &x in node.inputs.iter().filter(|&&x| last_use[x] == i) {
             state.values[x] = None;

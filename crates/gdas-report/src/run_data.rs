@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::epoch::Epoch;
+use gdas::ClassResult;
 use gdas::config::{Algorithm, space_of};
 use gdas::run::{Alarm, Alarms, EpochNumbers, Event, Judgement, RunError, RunInfo, read_config, read_result_text};
 use gdas::space::{Genotype, Space};
@@ -115,6 +116,18 @@ impl RunData {
             Event::Started { validation_images, held_out_images, .. } => Some((*validation_images, *held_out_images)),
             _ => None,
         })
+    }
+
+    /// How the test images of each class were answered; of a finished training with test images.
+    pub fn test_classes(&self) -> Option<Vec<ClassResult>> {
+        let result: serde_json::Value = serde_json::from_str(self.result.as_ref()?).ok()?;
+        serde_json::from_value(result.get("test_classes")?.clone()).ok()?
+    }
+
+    /// Where the test accuracy of a finished training lies with 95 % certainty.
+    pub fn test_interval(&self) -> Option<[f64; 2]> {
+        let result: serde_json::Value = serde_json::from_str(self.result.as_ref()?).ok()?;
+        serde_json::from_value(result.get("test_interval")?.clone()).ok()?
     }
 
     /// The epoch whose weights a finished training hands out, from 1, and its accuracy on the validation images; where one

@@ -32,7 +32,7 @@ use crate::weights::Weights;
 
 pub use crate::run::Outcome;
 pub use builder::{Train, Trained, Training};
-pub use model::{TrainedModel, WeightChoice, WeightOrigin, score};
+pub use model::{Evaluation, TrainedModel, WeightChoice, WeightOrigin, score};
 use pace::Pace;
 pub use state::TrainResult;
 pub use state::adopt;
@@ -289,8 +289,14 @@ impl<'a> Trainer<'a> {
         self.average.as_ref().unwrap_or(&self.weights)
     }
 
-    /// Loss and accuracy of these weights on some images. `None` if interrupted.
-    fn score(&self, weights: &Weights, subset: &Subset, dataset: &Dataset, interrupt: &Interrupt) -> Option<Metrics> {
+    /// How these weights answer some images. `None` if interrupted.
+    fn score(
+        &self,
+        weights: &Weights,
+        subset: &Subset,
+        dataset: &Dataset,
+        interrupt: &Interrupt,
+    ) -> Option<Evaluation> {
         let options = (test_batch(self.config), self.config.test_flip);
         score(&self.test_graph, weights, &dataset.statistics, subset, options, interrupt)
     }
@@ -304,10 +310,11 @@ impl<'a> Trainer<'a> {
         dataset: &Dataset,
         interrupt: &Interrupt,
     ) -> Result<bool, Error> {
-        (state.tested, state.validated) = (None, None);
+        (state.tested, state.confusion, state.validated) = (None, None, None);
         if last || (epoch + 1).is_multiple_of(self.config.test_interval as u64) {
             if let Some(validation) = &self.split.validation {
-                let Some(metrics) = self.score(self.evaluated(), validation, dataset, interrupt) else {
+                let Some(Evaluation { metrics, .. }) = self.score(self.evaluated(), validation, dataset, interrupt)
+                else {
                     return Ok(false);
                 };
                 Error::finite_after(metrics.loss, "the validation loss", epoch)?;
@@ -318,9 +325,11 @@ impl<'a> Trainer<'a> {
                     self.chosen = Some(self.evaluated().clone());
                 }
             } else if let Some(test) = dataset.test_images() {
-                let Some(metrics) = self.score(self.evaluated(), &test, dataset, interrupt) else { return Ok(false) };
-                Error::finite_after(metrics.loss, "the test loss", epoch)?;
-                state.tested = Some(metrics);
+                let Some(evaluation) = self.score(self.evaluated(), &test, dataset, interrupt) else {
+                    return Ok(false);
+                };
+                Error::finite_after(evaluation.metrics.loss, "the test loss", epoch)?;
+                (state.tested, state.confusion) = (Some(evaluation.metrics), Some(evaluation.confusion));
             }
         }
         state.untested = None;
@@ -330,9 +339,9 @@ impl<'a> Trainer<'a> {
     /// Tests the weights of the chosen epoch, once, if an epoch was chosen. False if that was interrupted.
     fn test_chosen(&self, state: &mut TrainState, dataset: &Dataset, interrupt: &Interrupt) -> Result<bool, Error> {
         if let (Some(chosen), Some(test)) = (&self.chosen, dataset.test_images()) {
-            let Some(metrics) = self.score(chosen, &test, dataset, interrupt) else { return Ok(false) };
-            Error::finite_after(metrics.loss, "the test loss", state.at.epoch.saturating_sub(1))?;
-            state.tested = Some(metrics);
+            let Some(evaluation) = self.score(chosen, &test, dataset, interrupt) else { return Ok(false) };
+            Error::finite_after(evaluation.metrics.loss, "the test loss", state.at.epoch.saturating_sub(1))?;
+            (state.tested, state.confusion) = (Some(evaluation.metrics), Some(evaluation.confusion));
         }
         Ok(true)
     }
@@ -412,7 +421,8 @@ impl TrainSource {
             crop_padding: config.crop_padding.or(standard.crop_padding),
             cutout: config.cutout,
         };
-        let options = BatchOptions { batch_size: config.batch_size, drop_last: false, augmentation };
+        let options =
+            BatchOptions { batch_size: config.batch_size, drop_last: false, augmentation, sampling: config.sampling };
         let on_device = OnDevice::new(&[&dataset.train], &dataset.statistics, device);
         let batches = TrainBatches::new(dataset, training, &options, config.seed);
         let batches = batches.on_device(&on_device);

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use gdas::config::{Layer, SearchConfig, resolve};
 use gdas::data::{
-    self, Augmentation, BatchOptions, Dataset, EvaluationBatches, Format, Images, OnDevice, Position, SearchBatches,
-    SearchSplit, SplitRule, Statistics, Subset,
+    self, Augmentation, BatchOptions, Dataset, EvaluationBatches, Format, Images, OnDevice, Position, Sampling,
+    SearchBatches, SearchSplit, SplitRule, Statistics, Subset,
 };
 use gdas::device::DeviceName;
 use gdas::rng::{Rng, Stream};
@@ -68,7 +68,8 @@ fn batches_made_on_the_device_are_those_of_the_host_bit_for_bit() {
             crop_padding: [0, 1, 4, 7][rng.below(4)],
             cutout: [0, 0, 3, 8][rng.below(4)],
         };
-        let options = BatchOptions { batch_size: 1 + rng.below(20), drop_last: false, augmentation };
+        let options =
+            BatchOptions { batch_size: 1 + rng.below(20), drop_last: false, augmentation, sampling: Sampling::Uniform };
         let there = OnDevice::new(&[&set.train, set.test.as_ref().unwrap()], &set.statistics, device);
         for rule in [SplitRule::Halves, SplitRule::TestHalf] {
             let split = SearchSplit::new(&set, rule, 0).unwrap();

@@ -9,15 +9,18 @@ use gdas::cost;
 use gdas::device::{DeviceName, Precision};
 use gdas::run::{Interrupt, RunDir};
 use gdas::shell;
+use gdas::train::TrainedModel;
 use gdas_auto::{AutoConfig, AutoResult, Outcome, Tried, auto};
+use gdas_exchange::export::PixelInput;
 use serde_json::json;
 
 use crate::cli::{Display, RunsDir};
-use crate::commands::{devices, genotype, search, train};
+use crate::commands::{devices, export, genotype, search, train};
 use crate::exit::Preempted;
 use crate::flags;
 use crate::images::{self, Damaged, Opened};
 use crate::output::{self, duration, percent, table};
+use crate::per_class;
 use crate::progress::Progress;
 use crate::quantities;
 use crate::signals;
@@ -176,14 +179,22 @@ pub(crate) fn present(result: &AutoResult, run: &Path, display: Display) -> anyh
         cost::readable(trained.params),
         cost::readable(trained.multiply_adds)
     );
+    if let Some(worst) = trained.test_classes.as_deref().and_then(per_class::worst) {
+        rows.push(("worst class", worst));
+    }
     rows.push(("network", size));
     for file in &result.exported {
         rows.push(("exported", run.join(file).display().to_string()));
     }
     let rows: Vec<_> = rows.into_iter().map(|(key, value)| vec![key.to_string(), value]).collect();
     output::line(table(&rows))?;
+    if let Some(file) = result.exported.iter().find(|file| file.extension().is_some_and(|ending| ending == "onnx")) {
+        let model = TrainedModel::open_path(&run.join("train"), &Device::flex())?;
+        let input = PixelInput { flip: model.test_flip, ..PixelInput::default() };
+        output::line(export::usage(&run.join(file), &model, input))?;
+    }
     let run = shell::path(run);
-    Ok(output::line(format_args!("\nnext: gdas predict {run} IMAGES...\n      gdas report {run}"))?)
+    Ok(output::line(format_args!("next: gdas predict {run} IMAGES...\n      gdas report {run}"))?)
 }
 
 /// The networks that were tried, as a table.

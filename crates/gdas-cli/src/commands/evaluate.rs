@@ -1,24 +1,28 @@
+use std::path::PathBuf;
+
+use anyhow::Context;
 use clap::Args;
-use gdas::config::{Auto, TrainConfig, resolve};
+use gdas::config::Auto;
 use gdas::device::{DeviceName, Precision};
-use gdas::run::read_config;
 use gdas::shell;
 use gdas::train::TrainedModel;
 use serde_json::json;
 
 use crate::cli::RunsDir;
 use crate::commands::{devices, search};
-use crate::exit::{Preempted, Usage};
-use crate::flags::{self, WeightsFlag};
+use crate::exit::Preempted;
+use crate::flags::WeightsFlag;
 use crate::images::{self, Damaged};
 use crate::output::{self, percent, table};
+use crate::per_class;
 use crate::signals;
 
 /// Test a trained network
 #[derive(Args)]
 #[command(after_help = "Examples:
   gdas evaluate digits-2
-  gdas evaluate digits-2 --data other-digits/ --test-flip --json")]
+  gdas evaluate digits-2 --data other-digits/ --test-flip --json
+  gdas evaluate digits-2 --confusion matrix.csv")]
 pub(crate) struct Evaluate {
     /// Name of a training or an automatic run, or path to its directory
     run: String,
@@ -28,6 +32,9 @@ pub(crate) struct Evaluate {
     /// Average the scores of each image and its mirror image [default: as the training's tests did]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     test_flip: Option<bool>,
+    /// Write the confusion matrix as CSV: a row for each class, a column for each answer
+    #[arg(long, value_name = "FILE")]
+    confusion: Option<PathBuf>,
     #[command(flatten)]
     weights: WeightsFlag,
     /// Threads; the result does not depend on it
@@ -50,61 +57,52 @@ pub(crate) fn run(command: &Evaluate) -> anyhow::Result<()> {
     let path = command.runs.run(&command.run)?.trained()?;
     let device = devices::open(command.device, Precision::Float32)?;
     let model = TrainedModel::open_weights(&path, command.weights.choice(), &device)?;
-    let config: TrainConfig = resolve(&[flags::of_run(&path, &read_config(&path)?)?])?;
     search::use_threads(command.threads)?;
-    let (opened, data) = if let Some(data) = &command.data {
-        let square = model.image.height == model.image.width;
-        let size = if square { Auto::Is(model.image.height) } else { config.image_size };
-        (images::open(data, size, command.damaged, false)?, data.clone())
-    } else {
-        let damaged = Damaged { skip_damaged: config.skip_damaged || command.damaged.skip_damaged };
-        images::open_for_run(&path, (&config.data, None), config.image_size, damaged, false)?
-    };
-    let dataset = opened.noted();
+    let dataset = images::of_model(&path, &model, command.data.as_deref(), command.damaged)?;
     let same_data = dataset.digest() == model.data_digest;
-    if let Some(difference) = images::other_classes(&model.classes, &dataset.classes) {
-        let message = format!("the classes of {data} are not those that the network was trained on: {difference}");
-        return Err(Usage(message).into());
-    }
-    let images = &dataset.train;
-    if (images.height, images.width, images.channels) != (model.image.height, model.image.width, model.image.channels) {
-        let size = |[height, width, channels]: [usize; 3]| format!("{height}x{width} pixels and {channels} channels");
-        let message = format!(
-            "the images of {data} have {}, the network takes {}",
-            size([images.height, images.width, images.channels]),
-            size([model.image.height, model.image.width, model.image.channels]),
-        );
-        return Err(Usage(message).into());
-    }
     let flip = command.test_flip.unwrap_or(model.test_flip);
-    let metrics = match dataset.test_images() {
+    let evaluation = match dataset.test_images() {
         Some(test) => Some(
             model
-                .evaluate(&test, flip, &interrupt)
+                .test(&test, flip, &interrupt)
                 .ok_or_else(|| Preempted(format!("gdas evaluate {}", shell::path(&path))))?,
         ),
         None => None,
     };
+    let metrics = evaluation.as_ref().map(|evaluation| evaluation.metrics);
+    let confusion = evaluation.map(|evaluation| evaluation.confusion);
+    let classes = confusion.as_ref().map(|confusion| confusion.per_class(&model.classes));
+    if let (Some(file), Some(confusion)) = (&command.confusion, &confusion) {
+        let text = per_class::csv(confusion, &model.classes);
+        std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    }
     if command.json {
         return output::json(&json!({
             "run": path, "data": dataset.name, "same_data": same_data, "images": metrics.map_or(0, |metrics| metrics.images),
             "accuracy": metrics.map(|metrics| metrics.accuracy), "top5": metrics.map(|metrics| metrics.top5),
             "loss": metrics.map(|metrics| metrics.loss), "weights": model.origin.to_string(),
+            "interval": classes.as_deref().map(per_class::interval), "classes": classes,
+            "confusion": confusion.map(|confusion| confusion.matrix(model.classes.len())),
         }));
     }
-    let Some(metrics) = metrics else {
+    let (Some(metrics), Some(classes), Some(confusion)) = (metrics, classes, confusion) else {
         return Ok(output::line(format_args!("{} has no test images; --data names others", dataset.name))?);
     };
     let of = if same_data || model.data_digest.is_empty() { "" } else { " (not the images of the training)" };
     let mut rows = vec![
         ("data", format!("{}, {} test images{of}", dataset.name, metrics.images)),
         ("weights", model.origin.to_string()),
-        ("accuracy", percent(metrics.accuracy)),
+        ("accuracy", per_class::accuracy(metrics.accuracy, per_class::interval(&classes))),
         ("loss", format!("{:.4}", metrics.loss)),
     ];
     if model.classes.len() > 5 {
         rows.push(("top-5", percent(metrics.top5)));
     }
     let rows: Vec<_> = rows.into_iter().map(|(key, value)| vec![key.to_string(), value]).collect();
-    Ok(output::line(table(&rows))?)
+    output::line(table(&rows))?;
+    output::line(format_args!("\n{}", per_class::text(&classes)))?;
+    if let Some(matrix) = per_class::matrix(&confusion, &model.classes) {
+        output::line(format_args!("\n{matrix}"))?;
+    }
+    Ok(())
 }

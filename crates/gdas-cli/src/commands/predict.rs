@@ -69,6 +69,9 @@ pub(crate) fn run(command: &Predict) -> anyhow::Result<()> {
             note(format_args!("error: {}: {}", image.name, image.reason));
         }
         failed += read.broken.len();
+        if let Some(what) = read.note() {
+            note(format_args!("{}: {what}", given.display()));
+        }
         if read.others > 0 {
             note(format_args!("{}: {} files are not images", given.display(), read.others));
         }

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use gdas::Device;
-use gdas::config::{Layer, TrainConfig, resolve, to_toml};
+use gdas::config::{Auto, Layer, TrainConfig, resolve, to_toml};
 use gdas::cost;
 use gdas::run::{Interrupt, RunDir, RunError, read_config};
 use gdas::shell;
@@ -19,6 +19,7 @@ use crate::flags::{self, TrainFlags};
 use crate::images::{self, Damaged, Opened};
 use crate::named::Named;
 use crate::output::{self, percent, table};
+use crate::per_class;
 use crate::progress::Progress;
 use crate::signals;
 
@@ -60,7 +61,7 @@ pub(crate) fn run(command: &Train) -> anyhow::Result<()> {
     let device = devices::open(config.device, config.precision)?;
     let interrupt = signals::install()?;
     search::use_threads(config.threads)?;
-    let opened = if let Some(run) = &source {
+    let mut opened = if let Some(run) = &source {
         let (opened, place) = open_of(run, &config, command.display)?;
         config.data = place;
         opened
@@ -70,8 +71,29 @@ pub(crate) fn run(command: &Train) -> anyhow::Result<()> {
         config.data = flags::lasting(&config.data);
         opened
     };
+    opened.warnings.extend(few_steps(&config, opened.dataset.train.len()));
     let mut run = command.runs.create(command.name.as_deref(), &opened.dataset.name, &to_toml(&config)?)?;
     carry_out(&config, &opened, &mut run, &device, command.display, &interrupt)
+}
+
+/// Trainings of fewer steps than this teach a network little.
+const FEW_STEPS: usize = 100;
+
+/// What to say of a training on so few images that its epochs are over after a few steps. The preset `smoke` is meant to be short,
+/// and so is an epoch that was shortened.
+fn few_steps(config: &TrainConfig, images: usize) -> Option<String> {
+    let per_epoch = images.div_ceil(config.batch_size);
+    let steps = per_epoch * config.epochs;
+    if steps >= FEW_STEPS || config.preset == "smoke" || config.max_steps_per_epoch != Auto::Auto {
+        return None;
+    }
+    let batch = config.batch_size.min(16);
+    let epochs = (3 * FEW_STEPS).div_ceil(images.div_ceil(batch).max(1)).max(config.epochs);
+    Some(format!(
+        "{images} training images in batches of {} are {per_epoch} steps per epoch, and {steps} in all, which teach little; \
+         try --batch-size {batch} --epochs {epochs}",
+        config.batch_size
+    ))
 }
 
 /// The images of another run, and where they are now.
@@ -158,7 +180,9 @@ pub(crate) fn carry_out(
 pub(crate) fn test_accuracy(result: &TrainResult) -> String {
     let Some(accuracy) = result.test_accuracy else { return "no test images".to_string() };
     let loss = result.test_loss.map_or_else(String::new, |loss| format!(", loss {loss:.4}"));
-    percent(accuracy) + &loss
+    let accuracy =
+        result.test_interval.map_or_else(|| percent(accuracy), |interval| per_class::accuracy(accuracy, interval));
+    accuracy + &loss
 }
 
 /// Prints what came of a training.
@@ -173,6 +197,9 @@ pub(crate) fn present(result: &TrainResult, run: &Path, display: Display) -> any
     rows.push(("test accuracy", test_accuracy(result)));
     if let (Some(top5), true) = (result.test_top5, result.classes.len() > 5) {
         rows.push(("top-5", percent(top5)));
+    }
+    if let Some(worst) = result.test_classes.as_deref().and_then(per_class::worst) {
+        rows.push(("worst class", worst));
     }
     if let (Some(accuracy), Some(epoch)) = (result.validation_accuracy, result.chosen_epoch) {
         rows.push((
@@ -189,4 +216,22 @@ pub(crate) fn present(result: &TrainResult, run: &Path, display: Display) -> any
     output::line(table(&rows))?;
     let run = shell::path(run);
     Ok(output::line(format_args!("\nnext: gdas predict {run} IMAGES...\n      gdas export {run} --to network.onnx"))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trainings_of_few_steps_are_said() {
+        let config = |keys: serde_json::Value| {
+            resolve::<TrainConfig>(&[Layer::flags(&keys).expect("flags")]).expect("a configuration")
+        };
+        let photos = config(json!({ "data": "photos", "preset": "quick" }));
+        let said = few_steps(&photos, 36).unwrap_or_default();
+        assert!(said.contains("36 training images in batches of 128 are 1 steps per epoch, and 8 in all"), "{said}");
+        assert!(said.ends_with("--batch-size 16 --epochs 100"), "{said}");
+        assert_eq!(few_steps(&photos, 5000), None);
+        assert_eq!(few_steps(&config(json!({ "data": "photos", "preset": "smoke" })), 36), None);
+    }
 }

@@ -67,6 +67,9 @@ pub(crate) struct SearchFlags {
     /// Side of the square cut out of training images
     #[arg(long, value_name = "PIXELS", help_heading = "Data")]
     cutout: Option<usize>,
+    /// How often an epoch shows each image: uniform (each once) or balanced (every class equally often)
+    #[arg(long, value_name = "RULE", help_heading = "Data")]
+    sampling: Option<String>,
 
     /// Learning rate of the weights at the start
     #[arg(long, value_name = "RATE", help_heading = "Weights (SGD)")]

@@ -4,8 +4,9 @@
 //! so that no web page can reach it by a name of its own (DNS rebinding). Where there is a token, every request needs
 //! it, once in the address or in the `Authorization` header, then in a cookie with `SameSite=Strict`.
 //!
-//! What changes anything needs `--control`, and must not come from a page of another origin: a browser says in
-//! `Origin` or `Sec-Fetch-Site` where a request comes from, and programs other than browsers say neither.
+//! What changes anything needs `--control`. Neither that nor an image to classify, which costs time, may come from a page of
+//! another origin: a browser says in `Origin` or `Sec-Fetch-Site` where a request comes from, and programs other than
+//! browsers say neither.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -58,13 +59,20 @@ fn refuse(options: &Options, given: Option<&str>, request: &Request) -> Option<(
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return None;
     }
-    if !options.control {
+    if !options.control && !asks_for_a_prediction(options, request) {
         return Some((StatusCode::FORBIDDEN, "this server only reads; `gdas serve --control` also acts\n"));
     }
     if !host.is_some_and(|host| is_own(headers, host)) {
         return Some((StatusCode::FORBIDDEN, "a page of another origin may not act on runs\n"));
     }
     None
+}
+
+/// Whether a request has an image classified, which changes nothing.
+fn asks_for_a_prediction(options: &Options, request: &Request) -> bool {
+    let path = request.uri().path().strip_prefix(options.base.as_str()).and_then(|path| path.strip_prefix("/runs/"));
+    let parts: Option<Vec<&str>> = path.map(|path| path.split('/').collect());
+    request.method() == Method::POST && matches!(parts.as_deref(), Some([_, "predict"]))
 }
 
 /// A header that must not be there twice.

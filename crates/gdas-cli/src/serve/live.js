@@ -12,7 +12,9 @@ async function renew() {
     const open = [...document.querySelectorAll("details")].map((d) => d.open);
     page.querySelectorAll("details").forEach((d, i) => { d.open = open[i] ?? d.open; });
     const said = document.querySelector("output")?.textContent ?? "";
+    const classified = document.querySelector("[data-classify]");
     document.querySelector("main").replaceWith(document.adoptNode(page.querySelector("main")));
+    if (classified) document.querySelector("[data-classify]")?.replaceWith(classified);
     document.body.dataset.revision = page.body.dataset.revision;
     document.title = page.title;
     if (document.querySelector("output")) document.querySelector("output").textContent = said;

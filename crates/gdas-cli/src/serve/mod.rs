@@ -9,10 +9,11 @@
 //! | `GET /runs/NAME` | the report of a run, which follows the run while it is at work |
 //! | `GET /runs/NAME/epochs.csv`, `/runs/NAME/alphas.csv` | its numbers |
 //! | `GET /events`, `/runs/NAME/events` | server-sent events: where the runs, or the run, stand |
+//! | `POST /runs/NAME/predict` | what the image in the body shows, by the run's trained network, as JSON |
 //! | `POST /runs/NAME/pause`, `/continue`, `/stop`, `/resume` | acts on the run, with `--control` only |
 //!
 //! One thread looks at the files twice a second, however many clients there are ([`news`]); [`guard`] decides who may
-//! ask for what. No body is ever read, and no path is taken from the network: a name in an address is only compared
+//! ask for what. No body is read but that of an image ([`predict`]), and no path is taken from the network: a name in an address is only compared
 //! with the names of the runs that are there.
 
 mod address;
@@ -22,6 +23,7 @@ mod list;
 mod news;
 mod now;
 mod pages;
+mod predict;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -90,6 +92,7 @@ struct State {
     news: watch::Receiver<Arc<Snapshot>>,
     /// Pages by run, each with the revision of the run that it shows.
     pages: Mutex<BTreeMap<String, (u64, Arc<str>)>>,
+    predictor: predict::Predictor,
 }
 
 impl Server {
@@ -111,7 +114,12 @@ impl Server {
     /// Serves until the interrupt is requested.
     pub(crate) fn run(self) -> Result<(), ServeError> {
         let news = news::watch(&self.options.runs, &self.interrupt)?;
-        let state = Arc::new(State { options: self.options, news, pages: Mutex::default() });
+        let state = Arc::new(State {
+            options: self.options,
+            news,
+            pages: Mutex::default(),
+            predictor: predict::Predictor::default(),
+        });
         let router = router(&state);
         // One thread answers; pages are drawn on a few more.
         let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -139,6 +147,7 @@ fn router(state: &Arc<State>) -> Router {
         .route(&at("/runs/{name}/events"), get(news::one))
         .route(&at("/runs/{name}/epochs.csv"), get(pages::epochs))
         .route(&at("/runs/{name}/alphas.csv"), get(pages::alphas))
+        .route(&at("/runs/{name}/predict"), post(predict::answer))
         .route(&at("/runs/{name}/{action}"), post(control::act))
         .fallback(|| async { not_found() })
         .layer(axum::middleware::from_fn_with_state(state.clone(), guard::guard))

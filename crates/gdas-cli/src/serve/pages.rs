@@ -6,14 +6,14 @@ use std::sync::{Arc, PoisonError};
 use axum::extract::{Path as Segment, State as Extract};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use gdas_report::{RunData, html};
-use maud::Markup;
+use gdas_report::{RunData, html as report_html};
+use maud::{Markup, html};
 
 use super::news::{Seen, Snapshot};
-use super::{State, address, list, now};
+use super::{State, address, list, now, predict};
 
 const STYLE: &str = include_str!("live.css");
-const SCRIPT: &str = include_str!("live.js");
+const SCRIPT: &str = concat!(include_str!("live.js"), include_str!("classify.js"));
 
 /// All runs.
 pub(super) async fn index(Extract(state): Extract<Arc<State>>) -> Response {
@@ -34,9 +34,13 @@ pub(super) async fn report(Extract(state): Extract<Arc<State>>, Segment(name): S
     let control = state.options.control;
     let drawn = tokio::task::spawn_blocking(move || {
         let run = RunData::read(&seen.path)?;
-        let top = seen.standing.as_ref().map_or_else(|_| Markup::default(), |standing| now::section(standing, control));
-        let live = html::Live { events: &events, revision, style: STYLE, script: SCRIPT };
-        Ok::<_, gdas::run::RunError>(html::live_run(&run, &top, &live))
+        let now = seen.standing.as_ref().map_or_else(|_| Markup::default(), |standing| now::section(standing, control));
+        let top = html! {
+            (now)
+            @if predict::can_answer(&seen.path) { (predict::section()) }
+        };
+        let live = report_html::Live { events: &events, revision, style: STYLE, script: SCRIPT };
+        Ok::<_, gdas::run::RunError>(report_html::live_run(&run, &top, &live))
     });
     match drawn.await {
         Ok(Ok(page)) => {

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use image::DynamicImage;
 use rayon::prelude::*;
 
 use super::decode::{self, Header};
+use super::fit::{self, Fitted, Target, fit, shrink};
 use crate::error::{BrokenImage, DataError, broken_list};
 use crate::kind::{Kind, ending};
 use crate::layout::{Layout, Place, list};
@@ -91,6 +91,8 @@ pub struct LooseImages {
     pub broken: Vec<BrokenImage>,
     /// Files that are no images.
     pub others: usize,
+    /// How many of the images have transparent parts, which were put on white.
+    pub transparent: usize,
 }
 
 /// The images of a file, folder or archive, whatever their folders, sorted by name.
@@ -115,31 +117,58 @@ pub(crate) fn read_loose(
         return Err(DataError::NoImages { file: tree.origin, found });
     }
     let target = Target { height, width, channels };
-    let results: Vec<Result<Vec<u8>, String>> = pictures
+    let results: Vec<Result<Fitted, String>> = pictures
         .par_iter()
-        .map(|entry| {
-            let bytes = read_entry(entry, &tree.limits)?;
-            decode::header(&entry.name, &bytes, tree.limits.pixels)?;
-            Ok(fit(&decode::decode(&entry.name, &bytes)?, target))
-        })
+        .map(|entry| one(&entry.name, &read_entry(entry, &tree.limits)?, target, tree.limits.pixels))
         .collect();
-    let mut loose = LooseImages {
-        names: Vec::new(),
-        images: Images::empty(height, width, channels),
-        broken: Vec::new(),
-        others: tree.entries.len() - pictures.len(),
-    };
+    let mut loose = LooseImages::empty(target, tree.entries.len() - pictures.len());
     for (entry, result) in pictures.into_iter().zip(results) {
-        match result {
-            Ok(pixels) => {
-                loose.names.push(entry.label.clone());
-                loose.images.labels.push(0);
-                loose.images.pixels.extend(pixels);
-            }
-            Err(reason) => loose.broken.push(BrokenImage { name: entry.label.clone(), reason }),
-        }
+        loose.push(&entry.label, result);
     }
     Ok(loose)
+}
+
+/// As [`read_loose`], of one file's content.
+pub(crate) fn read_bytes(
+    name: &str,
+    bytes: &[u8],
+    [height, width, channels]: [usize; 3],
+    limits: Limits,
+) -> LooseImages {
+    let target = Target { height, width, channels };
+    let mut loose = LooseImages::empty(target, 0);
+    loose.push(name, one(name, bytes, target, limits.pixels));
+    loose
+}
+
+/// The content of an image file, of the wanted size.
+fn one(name: &str, bytes: &[u8], target: Target, pixels: u64) -> Result<Fitted, String> {
+    decode::header(name, bytes, pixels)?;
+    Ok(fit(&decode::decode(name, bytes)?, target))
+}
+
+impl LooseImages {
+    fn empty(target: Target, others: usize) -> Self {
+        let images = Images::empty(target.height, target.width, target.channels);
+        Self { names: Vec::new(), images, broken: Vec::new(), others, transparent: 0 }
+    }
+
+    fn push(&mut self, name: &str, result: Result<Fitted, String>) {
+        match result {
+            Ok(Fitted { pixels, transparent }) => {
+                self.names.push(name.to_owned());
+                self.images.labels.push(0);
+                self.images.pixels.extend(pixels);
+                self.transparent += usize::from(transparent);
+            }
+            Err(reason) => self.broken.push(BrokenImage { name: name.to_owned(), reason }),
+        }
+    }
+
+    /// What was done to transparent images, if there were any.
+    pub fn note(&self) -> Option<String> {
+        fit::note_on_transparency(self.transparent, self.names.len())
+    }
 }
 
 /// Files that are passed over, by what they are.
@@ -346,20 +375,6 @@ fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-/// Height, width and channels of every image in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Target {
-    height: usize,
-    width: usize,
-    channels: usize,
-}
-
-impl Target {
-    fn len(self) -> usize {
-        self.height * self.width * self.channels
-    }
-}
-
 /// Images and their pixels, one after the other.
 struct Decoded<'t> {
     items: Vec<Item<'t>>,
@@ -391,24 +406,25 @@ fn decode_all<'t>(
         })
         .collect();
     let mut good: Vec<(Item, Header)> = keep(items.into_iter().zip(headers), &mut broken);
-    let (target, pixels) = loop {
+    let (target, pixels, transparent) = loop {
         if good.is_empty() {
             return Err(all_broken(tree, broken, all));
         }
         let target = choose_size(tree, &good, options.image_size)?;
         let mut pixels = vec![0; good.len() * target.len()];
-        let results: Vec<Result<(), String>> = (pixels.par_chunks_exact_mut(target.len()).zip(&good))
+        let results: Vec<Result<bool, String>> = (pixels.par_chunks_exact_mut(target.len()).zip(&good))
             .map(|(pixels, (item, _))| {
                 step();
                 let bytes = read_entry(item.entry, &tree.limits)?;
-                pixels.copy_from_slice(&fit(&decode::decode(&item.entry.name, &bytes)?, target));
-                Ok(())
+                let fitted = fit(&decode::decode(&item.entry.name, &bytes)?, target);
+                pixels.copy_from_slice(&fitted.pixels);
+                Ok(fitted.transparent)
             })
             .collect();
         if results.iter().all(Result::is_ok) {
-            break (target, pixels);
+            break (target, pixels, results.iter().filter(|result| **result == Ok(true)).count());
         }
-        let left = good.into_iter().zip(results).map(|(good, result)| (good.0, result.map(|()| good.1)));
+        let left = good.into_iter().zip(results).map(|(good, result)| (good.0, result.map(|_| good.1)));
         good = keep(left, &mut broken);
         if !options.skip_damaged {
             return Err(all_broken(tree, broken, all));
@@ -434,15 +450,9 @@ fn decode_all<'t>(
             return Err(DataError::Unsuitable(format!("{}: {what}", tree.origin)));
         }
     }
-    let resized = good.iter().filter(|(_, h)| (h.height, h.width) != (target.height, target.width)).count();
-    if resized > 0 {
-        notes.push(format!(
-            "{resized} of {} images were resized to {}x{} (bilinear, without regard to their proportions)",
-            good.len(),
-            target.height,
-            target.width
-        ));
-    }
+    let sizes: Vec<(usize, usize)> = good.iter().map(|(_, header)| (header.height, header.width)).collect();
+    notes.extend(fit::note_on_sizes(&sizes, target, options.image_size.is_none()));
+    notes.extend(fit::note_on_transparency(transparent, good.len()));
     Ok(Decoded { items: good.into_iter().map(|(item, _)| item).collect(), target, pixels })
 }
 
@@ -495,32 +505,4 @@ fn choose_size(tree: &Tree, items: &[(Item, Header)], size: Option<usize>) -> Re
         )));
     }
     Ok(Target { height, width, channels })
-}
-
-/// Scales a size down to at most 224 in each direction, keeping the proportions.
-fn shrink((height, width): (usize, usize)) -> (usize, usize) {
-    let (longest, most) = (height.max(width), *SIZES.end());
-    if longest <= most {
-        return (height, width);
-    }
-    let scale = |n: usize| (n * most + longest / 2) / longest;
-    (scale(height), scale(width))
-}
-
-/// The pixels in the wanted size and channels. An alpha channel is dropped.
-fn fit(image: &DynamicImage, target: Target) -> Vec<u8> {
-    let (height, width) = (target.height as u32, target.width as u32);
-    let filter = image::imageops::FilterType::Triangle;
-    if target.channels == 1 {
-        let grey = image.to_luma8();
-        if (grey.height(), grey.width()) == (height, width) {
-            return grey.into_raw();
-        }
-        return image::imageops::resize(&grey, width, height, filter).into_raw();
-    }
-    let colour = image.to_rgb8();
-    if (colour.height(), colour.width()) == (height, width) {
-        return colour.into_raw();
-    }
-    image::imageops::resize(&colour, width, height, filter).into_raw()
 }

@@ -371,7 +371,7 @@ fn inspection_finds_imbalance_and_leaks() {
     let summary = inspect(&set);
     assert_eq!(summary.classes[0], crate::ClassCount { name: "0".into(), train: 9, test: 2 });
     insta::assert_snapshot!(summary.warnings.join("\n"), @r"
-classes differ in size: `0` has 9 training images, `1` has 1; accuracy favours the large ones
+classes differ in size: `0` has 9 training images, `1` has 1; accuracy favours the large ones (`--sampling balanced` shows every class equally often)
 one training image: class `1`; where a search divides the training images into halves, only one half has it
 1 training images are exact copies of others
 1 training images are copies of others of a different class

@@ -19,17 +19,22 @@
 mod blocks;
 mod burn_module;
 mod burn_record;
+mod int8;
 mod onnx;
 pub mod protobuf;
 mod pytorch;
 mod safetensors;
+mod usage;
 
 pub use burn_module::to_burn_module;
 pub use burn_record::to_burn_record;
 pub use gdas::weights::PlainWeights as Weights;
-pub use onnx::{OPSET, to_onnx};
+pub use int8::Int8Network;
+pub(crate) use onnx::{INPUT_PREFIX, QUANTIZATION};
+pub use onnx::{OPSET, PixelInput, PixelLayout, PixelType, model_to_onnx, to_onnx};
 pub use pytorch::to_pytorch;
 pub use safetensors::{from_arrays, from_safetensors, to_safetensors};
+pub use usage::{python_usage, rust_usage};
 
 use gdas::train::TrainedModel;
 use gdas::weights::WeightsMismatch;
@@ -89,11 +94,15 @@ pub enum ExportError {
     /// A pool whose window is spread, which no target format has.
     #[error("a pool with dilation {0:?} cannot be exported")]
     DilatedPool([usize; 2]),
-    /// A normalisation by the batch at hand, which Burn's layer does not do outside of training.
+    /// A normalisation by the batch at hand, which Burn's layer does not do outside of training, and integers cannot.
     #[error(
-        "normalisation `{0}` keeps no running statistics, so it cannot be a layer of Burn; train the network first"
+        "normalisation `{0}` keeps no running statistics, so it cannot be a layer of Burn or be quantised; train the \
+         network first"
     )]
     BatchStatistics(String),
+    /// No images to calibrate a network of 8 bits with.
+    #[error("there is no image to calibrate the 8-bit network with")]
+    NoCalibration,
 }
 
 /// Whether a prediction depends on the other images of its batch: true if some normalisation on the way to the main

@@ -8,11 +8,16 @@ use gdas_kernels::cpu::{self, Inputs};
 use gdas_kernels::graph::{Shape, Sum, Window};
 use gdas_kernels::{Mode, graph::ValueId};
 
+use super::onnx::{int8_to_onnx, pixels_to_onnx};
 use super::*;
+use gdas::data::{EvaluationBatches, Images, Statistics, Subset};
+use gdas::network::{NetworkConfig, Stem, derive};
 use gdas::rng::{Rng, Stream};
+use gdas::run::Interrupt;
+use gdas::space::Genotype;
 
 /// A network with every operation, an auxiliary head, a drop-path and a layer of zeros.
-fn every_operation(track: bool) -> Graph {
+pub(super) fn every_operation(track: bool) -> Graph {
     let mut g = Graph::new(Shape::new(9, 7, 3));
     let stem = g.conv(0, "stem.conv", 6, Window::same(3, 1, 1), 1, true);
     let stem = g.norm(stem, "stem.norm", true, true);
@@ -45,7 +50,7 @@ fn every_operation(track: bool) -> Graph {
 }
 
 /// Weights of a plausible size, statistics included.
-fn random_weights(graph: &Graph) -> Weights {
+pub(super) fn random_weights(graph: &Graph) -> Weights {
     let normals = |step: u64, count: usize| -> Vec<f32> {
         let mut rng = Rng::new(7, Stream::Weights, step);
         (0..count).map(|_| rng.normal() as f32).collect()
@@ -64,7 +69,7 @@ fn random_weights(graph: &Graph) -> Weights {
 }
 
 /// Main output of the engine in evaluation mode, `[batch, classes]`.
-fn engine_logits(graph: &Graph, weights: &Weights, images: &[f32], batch: usize) -> Vec<f32> {
+pub(super) fn engine_logits(graph: &Graph, weights: &Weights, images: &[f32], batch: usize) -> Vec<f32> {
     let params: Vec<&[f32]> = weights.params.iter().map(Vec::as_slice).collect();
     let running: Vec<&[f32]> = weights.running.iter().map(Vec::as_slice).collect();
     let masks = vec![1.0; graph.masks * batch];
@@ -146,26 +151,107 @@ fn untracked_statistics_are_told() {
     assert!(!depends_on_batch(&every_operation(true)));
 }
 
+/// The configuration of a network for images of 32x32 pixels.
+fn config(affine: bool, track: bool, auxiliary: bool) -> NetworkConfig {
+    let (image, drop_path) = (Shape::new(32, 32, 3), auxiliary);
+    NetworkConfig { image, classes: 10, channels: 8, stem: Stem::Cifar, affine, track, auxiliary, drop_path }
+}
+
+/// A network of two cells per stage.
+fn network(genotype: &Genotype, config: &NetworkConfig) -> Graph {
+    derive(&genotype.space.derived_blocks(2), config, genotype).unwrap()
+}
+
+/// Runs a check of `scripts/check_export.py`, with the Python that `GDAS_PYTHON` names, and returns what it printed.
+fn check_export(arguments: &[&std::ffi::OsStr]) -> String {
+    let python = std::env::var("GDAS_PYTHON").unwrap_or_else(|_| "python3".into());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/check_export.py");
+    let output = Command::new(&python).arg(&script).args(arguments).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    println!("{text}");
+    assert!(output.status.success(), "{text}");
+    text
+}
+
+/// `values` as the bytes of a file.
+fn raw(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+/// ONNX Runtime gives the engine's outputs for raw pixels, in both types and layouts, with and without mirror images, and
+/// the simulated ones in 8 bits. Needs a Python with `onnx`, `onnxruntime` and `numpy`, named by the environment variable
+/// `GDAS_PYTHON`.
+#[test]
+#[ignore = "needs a Python with onnx and onnxruntime"]
+fn onnx_runtime_agrees_on_pixels() {
+    let cell = "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_1x1~2|";
+    let cases = [
+        ("every operation", every_operation(true)),
+        ("benchmark cell", network(&cell.parse().unwrap(), &config(true, true, false))),
+        ("DARTS_V2", network(&Genotype::named("DARTS_V2").unwrap(), &config(true, true, true))),
+    ];
+    for (name, graph) in cases {
+        let weights = random_weights(&graph);
+        let (images, statistics) = random_images(graph.shape(0), 100);
+        let dir = tempfile::tempdir().unwrap();
+        let write = |file: &str, bytes: &[u8]| std::fs::write(dir.path().join(file), bytes).unwrap();
+        write("images.u8", &images.pixels);
+        let images = Subset::all(&Arc::new(images));
+        let int8 = Int8Network::of(&graph, &weights, &statistics, &images, &Interrupt::default()).unwrap().unwrap();
+        for flip in [false, true] {
+            let batch = EvaluationBatches::new(&statistics, &images, 100).batch(0);
+            let mut logits = engine_logits(&graph, &weights, &batch.images, 100);
+            let mirrored: Vec<f32> = mirrored(&batch.images, graph.shape(0));
+            if flip {
+                let others = engine_logits(&graph, &weights, &mirrored, 100);
+                logits.iter_mut().zip(others).for_each(|(a, b)| *a = f32::midpoint(*a, b));
+            }
+            write(&format!("float-{flip}.f32"), &raw(&logits));
+            write(&format!("int8-{flip}.f32"), &raw(&int8.logits(&batch, flip)));
+            for (kind, layout) in
+                [(PixelType::Uint8, PixelLayout::ChannelsFirst), (PixelType::Float32, PixelLayout::ChannelsLast)]
+            {
+                let input = PixelInput { kind, layout, flip };
+                let float = pixels_to_onnx(&graph, &weights, &statistics, input, &[]).unwrap();
+                write(&format!("float-{flip}-{kind:?}-{layout:?}.onnx"), &float);
+                let small = int8_to_onnx(&int8, &statistics, input, &[]).unwrap();
+                write(&format!("int8-{flip}-{kind:?}-{layout:?}.onnx"), &small);
+            }
+        }
+        let image = graph.shape(0);
+        let shape = format!("100,{},{},{}", image.height, image.width, image.channels);
+        println!("{name}:");
+        let text = check_export(&["--pixels".as_ref(), dir.path().as_ref(), shape.as_ref()]);
+        assert_eq!(text.matches("largest difference").count(), 4, "{text}");
+        assert_eq!(text.matches("relative error").count(), 8, "{text}");
+    }
+}
+
+/// Images of random pixels, each with a pattern of its own brightness, and their statistics.
+pub(super) fn random_images(shape: Shape, count: usize) -> (Images, Statistics) {
+    let mut rng = Rng::new(2, Stream::Split, 0);
+    let mut images = Images::empty(shape.height, shape.width, shape.channels);
+    for index in 0..count {
+        let (mean, deviation) = (60.0 + 130.0 * rng.uniform(), 10.0 + 60.0 * rng.uniform());
+        let pixel = |_| (mean + deviation * rng.normal()).clamp(0.0, 255.0) as u8;
+        images.pixels.extend((0..shape.elements()).map(pixel));
+        images.labels.push((index % 5) as u32);
+    }
+    let statistics = Statistics::of(&images);
+    (images, statistics)
+}
+
+/// Images `[batch, height, width, channels]`, each turned left to right.
+fn mirrored(images: &[f32], shape: Shape) -> Vec<f32> {
+    let rows = images.chunks_exact(shape.width * shape.channels);
+    rows.flat_map(|row| row.chunks_exact(shape.channels).rev().flatten().copied().collect::<Vec<_>>()).collect()
+}
+
 /// ONNX Runtime and PyTorch give the engine's outputs. Needs a Python with `onnx`, `onnxruntime`, `torch`,
 /// `safetensors` and `numpy`, named by the environment variable `GDAS_PYTHON` (default `python3`).
 #[test]
 #[ignore = "needs a Python with onnx, onnxruntime, torch and safetensors"]
 fn other_programs_agree() {
-    use gdas::network::{NetworkConfig, Stem, derive};
-    use gdas::space::Genotype;
-    let config = |affine, track, auxiliary| NetworkConfig {
-        image: Shape::new(32, 32, 3),
-        classes: 10,
-        channels: 8,
-        stem: Stem::Cifar,
-        affine,
-        track,
-        auxiliary,
-        drop_path: auxiliary,
-    };
-    let network = |genotype: &Genotype, config: &NetworkConfig| {
-        derive(&genotype.space.derived_blocks(2), config, genotype).unwrap()
-    };
     let cell = "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|avg_pool_3x3~1|nor_conv_1x1~2|";
     let frc: Genotype = format!("normal={}", Genotype::named("GDAS_V1").unwrap().cells[0]).parse().unwrap();
     let cases = [
@@ -176,8 +262,6 @@ fn other_programs_agree() {
         ("DARTS_V2", network(&Genotype::named("DARTS_V2").unwrap(), &config(true, true, true))),
         ("GDAS_V1 with the fixed reduction", network(&frc, &config(true, true, true))),
     ];
-    let python = std::env::var("GDAS_PYTHON").unwrap_or_else(|_| "python3".into());
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/check_export.py");
     for (name, graph) in cases {
         let weights = random_weights(&graph);
         let batch = 100;
@@ -187,17 +271,14 @@ fn other_programs_agree() {
         let logits = engine_logits(&graph, &weights, &images, batch);
         let dir = tempfile::tempdir().unwrap();
         let write = |file: &str, bytes: &[u8]| std::fs::write(dir.path().join(file), bytes).unwrap();
-        let raw = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
         write("model.onnx", &to_onnx(&graph, &weights, &[("genotype", name)]).unwrap());
         write("model.safetensors", &to_safetensors(&graph, &weights, &[("genotype", name)]).unwrap());
         write("model.py", to_pytorch(&graph, name).unwrap().as_bytes());
         write("images.f32", &raw(&images));
         write("logits.f32", &raw(&logits));
         let shape = format!("{},{},{},{}", batch, image.height, image.width, image.channels);
-        let output = Command::new(&python).arg(&script).arg(dir.path()).arg(shape).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        println!("{name}: {text}");
-        assert!(output.status.success(), "{name} disagrees");
+        println!("{name}:");
+        let text = check_export(&[dir.path().as_ref(), shape.as_ref()]);
         assert!(text.contains("onnx") && text.contains("pytorch"), "{name}: {text}");
 
         let expected = std::fs::read(dir.path().join("back.f32")).unwrap();

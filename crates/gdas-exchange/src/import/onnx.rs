@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::torch::half;
 use super::{Array, StateDict};
 use crate::export::protobuf::{Field, fields, varint};
+use crate::export::{INPUT_PREFIX, QUANTIZATION};
 
 /// Element types of tensors (`TensorProto.DataType`).
 const FLOAT: u64 = 1;
@@ -18,7 +19,8 @@ pub(super) fn recognises(bytes: &[u8]) -> bool {
     matches!(bytes, [0x08, 1..=0x7f, ..])
 }
 
-/// Reads the arrays of floats; whole numbers are shapes and axes, which are no weights.
+/// Reads the arrays of floats; whole numbers are shapes and axes, which are no weights. Nor is what turns pixels into the
+/// network's input, which the metadata hold, too.
 pub(super) fn read(bytes: &[u8]) -> Result<StateDict, String> {
     let mut dict = StateDict::default();
     let mut graphs = 0;
@@ -29,6 +31,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<StateDict, String> {
                 for part in fields(graph) {
                     if let (5, Field::Bytes(tensor)) = part?
                         && let Some((name, array)) = tensor_of(tensor)?
+                        && !name.starts_with(INPUT_PREFIX)
                     {
                         dict.arrays.insert(name, array);
                     }
@@ -40,6 +43,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<StateDict, String> {
             }
             _ => {}
         }
+    }
+    if dict.metadata.contains_key(QUANTIZATION) {
+        return Err("its weights are rounded to 8 bits; import the float32 file of this network instead".into());
     }
     if graphs == 1 { Ok(dict) } else { Err("it holds no ONNX graph".into()) }
 }

@@ -79,6 +79,19 @@ fn an_imported_network_is_a_trained_one() {
         assert_eq!((again.statistics.mean, again.classes), (vec![120.0; 3], network.classes.clone()), "{name}");
         assert_eq!(again.config.genotype, CELL, "{name}");
     }
+    // So does a file that takes pixels, whatever it does to them; one of 8 bits has lost the weights.
+    let input = export::PixelInput { flip: true, ..export::PixelInput::default() };
+    let file = folder.path().join("pixels.onnx");
+    std::fs::write(&file, export::model_to_onnx(&model, input, None).unwrap()).unwrap();
+    let again = import(StateDict::read(&file).unwrap(), &Given::default()).unwrap();
+    assert_eq!((again.weights, again.classes), (network.weights.clone(), network.classes.clone()));
+    let images =
+        gdas::data::Images { pixels: vec![7; 2 * 8 * 8 * 3], labels: vec![0, 1], ..gdas::data::Images::empty(8, 8, 3) };
+    let images = gdas::data::Subset::all(&std::sync::Arc::new(images));
+    let int8 = export::Int8Network::new(&model, &images, &gdas::run::Interrupt::default()).unwrap();
+    std::fs::write(&file, export::model_to_onnx(&model, input, int8.as_ref()).unwrap()).unwrap();
+    let error = StateDict::read(&file).unwrap_err().to_string();
+    assert!(error.contains("rounded to 8 bits"), "{error}");
     // A source and a genotype are told apart from damage.
     for (name, text, told) in [
         ("net.py", export::to_pytorch(&network.graph, CELL).unwrap(), "the source of a module holds no weights"),

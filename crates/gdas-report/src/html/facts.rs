@@ -51,7 +51,13 @@ fn rows(run: &RunData) -> Vec<(&'static str, String)> {
     }
     rows.extend([("space", info.space.clone()), ("data", info.data.clone())]);
     match (info.accuracy, info.stage.unwrap_or(&info.task)) {
-        (Some(accuracy), "train") => rows.push(("test accuracy", percent(accuracy))),
+        (Some(accuracy), "train") => {
+            rows.push(("test accuracy", percent(accuracy)));
+            rows.extend(
+                run.test_interval()
+                    .map(|[low, high]| ("95 % interval", format!("{:.2} to {:.2} %", low * 100.0, high * 100.0))),
+            );
+        }
         (Some(accuracy), _) => rows.push(("held-out accuracy (shared weights)", percent(accuracy))),
         (None, "train") if info.test_images == Some(0) => {
             rows.push(("test accuracy", "no test images".into()));

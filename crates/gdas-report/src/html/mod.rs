@@ -3,6 +3,7 @@
 //! Each part of the page is a function that gives [`Markup`], in the file named after it. Maud escapes all text.
 
 mod cell;
+mod classes;
 mod comparison;
 mod cost;
 mod curves;
@@ -79,6 +80,7 @@ fn report(run: &RunData, table: Option<&Table>) -> Markup {
         } @else {
             (cell::section(run))
             (cell::judgement(run))
+            (classes::section(run))
             (curves::section(run))
             @if let Some(table) = table {
                 (trajectory::section(run, table))

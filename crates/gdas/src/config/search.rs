@@ -4,6 +4,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Auto, Config, Invalid, Preset};
+use crate::data::Sampling;
 use crate::device::{DeviceName, Precision};
 use crate::proxies::Proxy;
 use crate::space::{Derivation, Space, Wiring};
@@ -212,6 +213,8 @@ pub struct SearchConfig {
     pub crop_padding: Auto<usize>,
     /// Side of the square that is cut out of training images; 0: none.
     pub cutout: usize,
+    /// How often an epoch shows each image: `uniform`, each once, or `balanced`, every class equally often.
+    pub sampling: Sampling,
 
     /// Channels of the first stage (C).
     pub channels: usize,

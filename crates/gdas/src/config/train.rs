@@ -3,6 +3,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Auto, Config, Invalid, Preset};
+use crate::data::Sampling;
 use crate::device::{DeviceName, Precision};
 use crate::network::Stem;
 use crate::space::{Genotype, Space};
@@ -57,6 +58,8 @@ pub struct TrainConfig {
     pub crop_padding: Auto<usize>,
     /// Side of the square that is cut out of training images; 0: none.
     pub cutout: usize,
+    /// How often an epoch shows each training image: `uniform`, each once, or `balanced`, every class equally often.
+    pub sampling: Sampling,
 
     /// Channels of the first stage (C).
     pub channels: usize,

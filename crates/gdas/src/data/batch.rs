@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::augment::{Augmentation, Normalise};
 use super::dataset::{Dataset, Images, Statistics, Subset};
 use super::resident::{OnDevice, Recipe};
+use super::sampling::{self, Sampling};
 use super::split::SearchSplit;
 use crate::rng::{Rng, Stream};
 
@@ -81,6 +82,8 @@ pub struct BatchOptions {
     pub drop_last: bool,
     /// Random changes to training and held-out images alike (algorithm, section 3).
     pub augmentation: Augmentation,
+    /// How often an epoch shows each image.
+    pub sampling: Sampling,
 }
 
 impl BatchOptions {
@@ -88,7 +91,7 @@ impl BatchOptions {
     pub fn for_dataset(dataset: &Dataset, batch_size: usize) -> Self {
         let size = dataset.train.height.min(dataset.train.width);
         let augmentation = Augmentation::standard(size, dataset.flip);
-        Self { batch_size: batch_size.max(1), drop_last: false, augmentation }
+        Self { batch_size: batch_size.max(1), drop_last: false, augmentation, sampling: Sampling::Uniform }
     }
 
     /// The number of batches that `images` make. One batch always remains.
@@ -103,18 +106,30 @@ impl BatchOptions {
 struct Shuffled {
     subset: Subset,
     seed: u64,
+    sampling: Sampling,
     /// The order of the epoch asked for last; it is a function of the epoch, and only kept to save time.
     order: Mutex<Option<(u64, Arc<[u32]>)>>,
 }
 
 impl Shuffled {
+    fn new(subset: &Subset, seed: u64, sampling: Sampling) -> Self {
+        Self { subset: subset.clone(), seed, sampling, order: Mutex::new(None) }
+    }
+
     fn order(&self, epoch: u64) -> Arc<[u32]> {
         let mut kept = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, order)) = kept.as_ref().filter(|(kept, _)| *kept == epoch) {
             return order.clone();
         }
-        let mut indices = self.subset.indices.to_vec();
-        Rng::new(self.seed, Stream::Shuffle, epoch).shuffle(&mut indices);
+        let mut rng = Rng::new(self.seed, Stream::Shuffle, epoch);
+        let indices = match self.sampling {
+            Sampling::Uniform => {
+                let mut indices = self.subset.indices.to_vec();
+                rng.shuffle(&mut indices);
+                indices
+            }
+            Sampling::Balanced => sampling::balanced(&self.subset, &mut rng),
+        };
         let order: Arc<[u32]> = indices.into();
         *kept = Some((epoch, order.clone()));
         order
@@ -176,6 +191,8 @@ impl Maker {
 pub struct SearchBatches {
     training: Shuffled,
     held_out: Subset,
+    /// The held-out images by class, where each class is drawn equally often.
+    held_out_classes: Option<Vec<Vec<u32>>>,
     options: BatchOptions,
     maker: Maker,
 }
@@ -185,8 +202,9 @@ impl SearchBatches {
     /// replacement, from the held-out half (algorithm, section 3).
     pub fn new(dataset: &Dataset, split: &SearchSplit, options: &BatchOptions, seed: u64) -> Self {
         Self {
-            training: Shuffled { subset: split.weights.clone(), seed, order: Mutex::new(None) },
+            training: Shuffled::new(&split.weights, seed, options.sampling),
             held_out: split.alpha.clone(),
+            held_out_classes: (options.sampling == Sampling::Balanced).then(|| sampling::classes_of(&split.alpha)),
             options: options.clone(),
             maker: Maker::new(&dataset.statistics),
         }
@@ -227,10 +245,17 @@ impl SearchBatches {
     }
 
     fn fill_alpha(&self, batch: &mut SearchBatch, epoch: u64, step: u64, images: usize) {
-        let Self { training, held_out, options, maker } = self;
+        let Self { training, held_out, held_out_classes, options, maker } = self;
         let count = counter(epoch, step);
         let mut rng = Rng::new(training.seed, Stream::HeldOut, count);
-        let drawn: Vec<u32> = (0..images).map(|_| held_out.indices[rng.below(held_out.len())]).collect();
+        let mut draw = || match held_out_classes {
+            None => held_out.indices[rng.below(held_out.len())],
+            Some(classes) => {
+                let members = &classes[rng.below(classes.len())];
+                members[rng.below(members.len())]
+            }
+        };
+        let drawn: Vec<u32> = (0..images).map(|_| draw()).collect();
         (batch.epoch, batch.step) = (epoch, step);
         let rng = Rng::new(training.seed, Stream::AugmentHeldOut, count);
         maker.fill(&mut batch.alpha, &held_out.images, &drawn, &options.augmentation, rng);
@@ -249,7 +274,7 @@ impl TrainBatches {
     /// The subset is shuffled each epoch.
     pub fn new(dataset: &Dataset, subset: &Subset, options: &BatchOptions, seed: u64) -> Self {
         Self {
-            training: Shuffled { subset: subset.clone(), seed, order: Mutex::new(None) },
+            training: Shuffled::new(subset, seed, options.sampling),
             options: options.clone(),
             maker: Maker::new(&dataset.statistics),
         }

@@ -79,5 +79,5 @@ fn batch_options(config: &SearchConfig, dataset: &Dataset) -> BatchOptions {
         crop_padding: config.crop_padding.or(standard.crop_padding),
         cutout: config.cutout,
     };
-    BatchOptions { batch_size: config.batch_size, drop_last: false, augmentation }
+    BatchOptions { batch_size: config.batch_size, drop_last: false, augmentation, sampling: config.sampling }
 }

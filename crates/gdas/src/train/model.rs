@@ -10,7 +10,6 @@ use gdas_kernels::graph::{Graph, Shape};
 use gdas_kernels::{Inputs, Mode};
 
 use super::state::{self, TrainState};
-use crate::Error;
 use crate::config::{Layer, TrainConfig, resolve};
 use crate::data::{Batch, Dataset, EvaluationBatches, Images, Statistics, Subset};
 use crate::loss::{Metrics, cross_entropy};
@@ -18,6 +17,7 @@ use crate::network::{self, NetworkConfig};
 use crate::run::{Interrupt, RunDir, phase, read_checkpoint, read_config};
 use crate::space::Genotype;
 use crate::weights::{PlainWeights, Weights};
+use crate::{Confusion, Error};
 
 /// Which of a training's weights to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,15 @@ impl fmt::Display for WeightOrigin {
             }
         }
     }
+}
+
+/// How a network answers some images.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evaluation {
+    /// Loss and accuracy.
+    pub metrics: Metrics,
+    /// Which classes were taken for which.
+    pub confusion: Confusion,
 }
 
 /// The network of a finished or running training, with the weights that it hands out.
@@ -146,6 +155,11 @@ impl TrainedModel {
 
     /// Loss and accuracy on some images, measured as the training's tests do. `None` if interrupted.
     pub fn evaluate(&self, subset: &Subset, flip: bool, interrupt: &Interrupt) -> Option<Metrics> {
+        self.test(subset, flip, interrupt).map(|evaluation| evaluation.metrics)
+    }
+
+    /// As [`evaluate`](Self::evaluate), with the confusion matrix.
+    pub fn test(&self, subset: &Subset, flip: bool, interrupt: &Interrupt) -> Option<Evaluation> {
         score(&self.graph, &self.weights, &self.statistics, subset, (self.test_batch, flip), interrupt)
     }
 
@@ -186,7 +200,7 @@ fn scores(graph: &Arc<Graph>, weights: &Weights, batch: &Batch, flip: bool) -> T
     if flip { (run(image.clone()) + run(image.flip([2]))) * 0.5 } else { run(image) }
 }
 
-/// Loss and accuracy of a network on some images. `options` are batch size and test-time flip. `None` if interrupted.
+/// How a network answers some images. `options` are batch size and test-time flip. `None` if interrupted.
 pub fn score(
     graph: &Arc<Graph>,
     weights: &Weights,
@@ -194,16 +208,18 @@ pub fn score(
     subset: &Subset,
     (batch_size, flip): (usize, bool),
     interrupt: &Interrupt,
-) -> Option<Metrics> {
+) -> Option<Evaluation> {
     let batches = EvaluationBatches::new(statistics, subset, batch_size);
-    let mut total = Metrics::default();
+    let (mut total, mut confusion) = (Metrics::default(), Confusion::default());
     for step in 0..batches.steps() {
         if interrupt.is_requested() {
             return None;
         }
         phase::enter("test");
         let batch = batches.batch(step);
-        let (_, part) = cross_entropy(&scores(graph, weights, &batch, flip), &batch.labels, 0.0);
+        let scores = scores(graph, weights, &batch, flip);
+        let (_, part) = cross_entropy(&scores, &batch.labels, 0.0);
+        confusion.add(&scores, &batch.labels);
         let n = part.images as f64;
         total.loss += n * part.loss;
         total.accuracy += n * part.accuracy;
@@ -211,5 +227,6 @@ pub fn score(
         total.images += part.images;
     }
     let n = total.images.max(1) as f64;
-    Some(Metrics { loss: total.loss / n, accuracy: total.accuracy / n, top5: total.top5 / n, ..total })
+    let metrics = Metrics { loss: total.loss / n, accuracy: total.accuracy / n, top5: total.top5 / n, ..total };
+    Some(Evaluation { metrics, confusion })
 }

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::pace::Pace;
 use super::{Trainer, WeightChoice, WeightOrigin};
-use crate::Error;
 use crate::config::TrainConfig;
 use crate::cost;
 use crate::data::{Dataset, Position, Statistics};
@@ -14,7 +13,9 @@ use crate::device;
 use crate::loss::Metrics;
 use crate::run::{Checkpoint, Event, RunDir, TrainEpochMetrics};
 use crate::space::Genotype;
+use crate::stats::wilson;
 use crate::weights::{PlainWeights, Weights, flat, host};
+use crate::{ClassResult, Confusion, Error};
 
 /// How far a training has come: all of its state that does not learn.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub(super) struct TrainState {
     pub(super) untested: Option<u64>,
     /// On the test images: of the last epoch if it was tested, in the end of the weights that are handed out.
     pub(super) tested: Option<Metrics>,
+    /// Which classes were taken for which then.
+    pub(super) confusion: Option<Confusion>,
     /// On the validation images, if the last epoch was validated.
     pub(super) validated: Option<Metrics>,
     /// The epoch whose weights are handed out, where one is chosen.
@@ -42,6 +45,7 @@ impl Default for TrainState {
             at: Position::START,
             untested: None,
             tested: None,
+            confusion: None,
             validated: None,
             chosen: None,
             pace: None,
@@ -105,6 +109,9 @@ struct SavedState {
     step: u64,
     untested: Option<u64>,
     tested: Option<[f64; 3]>,
+    /// Absent in checkpoints of early builds.
+    #[serde(default)]
+    confusion: Option<Confusion>,
     validated: Option<[f64; 3]>,
     sums: [f64; 3],
     rate: f64,
@@ -179,6 +186,7 @@ impl Trainer<'_> {
             step: state.at.step,
             untested: state.untested,
             tested: state.tested.map(numbers),
+            confusion: state.confusion.clone(),
             validated: state.validated.map(numbers),
             sums: state.sums,
             rate: state.rate,
@@ -225,8 +233,8 @@ impl Trainer<'_> {
         let (tested, validated) = (saved.tested.map(metrics), saved.validated.map(metrics));
         let at = Position { epoch: saved.epoch, step: saved.step };
         let (untested, chosen, pace) = (saved.untested, saved.chosen, saved.pace);
-        let (sums, rate) = (saved.sums, saved.rate);
-        Ok((TrainState { at, untested, tested, validated, chosen, pace, sums, rate }, warning))
+        let (sums, rate, confusion) = (saved.sums, saved.rate, saved.confusion);
+        Ok((TrainState { at, untested, tested, confusion, validated, chosen, pace, sums, rate }, warning))
     }
 }
 
@@ -260,6 +268,7 @@ pub fn adopt(
         step: 0,
         untested: None,
         tested: None,
+        confusion: None,
         validated: None,
         sums: [0.0; 3],
         rate: 0.0,
@@ -284,6 +293,8 @@ pub fn adopt(
         seed: config.seed,
         epochs: 0,
         test_accuracy: None,
+        test_interval: None,
+        test_classes: None,
         test_top5: None,
         test_loss: None,
         validation_accuracy: None,
@@ -317,6 +328,11 @@ pub fn adopt(
     Ok(result)
 }
 
+/// Where the accuracy lies with 95 % certainty.
+fn interval(classes: &[ClassResult]) -> [f64; 2] {
+    wilson(classes.iter().map(|class| class.correct).sum(), classes.iter().map(|class| class.images).sum())
+}
+
 /// BLAKE3 of all weights.
 fn digest(weights: &Weights) -> String {
     let mut hasher = blake3::Hasher::new();
@@ -346,10 +362,16 @@ pub struct TrainResult {
     /// Top-1 accuracy in 0..=1, on the test images, of the weights that the run hands out: those of the last epoch (their
     /// moving average, if one is kept), or of the chosen epoch. `None` where there are no test images.
     pub test_accuracy: Option<f64>,
+    /// Where it lies with 95 % certainty, given the number of test images ([`wilson`]). Absent in results of early builds.
+    #[serde(default)]
+    pub test_interval: Option<[f64; 2]>,
     /// Top-5 accuracy likewise.
     pub test_top5: Option<f64>,
     /// Cross-entropy likewise.
     pub test_loss: Option<f64>,
+    /// Accuracy by class, and which classes are taken for which, likewise. Absent in results of early builds.
+    #[serde(default)]
+    pub test_classes: Option<Vec<ClassResult>>,
     /// Top-1 accuracy of these weights on the validation images, which chose their epoch.
     pub validation_accuracy: Option<f64>,
     /// Cross-entropy likewise.
@@ -367,6 +389,7 @@ pub struct TrainResult {
 impl TrainResult {
     pub(super) fn new(trainer: &Trainer, state: &TrainState, dataset: &Dataset) -> Self {
         let cost = cost::network(&trainer.test_graph);
+        let test_classes = state.confusion.as_ref().map(|confusion| confusion.per_class(&dataset.classes));
         Self {
             space: trainer.genotype.space.name.clone(),
             genotype: trainer.genotype.to_string(),
@@ -375,8 +398,10 @@ impl TrainResult {
             seed: trainer.config.seed,
             epochs: state.at.epoch as usize,
             test_accuracy: state.tested.map(|m| m.accuracy),
+            test_interval: test_classes.as_deref().map(interval),
             test_top5: state.tested.map(|m| m.top5),
             test_loss: state.tested.map(|m| m.loss),
+            test_classes,
             validation_accuracy: state.chosen.map(|chosen| chosen.accuracy),
             validation_loss: state.chosen.map(|chosen| chosen.loss),
             chosen_epoch: state.chosen.map(|chosen| chosen.epoch),

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::data::augment::Normalise;
 use crate::data::{
-    Augmentation, Batch, BatchOptions, BatchSource, EvaluationBatches, Position, Prefetch, SPLIT_SEED, SearchBatches,
-    SearchSplit, SplitRule, Subset, TrainBatches,
+    Augmentation, Batch, BatchOptions, BatchSource, EvaluationBatches, Position, Prefetch, SPLIT_SEED, Sampling,
+    SearchBatches, SearchSplit, SplitRule, Subset, TrainBatches,
 };
 use crate::rng::{Rng, Stream};
 
@@ -39,7 +39,12 @@ fn a_batch_is_a_function_of_seed_epoch_and_step() {
 fn an_epoch_sees_every_training_image_once_and_draws_from_the_held_out_half() {
     let set = plain(50, 0, 8, 5);
     let split = SearchSplit::new(&set, SplitRule::Halves, SPLIT_SEED).unwrap();
-    let options = BatchOptions { batch_size: 8, drop_last: false, augmentation: Augmentation::none() };
+    let options = BatchOptions {
+        batch_size: 8,
+        drop_last: false,
+        augmentation: Augmentation::none(),
+        sampling: Sampling::Uniform,
+    };
     let batches = SearchBatches::new(&set, &split, &options, 1);
     assert_eq!(batches.steps(), 4);
     let (mut seen, mut drawn) = (Vec::new(), Vec::new());
@@ -71,7 +76,12 @@ fn an_epoch_sees_every_training_image_once_and_draws_from_the_held_out_half() {
 fn held_out_images_are_drawn_uniformly() {
     let set = plain(40, 0, 8, 2);
     let split = SearchSplit::new(&set, SplitRule::Halves, SPLIT_SEED).unwrap();
-    let options = BatchOptions { batch_size: 20, drop_last: false, augmentation: Augmentation::none() };
+    let options = BatchOptions {
+        batch_size: 20,
+        drop_last: false,
+        augmentation: Augmentation::none(),
+        sampling: Sampling::Uniform,
+    };
     let batches = SearchBatches::new(&set, &split, &options, 5);
     let mut counts = [0.0f64; 40];
     for epoch in 0..500 {

@@ -1,68 +1,69 @@
-//! ONNX files, readable by ONNX Runtime, OpenVINO, TensorRT, browsers and most else.
-//!
-//! Input `images`: float32 `[batch, channels, height, width]`, normalised as in training; output `logits`: float32
-//! `[batch, classes]`. The batch size is free.
+//! Nodes and constants of an ONNX graph.
 
 use std::collections::BTreeSet;
 
-use gdas_kernels::graph::{Graph, NORM_EPSILON, Node, Op, Window};
+use gdas_kernels::graph::{Graph, NORM_EPSILON, Node, Op};
 
-use super::protobuf::Message;
-use super::{ExportError, Weights, exportable, portable_shape, to_portable};
+use super::super::int8::{Affine, Int8Network};
+use super::super::protobuf::Message;
+use super::super::{Weights, portable_shape, to_portable};
+use super::attributes::{FLOAT, INT8, INT32, INT64, UINT8, float, geometry, int, ints};
 
-/// Version of the ONNX operator set that is written.
-pub const OPSET: i64 = 17;
-const IR_VERSION: i64 = 8;
-const FLOAT: i64 = 1;
-const INT64: i64 = 7;
-
-/// Encodes a network. `metadata` (such as class names or the pixels' mean) is stored as the model's properties.
-pub fn to_onnx(graph: &Graph, weights: &Weights, metadata: &[(&str, &str)]) -> Result<Vec<u8>, ExportError> {
-    weights.check(graph)?;
-    let used = exportable(graph)?;
-    let mut writer = Writer { graph, weights, nodes: vec![], initializers: vec![], declared: BTreeSet::new() };
-    for (index, node) in graph.nodes.iter().enumerate().filter(|(index, _)| used[*index]) {
-        writer.node(index, node);
-    }
-    let main = graph.outputs[0];
-    writer.op("Flatten", &[&value(main)], "logits", vec![int("axis", 1)]);
-
-    let image = graph.shape(0);
-    let input = value_info("images", &[image.channels, image.height, image.width]);
-    let output = value_info("logits", &[graph.shape(main).elements()]);
-    let network = Message::new()
-        .each(writer.nodes, |m, node| m.message(1, &node))
-        .text(2, "network")
-        .each(writer.initializers, |m, tensor| m.message(5, &tensor))
-        .message(11, &input)
-        .message(12, &output);
-    let entry = |(key, value): &(&str, &str)| Message::new().text(1, key).text(2, value);
-    let model = Message::new()
-        .int(1, IR_VERSION)
-        .text(2, "gdas")
-        .text(3, env!("CARGO_PKG_VERSION"))
-        .message(7, &network)
-        .message(8, &Message::new().text(1, "").int(2, OPSET))
-        .each(metadata, |m, pair| m.message(14, &entry(pair)));
-    Ok(model.into_bytes())
-}
-
-struct Writer<'a> {
+/// The nodes and constants of a network under construction.
+pub(super) struct Writer<'a> {
     graph: &'a Graph,
     weights: &'a Weights,
-    nodes: Vec<Message>,
-    initializers: Vec<Message>,
+    /// Name of the normalised images, value 0 of the graph.
+    image: String,
+    pub(super) nodes: Vec<Message>,
+    pub(super) initializers: Vec<Message>,
     declared: BTreeSet<String>,
+    /// How values and weights are stored, where they are not float32.
+    int8: Option<&'a Int8Network>,
 }
 
-fn value(index: usize) -> String {
-    if index == 0 { "images".to_owned() } else { format!("v{index}") }
-}
+impl<'a> Writer<'a> {
+    /// A writer without nodes, for a network whose normalised images are called `image`.
+    pub(super) fn new(graph: &'a Graph, weights: &'a Weights, image: &str) -> Self {
+        let (nodes, initializers) = (vec![], vec![]);
+        Self { graph, weights, image: image.to_owned(), nodes, initializers, declared: BTreeSet::new(), int8: None }
+    }
 
-impl Writer<'_> {
-    fn node(&mut self, index: usize, node: &Node) {
-        let out = value(index);
-        let inputs: Vec<String> = node.inputs.iter().map(|&i| value(i)).collect();
+    /// As [`new`](Self::new), for a network of 8 bits.
+    pub(super) fn of_int8(network: &'a Int8Network, image: &str) -> Self {
+        Self { int8: Some(network), ..Self::new(&network.graph, &network.weights, image) }
+    }
+
+    /// What a value of the graph is called.
+    pub(super) fn value(&self, index: usize) -> String {
+        if index == 0 { self.image.clone() } else { format!("v{index}") }
+    }
+
+    fn stored(&self, index: usize) -> Option<Affine> {
+        self.int8.and_then(|network| network.activations[index])
+    }
+
+    /// What the readers of a value call it: where it is stored in bytes, what these stand for.
+    fn read(&self, index: usize) -> String {
+        let suffix = if self.stored(index).is_some() { ".dequantized" } else { "" };
+        self.value(index) + suffix
+    }
+
+    /// Writes one node of the graph, and behind it how its value is stored.
+    pub(super) fn node(&mut self, index: usize, node: &Node) {
+        self.operation(index, node);
+        let Some(Affine { scale, zero }) = self.stored(index) else { return };
+        let (value, out) = (self.value(index), self.read(index));
+        let scale = self.declare(format!("{value}.scale"), &[], FLOAT, &scale.to_le_bytes());
+        let zero = self.declare(format!("{value}.zero"), &[], UINT8, &[zero]);
+        let bytes = format!("{value}.quantized");
+        self.op("QuantizeLinear", &[&value, &scale, &zero], &bytes, vec![]);
+        self.op("DequantizeLinear", &[&bytes, &scale, &zero], &out, vec![]);
+    }
+
+    fn operation(&mut self, index: usize, node: &Node) {
+        let out = self.value(index);
+        let inputs: Vec<String> = node.inputs.iter().map(|&i| self.read(i)).collect();
         let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
         match &node.op {
             Op::Image => {}
@@ -101,7 +102,8 @@ impl Writer<'_> {
             Op::Sum(_) if inputs.is_empty() => {
                 // Zeros of the batch's size.
                 let (batch, size) = (format!("{out}.batch"), format!("{out}.shape"));
-                self.op("Shape", &["images"], &batch, vec![int("start", 0), int("end", 1)]);
+                let image = self.image.clone();
+                self.op("Shape", &[&image], &batch, vec![int("start", 0), int("end", 1)]);
                 let shape = node.shape;
                 let rest = [shape.channels as i64, shape.height as i64, shape.width as i64];
                 let rest = self.constant(&format!("{out}.rest"), &rest);
@@ -109,6 +111,8 @@ impl Writer<'_> {
                 self.op("ConstantOfShape", &[&size], &out, vec![]);
             }
             Op::Sum(_) if inputs.len() == 1 => self.op("Identity", &inputs, &out, vec![]),
+            // Runtimes have an integer form of the sum of two.
+            Op::Sum(_) if inputs.len() == 2 && self.int8.is_some() => self.op("Add", &inputs, &out, vec![]),
             Op::Sum(_) => self.op("Sum", &inputs, &out, vec![]),
             // Nothing is dropped once training is over.
             Op::ScaleImages { .. } => self.op("Identity", &inputs, &out, vec![]),
@@ -154,7 +158,8 @@ impl Writer<'_> {
         self.op("Add", &[&name("scaled"), &name("shift")], out, vec![]);
     }
 
-    fn op(&mut self, kind: &str, inputs: &[&str], output: &str, attributes: Vec<Message>) {
+    /// Appends a node with one output, which also names it.
+    pub(super) fn op(&mut self, kind: &str, inputs: &[&str], output: &str, attributes: Vec<Message>) {
         let node = Message::new()
             .each(inputs, |m, input| m.text(1, input))
             .text(2, output)
@@ -172,15 +177,38 @@ impl Writer<'_> {
     fn param_shaped(&mut self, param: usize, shape: &[usize]) -> String {
         let spec = &self.graph.params[param];
         let values = to_portable(&spec.shape, &self.weights.params[param]);
-        self.tensor(spec.name.clone(), shape, &values)
+        match self.int8.and_then(|network| network.scales.get(&param)) {
+            Some(scales) => self.integers(&spec.name, shape, &values, scales),
+            None => self.tensor(spec.name.clone(), shape, &values),
+        }
     }
 
-    fn tensor(&mut self, name: String, shape: &[usize], values: &[f32]) -> String {
+    /// A filter as signed bytes, or a bias as 32-bit integers, with one scale for each output channel (the first axis).
+    fn integers(&mut self, name: &str, shape: &[usize], values: &[f32], scales: &[f32]) -> String {
+        let (channels, per_channel) = (scales.len(), values.len() / scales.len().max(1));
+        let steps = values.iter().enumerate().map(|(at, value)| (value / scales[at / per_channel]).round());
+        let is_bias = shape.len() == 1;
+        let (kind, raw): (i64, Vec<u8>) = if is_bias {
+            (INT32, steps.flat_map(|step| (step as i32).to_le_bytes()).collect())
+        } else {
+            (INT8, steps.flat_map(|step| (step as i8).to_le_bytes()).collect())
+        };
+        let zeros = vec![0; channels * if is_bias { 4 } else { 1 }];
+        let bytes = self.declare(format!("{name}.quantized"), shape, kind, &raw);
+        let scale = self.tensor(format!("{name}.scale"), &[channels], scales);
+        let zero = self.declare(format!("{name}.zero"), &[channels], kind, &zeros);
+        self.op("DequantizeLinear", &[&bytes, &scale, &zero], name, vec![int("axis", 0)]);
+        name.to_owned()
+    }
+
+    /// A constant of floats; returns its name.
+    pub(super) fn tensor(&mut self, name: String, shape: &[usize], values: &[f32]) -> String {
         let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         self.declare(name, shape, FLOAT, &raw)
     }
 
-    fn constant(&mut self, name: &str, values: &[i64]) -> String {
+    /// A constant row of whole numbers; returns its name.
+    pub(super) fn constant(&mut self, name: &str, values: &[i64]) -> String {
         let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         self.declare(name.to_owned(), &[values.len()], INT64, &raw)
     }
@@ -194,30 +222,4 @@ impl Writer<'_> {
         }
         name
     }
-}
-
-fn geometry(window: &Window) -> Vec<Message> {
-    let [top, left] = window.padding;
-    vec![ints("kernel_shape", &window.kernel), ints("strides", &window.stride), ints("pads", &[top, left, top, left])]
-}
-
-fn int(name: &str, value: i64) -> Message {
-    Message::new().text(1, name).int(3, value).int(20, 2)
-}
-
-fn float(name: &str, value: f32) -> Message {
-    Message::new().text(1, name).float(2, value).int(20, 1)
-}
-
-fn ints(name: &str, values: &[usize]) -> Message {
-    Message::new().text(1, name).each(values, |m, &v| m.int(8, v as i64)).int(20, 7)
-}
-
-/// A float tensor with a free batch axis followed by the given sizes.
-fn value_info(name: &str, sizes: &[usize]) -> Message {
-    let batch = Message::new().text(2, "batch");
-    let sizes = sizes.iter().map(|&size| Message::new().int(1, size as i64));
-    let shape = Message::new().each(std::iter::once(batch).chain(sizes), |m, dim| m.message(1, &dim));
-    let tensor = Message::new().int(1, FLOAT).message(2, &shape);
-    Message::new().text(1, name).message(2, &Message::new().message(1, &tensor))
 }
