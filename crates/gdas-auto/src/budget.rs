@@ -105,7 +105,7 @@ mod tests {
     fn time_of_earlier_processes_counts_and_pauses_do_not() {
         let folder = tempfile::tempdir().expect("a directory");
         let run = RunDir::create(folder.path().join("run"), "").expect("a run");
-        let started = Instant::now() - Duration::from_secs(3);
+        let started = Instant::now().checked_sub(Duration::from_secs(3)).expect("a clock that runs");
         let budget = Budget::open(&run, 10.0, started);
         assert!((3.0..4.0).contains(&budget.used()));
         budget.save(&run).expect("writable");

@@ -54,6 +54,7 @@ mod tests {
         counts.iter().map(|&candidates| Rung { candidates, seconds: 1.0 }).collect()
     }
 
+    #[allow(clippy::unnecessary_wraps, reason = "attempts of tests end with it")]
     fn scored(accuracy: f64, loss: f64) -> Result<Attempt, Infallible> {
         Ok(Attempt::Scored(Score { accuracy, loss }))
     }
