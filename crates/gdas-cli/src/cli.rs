@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use gdas::run::{RunDir, RunError};
+use gdas::run::{RunDir, RunError, delete, is_run};
 
 use crate::exit::Usage;
+use crate::host;
 
 /// How much to say, and to whom.
 #[derive(Args, Clone, Copy)]
@@ -31,10 +32,18 @@ pub(crate) struct RunsDir {
 impl RunsDir {
     /// A new run under the name that the user gave, or under the data's name and a number.
     pub(crate) fn create(&self, name: Option<&str>, data: &str, config: &str) -> anyhow::Result<RunDir> {
-        match name {
-            Some(name) => Ok(RunDir::create(self.runs.join(checked_name(name)?), config)?),
-            None => Ok(create_numbered(&self.runs, data, config)?),
-        }
+        let run = match name {
+            Some(name) => {
+                let path = self.runs.join(checked_name(name)?);
+                if host::overwrites() && is_run(&path) {
+                    delete(&path)?;
+                }
+                RunDir::create(path, config)?
+            }
+            None => create_numbered(&self.runs, data, config)?,
+        };
+        host::began(run.path());
+        Ok(run)
     }
 }
 

@@ -29,7 +29,7 @@ fn the_command_reference_is_up_to_date() {
     command.build();
     let mut text = String::from(
         "# Command reference\n\nWhat the program says of itself with `--help`, written by a test. After a change of flags:\n\n```sh\n\
-         INSTA_UPDATE=always cargo test --release --workspace --bin gdas command_reference\n```\n",
+         INSTA_UPDATE=always cargo test --release -p gdas-cli --lib command_reference\n```\n",
     );
     reference(&mut command, &mut text);
     let path = book::root().join("docs/commands.md");

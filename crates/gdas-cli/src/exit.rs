@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use gdas::config::ConfigError;
@@ -41,11 +40,11 @@ impl fmt::Display for Preempted {
 impl std::error::Error for Preempted {}
 
 /// Says what went wrong, if anything did, and with which code to end.
-pub(crate) fn report(result: anyhow::Result<()>) -> ExitCode {
-    let Err(error) = result else { return DONE.into() };
+pub(crate) fn report(result: anyhow::Result<()>) -> u8 {
+    let Err(error) = result else { return DONE };
     if is_broken_pipe(&error) {
         // Whoever read our output has seen enough.
-        return DONE.into();
+        return DONE;
     }
     // If even standard error is gone, only the exit code is left to tell.
     let _ = if error.is::<Preempted>() {
@@ -53,7 +52,7 @@ pub(crate) fn report(result: anyhow::Result<()>) -> ExitCode {
     } else {
         writeln!(io::stderr(), "error: {}", message(&error))
     };
-    code(&error).into()
+    code(&error)
 }
 
 /// An error with its causes, each once. Errors of the library name their cause in their own text, so that they are
@@ -85,7 +84,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 /// Prints clap's help, version or complaint.
-pub(crate) fn parse_error(error: &clap::Error) -> ExitCode {
+pub(crate) fn parse_error(error: &clap::Error) -> u8 {
     if error.kind() == ErrorKind::ValueValidation {
         let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let text = error.render();
@@ -94,11 +93,11 @@ pub(crate) fn parse_error(error: &clap::Error) -> ExitCode {
     } else {
         let _ = error.print();
     }
-    if error.use_stderr() { USAGE.into() } else { DONE.into() }
+    if error.use_stderr() { USAGE } else { DONE }
 }
 
 /// What the standard library says of a value that is no number, in words that say what is expected.
-fn plainly(text: &str) -> String {
+pub(crate) fn plainly(text: &str) -> String {
     const WORDS: [(&str, &str); 5] = [
         ("invalid digit found in string", "expected a whole number, zero or more"),
         ("cannot parse integer from empty string", "expected a whole number, zero or more"),

@@ -15,6 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::exit::Usage;
 use crate::flags;
+use crate::host;
 use crate::output::note;
 use crate::progress::Progress;
 
@@ -58,6 +59,9 @@ impl Opened {
 
 /// Opens a data set and says in a few lines what was taken for what, unless `quiet`.
 pub(crate) fn open(data: &str, image_size: Auto<usize>, damaged: Damaged, quiet: bool) -> anyhow::Result<Opened> {
+    if let Some(dataset) = host::dataset(data) {
+        return Ok(opened(dataset, quiet));
+    }
     let dataset = gdas_data::open_with(data, &options(image_size, damaged, quiet))?;
     Ok(opened(dataset, quiet))
 }
@@ -71,6 +75,9 @@ pub(crate) fn open_for_run(
     damaged: Damaged,
     quiet: bool,
 ) -> anyhow::Result<(Opened, String)> {
+    if let Some((dataset, place)) = host::dataset_for_run(run, given)? {
+        return Ok((opened(dataset, quiet), place));
+    }
     let found = gdas_data::open_for_run(run, data, given, &options(image_size, damaged, quiet))?;
     Ok((opened(found.dataset, quiet), flags::lasting(&found.data)))
 }
@@ -132,7 +139,7 @@ fn opened(dataset: Dataset, quiet: bool) -> Opened {
 /// Draws a bar on a terminal once reading has taken a moment.
 pub(crate) fn reading(quiet: bool) -> Reading {
     const MOMENT: Duration = Duration::from_millis(400);
-    if quiet || !io::stderr().is_terminal() {
+    if quiet || host::is_set() || !io::stderr().is_terminal() {
         return Reading::default();
     }
     let start = Instant::now();

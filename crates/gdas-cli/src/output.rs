@@ -4,19 +4,31 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-/// Writes one line to standard output. A closed pipe is an error like any other, which [`crate::exit`] forgives.
+use crate::host;
+
+/// Writes one line to standard output, or hands it to the program that called the command. A closed pipe is an error like any other, which [`crate::exit`] forgives.
 pub(crate) fn line(text: impl std::fmt::Display) -> io::Result<()> {
+    if host::put(|| text.to_string().into()) {
+        return Ok(());
+    }
     writeln!(io::stdout().lock(), "{text}")
 }
 
 /// Writes one JSON value as a line to standard output.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    if host::is_set() {
+        let value = serde_json::to_value(value)?;
+        host::put(|| value);
+        return Ok(());
+    }
     Ok(line(serde_json::to_string(value)?)?)
 }
 
-/// Writes one line to standard error; nothing can be done if that fails.
+/// Writes one line to standard error, or hands it to the program that called the command; nothing can be done if that fails.
 pub(crate) fn note(text: impl std::fmt::Display) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    if !host::note(|| text.to_string()) {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
 }
 
 /// Columns of text, each as wide as its widest cell, two spaces between them.

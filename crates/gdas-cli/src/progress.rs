@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::Display;
 use crate::describe::{describe, measured, remarks};
+use crate::host;
 use crate::output::{duration, note};
 use crate::overall::Overall;
 
@@ -32,6 +33,8 @@ enum Way {
     Json,
     /// Says only what must not be missed.
     Quiet,
+    /// Hands every event to the program that called the command.
+    Host,
 }
 
 /// The line on the terminal.
@@ -67,7 +70,9 @@ impl Progress {
 
 impl Way {
     fn new(display: Display) -> Self {
-        if display.json {
+        if host::is_set() {
+            Self::Host
+        } else if display.json {
             Self::Json
         } else if display.quiet {
             Self::Quiet
@@ -128,6 +133,7 @@ impl Way {
                 }
             }
             Self::Quiet => {}
+            Self::Host => host::event(event),
         }
         if let (Event::Warning { message } | Event::Alarm { message, .. }, Self::Json | Self::Quiet) = (event, &*self) {
             note(format_args!("warning: {message}"));

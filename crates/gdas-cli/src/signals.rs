@@ -8,12 +8,18 @@ use gdas::run::Interrupt;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
+use crate::host;
+
 /// With this variable set, the end of standard input asks for a stop as SIGTERM does. A process that starts another
 /// this way stops it by closing the pipe, and takes it along when it is killed itself.
 pub(crate) const STOP_WITH_STDIN: &str = "GDAS_STOP_WITH_STDIN";
 
-/// Lets SIGINT (Ctrl-C), SIGTERM and SIGUSR1 ask for a stop at the next step. A second SIGINT does not wait for it.
+/// Lets SIGINT (Ctrl-C), SIGTERM and SIGUSR1 ask for a stop at the next step. A second SIGINT does not wait for it. A
+/// program that called the command has its own way to ask, and no signal is touched.
 pub(crate) fn install() -> io::Result<Interrupt> {
+    if let Some(interrupt) = host::interrupt() {
+        return Ok(interrupt);
+    }
     let interrupt = Interrupt::default();
     // The order matters: at the first SIGINT the shutdown is not armed yet.
     let armed = Arc::new(AtomicBool::new(false));

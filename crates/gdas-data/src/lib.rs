@@ -24,6 +24,7 @@
 
 mod error;
 pub mod fetch;
+mod files;
 mod inspect;
 mod kind;
 mod known;
@@ -40,9 +41,10 @@ mod spool;
 mod tree;
 
 pub use error::{BrokenImage, DataError};
+pub use files::{LabelledFile, open_files};
 pub use inspect::{ClassCount, Summary, inspect};
 pub use known::{Known, KnownFile, Listing, Status, data_directory, find_known, known, list};
-pub use locate::{LocateError, Located, open_for_run};
+pub use locate::{IN_MEMORY, LocateError, Located, open_for_run};
 pub use observe::{Progress, Reading};
 pub use open::{open, open_with, read_image, read_images};
 pub use options::Options;

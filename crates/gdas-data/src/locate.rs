@@ -19,6 +19,9 @@ pub struct Located {
     pub data: String,
 }
 
+/// What the data of a run are called that a program handed over from memory, before the data set's name.
+pub const IN_MEMORY: &str = "memory:";
+
 /// Why the images of a run could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum LocateError {
@@ -28,6 +31,17 @@ pub enum LocateError {
     /// The images cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// A program handed them over, and they are in no file.
+    #[error(
+        "the images of {run} were handed over by a program (`{name}`) and are in no file; go on from that program with the \
+         same images, or give a path with --data"
+    )]
+    InMemory {
+        /// The run directory.
+        run: String,
+        /// What the data set is called.
+        name: String,
+    },
     /// They are nowhere where they are looked for.
     #[error("the images of {run} are not at {places}; --data PATH says where they are now")]
     Missing {
@@ -46,6 +60,10 @@ pub enum LocateError {
 /// They are in none of these places, they are others than those that the run began with, or they cannot be read.
 pub fn open_for_run(run: &Path, data: &str, given: Option<&str>, options: &Options) -> Result<Located, LocateError> {
     let record = ImagesRecord::read(run)?;
+    let recorded = record.as_ref().map_or(data, |record| &record.data);
+    if let (Some(name), None) = (recorded.strip_prefix(IN_MEMORY), given) {
+        return Err(LocateError::InMemory { run: run.display().to_string(), name: name.to_owned() });
+    }
     let places = match given {
         Some(given) => vec![given.to_owned()],
         None => places(run, data, record.as_ref()),

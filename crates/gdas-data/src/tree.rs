@@ -119,6 +119,17 @@ impl Tree {
         Ok(tree)
     }
 
+    /// The tree of these files, by their names in it and where they are.
+    pub(super) fn of_files(origin: &str, files: Vec<(String, PathBuf)>, limits: Limits) -> Self {
+        let entry = |(name, path): (String, PathBuf)| {
+            let label = path.display().to_string();
+            Entry { name, label, content: Content::File(path) }
+        };
+        let mut entries: Vec<Entry> = files.into_iter().map(entry).collect();
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Self { origin: origin.to_owned(), entries, folders: Vec::new(), notes: Vec::new(), limits }
+    }
+
     /// Takes the other's entries over under the names that `rename` gives; those without one are left out.
     pub(super) fn graft(&mut self, other: Self, rename: impl Fn(&str) -> Option<String>) {
         let renamed = other.entries.into_iter().filter_map(|entry| Some(Entry { name: rename(&entry.name)?, ..entry }));

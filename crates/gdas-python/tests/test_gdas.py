@@ -1,33 +1,16 @@
-"""The installed wheel: python -m pytest crates/gdas-python/tests."""
+"""Runs, with the installed wheel: python -m pytest crates/gdas-python/tests."""
 
 import json
-import pathlib
 import signal
-import struct
 import subprocess
 import sys
 import threading
 import time
-import zlib
 from typing import Any
 
 import gdas
 import pytest
-
-SMALL: dict[str, Any] = {"preset": "smoke", "epochs": 2, "max_steps_per_epoch": 4, "seed": 3}
-
-
-def png(size: int, pixels: list[int]) -> bytes:
-    """A grey image."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        body = kind + content
-        return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
-
-    rows = b"".join(b"\0" + bytes(pixels[row * size : (row + 1) * size]) for row in range(size))
-    head = struct.pack(">IIBBBBB", size, size, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-
+from conftest import SHORT, SMALL, png
 
 def test_genotypes_are_read():
     known = gdas.genotype("GDAS_V1")
@@ -43,11 +26,8 @@ def test_a_search_is_repeatable_and_its_cell_is_trained(tmp_path):
     assert gdas.search(run=tmp_path / "b", threads=1, **SMALL)["digest"] == found["digest"]
     assert [event["event"] for event in events].count("epoch") == 2
     assert gdas.resume(tmp_path / "a")["digest"] == found["digest"]
-    trained = gdas.train(found, run=tmp_path / "net", preset="smoke", epochs=1, max_steps_per_epoch=4)
+    trained = gdas.train(found, run=tmp_path / "net", **SHORT)
     assert trained["genotype"] == found["genotype"] and 0 <= (trained["test_accuracy"] or 0) <= 1
-    # The types name what is there.
-    for result, known in [(found, gdas.types.SearchResult), (trained, gdas.types.TrainResult)]:
-        assert set(known.__annotations__) <= set(result), set(known.__annotations__) - set(result)
 
 
 def test_a_search_result_is_trained_on_the_data_of_the_search(tmp_path):
@@ -57,15 +37,14 @@ def test_a_search_result_is_trained_on_the_data_of_the_search(tmp_path):
         pixels = [(number % 2) * 120 + (7 * x + number) % 100 for x in range(144)]
         (folder / f"{number}.png").write_bytes(png(12, pixels))
     found = gdas.search(tmp_path / "photos", run=tmp_path / "a", **SMALL)
-    short: dict[str, Any] = {"preset": "smoke", "epochs": 1, "max_steps_per_epoch": 2}
-    trained = gdas.train(found, run=tmp_path / "b", **short)
+    trained = gdas.train(found, run=tmp_path / "b", **SHORT)
     assert trained["data"] == found["data"] == "photos" and len(trained["classes"]) == 2
     # So is the result of that training; what is said of the data wins.
-    assert len(gdas.train(trained, run=tmp_path / "c", **short)["classes"]) == 2
-    assert gdas.train(found, "digits", run=tmp_path / "d", **short)["data"] == "digits"
+    assert len(gdas.train(trained, run=tmp_path / "c", **SHORT)["classes"]) == 2
+    assert gdas.train(found, "digits", run=tmp_path / "d", **SHORT)["data"] == "digits"
     # A result whose run is gone does not fall back to other images.
-    with pytest.raises(gdas.GdasError, match="holds no run"):
-        gdas.train({**found, "run": str(tmp_path / "gone")}, run=tmp_path / "e", **short)
+    with pytest.raises(gdas.GdasError, match="neither a run"):
+        gdas.train({**found, "run": str(tmp_path / "gone")}, run=tmp_path / "e", **SHORT)
     assert not (tmp_path / "e").exists()
 
 
@@ -82,8 +61,12 @@ def test_a_device_is_used_or_refused(tmp_path):
 
 
 def test_mistakes_are_named(tmp_path):
-    with pytest.raises(ValueError, match="did you mean `epochs`"):
-        gdas.search(run=tmp_path / "a", epoch=3)
+    with pytest.raises(TypeError, match="epohcs"):
+        gdas.search(run=tmp_path / "a", epohcs=3)  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match="epochs.*whole number"):
+        gdas.search(run=tmp_path / "a", epochs="many")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="epochs.*between"):
+        gdas.search(run=tmp_path / "a", epochs=0)
     with pytest.raises(gdas.GdasError):
         gdas.search("no-such-data", run=tmp_path / "a")
     assert not (tmp_path / "a").exists()
@@ -142,10 +125,123 @@ def test_ctrl_c_leaves_a_checkpoint_that_resumes_to_the_same_bits(tmp_path):
     assert gdas.resume(tmp_path / "cut")["digest"] == whole["digest"]
 
 
-def test_a_table_is_queried():
-    table = pathlib.Path(__file__).parents[3] / ".." / "shared" / "data" / "nasbench201.csv"
-    if not table.exists():
-        pytest.skip(f"{table} is absent")
-    cell = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
-    found = gdas.query(table, cell)
-    assert any(r["dataset"] == "cifar10" and r["values"]["test_accuracy"] > 94 for r in found["results"])
+def test_a_run_has_a_directory_of_its_own_unless_one_is_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = gdas.search(**SMALL)
+    assert found.run.samefile(tmp_path / "runs" / "digits-1")
+    assert gdas.search(**SMALL).run.name == "digits-2"
+    with pytest.raises(gdas.GdasError, match="already"):
+        gdas.search(run="runs/digits-1", **SMALL)
+    (tmp_path / "runs" / "digits-1" / "mark").write_text("old")
+    again = gdas.search(run="runs/digits-1", overwrite=True, **SMALL)
+    assert again["digest"] == found["digest"] and not (again.run / "mark").exists()
+    # What is no run is not deleted, whatever was asked for.
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "mark").write_text("kept")
+    gdas.search(run="precious", overwrite=True, **SMALL)
+    assert (tmp_path / "precious" / "mark").read_text() == "kept"
+    assert gdas.load("digits-2").run.name == "digits-2"
+
+
+def test_callbacks_see_steps_and_epochs_and_stop_the_run(tmp_path):
+    steps: list[int] = []
+    epochs: list[int] = []
+
+    def on_epoch(event):
+        epochs.append(event["epoch"])
+        return event["epoch"] < 2
+
+    keys = {**SMALL, "epochs": 50}
+    stopped = gdas.search(run=tmp_path / "a", on_step=lambda event: steps.append(event["step"]), on_epoch=on_epoch, **keys)
+    # The run waits for a callback's answer, so it stops at that very step.
+    assert epochs == [0, 1, 2] and len(steps) == 12 and not stopped.finished
+    assert stopped.genotype and len(stopped.history["epoch"]) == 3
+    with pytest.raises(KeyError, match="not finished"):
+        stopped["digest"]
+    done = gdas.resume(stopped, progress=False, on_epoch=lambda event: None)
+    assert done.finished and len(done.history["epoch"]) == 50
+
+
+def test_a_judge_of_ones_own_chooses_the_cell(tmp_path):
+    asked: list[gdas.Genotype] = []
+
+    def few_parameters(genotype: gdas.Genotype) -> float:
+        asked.append(genotype)
+        return genotype.parameter_free
+
+    found = gdas.search(run=tmp_path / "a", judge=few_parameters, candidates=20, **SMALL)
+    assert len(asked) == len(set(asked)) == 20
+    assert found["parameter_free"] == max(genotype.parameter_free for genotype in asked)
+    with pytest.raises(ZeroDivisionError):
+        gdas.search(run=tmp_path / "b", judge=lambda genotype: 1 / 0, **SMALL)
+    # What was learned is saved; going on needs a judge again.
+    with pytest.raises(gdas.GdasError, match="python"):
+        gdas.resume(tmp_path / "b", progress=False)
+    assert gdas.resume(tmp_path / "b", judge=few_parameters, progress=False).finished
+
+
+def test_a_space_of_ones_own_is_a_dictionary_or_toml(tmp_path):
+    toml = pytest.importorskip("tomllib")
+    text = gdas._gdas.space_toml(json.dumps("nas-bench-201")).replace('name = "nas-bench-201"', 'name = "mine"')
+    assert 'name = "mine"' in text
+    found = gdas.search(run=tmp_path / "a", space=text, **SMALL)
+    same = gdas.search(run=tmp_path / "b", space=toml.loads(text), **SMALL)
+    assert found["space"] == "mine" and same["digest"] == found["digest"]
+    assert found.genotype.space == "mine" and "</svg>" in found.genotype.svg()
+    # The run holds the whole space.
+    assert gdas.train(found, run=tmp_path / "c", **SHORT).genotype == found.genotype
+    with pytest.raises(ValueError, match="space"):
+        gdas.search(run=tmp_path / "d", space={"name": "nothing"}, **SMALL)
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    import numpy as np
+
+    keys = {**SMALL, "seed": np.int64(3), "epochs": np.int32(2), "learning_rate": np.float32(0.025), "flip": np.bool_(False)}
+    betas: Any = np.array([0.5, 0.999])
+    found = gdas.search(run=tmp_path / "a", alpha_betas=betas, **keys)
+    assert found["seed"] == 3
+
+
+def test_the_largest_seed_is_one(tmp_path):
+    assert gdas.search(run=tmp_path / "a", **{**SMALL, "seed": 2**64 - 1})["seed"] == 2**64 - 1
+
+
+def test_the_commands_of_the_program_are_functions(tmp_path):
+    found = gdas.search(run=tmp_path / "a", **SMALL)
+    network = gdas.train(found, run=tmp_path / "net", **SHORT)
+    assert gdas.cost(found)["total"]["params"] > 1000
+    assert gdas.cost("GDAS_V1", latency=False, image_size=64)["image_size"] == 64
+    scores = gdas.score([found, str(found.genotype)], "digits", proxy=["synflow"], channels=4, cells=1)
+    assert [set(row["scores"]) for row in scores] == [{"synflow"}] * 2
+    tested = gdas.evaluate(network)
+    assert tested["accuracy"] == pytest.approx(network["test_accuracy"], abs=1e-6)
+    page = gdas.report([found, network], out=tmp_path / "report")
+    assert "<html" in page.read_text(encoding="utf-8").lower()
+    (tmp_path / "zero.png").write_bytes(png(8, [0] * 64))
+    (answer,) = gdas.predict(network, tmp_path / "zero.png")
+    assert answer["class"] in network.classes and sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    file = gdas.export(network, to=tmp_path / "network.onnx")
+    assert file.stat().st_size > 1000
+    with pytest.raises(ValueError, match="format"):
+        network.export(tmp_path / "network.unknown")
+    with pytest.raises(gdas.GdasError, match="train"):
+        gdas.evaluate(found)
+
+
+def test_an_automatic_run(tmp_path):
+    made = gdas.auto("digits", run=tmp_path / "a", budget=10, progress=False)
+    assert made.network["test_accuracy"] is not None and all(file.is_file() for file in made.exported)
+    assert made.genotype == made.network.genotype and isinstance(gdas.load(made), gdas.Auto)
+
+
+def test_the_program_comes_with_the_module(tmp_path):
+    def output(*words: str) -> subprocess.CompletedProcess:
+        return subprocess.run([sys.executable, "-m", "gdas", *words], cwd=tmp_path, capture_output=True, text=True)
+
+    assert output("--version").stdout.split() == ["gdas", gdas.__version__]
+    assert output("genotype", "parse", "GDAS_V1").returncode == 0
+    assert output("search", "--epohcs", "3").returncode == 2
+    found = output("search", "--preset", "smoke", "--json")
+    assert json.loads(found.stdout.splitlines()[-1])["event"] == "result"
+    assert gdas.load(tmp_path / "runs" / "digits-1").finished

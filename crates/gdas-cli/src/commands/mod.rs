@@ -83,9 +83,14 @@ pub(crate) enum Command {
 
 /// Reads the arguments of the program.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let mut command = with_negative_numbers(Cli::command());
+    let mut command = command();
     let matches = command.try_get_matches_from_mut(arguments)?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// The description of all commands and their flags.
+pub(crate) fn command() -> clap::Command {
+    with_negative_numbers(Cli::command())
 }
 
 /// Takes `-1` behind a flag for its value, so that the flag can say what is wrong with it, rather than for another flag.

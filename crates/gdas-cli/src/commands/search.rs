@@ -6,7 +6,7 @@ use gdas::Device;
 use gdas::config::{Auto, Layer, SearchConfig, resolve, to_toml};
 use gdas::cost;
 use gdas::run::{Interrupt, RunDir};
-use gdas::search::{Outcome, SearchResult, search_on};
+use gdas::search::{Outcome, Parts, SearchResult, search_with};
 use gdas::shell;
 use gdas::space::Genotype;
 use serde_json::json;
@@ -18,7 +18,7 @@ use crate::flags::{self, SearchFlags};
 use crate::images::{self, Damaged, Opened};
 use crate::output::{self, percent, table};
 use crate::progress::Progress;
-use crate::{show, signals};
+use crate::{host, show, signals};
 
 /// Search for the best cell
 ///
@@ -90,7 +90,11 @@ pub(crate) fn carry_out(
 ) -> anyhow::Result<()> {
     let mut progress = Progress::new(display).with_tensorboard(config.tensorboard.then(|| run.path()));
     opened.warn(&mut progress, run)?;
-    let outcome = search_on(config, &opened.dataset, run, &mut progress, interrupt, devices)?;
+    let mut parts = Parts::of(config)?;
+    if let Some(selection) = host::selection() {
+        parts.selection = selection;
+    }
+    let outcome = search_with(parts, config, &opened.dataset, Some(run), &mut progress, interrupt, devices)?;
     drop(progress);
     match outcome {
         Outcome::Finished(result) => finish(&result, run, display),
@@ -106,6 +110,10 @@ pub(crate) fn finish(result: &SearchResult, run: &RunDir, display: Display) -> a
 
 /// Starts the worker threads, on which images are decoded, too.
 pub(crate) fn use_threads(threads: Auto<usize>) -> anyhow::Result<()> {
+    if host::is_set() {
+        // The command runs on a pool of its own already.
+        return Ok(());
+    }
     let builder = rayon::ThreadPoolBuilder::new();
     let builder = match threads {
         Auto::Auto => builder,

@@ -278,3 +278,39 @@ fn a_folder_called_like_a_known_set_is_explained() {
     let error = set.not_fetched(folder.path(), Some("./mnist".into())).to_string();
     assert!(error.ends_with("; for the files here of that name, give `./mnist`"), "{error}");
 }
+
+/// As a table of paths and labels names them.
+#[test]
+fn files_that_are_named_one_by_one_are_read_with_their_classes() {
+    use crate::{LabelledFile, Options, open_files};
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = Vec::new();
+    for number in 0..12u8 {
+        let path = folder.path().join(format!("{number}.png"));
+        std::fs::write(&path, png(10 * number)).unwrap();
+        let class = ["b/2", "a"][usize::from(number % 2)].to_owned();
+        files.push(LabelledFile { path, class, test: number >= 8 });
+    }
+    let dataset = open_files("mine", &files, &Options::default()).unwrap();
+    assert_eq!((dataset.name.as_str(), dataset.classes.join(" ")), ("mine", "a b/2".to_owned()));
+    assert_eq!((dataset.train.len(), dataset.test.as_ref().unwrap().len()), (8, 4));
+    // Class after class, each in the order given.
+    assert_eq!(dataset.train.labels, [0, 0, 0, 0, 1, 1, 1, 1]);
+    assert_eq!(dataset.train.pixels[64 * 2], 50);
+    let held_out: Vec<LabelledFile> = files.iter().map(|file| LabelledFile { test: false, ..file.clone() }).collect();
+    assert!(open_files("mine", &held_out, &Options::default()).unwrap().held_out);
+
+    std::fs::write(&files[3].path, &png(1)[..40]).unwrap();
+    std::fs::write(&files[4].path, "text").unwrap();
+    files[5].path.set_extension("gone");
+    let error = open_files("mine", &files, &Options::default()).unwrap_err().to_string();
+    assert!(error.contains("5.gone: there is no such file"), "{error}");
+    files[5].path.set_extension("png");
+    let error = open_files("mine", &files, &Options::default()).unwrap_err().to_string();
+    for number in [3, 4] {
+        assert!(error.contains(&files[number].path.display().to_string()), "{error}");
+    }
+    let skipped = open_files("mine", &files, &Options { skip_damaged: true, ..Options::default() }).unwrap();
+    assert_eq!(skipped.train.len(), 6);
+}

@@ -92,9 +92,22 @@ impl Dataset {
         train: &dyn ImageSource,
         test: Option<&dyn ImageSource>,
     ) -> Result<Self, DataError> {
-        let name = name.into();
         let train = Arc::new(read_all(train, "training")?);
         let test = test.map(|test| read_all(test, "test")).transpose()?.map(Arc::new);
+        Self::in_memory(name, classes, train, test)
+    }
+
+    /// A data set of images that are in memory already, as [`from_sources`](Self::from_sources) makes one.
+    ///
+    /// # Errors
+    /// [`DataError::Unsuitable`] for everything that [`check`](Self::check) refuses.
+    pub fn in_memory(
+        name: impl Into<String>,
+        classes: impl IntoIterator<Item = impl Into<String>>,
+        train: Arc<Images>,
+        test: Option<Arc<Images>>,
+    ) -> Result<Self, DataError> {
+        let name = name.into();
         let dataset = Self {
             format: Format::Source,
             classes: classes.into_iter().map(Into::into).collect(),

@@ -150,7 +150,7 @@ fn as_trained(supernet: &Supernet, genotype: &Genotype) -> Result<Graph, Error> 
 
 /// The algorithm's own choice, then cells drawn from alpha and uniformly, by turns, without repetition and within the
 /// bounds on cost.
-fn candidates(searcher: &Searcher, own: Genotype) -> Vec<Genotype> {
+pub(super) fn candidates(searcher: &Searcher, own: Genotype) -> Vec<Genotype> {
     let config = &searcher.config;
     let mut found = vec![own];
     for draw in 0..10 * config.candidates as u64 {

@@ -124,6 +124,12 @@ impl SelectionContext<'_> {
         self.algorithm.genotype(self.searcher)
     }
 
+    /// The cells that a judged selection compares: the algorithm's own choice, then cells drawn from alpha and uniformly by
+    /// turns, without repetition and within the bounds on cost; `candidates` of them where the space holds as many.
+    pub fn candidates(&self) -> Vec<Genotype> {
+        judged::candidates(self.searcher, self.proposal())
+    }
+
     /// Steps done in the whole run.
     pub fn steps_done(&self) -> u64 {
         self.step
