@@ -4,6 +4,7 @@
 
 mod cli;
 mod commands;
+mod describe;
 #[cfg(test)]
 mod documentation;
 pub mod embed;
@@ -14,10 +15,12 @@ mod images;
 mod live;
 mod named;
 mod output;
+mod overall;
 mod per_class;
 mod progress;
 #[cfg(test)]
 mod python;
+mod quantities;
 mod serve;
 mod show;
 mod signals;

@@ -4,13 +4,15 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gdas::run::{EpochMetrics, Event, Observer, SearchMetrics, StepMetrics, TrainEpochMetrics};
+use gdas::run::{AutoPart, Event, Observer, SearchMetrics, StepMetrics};
 use gdas_report::TensorBoard;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::Display;
+use crate::describe::{describe, measured, remarks};
 use crate::host;
 use crate::output::{duration, note};
+use crate::overall::Overall;
 
 /// Tells the user about a run, and TensorBoard, if it is to know.
 pub(crate) struct Progress {
@@ -23,6 +25,8 @@ pub(crate) struct Progress {
 enum Way {
     /// Redraws one line on the terminal.
     Bar(Bar),
+    /// Shows an automatic run as a whole.
+    Overall(Overall),
     /// Writes a line per epoch to standard error.
     Lines,
     /// Writes every event to standard output as JSON.
@@ -53,10 +57,14 @@ impl Progress {
         self
     }
 
-    /// The same for an automatic run: event files go into the directory of the stage that is at work.
-    pub(crate) fn with_tensorboard_per_stage(mut self, run: Option<&Path>) -> Self {
-        self.stages = run.map(Path::to_path_buf);
-        self
+    /// For an automatic run with this many seconds, of which some are used; event files go into the directory of the stage
+    /// that is at work.
+    pub(crate) fn of_automatic_run(display: Display, (total, used): (f64, f64), tensorboard: Option<&Path>) -> Self {
+        let way = match Way::new(display) {
+            Way::Bar(_) | Way::Lines => Way::Overall(Overall::new(total, used)),
+            other => other,
+        };
+        Self { way, board: None, stages: tensorboard.map(Path::to_path_buf) }
     }
 }
 
@@ -91,8 +99,12 @@ impl Progress {
 
 impl Observer for Progress {
     fn event(&mut self, event: &Event) {
-        if let (Event::Started { task, .. }, Some(run)) = (event, &self.stages) {
-            self.board = Some(TensorBoard::new(&run.join(task)));
+        if let (Event::AutoProgress { part, .. }, Some(run)) = (event, &self.stages) {
+            self.board = match part {
+                AutoPart::Search => Some(TensorBoard::new(&run.join("search"))),
+                AutoPart::Training => Some(TensorBoard::new(&run.join("train"))),
+                AutoPart::Planning | AutoPart::Trial | AutoPart::Export => None,
+            };
         }
         if let Some(Err(error)) = self.board.as_mut().map(|board| board.event(event)) {
             // The run itself is not affected.
@@ -108,6 +120,7 @@ impl Way {
     fn event(&mut self, event: &Event) {
         match self {
             Self::Bar(bar) => bar.event(event),
+            Self::Overall(overall) => overall.event(event),
             Self::Lines => {
                 if let Some(text) = describe(event) {
                     note(text);
@@ -247,91 +260,4 @@ impl Drop for Count {
 fn searched(metrics: &SearchMetrics) -> String {
     let SearchMetrics { train_loss, held_out_accuracy, tau, .. } = metrics;
     format!("loss {train_loss:.3}, held-out {:.1} %, tau {tau:.2}, ", held_out_accuracy * 100.0)
-}
-
-/// What else is to be said of an epoch of a search, each followed by `end`.
-fn remarks(epoch: &EpochMetrics, end: &str) -> String {
-    let rests = epoch.alpha_rests.then(|| format!("alpha rests{end}"));
-    let costs =
-        epoch.costs.iter().map(|c| format!("{} {:.2} of the bound{end}", c.measure.name(), c.expected / c.limit));
-    rests.into_iter().chain(costs).collect()
-}
-
-/// What an epoch of a training measured, if anything, followed by `end`.
-fn measured(epoch: &TrainEpochMetrics, digits: usize, end: &str) -> String {
-    let text = |name: &str, share: f64| format!("{name} {:.digits$} %{end}", share * 100.0);
-    let validation = epoch.validation_accuracy.map_or_else(String::new, |share| text("validation", share));
-    validation + &epoch.test_accuracy.map_or_else(String::new, |share| text("test", share))
-}
-
-/// An event as a line of text, if it is worth one.
-fn describe(event: &Event) -> Option<String> {
-    let text = match event {
-        Event::Started {
-            task,
-            algorithm,
-            space,
-            data,
-            train_images,
-            validation_images,
-            held_out_images,
-            parameters,
-            step,
-            ..
-        } => {
-            let from = if *step > 0 { format!(", going on from step {step}") } else { String::new() };
-            let what = if task == "search" { format!("{algorithm} on {space}") } else { task.clone() };
-            let images = if task == "search" {
-                format!("{train_images} + {held_out_images} images")
-            } else {
-                let validation = match validation_images {
-                    0 => String::new(),
-                    n => format!(", {n} validation images"),
-                };
-                let test = match held_out_images {
-                    0 => "no test images".to_owned(),
-                    n => format!("{n} test images"),
-                };
-                format!("{train_images} training images{validation}, {test}")
-            };
-            format!("{what}: {data}, {images}, {:.2} M parameters{from}", *parameters as f64 / 1e6)
-        }
-        Event::Epoch(epoch) => {
-            let SearchMetrics { train_loss, train_accuracy, held_out_loss, held_out_accuracy, tau, .. } = epoch.metrics;
-            format!(
-                "epoch {:>w$}/{}  loss {train_loss:.3}  accuracy {:.1} %  held-out loss {held_out_loss:.3}  \
-                 accuracy {:.1} %  tau {tau:.2}  {}{:.1} steps/s  {} left",
-                epoch.epoch + 1,
-                epoch.epochs,
-                train_accuracy * 100.0,
-                held_out_accuracy * 100.0,
-                remarks(epoch, "  "),
-                epoch.steps_per_second,
-                duration(epoch.eta_seconds),
-                w = epoch.epochs.to_string().len(),
-            )
-        }
-        Event::TrainEpoch(epoch) => format!(
-            "epoch {:>w$}/{}  loss {:.3}  accuracy {:.1} %  {}{:.1} steps/s  {} left",
-            epoch.epoch + 1,
-            epoch.epochs,
-            epoch.train_loss,
-            epoch.train_accuracy * 100.0,
-            measured(epoch, 2, "  "),
-            epoch.steps_per_second,
-            duration(epoch.eta_seconds),
-            w = epoch.epochs.to_string().len(),
-        ),
-        Event::EarlyStop { epoch, reason, .. } => format!("ended after epoch {}: {reason}", epoch + 1),
-        Event::Judging { candidates, done: 0, eta_seconds, .. } => {
-            let left = if *eta_seconds > 0.0 { format!(", {} left", duration(*eta_seconds)) } else { String::new() };
-            format!("judging {candidates} cells{left}")
-        }
-        Event::Judged(judgement) => judgement.reason(),
-        Event::Warning { message } | Event::Alarm { message, .. } => format!("warning: {message}"),
-        Event::Paused { step } => format!("paused at step {step}, with everything saved"),
-        Event::Continued { step } => format!("going on from step {step}"),
-        _ => return None,
-    };
-    Some(text)
 }

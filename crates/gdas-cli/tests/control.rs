@@ -105,7 +105,7 @@ fn tensorboard_files_are_written_where_they_are_wanted() {
     assert_eq!(files("with").expect("a directory"), 1);
     let digest = |run: &str| result(&dir.path().join("runs").join(run))["digest"].clone();
     assert_eq!(digest("with"), digest("without"));
-    succeed(dir.path(), &["auto", "--budget", "10s", "--name", "auto", "--quiet", "--tensorboard"]);
+    succeed(dir.path(), &["auto", "--search", "true", "--budget", "10s", "--name", "auto", "--quiet", "--tensorboard"]);
     for stage in ["auto/search", "auto/train"] {
         assert_eq!(files(stage).expect(stage), 1);
     }

@@ -130,7 +130,7 @@ fn an_automatic_run_moved_with_its_images_goes_on() {
     let (old, new) = (dir.path().join("old"), dir.path().join("new"));
     fs::create_dir_all(&old).expect("a folder");
     stripes(&old.join("photos"), 20);
-    let arguments = ["auto", "--data", "photos", "--budget", "10s", "--name", "all", "--quiet"];
+    let arguments = ["auto", "--search", "true", "--data", "photos", "--budget", "10s", "--name", "all", "--quiet"];
     let status = gdas(&old).args(arguments).env("GDAS_RAISE", "15@weight step#9").status().expect("the program starts");
     assert_eq!(status.code(), Some(75), "stopped");
     fs::rename(&old, &new).expect("moved");

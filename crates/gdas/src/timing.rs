@@ -26,3 +26,27 @@ pub(crate) fn measure(
     }
     Ok(Some(best))
 }
+
+/// Seconds that `step` takes: the median of those done within this many seconds, at least one, after one that is not counted.
+/// `None` if interrupted.
+pub(crate) fn measure_for(
+    seconds: f64,
+    interrupt: &Interrupt,
+    mut step: impl FnMut(u64) -> Result<(), Error>,
+) -> Result<Option<f64>, Error> {
+    step(0)?;
+    let (began, mut times) = (Instant::now(), Vec::new());
+    loop {
+        phase::enter("timing");
+        if interrupt.is_requested() {
+            return Ok(None);
+        }
+        let start = Instant::now();
+        step(1 + times.len() as u64)?;
+        times.push(start.elapsed().as_secs_f64());
+        if began.elapsed().as_secs_f64() >= seconds {
+            times.sort_by(f64::total_cmp);
+            return Ok(Some(times[times.len() / 2]));
+        }
+    }
+}

@@ -5,7 +5,9 @@
 
 mod builder;
 mod model;
+mod pace;
 mod state;
+mod task;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,16 +26,19 @@ use crate::loss::{Metrics, measure};
 use crate::network::{self, NetworkConfig};
 use crate::optim::{Sgd, SgdConfig, cosine};
 use crate::rng::{Rng, Stream};
-use crate::run::{Checkpoint, Clock, Event, Interrupt, Journal, Observer, RunDir, Task, phase, run_loop};
+use crate::run::{Event, Interrupt, Journal, Observer, RunDir, Task, phase, run_loop};
 use crate::space::Genotype;
 use crate::weights::Weights;
 
 pub use crate::run::Outcome;
 pub use builder::{Train, Trained, Training};
 pub use model::{Evaluation, TrainedModel, WeightChoice, WeightOrigin, score};
+use pace::Pace;
 pub use state::TrainResult;
 pub use state::adopt;
 use state::{ChosenEpoch, TrainState};
+use task::TrainTask;
+pub use task::{Replan, StepCount};
 
 /// Trains, or goes on with the training that `run` holds.
 ///
@@ -49,10 +54,26 @@ pub fn train(
     interrupt: &Interrupt,
     device: &Device,
 ) -> Result<Outcome<TrainResult>, Error> {
-    Ok(match train_network(config, dataset, Some(run), observer, interrupt, device)? {
-        Outcome::Finished(trained) => Outcome::Finished(Box::new(trained.result)),
-        Outcome::Interrupted { step } => Outcome::Interrupted { step },
-    })
+    let outcome = train_network(config, dataset, Some(run), None, observer, interrupt, device)?;
+    Ok(outcome.map(|trained| trained.result))
+}
+
+/// As [`train()`], where `replan` may change the number of steps while it runs: it is asked after every step. What it decides
+/// is in the next checkpoint, which is saved at once, so that a run that is resumed follows the plans made so far.
+///
+/// # Errors
+/// As [`train()`].
+pub fn train_with_plan(
+    config: &TrainConfig,
+    dataset: &Dataset,
+    run: &mut RunDir,
+    replan: &mut Replan<'_>,
+    observer: &mut dyn Observer,
+    interrupt: &Interrupt,
+    device: &Device,
+) -> Result<Outcome<TrainResult>, Error> {
+    let outcome = train_network(config, dataset, Some(run), Some(replan), observer, interrupt, device)?;
+    Ok(outcome.map(|trained| trained.result))
 }
 
 /// As [`train()`], without a run directory if none is given: then nothing is written, and a training that was asked to stop
@@ -61,26 +82,30 @@ pub(crate) fn train_network(
     config: &TrainConfig,
     dataset: &Dataset,
     run: Option<&mut RunDir>,
+    replan: Option<&mut Replan<'_>>,
     observer: &mut dyn Observer,
     interrupt: &Interrupt,
     device: &Device,
 ) -> Result<Outcome<Trained>, Error> {
     let place = run.as_ref().map(|run| run.path().to_path_buf());
-    train_in(config, dataset, run, observer, interrupt, device).map_err(|error| error.in_run(place.as_deref()))
+    train_in(config, dataset, run, replan, observer, interrupt, device).map_err(|error| error.in_run(place.as_deref()))
 }
 
 fn train_in(
     config: &TrainConfig,
     dataset: &Dataset,
     run: Option<&mut RunDir>,
+    replan: Option<&mut Replan<'_>>,
     observer: &mut dyn Observer,
     interrupt: &Interrupt,
     device: &Device,
 ) -> Result<Outcome<Trained>, Error> {
     let started = Instant::now();
-    let trainer = Trainer::new(config, dataset, device)?;
+    let mut trainer = Trainer::new(config, dataset, device)?;
+    trainer.data_digest = dataset.digest();
     let source = TrainSource::new(config, dataset, &trainer.split.training, device);
-    let mut task = TrainTask { trainer, state: TrainState::default(), dataset, steps: source.steps() };
+    let may_change = replan.is_some();
+    let mut task = TrainTask::new(trainer, dataset, source.steps(), replan);
     let interrupt = &match &run {
         Some(run) => interrupt.watching(run.path())?,
         None => interrupt.clone(),
@@ -94,7 +119,8 @@ fn train_in(
     if let Some(message) = task.trainer.split.warning() {
         journal.report(Event::Warning { message })?;
     }
-    let epochs = config.epochs as u64;
+    // Of a plan that changes, the last epoch is not known before.
+    let epochs = if may_change || task.state.pace.is_some() { u64::MAX } else { config.epochs as u64 };
     let finished = run_loop(&mut task, source, epochs, config.checkpoint_seconds, &mut journal, interrupt)?;
     let step = task.steps_done();
     let TrainTask { trainer, mut state, .. } = task;
@@ -116,93 +142,23 @@ fn train_in(
     Ok(Outcome::Finished(Box::new(Trained { network, result })))
 }
 
-/// A training as a task of the run loop.
-struct TrainTask<'a> {
-    trainer: Trainer<'a>,
-    state: TrainState,
-    dataset: &'a Dataset,
-    /// Steps of an epoch.
-    steps: u64,
-}
-
-impl TrainTask<'_> {
-    /// Takes up the newest checkpoint, if there is one.
-    fn resume(&mut self, journal: &mut Journal) -> Result<(), Error> {
-        if let Some(checkpoint) = journal.take_up()? {
-            let (state, warning) = self.trainer.restore(checkpoint, self.dataset)?;
-            self.state = state;
-            if let Some(message) = warning {
-                journal.report(Event::Warning { message })?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Task for TrainTask<'_> {
-    type Batch = Batch;
-
-    fn at(&self) -> Position {
-        self.state.at
-    }
-
-    fn steps_done(&self) -> u64 {
-        self.state.at.epoch * self.steps + self.state.at.step
-    }
-
-    fn step(&mut self, at: Position, batch: &Batch) -> Result<(), Error> {
-        let (done, steps) = (self.steps_done(), self.steps);
-        let rate = self.trainer.rate(done, steps);
-        let metrics = self.trainer.step(batch, at, done, steps, rate)?;
-        self.state.add(&metrics, rate);
-        self.state.at = at.next(steps);
-        self.state.untested = (self.state.at.step == 0).then_some(at.epoch);
-        Ok(())
-    }
-
-    fn step_event(&self, _: f64) -> Option<Event> {
-        None
-    }
-
-    fn epoch_is_full(&self) -> bool {
-        self.state.untested.is_some()
-    }
-
-    /// A stop in the midst of a test leaves the epoch untested; the test is then done again on resume.
-    fn end_epoch(&mut self, clock: &Clock, journal: &mut Journal, interrupt: &Interrupt) -> Result<bool, Error> {
-        let Some(epoch) = self.state.untested else { return Ok(true) };
-        if interrupt.is_requested() || !self.trainer.end_epoch(&mut self.state, epoch, self.dataset, interrupt)? {
-            return Ok(false);
-        }
-        let (done, config) = (self.steps_done(), self.trainer.config);
-        let speed = clock.steps_per_second(done);
-        let left = (config.epochs as u64 * self.steps - done) as f64 / speed.max(1e-9);
-        journal.report(self.state.epoch_event(config, epoch, done, speed, left))?;
-        Ok(true)
-    }
-
-    fn is_done(&self) -> bool {
-        self.state.at.epoch == self.trainer.config.epochs as u64 && self.state.untested.is_none()
-    }
-
-    fn checkpoint(&self) -> Result<Checkpoint, Error> {
-        self.trainer.checkpoint(&self.state, self.dataset)
-    }
-}
-
-/// How long a step takes here, by trying a few; for planning, never for results. `None` if interrupted.
+/// How long a step takes here, by trying a few for this many seconds, at least one after a first that is not counted; for
+/// planning, never for results. `None` if interrupted.
 pub fn seconds_per_step(
     config: &TrainConfig,
     dataset: &Dataset,
+    seconds: f64,
     interrupt: &Interrupt,
     device: &Device,
 ) -> Result<Option<f64>, Error> {
     let mut trainer = Trainer::new(config, dataset, device)?;
     let source = TrainSource::new(config, dataset, &trainer.split.training, device);
+    let pace = trainer.pace(source.steps());
     let mut batch = Batch::default();
-    crate::timing::measure(interrupt, |step| {
+    crate::timing::measure_for(seconds, interrupt, |step| {
         source.fill(&mut batch, 0, step % source.steps());
-        trainer.step(&batch, Position::START, step, source.steps(), config.learning_rate).map(|_| ())
+        let step = step % pace.total;
+        trainer.step(&batch, Position::START, step, pace, config.learning_rate).map(|_| ())
     })
 }
 
@@ -224,7 +180,7 @@ struct Trainer<'a> {
     split: TrainSplit,
     /// The weights of the chosen epoch, if one is chosen.
     chosen: Option<Weights>,
-    /// Of the images, so that a resumed training is sure to go on with the same.
+    /// Of the images, so that a resumed training is sure to go on with the same; empty where only time is measured.
     data_digest: String,
 }
 
@@ -251,36 +207,34 @@ impl<'a> Trainer<'a> {
             genotype,
             split: TrainSplit::new(dataset, config.validation)?,
             chosen: None,
-            data_digest: dataset.digest(),
+            data_digest: String::new(),
         })
     }
 
-    /// Learning rate of a step: linear warm-up, then a cosine over what is left.
-    fn rate(&self, step: u64, steps_per_epoch: u64) -> f64 {
-        let config = self.config;
-        let warmup = (config.warmup_epochs as u64 * steps_per_epoch) as f64;
-        let step = step as f64;
-        if step < warmup {
-            return config.learning_rate * (step + 1.0) / warmup;
-        }
-        let total = (config.epochs as u64 * steps_per_epoch) as f64 - warmup;
-        cosine(config.learning_rate, config.learning_rate_min, step - warmup, total)
+    /// The steps that the configuration plans, with this many per epoch.
+    fn pace(&self, steps_per_epoch: u64) -> Pace {
+        let all = self.config.epochs as u64 * steps_per_epoch;
+        Pace::new(self.config.max_steps.or(usize::MAX) as u64).shortened_to(all)
     }
 
-    fn step(
-        &mut self,
-        batch: &Batch,
-        at: Position,
-        step: u64,
-        steps_per_epoch: u64,
-        rate: f64,
-    ) -> Result<Metrics, Error> {
+    /// Learning rate at a position on the schedule: linear warm-up, then a cosine over what is left.
+    fn rate(&self, position: f64, planned: u64, steps_per_epoch: u64) -> f64 {
+        let config = self.config;
+        let warmup = config.warmup_epochs * steps_per_epoch as f64;
+        if position < warmup {
+            return config.learning_rate * ((position + 1.0) / warmup).min(1.0);
+        }
+        let total = planned as f64 - warmup;
+        cosine(config.learning_rate, config.learning_rate_min, position - warmup, total)
+    }
+
+    fn step(&mut self, batch: &Batch, at: Position, step: u64, pace: Pace, rate: f64) -> Result<Metrics, Error> {
         phase::enter("training step");
         let config = self.config;
         let device = self.weights.device().clone();
         let leaves: Vec<_> =
             self.params.iter().map(|&i| self.weights.values[i].clone().autodiff().require_grad()).collect();
-        let dropped = config.drop_path * step as f64 / (config.epochs as u64 * steps_per_epoch) as f64;
+        let dropped = config.drop_path * pace.position(step) / pace.planned() as f64;
         let inputs = Inputs {
             image: batch.tensor(&device),
             params: leaves.clone(),
@@ -352,11 +306,10 @@ impl<'a> Trainer<'a> {
     fn end_epoch(
         &mut self,
         state: &mut TrainState,
-        epoch: u64,
+        (epoch, last): (u64, bool),
         dataset: &Dataset,
         interrupt: &Interrupt,
     ) -> Result<bool, Error> {
-        let last = epoch + 1 == self.config.epochs as u64;
         (state.tested, state.confusion, state.validated) = (None, None, None);
         if last || (epoch + 1).is_multiple_of(self.config.test_interval as u64) {
             if let Some(validation) = &self.split.validation {

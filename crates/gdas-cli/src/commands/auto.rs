@@ -1,5 +1,5 @@
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
@@ -10,7 +10,7 @@ use gdas::device::{DeviceName, Precision};
 use gdas::run::{Interrupt, RunDir};
 use gdas::shell;
 use gdas::train::TrainedModel;
-use gdas_auto::{AutoConfig, AutoResult, Outcome, auto};
+use gdas_auto::{AutoConfig, AutoResult, Outcome, Tried, auto};
 use gdas_exchange::export::PixelInput;
 use serde_json::json;
 
@@ -19,21 +19,26 @@ use crate::commands::{devices, export, genotype, search, train};
 use crate::exit::Preempted;
 use crate::flags;
 use crate::images::{self, Damaged, Opened};
-use crate::output::{self, table};
+use crate::output::{self, duration, percent, table};
 use crate::per_class;
 use crate::progress::Progress;
+use crate::quantities;
 use crate::signals;
 
-/// Images in, trained network out: search, train, test and export
+/// Images in, the best network that a budget of time buys out: search, trials, training, test and export
 ///
-/// The budget is turned into numbers of epochs by timing a few steps at the start of the search and of the training;
-/// they stand in the two runs' config.toml. Reading the images, tests and files come on top of it.
+/// The time of training steps is measured for networks of several sizes. Where the time is enough, a cell is searched, and it
+/// and known good cells are trained briefly to compare them on a part of the training images. The winner is trained on all
+/// of them for the rest of the budget, tested and exported. Reading images, test and files are part of the budget.
 #[derive(Args)]
 #[command(after_help = "Examples:
   gdas auto                                the built-in digits, in about three minutes
   gdas auto --data photos/ --budget 2h     your own images
-  gdas auto --data photos.zip --image-size 64 --budget 30m --name photos
-  gdas resume photos                       go on after an interruption")]
+  gdas auto --data photos.zip --image-size 64 --budget 1h30 --name photos
+  gdas auto --data photos/ --budget 20m --max-file-size 200kB
+  gdas resume photos                       go on after an interruption
+
+Times: 90s, 5m, 1h30m, 1h30, 2.5h, \"5 minutes\", 1:30:00, or 90 (seconds)")]
 pub(crate) struct AutoCommand {
     /// A known data set's name, or a path to images
     #[arg(long, value_name = "NAME|PATH", default_value = "digits")]
@@ -43,12 +48,27 @@ pub(crate) struct AutoCommand {
     image_size: Auto<usize>,
     #[command(flatten)]
     damaged: Damaged,
-    /// Time for search and training together, as in 90s, 30m or 2h [default: 3m for digits, otherwise 1h]
-    #[arg(long, value_name = "TIME", value_parser = budget, allow_hyphen_values = true)]
+    /// Time for the whole, as in 90s, 30m or 1h30 [default: 3m for digits, otherwise 1h]
+    #[arg(long, value_name = "TIME", value_parser = quantities::budget, allow_hyphen_values = true)]
     budget: Option<Duration>,
+    /// Most parameters of the network that comes out, as in 200k
+    #[arg(long, value_name = "N", value_parser = quantities::count, allow_hyphen_values = true, help_heading = "Bounds on the network")]
+    max_params: Option<f64>,
+    /// Most multiply-adds of it per image, as in 20M
+    #[arg(long, value_name = "N", value_parser = quantities::count, allow_hyphen_values = true, help_heading = "Bounds on the network")]
+    max_flops: Option<f64>,
+    /// Most milliseconds that it takes for one image on this machine's processor
+    #[arg(long, value_name = "MS", value_parser = quantities::positive, allow_hyphen_values = true, help_heading = "Bounds on the network")]
+    max_latency: Option<f64>,
+    /// Most bytes of its ONNX file, as in 500kB or 1MiB
+    #[arg(long, value_name = "BYTES", value_parser = quantities::bytes, allow_hyphen_values = true, help_heading = "Bounds on the network")]
+    max_file_size: Option<f64>,
     /// Search space
     #[arg(long, value_name = "NAME", default_value = "nas-bench-201")]
     space: String,
+    /// Whether a cell is searched; auto: where the time is enough, or no cell of the space is known
+    #[arg(long, value_name = "BOOL|auto", default_value = "auto")]
+    search: Auto<bool>,
     /// Seed of all randomness
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -73,22 +93,8 @@ pub(crate) struct AutoCommand {
     display: Display,
 }
 
-fn budget(text: &str) -> Result<Duration, String> {
-    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
-    let unit = match unit {
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err("expected a number and a unit, as in 90s, 30m or 2h".to_string()),
-    };
-    let seconds = number.parse::<f64>().map_err(|_| format!("`{number}` is not a number"))? * unit;
-    if !(10.0..=30.0 * 86400.0).contains(&seconds) {
-        return Err("must be between 10 seconds and 30 days".to_string());
-    }
-    Ok(Duration::from_secs_f64(seconds))
-}
-
 pub(crate) fn run(command: &AutoCommand) -> anyhow::Result<()> {
+    let started = Instant::now();
     let space = genotype::space(&command.space)?;
     let device = devices::open(command.device, command.precision)?;
     let interrupt = signals::install()?;
@@ -100,6 +106,11 @@ pub(crate) fn run(command: &AutoCommand) -> anyhow::Result<()> {
         skip_damaged: command.damaged.skip_damaged,
         space,
         budget_seconds: command.budget.map_or(usual, |budget| budget.as_secs_f64()),
+        search: command.search,
+        max_params: command.max_params.unwrap_or(0.0),
+        max_flops: command.max_flops.unwrap_or(0.0),
+        max_latency: command.max_latency.unwrap_or(0.0),
+        max_file_size: command.max_file_size.unwrap_or(0.0),
         seed: command.seed,
         threads: command.threads,
         device: command.device,
@@ -109,7 +120,7 @@ pub(crate) fn run(command: &AutoCommand) -> anyhow::Result<()> {
     let opened = open(&config, command.display)?;
     config.data = flags::lasting(&command.data);
     let mut run = command.runs.create(command.name.as_deref(), &opened.dataset.name, &toml::to_string(&config)?)?;
-    carry_out(&config, &opened, &mut run, &device, command.display, &interrupt)
+    carry_out(&config, &opened, &mut run, &device, (command.display, started), &interrupt)
 }
 
 /// The data of an automatic run.
@@ -125,12 +136,13 @@ pub(crate) fn carry_out(
     opened: &Opened,
     run: &mut RunDir,
     device: &Device,
-    display: Display,
+    (display, started): (Display, Instant),
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
-    let mut progress = Progress::new(display).with_tensorboard_per_stage(config.tensorboard.then(|| run.path()));
+    let time = gdas_auto::time(config, run, started);
+    let mut progress = Progress::of_automatic_run(display, time, config.tensorboard.then(|| run.path()));
     opened.warn(&mut progress, run)?;
-    let outcome = auto(config, &opened.dataset, run, &mut progress, interrupt, device)?;
+    let outcome = auto(config, &opened.dataset, run, started, &mut progress, interrupt, device)?;
     drop(progress);
     match outcome {
         Outcome::Finished(result) => present(&result, run.path(), display),
@@ -151,9 +163,17 @@ pub(crate) fn present(result: &AutoResult, run: &Path, display: Display) -> anyh
         value["run"] = json!(run);
         return output::json(&value);
     }
+    if !result.tried.is_empty() {
+        output::line(tried(&result.tried))?;
+        output::line("")?;
+    }
     let trained = &result.train;
     let mut rows = vec![("genotype", trained.genotype.clone())];
     rows.push(("test accuracy", train::test_accuracy(trained)));
+    if let Some(search) = &result.search {
+        let is_it = if search.genotype == trained.genotype { "this cell" } else { "another cell" };
+        rows.push(("search", format!("found {is_it} in {} epochs", search.epochs)));
+    }
     let size = format!(
         "{} parameters, {} multiply-adds",
         cost::readable(trained.params),
@@ -177,16 +197,22 @@ pub(crate) fn present(result: &AutoResult, run: &Path, display: Display) -> anyh
     Ok(output::line(format_args!("next: gdas predict {run} IMAGES...\n      gdas report {run}"))?)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn budgets() {
-        assert_eq!(budget("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(budget("1.5h"), Ok(Duration::from_mins(90)));
-        for wrong in ["", "30", "5x", "1s", "-3m", "nanm", "1e9h"] {
-            assert!(budget(wrong).is_err(), "{wrong}");
-        }
-    }
+/// The networks that were tried, as a table.
+fn tried(tried: &[Tried]) -> String {
+    let heads = ["tried", "C", "N", "parameters", "round", "steps", "time", "validation accuracy"];
+    let rows = tried.iter().map(|trial| {
+        let network = &trial.network;
+        vec![
+            network.name.clone(),
+            network.channels.to_string(),
+            network.cells.to_string(),
+            cost::readable(network.params),
+            trial.round.to_string(),
+            trial.steps.to_string(),
+            duration(trial.seconds),
+            percent(trial.validation_accuracy),
+        ]
+    });
+    let head = heads.map(str::to_string).to_vec();
+    table(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
 }

@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use clap::Args;
 use gdas::config::{Auto, Layer, SearchConfig, TrainConfig, resolve};
 use gdas::run::{RunDir, read_result};
@@ -66,12 +68,13 @@ pub(crate) fn run(command: &Resume) -> anyhow::Result<()> {
             train::carry_out(&config, &opened, &mut run, &device, command.display, &interrupt)
         }
         Task::Auto => {
+            let started = Instant::now();
             let mut config = auto::read(&text, run.path())?;
             config.threads = command.threads.unwrap_or(config.threads);
             let device = devices::open(config.device, config.precision)?;
             let opened =
                 open(command, &run, (&mut config.data, config.image_size), config.skip_damaged, config.threads)?;
-            auto::carry_out(&config, &opened, &mut run, &device, command.display, &interrupt)
+            auto::carry_out(&config, &opened, &mut run, &device, (command.display, started), &interrupt)
         }
     }
 }

@@ -24,15 +24,18 @@ pub(crate) struct TrainFlags {
     /// Passes over the training images
     #[arg(long, value_name = "N", help_heading = "How long")]
     epochs: Option<usize>,
-    /// Epochs of linear learning rate warm-up
+    /// Epochs of linear learning rate warm-up; may be a fraction
     #[arg(long, value_name = "N", help_heading = "How long")]
-    warmup_epochs: Option<usize>,
+    warmup_epochs: Option<f64>,
     /// Images per step
     #[arg(long, value_name = "N", help_heading = "How long")]
     batch_size: Option<usize>,
     /// Steps per epoch
     #[arg(long, value_name = "N|auto", help_heading = "How long")]
     max_steps_per_epoch: Option<Auto<usize>>,
+    /// End the training, and its schedule, after this many steps
+    #[arg(long, value_name = "N|auto", help_heading = "How long")]
+    max_steps: Option<Auto<usize>>,
 
     /// Channels of the first stage (C)
     #[arg(long, value_name = "N", help_heading = "Network")]

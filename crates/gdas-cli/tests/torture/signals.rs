@@ -95,7 +95,7 @@ fn auto_while_timing(times: usize) {
     for i in 0..times {
         let raise = format!("{}@timing#{}", SIGNALS[i % 3], 1 + i % 5);
         let runs = format!("runs{i}");
-        let arguments = ["auto", "--budget", "10s", "--name", "run", "--quiet", "--runs", &runs];
+        let arguments = ["auto", "--search", "true", "--budget", "10s", "--name", "run", "--quiet", "--runs", &runs];
         let (status, error) = stage::run(gdas(dir.path()).args(arguments).env("GDAS_RAISE", &raise));
         assert_eq!(status.code(), Some(75), "{raise}: {error}");
         assert!(!dir.path().join(&runs).join("run/search").exists(), "no plan was made");

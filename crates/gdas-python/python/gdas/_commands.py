@@ -342,9 +342,10 @@ def train(
     preset: Optional[str] = None,
     seed: Optional[int] = None,
     epochs: Optional[int] = None,
-    warmup_epochs: Optional[int] = None,
+    warmup_epochs: Optional[float] = None,
     batch_size: Optional[int] = None,
     max_steps_per_epoch: Optional[Union[int, Literal["auto"]]] = None,
+    max_steps: Optional[Union[int, Literal["auto"]]] = None,
     channels: Optional[int] = None,
     cells: Optional[int] = None,
     stem: Optional[str] = None,
@@ -412,12 +413,15 @@ def train(
         Seed of all randomness; the same seed gives the same result, bit for bit.
     epochs : int, optional
         Passes over the training images. Default: by preset (quick: 8, paper: 200).
-    warmup_epochs : int, optional
-        Epochs of linear learning rate warm-up. Default: by preset (quick: 1, paper: 0).
+    warmup_epochs : float, optional
+        Epochs of linear learning rate warm-up; may be a fraction. Default: by preset (quick:
+        1.0, paper: 0.0).
     batch_size : int, optional
         Images per step. Default: by preset (quick: 128, paper: 256).
     max_steps_per_epoch : Union[int, Literal["auto"]], optional
         Steps per epoch. Default: "auto".
+    max_steps : Union[int, Literal["auto"]], optional
+        End the training, and its schedule, after this many steps. Default: "auto".
     channels : int, optional
         Channels of the first stage (C). Default: 16.
     cells : int, optional
@@ -507,6 +511,7 @@ def train(
         warmup_epochs=warmup_epochs,
         batch_size=batch_size,
         max_steps_per_epoch=max_steps_per_epoch,
+        max_steps=max_steps,
         channels=channels,
         cells=cells,
         stem=stem,
@@ -549,18 +554,24 @@ def auto(
     image_size: Union[int, Literal["auto"]] = "auto",
     skip_damaged: bool = False,
     budget: Optional[Union[str, float]] = None,
+    max_params: Optional[float] = None,
+    max_flops: Optional[float] = None,
+    max_latency: Optional[float] = None,
+    max_file_size: Optional[float] = None,
     space: SpaceLike = "nas-bench-201",
+    search: Union[bool, Literal["auto"]] = "auto",
     seed: int = 0,
     threads: Union[int, Literal["auto"]] = "auto",
     device: str = "cpu",
     precision: str = "float32",
     tensorboard: bool = False,
 ) -> Auto:
-    """Images in, trained network out: search, train, test and export.
+    """Images in, the best network that a budget of time buys out: search, trials, training, test and export.
 
-    The budget is turned into numbers of epochs by timing a few steps at the start of the search
-    and of the training; they stand in the two runs' config.toml. Reading the images, tests and
-    files come on top of it.
+    The time of training steps is measured for networks of several sizes. Where the time is
+    enough, a cell is searched, and it and known good cells are trained briefly to compare them
+    on a part of the training images. The winner is trained on all of them for the rest of the
+    budget, tested and exported. Reading images, test and files are part of the budget.
 
     Parameters
     ----------
@@ -584,10 +595,20 @@ def auto(
     skip_damaged : bool, optional
         Leave out image files that cannot be used, instead of stopping; they are named.
     budget : Union[str, float], optional
-        Time for search and training together, as in 90s, 30m or 2h. By default 3m for digits,
-        otherwise 1h.
+        Time for the whole, as in 90s, 30m or 1h30. By default 3m for digits, otherwise 1h.
+    max_params : float, optional
+        Most parameters of the network that comes out, as in 200k.
+    max_flops : float, optional
+        Most multiply-adds of it per image, as in 20M.
+    max_latency : float, optional
+        Most milliseconds that it takes for one image on this machine's processor.
+    max_file_size : float, optional
+        Most bytes of its ONNX file, as in 500kB or 1MiB.
     space : SpaceLike, optional
         Search space.
+    search : Union[bool, Literal["auto"]], optional
+        Whether a cell is searched; auto: where the time is enough, or no cell of the space is
+        known.
     seed : int, optional
         Seed of all randomness.
     threads : Union[int, Literal["auto"]], optional
@@ -620,7 +641,12 @@ def auto(
         image_size=image_size,
         skip_damaged=skip_damaged,
         budget=budget,
+        max_params=max_params,
+        max_flops=max_flops,
+        max_latency=max_latency,
+        max_file_size=max_file_size,
         space=space,
+        search=search,
         seed=seed,
         threads=threads,
         device=device,

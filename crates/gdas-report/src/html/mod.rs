@@ -13,6 +13,7 @@ mod figures;
 mod history;
 mod parts;
 mod trajectory;
+mod tried;
 
 use maud::{Markup, html};
 
@@ -75,6 +76,7 @@ fn report(run: &RunData, table: Option<&Table>, state: bool) -> Markup {
         (facts::alarms(run))
         (facts::section(run, table, state))
         @if run.info.task == "auto" {
+            (tried::section(run))
             (stages(run, table))
         } @else {
             (cell::section(run))

@@ -74,12 +74,16 @@ pub struct TrainConfig {
 
     /// Passes over the training images.
     pub epochs: usize,
-    /// Epochs of linear learning rate warm-up.
-    pub warmup_epochs: usize,
+    /// Epochs of linear learning rate warm-up; may be a fraction.
+    pub warmup_epochs: f64,
     /// Images per step.
     pub batch_size: usize,
     /// Largest number of steps per epoch; `auto`: one pass over all images.
     pub max_steps_per_epoch: Auto<usize>,
+    /// The training, and its schedule, ends after this many steps, in the midst of an epoch if need be; `auto`: after
+    /// `epochs`.
+    #[serde(default = "auto_steps")]
+    pub max_steps: Auto<usize>,
 
     /// Largest learning rate; falls along a cosine, step by step.
     pub learning_rate: f64,
@@ -119,6 +123,11 @@ pub struct TrainConfig {
     pub log_interval: usize,
     /// Whether the run's scalars are also written as event files for TensorBoard. Results do not depend on it.
     pub tensorboard: bool,
+}
+
+/// Of configurations that were written before the key was.
+fn auto_steps() -> Auto<usize> {
+    Auto::Auto
 }
 
 macro_rules! preset {
@@ -184,9 +193,10 @@ impl Config for TrainConfig {
         range("auxiliary_weight", self.auxiliary_weight, 0.0, 10.0)?;
         range("drop_path", self.drop_path, 0.0, 0.9)?;
         count("epochs", self.epochs, 1, 1_000_000)?;
-        count("warmup_epochs", self.warmup_epochs, 0, self.epochs)?;
+        range("warmup_epochs", self.warmup_epochs, 0.0, self.epochs as f64)?;
         count("batch_size", self.batch_size, 1, 65_536)?;
         count("max_steps_per_epoch", self.max_steps_per_epoch.or(1), 1, 1_000_000_000)?;
+        count("max_steps", self.max_steps.or(1), 1, 1_000_000_000)?;
         range("learning_rate", self.learning_rate, 1e-12, 100.0)?;
         range("learning_rate_min", self.learning_rate_min, 0.0, self.learning_rate)?;
         range("momentum", self.momentum, 0.0, 0.999_999)?;

@@ -19,6 +19,22 @@ pub enum Alarm {
     ParameterFree,
 }
 
+/// A part of an automatic run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AutoPart {
+    /// Steps are timed, to plan what follows.
+    Planning,
+    /// A cell is searched.
+    Search,
+    /// A network is trained briefly, to compare it with others.
+    Trial,
+    /// The network that was chosen is trained.
+    Training,
+    /// Its files are written.
+    Export,
+}
+
 /// An event of a run. Epochs and steps count from zero; accuracies and shares are fractions.
 ///
 /// Fields that come from a clock (`seconds`, `steps_per_second`, `eta_seconds`) are for the reader of the log alone
@@ -146,6 +162,19 @@ pub enum Event {
         /// Time since this process started the run or took it up again.
         seconds: f64,
     },
+    /// An automatic run begins with a part of its work. It is only reported, not logged.
+    AutoProgress {
+        /// Which part.
+        part: AutoPart,
+        /// What it does now, in words.
+        doing: String,
+        /// Highest validation accuracy of the networks tried so far.
+        best_accuracy: Option<f64>,
+        /// Time used of the budget.
+        used_seconds: f64,
+        /// Time left of it.
+        left_seconds: f64,
+    },
     /// An event of a newer version of gdas.
     #[serde(other)]
     Unknown,
@@ -190,6 +219,10 @@ impl fmt::Display for Event {
             Self::Finished { genotype, accuracy, seconds, .. } => {
                 write!(f, "finished in {seconds:.1} s: {genotype}")?;
                 accuracy.map_or(Ok(()), |accuracy| write!(f, ", accuracy {:.1} %", percent(accuracy)))
+            }
+            Self::AutoProgress { doing, best_accuracy, left_seconds, .. } => {
+                write!(f, "{doing}, {left_seconds:.0} s left")?;
+                best_accuracy.map_or(Ok(()), |accuracy| write!(f, ", best so far {:.1} %", percent(accuracy)))
             }
             // The log's own form says the most of what has no sentence yet.
             other => f.write_str(&serde_json::to_string(other).map_err(|_| fmt::Error)?),

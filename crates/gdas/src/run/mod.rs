@@ -43,7 +43,7 @@ pub use control::{Request, ask, requested};
 pub use delete::delete;
 pub use dir::{Loaded, RunDir, Saved, read_checkpoint, read_config, read_result, read_result_text};
 pub use error::RunError;
-pub use event::{Alarm, Event, Observer, Silent, read_events};
+pub use event::{Alarm, AutoPart, Event, Observer, Silent, read_events};
 pub use follow::{Follower, News};
 pub use images::ImagesRecord;
 pub use info::{RunInfo, STAGES, is_run, list, stages};

@@ -18,6 +18,16 @@ pub enum Outcome<T> {
     },
 }
 
+impl<T> Outcome<T> {
+    /// The outcome of which only a part is wanted.
+    pub fn map<U>(self, part: impl FnOnce(T) -> U) -> Outcome<U> {
+        match self {
+            Self::Finished(result) => Outcome::Finished(Box::new(part(*result))),
+            Self::Interrupted { step } => Outcome::Interrupted { step },
+        }
+    }
+}
+
 /// Work that is done in steps and epochs, and that can go on from a checkpoint after any step.
 pub(crate) trait Task {
     /// What a step reads.
@@ -43,6 +53,11 @@ pub(crate) trait Task {
 
     /// Whether no step and no end of an epoch is left to do.
     fn is_done(&self) -> bool;
+
+    /// Whether a checkpoint has to be saved now, as something was decided that a resumed run must not decide again.
+    fn must_save(&mut self) -> bool {
+        false
+    }
 
     /// All that is needed to go on.
     fn checkpoint(&self) -> Result<Checkpoint, Error>;
@@ -80,7 +95,7 @@ pub(crate) fn run_loop<T: Task, S: BatchSource<Batch = T::Batch>>(
         }
         stop |= interrupt.is_requested();
         let pause = interrupt.is_paused();
-        if stop || pause || task.is_done() || cadence.is_due() {
+        if task.must_save() || stop || pause || task.is_done() || cadence.is_due() {
             let began = Instant::now();
             journal.save(task)?;
             cadence.saved(began);

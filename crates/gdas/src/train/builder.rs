@@ -73,7 +73,7 @@ impl<'a> Builder<'a, Training> {
             }
             Opened::Ready(config, run) => (config, run),
         };
-        match train_network(&config, self.dataset, run.as_mut(), &mut self.observer, &self.interrupt, device)? {
+        match train_network(&config, self.dataset, run.as_mut(), None, &mut self.observer, &self.interrupt, device)? {
             Outcome::Finished(trained) => Ok(*trained),
             Outcome::Interrupted { step } => Err(Error::Interrupted { step }),
         }

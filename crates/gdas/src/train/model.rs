@@ -9,9 +9,9 @@ use burn::tensor::{Device, Tensor};
 use gdas_kernels::graph::{Graph, Shape};
 use gdas_kernels::{Inputs, Mode};
 
-use super::state;
+use super::state::{self, TrainState};
 use crate::config::{Layer, TrainConfig, resolve};
-use crate::data::{Batch, EvaluationBatches, Images, Statistics, Subset};
+use crate::data::{Batch, Dataset, EvaluationBatches, Images, Statistics, Subset};
 use crate::loss::{Metrics, cross_entropy};
 use crate::network::{self, NetworkConfig};
 use crate::run::{Interrupt, RunDir, phase, read_checkpoint, read_config};
@@ -84,7 +84,7 @@ pub struct TrainedModel {
     pub origin: WeightOrigin,
     /// Whether the training tested with mirror images, too.
     pub test_flip: bool,
-    /// [`Dataset::digest`](crate::data::Dataset::digest) of the images that it was trained on; empty if they are not known.
+    /// [`Dataset::digest`] of the images that it was trained on; empty if they are not known.
     pub data_digest: String,
     /// Images per batch of its tests.
     pub(super) test_batch: usize,
@@ -143,6 +143,14 @@ impl TrainedModel {
             test_flip: config.test_flip,
             test_batch: super::test_batch(&config),
         })
+    }
+
+    /// The network of a configuration with the weights that a training of it starts from.
+    ///
+    /// # Errors
+    /// The configuration does not suit the data.
+    pub fn untrained(config: &TrainConfig, dataset: &Dataset, device: &Device) -> Result<Self, Error> {
+        Ok(super::Trainer::new(config, dataset, device)?.into_model(&TrainState::default(), dataset))
     }
 
     /// Loss and accuracy on some images, measured as the training's tests do. `None` if interrupted.

@@ -4,6 +4,7 @@ use burn::tensor::Device;
 use gdas_kernels::graph::Graph;
 use serde::{Deserialize, Serialize};
 
+use super::pace::Pace;
 use super::{Trainer, WeightChoice, WeightOrigin};
 use crate::config::TrainConfig;
 use crate::cost;
@@ -31,6 +32,8 @@ pub(super) struct TrainState {
     pub(super) validated: Option<Metrics>,
     /// The epoch whose weights are handed out, where one is chosen.
     pub(super) chosen: Option<ChosenEpoch>,
+    /// The plan as it was changed last; `None`: it is the configuration's.
+    pub(super) pace: Option<Pace>,
     /// Images, loss and hits of the epoch so far.
     sums: [f64; 3],
     rate: f64,
@@ -45,6 +48,7 @@ impl Default for TrainState {
             confusion: None,
             validated: None,
             chosen: None,
+            pace: None,
             sums: [0.0; 3],
             rate: 0.0,
         }
@@ -69,13 +73,20 @@ impl TrainState {
         self.rate = rate;
     }
 
-    /// The event that ends an epoch; begins the sums of the next one.
-    pub(super) fn epoch_event(&mut self, config: &TrainConfig, epoch: u64, step: u64, speed: f64, left: f64) -> Event {
+    /// The event that ends an epoch, of so many; begins the sums of the next one.
+    pub(super) fn epoch_event(
+        &mut self,
+        config: &TrainConfig,
+        (epoch, epochs): (u64, usize),
+        step: u64,
+        speed: f64,
+        left: f64,
+    ) -> Event {
         let [images, loss, hits] = std::mem::take(&mut self.sums);
         let n = images.max(1.0);
         Event::TrainEpoch(TrainEpochMetrics {
             epoch: epoch as usize,
-            epochs: config.epochs,
+            epochs,
             step,
             train_loss: loss / n,
             train_accuracy: hits / n,
@@ -85,7 +96,7 @@ impl TrainState {
             validation_loss: self.validated.map(|m| m.loss),
             validation_accuracy: self.validated.map(|m| m.accuracy),
             learning_rate: self.rate,
-            drop_path: config.drop_path * (epoch + 1) as f64 / config.epochs as f64,
+            drop_path: config.drop_path * (epoch + 1) as f64 / epochs as f64,
             steps_per_second: speed,
             eta_seconds: left,
         })
@@ -105,6 +116,8 @@ struct SavedState {
     sums: [f64; 3],
     rate: f64,
     chosen: Option<ChosenEpoch>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pace: Option<Pace>,
     data_digest: String,
     classes: Vec<String>,
     mean: Vec<f32>,
@@ -178,6 +191,7 @@ impl Trainer<'_> {
             sums: state.sums,
             rate: state.rate,
             chosen: state.chosen,
+            pace: state.pace,
             data_digest: self.data_digest.clone(),
             classes: dataset.classes.clone(),
             mean: dataset.statistics.mean.clone(),
@@ -218,9 +232,9 @@ impl Trainer<'_> {
         let metrics = |[loss, accuracy, top5]: [f64; 3]| Metrics { loss, accuracy, top5, images: 0 };
         let (tested, validated) = (saved.tested.map(metrics), saved.validated.map(metrics));
         let at = Position { epoch: saved.epoch, step: saved.step };
-        let (untested, chosen, sums, rate) = (saved.untested, saved.chosen, saved.sums, saved.rate);
-        let confusion = saved.confusion;
-        Ok((TrainState { at, untested, tested, confusion, validated, chosen, sums, rate }, warning))
+        let (untested, chosen, pace) = (saved.untested, saved.chosen, saved.pace);
+        let (sums, rate, confusion) = (saved.sums, saved.rate, saved.confusion);
+        Ok((TrainState { at, untested, tested, confusion, validated, chosen, pace, sums, rate }, warning))
     }
 }
 
@@ -259,6 +273,7 @@ pub fn adopt(
         sums: [0.0; 3],
         rate: 0.0,
         chosen: None,
+        pace: None,
         // Of no images: nothing was learned from any here.
         data_digest: String::new(),
         classes: classes.to_vec(),
@@ -342,7 +357,7 @@ pub struct TrainResult {
     pub classes: Vec<String>,
     /// Seed.
     pub seed: u64,
-    /// Epochs.
+    /// Epochs; the last one may have been shorter than the others.
     pub epochs: usize,
     /// Top-1 accuracy in 0..=1, on the test images, of the weights that the run hands out: those of the last epoch (their
     /// moving average, if one is kept), or of the chosen epoch. `None` where there are no test images.
@@ -381,7 +396,7 @@ impl TrainResult {
             data: dataset.name.clone(),
             classes: dataset.classes.clone(),
             seed: trainer.config.seed,
-            epochs: trainer.config.epochs,
+            epochs: state.at.epoch as usize,
             test_accuracy: state.tested.map(|m| m.accuracy),
             test_interval: test_classes.as_deref().map(interval),
             test_top5: state.tested.map(|m| m.top5),

@@ -1,0 +1,135 @@
+//! The search, where it pays.
+
+use serde_json::Value;
+
+use gdas::Error;
+use gdas::config::{Auto, SearchConfig, Selection};
+use gdas::run::AutoPart;
+use gdas::search::{self, SearchResult};
+use gdas_report::write_cells;
+
+use crate::offers;
+use crate::plan::{self, SEARCH_EPOCHS};
+use crate::recipe::shared_keys;
+use crate::stage::{begin, finished_or, has_begun, resolved};
+use crate::work::Work;
+
+/// Name of the stage.
+pub(crate) const STAGE: &str = "search";
+/// Share of the search that may go into judging candidates.
+const JUDGING_SHARE: f64 = 0.25;
+
+/// What a search came to.
+pub(crate) enum Found {
+    /// Its result.
+    Cell(Box<SearchResult>),
+    /// It was left out, as it would have been too short to find anything.
+    LeftOut,
+    /// It was asked to stop.
+    Interrupted,
+}
+
+/// Searches, unless the configuration says no or the time is too short for that; `needed` says that there is no other cell.
+pub(crate) fn search(work: &mut Work, needed: bool) -> Result<Found, Error> {
+    let run = work.run.path().to_path_buf();
+    if !has_begun(&run, STAGE) {
+        if work.config.search == Auto::Is(false) && !needed {
+            return Ok(Found::LeftOut);
+        }
+        work.report(AutoPart::Planning, "measuring how long a search takes".to_owned());
+    }
+    let mut interrupted = false;
+    let config = begin(&run, STAGE, || match plan(work, needed)? {
+        Planned::Search(config) => Ok(Some(*config)),
+        Planned::LeftOut => Ok(None),
+        Planned::Interrupted => {
+            interrupted = true;
+            Ok(None)
+        }
+    })?;
+    let Some(mut config) = config else {
+        return Ok(if interrupted { Found::Interrupted } else { Found::LeftOut });
+    };
+    // The images may lie elsewhere now than when the stage began.
+    config.data.clone_from(&work.config.data);
+    let (dataset, interrupt, device) = (work.dataset, work.interrupt, work.device);
+    let found = finished_or(&run, STAGE, |inner| {
+        work.report(AutoPart::Search, format!("searching for a cell, {} epochs", config.epochs));
+        Ok(match search::search(&config, dataset, inner, &mut work.watched(), interrupt, device)? {
+            search::Outcome::Finished(result) => {
+                write_cells(inner, &result.cells)?;
+                Some(*result)
+            }
+            search::Outcome::Interrupted { .. } => None,
+        })
+    })?;
+    Ok(found.map_or(Found::Interrupted, |result| Found::Cell(Box::new(result))))
+}
+
+enum Planned {
+    Search(Box<SearchConfig>),
+    LeftOut,
+    Interrupted,
+}
+
+fn plan(work: &Work, needed: bool) -> Result<Planned, Error> {
+    let mut plan: SearchConfig = resolved(&Value::Object(shared_keys(work.config, work.dataset)))?;
+    let steps = (work.dataset.train.len() / 2).div_ceil(plan.batch_size).max(1);
+    if !needed && work.config.search == Auto::Auto {
+        // A step of the search takes longer than one of a training; that is measured sooner.
+        match offers::seconds_per_image(work, plan.channels, plan.cells)? {
+            None => return Ok(Planned::Interrupted),
+            Some(least) => {
+                let epoch = least * (plan.batch_size * steps) as f64;
+                if plan::search_seconds(work.budget.total(), epoch).is_none() {
+                    return Ok(Planned::LeftOut);
+                }
+            }
+        }
+    }
+    let Some(cost) = search::step_cost(&plan, work.dataset, work.interrupt, work.device)? else {
+        return Ok(Planned::Interrupted);
+    };
+    let mut seconds = match plan::search_seconds(work.budget.total(), cost.seconds * steps as f64) {
+        Some(seconds) => seconds,
+        None if needed || work.config.search == Auto::Is(true) => 0.3 * work.budget.total(),
+        None => return Ok(Planned::LeftOut),
+    };
+    if plan.selection == Selection::Judged {
+        let each = search::seconds_per_candidate(&plan, work.dataset, work.device)?.max(1e-9);
+        plan.candidates = ((seconds * JUDGING_SHARE / each) as usize).clamp(1, plan.candidates);
+        seconds -= plan.candidates as f64 * each;
+    }
+    fit(seconds, cost.seconds, steps, &mut plan);
+    Ok(Planned::Search(Box::new(plan)))
+}
+
+/// Chooses how many epochs fit into a time, and shortens epochs where not even a few do.
+fn fit(seconds: f64, per_step: f64, full: usize, plan: &mut SearchConfig) {
+    let total = (seconds / per_step.max(1e-9)) as usize;
+    let (fewest, most) = SEARCH_EPOCHS;
+    plan.epochs = (total / full).clamp(fewest, most);
+    if total < fewest * full {
+        plan.max_steps_per_epoch = Auto::Is((total / fewest).max(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_time_becomes_epochs() {
+        let epochs = |seconds| {
+            let mut plan: SearchConfig = resolved(&json!({})).expect("defaults");
+            fit(seconds, 1.0, 100, &mut plan);
+            (plan.epochs, plan.max_steps_per_epoch)
+        };
+        assert_eq!(epochs(1000.0), (10, Auto::Auto));
+        assert_eq!(epochs(1e6), (50, Auto::Auto));
+        assert_eq!(epochs(100.0), (5, Auto::Is(20)));
+        assert_eq!(epochs(1.0), (5, Auto::Is(1)));
+    }
+}

@@ -1,0 +1,48 @@
+//! What every part of an automatic run works with.
+
+use burn::tensor::Device;
+
+use gdas::data::Dataset;
+use gdas::run::{AutoPart, Event, Interrupt, Observer, RunDir};
+
+use crate::budget::{Budget, Watched};
+use crate::config::AutoConfig;
+
+pub(crate) struct Work<'a> {
+    pub(crate) config: &'a AutoConfig,
+    pub(crate) dataset: &'a Dataset,
+    pub(crate) run: &'a RunDir,
+    pub(crate) observer: &'a mut dyn Observer,
+    pub(crate) interrupt: &'a Interrupt,
+    pub(crate) device: &'a Device,
+    pub(crate) budget: &'a Budget,
+    /// Highest validation accuracy so far.
+    pub(crate) best_accuracy: Option<f64>,
+}
+
+impl Work<'_> {
+    /// Reports what is done now.
+    pub(crate) fn report(&mut self, part: AutoPart, doing: String) {
+        self.observer.event(&Event::AutoProgress {
+            part,
+            doing,
+            best_accuracy: self.best_accuracy,
+            used_seconds: self.budget.used(),
+            left_seconds: self.budget.left(),
+        });
+    }
+
+    /// The observer of a stage.
+    pub(crate) fn watched(&mut self) -> Watched<'_> {
+        Watched { observer: self.observer, budget: self.budget, run: self.run }
+    }
+
+    /// Seconds that the test at the end, the exported files and the rest take beside a training with steps this long.
+    pub(crate) fn seconds_after_training(&self, seconds_per_step: f64, batch_size: usize) -> f64 {
+        let images = self.dataset.test_images().map_or(0, |test| test.len());
+        // A forward pass takes about a third of a step; mirrored images take another.
+        let passes = if self.dataset.flip { 2.0 } else { 1.0 };
+        let test = passes * 0.35 * seconds_per_step * images as f64 / batch_size as f64;
+        test + (0.01 * self.budget.total()).clamp(0.3, 10.0)
+    }
+}

@@ -1,0 +1,136 @@
+//! A training as a task of the run loop.
+
+use super::pace::Pace;
+use super::{TrainState, Trainer};
+use crate::Error;
+use crate::data::{Batch, Dataset, Position};
+use crate::run::{Checkpoint, Clock, Event, Interrupt, Journal, Task};
+
+/// Steps of a training: what [`Replan`] decides by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepCount {
+    /// Steps done.
+    pub done: u64,
+    /// Steps of the whole training as it is planned now.
+    pub total: u64,
+}
+
+/// Decides, after a step, how many steps the whole training takes; `None` leaves the plan as it is.
+pub type Replan<'a> = dyn FnMut(StepCount) -> Option<u64> + 'a;
+
+pub(super) struct TrainTask<'a, 'r> {
+    pub(super) trainer: Trainer<'a>,
+    pub(super) state: TrainState,
+    dataset: &'a Dataset,
+    /// Steps of an epoch.
+    pub(super) steps: u64,
+    /// The plan of the configuration.
+    planned: Pace,
+    replan: Option<&'a mut Replan<'r>>,
+    /// Whether the plan has changed since the last checkpoint.
+    unsaved_plan: bool,
+}
+
+impl<'a, 'r> TrainTask<'a, 'r> {
+    /// The training before its first step, with this many steps in an epoch.
+    pub(super) fn new(
+        trainer: Trainer<'a>,
+        dataset: &'a Dataset,
+        steps: u64,
+        replan: Option<&'a mut Replan<'r>>,
+    ) -> Self {
+        let planned = trainer.pace(steps);
+        Self { trainer, state: TrainState::default(), dataset, steps, planned, replan, unsaved_plan: false }
+    }
+
+    /// Takes up the newest checkpoint, if there is one.
+    pub(super) fn resume(&mut self, journal: &mut Journal) -> Result<(), Error> {
+        if let Some(checkpoint) = journal.take_up()? {
+            let (state, warning) = self.trainer.restore(checkpoint, self.dataset)?;
+            self.state = state;
+            if let Some(message) = warning {
+                journal.report(Event::Warning { message })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn pace(&self) -> Pace {
+        self.state.pace.unwrap_or(self.planned)
+    }
+
+    /// Asks whether the plan changes.
+    fn ask_for_plan(&mut self) {
+        let (done, mut pace) = (self.steps_done(), self.pace());
+        let Some(replan) = &mut self.replan else { return };
+        let Some(total) = replan(StepCount { done, total: pace.total }) else { return };
+        pace.change(done, total);
+        if pace != self.pace() {
+            self.state.pace = Some(pace);
+            self.unsaved_plan = true;
+        }
+    }
+}
+
+impl Task for TrainTask<'_, '_> {
+    type Batch = Batch;
+
+    fn at(&self) -> Position {
+        self.state.at
+    }
+
+    fn steps_done(&self) -> u64 {
+        // The last epoch may be shorter than the others.
+        (self.state.at.epoch * self.steps + self.state.at.step).min(self.pace().total)
+    }
+
+    fn step(&mut self, at: Position, batch: &Batch) -> Result<(), Error> {
+        let (done, steps, pace) = (self.steps_done(), self.steps, self.pace());
+        let rate = self.trainer.rate(pace.position(done), pace.planned(), steps);
+        let metrics = self.trainer.step(batch, at, done, pace, rate)?;
+        self.state.add(&metrics, rate);
+        let next = at.next(steps);
+        let is_last = done + 1 == pace.total;
+        self.state.at = if is_last { Position { epoch: at.epoch + 1, step: 0 } } else { next };
+        self.state.untested = (self.state.at.step == 0).then_some(at.epoch);
+        if !is_last {
+            self.ask_for_plan();
+        }
+        Ok(())
+    }
+
+    fn step_event(&self, _: f64) -> Option<Event> {
+        None
+    }
+
+    fn epoch_is_full(&self) -> bool {
+        self.state.untested.is_some()
+    }
+
+    /// A stop in the midst of a test leaves the epoch untested; the test is then done again on resume.
+    fn end_epoch(&mut self, clock: &Clock, journal: &mut Journal, interrupt: &Interrupt) -> Result<bool, Error> {
+        let Some(epoch) = self.state.untested else { return Ok(true) };
+        let (done, total) = (self.steps_done(), self.pace().total);
+        let ended = (epoch, done == total);
+        if interrupt.is_requested() || !self.trainer.end_epoch(&mut self.state, ended, self.dataset, interrupt)? {
+            return Ok(false);
+        }
+        let speed = clock.steps_per_second(done);
+        let left = (total - done) as f64 / speed.max(1e-9);
+        let epochs = total.div_ceil(self.steps) as usize;
+        journal.report(self.state.epoch_event(self.trainer.config, (epoch, epochs), done, speed, left))?;
+        Ok(true)
+    }
+
+    fn is_done(&self) -> bool {
+        self.steps_done() == self.pace().total && self.state.untested.is_none()
+    }
+
+    fn must_save(&mut self) -> bool {
+        std::mem::take(&mut self.unsaved_plan)
+    }
+
+    fn checkpoint(&self) -> Result<Checkpoint, Error> {
+        self.trainer.checkpoint(&self.state, self.dataset)
+    }
+}
