@@ -83,8 +83,8 @@ impl Estimator for Scaled {
         StraightThrough.draw(logits, tau, rng)
     }
 
-    fn gradient(&self, draw: &Draw, gates: &Alpha) -> Alpha {
-        let mut gradient = StraightThrough.gradient(draw, gates);
+    fn gradient(&self, logits: &Alpha, draw: &Draw, gates: &Alpha) -> Alpha {
+        let mut gradient = StraightThrough.gradient(logits, draw, gates);
         gradient.values_mut().iter_mut().for_each(|value| *value *= self.0);
         gradient
     }
