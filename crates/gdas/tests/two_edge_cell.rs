@@ -50,9 +50,10 @@ fn values_and_gate_gradients() {
 #[test]
 fn gradients_of_alpha() {
     let row = |values: [f64; 2]| Alpha::from_rows(&[values]);
+    let logits = Alpha::zeros(1, 2);
     let draw = Draw { picks: vec![0], probabilities: row([0.75, 0.25]), tau: 2.0, redraws: 0 };
-    let all_gates = StraightThrough.gradient(&draw, &row([0.5, 1.0]));
-    let picked_gate = StraightThrough.gradient(&draw, &row([0.5, 0.0]));
+    let all_gates = StraightThrough.gradient(&logits, &draw, &row([0.5, 1.0]));
+    let picked_gate = StraightThrough.gradient(&logits, &draw, &row([0.5, 0.0]));
     // sum p dh = 5/8: 3/4 (1/2 - 5/8) / 2 and 1/4 (1 - 5/8) / 2; then sum p dh = 3/8 likewise.
     assert_eq!(all_gates, row([-0.046_875, 0.046_875]));
     assert_eq!(picked_gate, row([0.046_875, -0.046_875]));
