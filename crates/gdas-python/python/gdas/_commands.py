@@ -65,6 +65,11 @@ def search(
     alpha_init_std: Optional[float] = None,
     tau_max: Optional[float] = None,
     tau_min: Optional[float] = None,
+    estimator: Optional[str] = None,
+    weight_draws: Optional[str] = None,
+    beta_decay: Optional[float] = None,
+    entropy_weight: Optional[float] = None,
+    zero_one_weight: Optional[float] = None,
     early_stop: Optional[str] = None,
     early_stop_limit: Optional[int] = None,
     early_stop_patience: Optional[int] = None,
@@ -126,8 +131,8 @@ def search(
         Search space: nas-bench-201, nasnet, nasnet-frc or a TOML file. By default
         nas-bench-201.
     algorithm : str, optional
-        Algorithm: gdas, darts-v1 or darts-v2; in nas-bench-201 also setn, enas or rsps. By
-        default gdas. Default: "gdas".
+        Algorithm: gdas, darts-v1, darts-v2, snas, drnas, reinforce or gdas-reinforce; in
+        nas-bench-201 also setn, enas or rsps. By default gdas. Default: "gdas".
     seed : int, optional
         Seed of all randomness; the same seed gives the same result, bit for bit.
     epochs : int, optional
@@ -196,6 +201,18 @@ def search(
         Temperature of the draw in the first epoch. Default: 10.0.
     tau_min : float, optional
         Temperature in the last epoch. Default: 0.1.
+    estimator : str, optional
+        How the gradient reaches alpha: straight-through (as published) or reinmax (its second
+        order). Default: "straight-through".
+    weight_draws : str, optional
+        How operations are drawn whose weights learn: alpha (as published), uniform, or fair
+        (all equally often). Default: "alpha".
+    beta_decay : float, optional
+        Weight of beta decay (Beta-DARTS); grows from 0 to this. Default: 0.0.
+    entropy_weight : float, optional
+        Weight of alpha's entropy as a penalty (below 0: a reward). Default: 0.0.
+    zero_one_weight : float, optional
+        Weight of FairDARTS's zero-one loss. Default: 0.0.
     early_stop : str, optional
         End early: off, skips, parameter-free (too many of them in the normal cell) or stable
         (the best operations rest). Default: "off".
@@ -303,6 +320,11 @@ def search(
         alpha_init_std=alpha_init_std,
         tau_max=tau_max,
         tau_min=tau_min,
+        estimator=estimator,
+        weight_draws=weight_draws,
+        beta_decay=beta_decay,
+        entropy_weight=entropy_weight,
+        zero_one_weight=zero_one_weight,
         early_stop=early_stop,
         early_stop_limit=early_stop_limit,
         early_stop_patience=early_stop_patience,
