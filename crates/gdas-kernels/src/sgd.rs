@@ -2,13 +2,12 @@
 //!
 //! A network has hundreds of small arrays. Burn's operations, one array at a time, cost several allocations and passes each.
 //! [`step`] and [`squared_sums`] hand all arrays to the device's engine at once. Where there is no engine, and with
-//! `GDAS_ENGINE=reference`, they use plain Burn operations. These define the result: the engine does the same operations on `f32`
-//! in the same order, so the bits are the same.
+//! `GDAS_ENGINE=reference`, a step uses plain Burn operations. These define the result: the engine does the same operations on
+//! `f32` in the same order, so the bits are the same.
 
 mod rule;
 
 use burn::backend::flex::FlexTensor;
-use burn::backend::ops::FloatTensorOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Dispatch, DispatchTensorKind, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{DType, Tensor};
@@ -63,18 +62,19 @@ pub fn step(rule: &Rule, arrays: Vec<Parameter>) -> Vec<(Tensor<1>, Option<Tenso
     weights.0.into_iter().map(|weight| (Tensor::from_dispatch(weight), momenta.next())).collect()
 }
 
-/// The sum of squares of each tensor, in `f32` arithmetic. The order of summation does not depend on the number of threads.
+/// The sum of squares of each tensor, added in `f64` and rounded to `f32`. The order of summation does not depend on the number
+/// of threads.
 pub fn squared_sums(tensors: Vec<Tensor<1>>) -> Vec<f64> {
     if tensors.is_empty() {
         return vec![];
     }
-    let sums = if has_engine(tensors.iter()) {
+    if has_engine(tensors.iter()) {
         let tensors = tensors.into_iter().map(Tensor::into_dispatch).collect();
-        Tensor::from_dispatch(Dispatch::squared_sums(TensorList(tensors)))
-    } else {
-        squared_sums_by_operations(tensors)
-    };
-    sums.into_data().convert::<f64>().iter::<f64>().collect()
+        let sums = Tensor::<1>::from_dispatch(Dispatch::squared_sums(TensorList(tensors)));
+        return sums.into_data().iter::<f32>().map(f64::from).collect();
+    }
+    let host = |tensor: Tensor<1>| tensor.into_data().iter::<f32>().collect::<Vec<_>>();
+    tensors.into_iter().map(|tensor| f64::from(squared_sum(&host(tensor)))).collect()
 }
 
 /// Result of [`clipped_step`].
@@ -125,11 +125,6 @@ fn step_by_operations(rule: &Rule, array: Parameter) -> (Tensor<1>, Option<Tenso
     };
     let direction = if nesterov { gradient + buffer.clone() * momentum } else { buffer.clone() };
     (weight - direction * rate, Some(buffer))
-}
-
-/// Defines [`squared_sums`]: one number per tensor.
-fn squared_sums_by_operations(tensors: Vec<Tensor<1>>) -> Tensor<1> {
-    Tensor::cat(tensors.into_iter().map(|tensor| tensor.powi_scalar(2).sum()).collect(), 0)
 }
 
 /// Arguments of a step other than its tensors.
@@ -207,14 +202,13 @@ impl SgdOps for Flex {
     }
 }
 
+/// In `f64` and in a fixed order, eight partial sums side by side.
 fn squared_sum(values: &[f32]) -> f32 {
-    // In pieces, because from 4 Mi numbers on the order of Burn's sum would depend on the threads.
-    let sum = |piece: &[f32]| {
-        let squares: Vec<f32> = piece.iter().map(|v| v * v).collect();
-        let count = squares.len();
-        slice(&Flex::float_sum(tensor(squares, [count])))[0]
-    };
-    values.chunks(1 << 20).map(sum).sum()
+    let mut sums = [0.0f64; 8];
+    for values in values.chunks(8) {
+        sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum += f64::from(value) * f64::from(value));
+    }
+    sums.iter().sum::<f64>() as f32
 }
 
 /// The tensor itself if it is contiguous and the only handle to its elements, otherwise a copy.
