@@ -133,7 +133,7 @@ fn an_automatic_run_is_shown_as_what_it_is() {
 
     succeed(dir, &["report", "photos", "--out", "pages", "--files"]);
     let page = fs::read_to_string(dir.join("pages/report.html")).expect("a page");
-    assert!(page.contains("<h1>auto: photos</h1>") && !page.contains("runs compared"));
+    assert!(page.contains("<h1>automatic run: photos</h1>") && !page.contains("runs compared"));
     assert!(page.contains("<h2>Search</h2>") && page.contains("<h2>Training</h2>") && !page.contains("0 of 0"));
     for name in ["photos-search-loss.svg", "photos-train-loss.svg", "photos-train-epochs.csv"] {
         assert!(dir.join("pages").join(name).is_file(), "{name}");

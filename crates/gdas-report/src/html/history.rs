@@ -1,5 +1,7 @@
 //! How a run went, and how to repeat it.
 
+use std::fmt::Write as _;
+
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -80,7 +82,7 @@ fn readable_json(text: &str) -> String {
             Value::Object(fields) if !fields.is_empty() => {
                 for (i, (key, value)) in fields.iter().enumerate() {
                     out.push_str(if i == 0 { "{" } else { "," });
-                    out.push_str(&format!("{line}{}: ", Value::from(key.as_str())));
+                    let _ = write!(out, "{line}{}: ", Value::from(key.as_str()));
                     write(value, indent + 2, out);
                 }
                 out.push_str(&close);
@@ -97,7 +99,7 @@ fn readable_json(text: &str) -> String {
             }
             Value::Array(items) => {
                 let items: Vec<String> = items.iter().map(Value::to_string).collect();
-                out.push_str(&format!("[{}]", items.join(", ")));
+                let _ = write!(out, "[{}]", items.join(", "));
             }
             value => out.push_str(&value.to_string()),
         }
