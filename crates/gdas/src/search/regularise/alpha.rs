@@ -88,7 +88,8 @@ mod tests {
         let log_sum_exp = |row: &[f64]| row.iter().map(|x| x.exp()).sum::<f64>().ln();
         let entropy = |row: &[f64]| -softmax(row).iter().map(|p| p * p.ln()).sum::<f64>();
         let zero_one = |row: &[f64]| -row.iter().map(|x| (1.0 / (1.0 + (-x).exp()) - 0.5).powi(2)).sum::<f64>() / 3.0;
-        let cases: [(AlphaPenalty, f64, &dyn Fn(&[f64]) -> f64); 3] = [
+        type Value<'a> = &'a dyn Fn(&[f64]) -> f64;
+        let cases: [(AlphaPenalty, f64, Value); 3] = [
             (AlphaPenalty::BetaDecay(8.0), 2.0, &log_sum_exp),
             (AlphaPenalty::Entropy(0.7), 0.7, &entropy),
             (AlphaPenalty::ZeroOne(5.0), 5.0, &zero_one),
