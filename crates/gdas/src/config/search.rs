@@ -112,7 +112,7 @@ impl<'de> Deserialize<'de> for Algorithm {
     }
 }
 
-/// How the gradient of a drawn operation reaches alpha; see [`crate::search::estimators`].
+/// How the gradient of a drawn operation reaches alpha; see [`crate::search::Estimator`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Estimator {
