@@ -3,7 +3,7 @@
 //! [`auto`] is the whole on one page:
 //!
 //! 1. a search finds a cell ([`AutoConfig::space`]), where the time is enough for a search that finds something;
-//! 2. that cell and some that are [known](candidates::known) to be good become networks of the [sizes](candidates::sizes)
+//! 2. that cell and some that are [`candidates::known`] to be good become networks of the [`candidates::sizes`]
 //!    that the time and the bounds allow, by the time that training steps of them take here;
 //! 3. short trainings of several, longer ones of fewer (successive halving) choose one of them by its accuracy on a part of the
 //!    training images; the test images have no part in any choice;
