@@ -18,6 +18,18 @@ pub struct Metrics {
     pub images: usize,
 }
 
+impl Metrics {
+    /// Metrics of all images of some batches: means weighted by the batches' numbers of images, added in order.
+    pub fn over(batches: &[Self]) -> Self {
+        let images: usize = batches.iter().map(|batch| batch.images).sum();
+        let mean = |of: fn(&Self) -> f64| {
+            let sum: f64 = batches.iter().fold(0.0, |sum, batch| sum + batch.images as f64 * of(batch));
+            sum / images.max(1) as f64
+        };
+        Self { loss: mean(|b| b.loss), accuracy: mean(|b| b.accuracy), top5: mean(|b| b.top5), images }
+    }
+}
+
 /// Metrics of `count` images, from sums over them as [`gdas_kernels::loss::Loss`] has them on a device.
 pub(crate) fn deferred(sums: Tensor<1>, images: usize) -> Deferred<Metrics> {
     Deferred::on_device(sums, move |sums| {

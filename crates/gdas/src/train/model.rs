@@ -210,7 +210,7 @@ pub fn score(
     interrupt: &Interrupt,
 ) -> Option<Evaluation> {
     let batches = EvaluationBatches::new(statistics, subset, batch_size);
-    let (mut total, mut confusion) = (Metrics::default(), Confusion::default());
+    let (mut parts, mut confusion) = (Vec::new(), Confusion::default());
     for step in 0..batches.steps() {
         if interrupt.is_requested() {
             return None;
@@ -218,15 +218,8 @@ pub fn score(
         phase::enter("test");
         let batch = batches.batch(step);
         let scores = scores(graph, weights, &batch, flip);
-        let (_, part) = cross_entropy(&scores, &batch.labels, 0.0);
+        parts.push(cross_entropy(&scores, &batch.labels, 0.0).1);
         confusion.add(&scores, &batch.labels);
-        let n = part.images as f64;
-        total.loss += n * part.loss;
-        total.accuracy += n * part.accuracy;
-        total.top5 += n * part.top5;
-        total.images += part.images;
     }
-    let n = total.images.max(1) as f64;
-    let metrics = Metrics { loss: total.loss / n, accuracy: total.accuracy / n, top5: total.top5 / n, ..total };
-    Some(Evaluation { metrics, confusion })
+    Some(Evaluation { metrics: Metrics::over(&parts), confusion })
 }

@@ -154,21 +154,15 @@ impl Int8Network {
     pub fn evaluate(&self, images: &Subset, flip: bool, interrupt: &Interrupt) -> Option<Metrics> {
         let simulation = self.simulation();
         let batches = EvaluationBatches::new(&self.statistics, images, BATCH);
-        let mut total = Metrics::default();
+        let mut parts = Vec::new();
         for step in 0..batches.steps() {
             if interrupt.is_requested() {
                 return None;
             }
             let batch = batches.batch(step);
-            let (_, part) = cross_entropy(&simulation.scores(&batch, flip), &batch.labels, 0.0);
-            let n = part.images as f64;
-            total.loss += n * part.loss;
-            total.accuracy += n * part.accuracy;
-            total.top5 += n * part.top5;
-            total.images += part.images;
+            parts.push(cross_entropy(&simulation.scores(&batch, flip), &batch.labels, 0.0).1);
         }
-        let n = total.images.max(1) as f64;
-        Some(Metrics { loss: total.loss / n, accuracy: total.accuracy / n, top5: total.top5 / n, ..total })
+        Some(Metrics::over(&parts))
     }
 }
 
