@@ -95,7 +95,7 @@ pub struct HeldOutPass {
     pub metrics: Metrics,
     /// Those of the weight step that was read with it.
     pub training: Option<Metrics>,
-    /// Gradient of the network's gates; `None` while alpha rests.
+    /// Gradient of the network's gates; `None` of a pass that is forward only, as while alpha rests.
     pub gate_gradient: Option<Vec<f32>>,
 }
 
@@ -271,12 +271,16 @@ impl StepContext<'_> {
     /// # Errors
     /// As [`pass_with`](Self::pass_with).
     pub fn pass(&self, net: &SubNetwork, gates: Tensor<1>, half: Half) -> Result<PassOutput, Error> {
-        let targets = match half {
+        self.pass_with(net, self.weights_of(net), gates, half, self.targets(half))
+    }
+
+    /// What a batch of this half is differentiated in.
+    fn targets(&self, half: Half) -> GradTargets {
+        match half {
             Half::Training => GradTargets::Weights,
             Half::HeldOut if self.alpha_rests() => GradTargets::Nothing,
             Half::HeldOut => GradTargets::Gates,
-        };
-        self.pass_with(net, self.weights_of(net), gates, half, targets)
+        }
     }
 
     /// One pass of a batch through a network with any weights, in training mode, and back as far as gradients are asked
@@ -366,17 +370,31 @@ impl StepContext<'_> {
         gates: Tensor<1>,
         trained: Option<PendingWeightStep>,
     ) -> Result<HeldOutPass, Error> {
+        self.held_out_pass_with(net, gates, trained, self.targets(Half::HeldOut))
+    }
+
+    /// As [`held_out_pass`](Self::held_out_pass), back as far as `targets` says: with [`GradTargets::Nothing`] forward only,
+    /// for algorithms that learn from the loss and not from its slope.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn held_out_pass_with(
+        &mut self,
+        net: &SubNetwork,
+        gates: Tensor<1>,
+        trained: Option<PendingWeightStep>,
+        targets: GradTargets,
+    ) -> Result<HeldOutPass, Error> {
         phase::enter("alpha step");
         let mut trained = trained;
-        let mut pass = self.pass(net, gates, Half::HeldOut)?;
+        let mut pass = self.pass_with(net, self.weights_of(net), gates, Half::HeldOut, targets)?;
         let mut pending: Vec<&mut dyn Pending> = vec![&mut pass.metrics, &mut pass.gate_gradient];
         pending.extend(trained.iter_mut().flat_map(PendingWeightStep::pending));
         read_all(&mut pending);
         let training = trained.map(PendingWeightStep::finish).transpose()?;
         let metrics = pass.metrics.get();
         self.check_finite(metrics.loss, "the held-out loss")?;
-        let rests = self.alpha_rests();
-        if !rests {
+        if !self.alpha_rests() {
             let images = self.held_out.len();
             let Searcher { config, supernet, sgd, .. } = &mut *self.searcher;
             supernet.weights.update_running(&net.graph, &pass.statistics, images);
@@ -386,7 +404,7 @@ impl StepContext<'_> {
                 sgd.begin_momentum(&supernet.weights, &net.params);
             }
         }
-        let gate_gradient = if rests { None } else { Some(pass.gate_gradient.get()) };
+        let gate_gradient = (targets == GradTargets::Gates).then(|| pass.gate_gradient.get());
         Ok(HeldOutPass { metrics, training, gate_gradient })
     }
 

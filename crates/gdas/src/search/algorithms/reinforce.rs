@@ -14,6 +14,7 @@ use crate::rng::Stream;
 use crate::run::{Array, Checkpoint, RunError};
 use crate::search::context::{StepContext, StepReport};
 use crate::search::estimators::Draw;
+use crate::search::pass::GradTargets;
 use crate::search::searcher::Searcher;
 use crate::search::step::{picks, weight_step};
 
@@ -52,25 +53,26 @@ impl Algorithm for Reinforce {
         let trained = weight_step(step, &drawn.picks)?;
         let redrawn = step.draw(Stream::DrawAlpha)?;
         let net = step.sub_network(&picks(&redrawn), step.config().edge_output)?;
-        let held_out = step.held_out_pass(&net, step.drawn_gates(), Some(trained))?;
-        if let Some(gates) = &held_out.gate_gradient {
+        // The score needs the loss alone.
+        let slopes_count = self.straight_through > 0.0 && !step.alpha_rests();
+        let targets = if slopes_count { GradTargets::Gates } else { GradTargets::Nothing };
+        let held_out = step.held_out_pass_with(&net, step.drawn_gates(), Some(trained), targets)?;
+        if !step.alpha_rests() {
             let loss = held_out.metrics.loss;
             let advantage = loss - self.baseline.unwrap_or(loss);
             self.baseline = Some(self.baseline.map_or(loss, |b| BASELINE_DECAY * b + (1.0 - BASELINE_DECAY) * loss));
-            let slopes = step.supernet().gate_gradients(&picks(&redrawn), gates);
-            let estimator = step.estimator();
-            let of_cells = step.alpha().iter().zip(redrawn.iter().zip(&slopes));
-            let gradients: Vec<Alpha> = of_cells
-                .map(|(alpha, (draw, slopes))| {
-                    let mut gradient = score(alpha, draw, advantage * (1.0 - self.straight_through));
-                    if self.straight_through > 0.0 {
-                        let slope = estimator.gradient(alpha, draw, slopes);
-                        let values = gradient.values_mut().iter_mut().zip(slope.values());
-                        values.for_each(|(value, slope)| *value += self.straight_through * slope);
-                    }
-                    gradient
-                })
-                .collect();
+            let weight = advantage * (1.0 - self.straight_through);
+            let scores = step.alpha().iter().zip(&redrawn).map(|(alpha, draw)| score(alpha, draw, weight));
+            let mut gradients: Vec<Alpha> = scores.collect();
+            if let Some(gates) = &held_out.gate_gradient {
+                let gates = step.supernet().gate_gradients(&picks(&redrawn), gates);
+                let estimator = step.estimator();
+                for (cell, gradient) in gradients.iter_mut().enumerate() {
+                    let slope = estimator.gradient(&step.alpha()[cell], &redrawn[cell], &gates[cell]);
+                    let values = gradient.values_mut().iter_mut().zip(slope.values());
+                    values.for_each(|(value, slope)| *value += self.straight_through * slope);
+                }
+            }
             step.update_alpha(&gradients)?;
         }
         let redraws = drawn.redraws + redrawn.iter().map(|draw| draw.redraws).sum::<u64>();
