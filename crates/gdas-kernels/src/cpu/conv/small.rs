@@ -19,14 +19,9 @@ impl Conv {
         let image = height * width * self.width;
         let images = out.len() / image.max(1);
         for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
-            let [rows, columns] = [self.inside(0, y), self.inside(1, x)];
-            let taps = rows.iter().flat_map(|&(ky, sy)| columns.iter().map(move |&(kx, sx)| (ky, sy, kx, sx)));
-            let taps = taps.map(|(ky, sy, kx, sx)| {
-                let source = ((frame.top + sy) * frame.columns + frame.left + sx) * frame.channels;
-                Tap { source, weight: ky * self.window.kernel[1] + kx }
-            });
+            let taps = self.pixel_taps(&frame, &self.inside(0, y), &self.inside(1, x));
             let lines = side_by_side(images, frame.len(), (y * width + x) * self.width, image);
-            self.small_products(&lines, framed, &taps.collect::<Vec<_>>(), weight, out, false, false);
+            self.small_products(&lines, framed, &taps, weight, out, false, false);
         }
     }
 
@@ -36,18 +31,21 @@ impl Conv {
         let image = height * width * self.depth;
         let images = dx.len() / image.max(1);
         for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
-            let [rows, columns] = [self.reading(0, y), self.reading(1, x)];
-            let taps = rows.iter().flat_map(|&(ky, oy)| columns.iter().map(move |&(kx, ox)| (ky, oy, kx, ox)));
-            let taps = taps.map(|(ky, oy, kx, ox)| {
-                let source = ((frame.top + oy) * frame.columns + frame.left + ox) * frame.channels;
-                Tap { source, weight: ky * self.window.kernel[1] + kx }
-            });
-            let taps: Vec<_> = taps.collect();
+            let taps = self.pixel_taps(&frame, &self.reading(0, y), &self.reading(1, x));
             if !(taps.is_empty() && add) {
                 let lines = side_by_side(images, frame.len(), (y * width + x) * self.depth, image);
                 self.small_products(&lines, framed, &taps, weight, dx, true, add);
             }
         }
+    }
+
+    /// Where a pixel reads in a frame, given pairs of a kernel position and a row (column) of the image.
+    fn pixel_taps(&self, frame: &Frame, rows: &[(usize, usize)], columns: &[(usize, usize)]) -> Vec<Tap> {
+        let tap = |(ky, y): (usize, usize), (kx, x): (usize, usize)| {
+            let source = ((frame.top + y) * frame.columns + frame.left + x) * frame.channels;
+            Tap { source, weight: ky * self.window.kernel[1] + kx }
+        };
+        rows.iter().flat_map(|&row| columns.iter().map(move |&column| tap(row, column))).collect()
     }
 
     /// The products of all blocks of channels; `taps` count weights in positions.
