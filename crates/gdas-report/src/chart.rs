@@ -57,8 +57,6 @@ pub struct Chart {
     pub range: (Option<f64>, Option<f64>),
     /// Size of the plot with its numbers, without title and legend, in pixels.
     pub size: (f64, f64),
-    /// Whether a legend is drawn (never for a single line without a name).
-    pub legend: bool,
     /// Whether its points are marked instead of joined by lines.
     pub scattered: bool,
     /// Whether a value on the horizontal axis is the power of two that it stands for.
@@ -78,7 +76,6 @@ impl Chart {
             unit: Unit::Plain,
             range: (None, None),
             size: (460.0, 230.0),
-            legend: true,
             scattered: false,
             powers_of_two: false,
             logarithmic: false,
@@ -241,7 +238,7 @@ impl Chart {
     /// Number of rows, and per entry its series, left end and row.
     fn legend_rows(&self) -> (usize, Vec<(usize, f64, usize)>) {
         let lone = self.series.len() == 1 && self.series[0].name.is_empty();
-        if !self.legend || lone || self.series.is_empty() {
+        if lone || self.series.is_empty() {
             return (0, vec![]);
         }
         let (mut x, mut row) = (10.0, 0);

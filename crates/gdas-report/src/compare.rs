@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::run_data::RunData;
+use super::run_data::{RunData, setting_text};
 
 /// Keys that decide nothing about a result, or only what a run starts from.
 const WITHOUT_EFFECT: [&str; 9] = [
@@ -100,19 +100,12 @@ fn flatten(prefix: &str, table: &toml::Table, out: &mut Vec<(String, String)>) {
         match value {
             // A space of one's own stands whole in the configuration; its name says enough.
             toml::Value::Table(space) if key == "space" => {
-                let name = space.get("name").map_or_else(|| "own".to_owned(), plain);
+                let name = space.get("name").map_or_else(|| "own".to_owned(), setting_text);
                 out.push((key, name));
             }
             toml::Value::Table(inner) => flatten(&format!("{key}."), inner, out),
-            value => out.push((key, plain(value))),
+            value => out.push((key, setting_text(value))),
         }
-    }
-}
-
-fn plain(value: &toml::Value) -> String {
-    match value {
-        toml::Value::String(text) => text.clone(),
-        value => value.to_string(),
     }
 }
 

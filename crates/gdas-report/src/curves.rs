@@ -82,7 +82,7 @@ impl RunData {
         Series { name: name.to_owned(), points }
     }
 
-    /// Per alpha table its name and one small chart per edge: the probability of each operation over time.
+    /// Per alpha table its name and one chart per edge: the probability of each operation over time.
     pub fn alpha_charts(&self) -> Vec<(String, Vec<Chart>)> {
         let Some(last) = self.epochs.iter().rev().find(|e| !e.alphas().is_empty()) else { return vec![] };
         let tables = last.alphas().iter().enumerate().map(|(t, table)| {
@@ -131,9 +131,6 @@ impl RunData {
                 series[k].points.push(((row.number() + 1) as f64, p));
             }
         }
-        let mut chart = Chart::new(&self.edge_name(table, edge), "epoch", series);
-        chart.size = (230.0, 150.0);
-        chart.legend = false;
-        chart
+        Chart::new(&self.edge_name(table, edge), "epoch", series)
     }
 }

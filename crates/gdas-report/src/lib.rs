@@ -62,7 +62,7 @@ pub fn write(
         for run in parts {
             let name = html::file_name(&run.info.name);
             put(&format!("{name}-epochs.csv"), run.epochs_csv().as_bytes())?;
-            if !run.alpha_charts().is_empty() {
+            if run.alpha_count() > 0 {
                 put(&format!("{name}-alphas.csv"), run.alphas_csv().as_bytes())?;
             }
         }

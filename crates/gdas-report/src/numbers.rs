@@ -1,6 +1,7 @@
 //! The numbers of a run as comma-separated values.
 
 use super::csv;
+use super::epoch::Epoch;
 use super::run_data::RunData;
 
 impl RunData {
@@ -41,6 +42,12 @@ impl RunData {
             ]);
         }
         out
+    }
+
+    /// Number of lines of [`alphas_csv`](Self::alphas_csv), without its head.
+    pub(crate) fn alpha_count(&self) -> usize {
+        let rows = self.epochs.iter().flat_map(Epoch::alphas).flat_map(|table| &table.alphas);
+        rows.map(Vec::len).sum()
     }
 
     /// One line per epoch, table, edge and operation.

@@ -86,10 +86,7 @@ impl RunData {
     /// The value of a key of the configuration, as text.
     pub fn setting(&self, key: &str) -> Option<String> {
         let table: toml::Table = self.config.parse().ok()?;
-        match table.get(key)? {
-            toml::Value::String(text) => Some(text.clone()),
-            value => Some(value.to_string()),
-        }
+        table.get(key).map(setting_text)
     }
 
     /// Number of classes of its data.
@@ -167,6 +164,14 @@ impl RunData {
             }
         }
         history
+    }
+}
+
+/// A value of a configuration as text; text without quotes.
+pub(crate) fn setting_text(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        value => value.to_string(),
     }
 }
 

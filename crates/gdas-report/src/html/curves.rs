@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::figures::file_name;
-use super::parts::{self, download};
+use super::parts;
 use crate::chart;
 use crate::run_data::RunData;
 
@@ -21,7 +21,7 @@ pub(super) fn section(run: &RunData) -> Markup {
                     (parts::chart(chart, &format!("{}-{name}", file_name(&run.info.name)), &run.info.name))
                 }
             }
-            (download("epochs.csv", &run.epochs_csv()))
+            (parts::table_download("epochs.csv", run.epochs.len(), || run.epochs_csv()))
         }
     }
 }
@@ -43,7 +43,7 @@ pub(super) fn alphas(run: &RunData) -> Markup {
                 (legend(&run.operation_names(index)))
                 (parts::heat_map(map, &format!("{}-alpha-{}", file_name(&run.info.name), file_name(&map.title))))
             }
-            (download("alphas.csv", &run.alphas_csv()))
+            (parts::table_download("alphas.csv", run.alpha_count(), || run.alphas_csv()))
         }
     }
 }

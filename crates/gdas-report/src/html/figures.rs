@@ -31,10 +31,7 @@ pub fn figures(run: &RunData, table: Option<&Table>) -> Vec<Figure> {
         figures.push(Figure { name: name(part), svg: chart.to_svg() });
     }
     for (table, charts) in run.alpha_charts() {
-        for (edge, mut chart) in charts.into_iter().enumerate() {
-            // On its own a chart needs its legend, and room for it.
-            chart.size = (460.0, 230.0);
-            chart.legend = true;
+        for (edge, chart) in charts.iter().enumerate() {
             figures.push(Figure { name: name(&format!("alpha-{}-{edge:02}", file_name(&table))), svg: chart.to_svg() });
         }
     }

@@ -50,11 +50,16 @@ pub(super) fn table<T: AsRef<str>>(head: &[T], rows: &[Vec<String>]) -> Markup {
     }
 }
 
-/// A link that holds the file itself; for a large file, how to get it.
-pub(super) fn download(name: &str, content: &str) -> Markup {
-    if content.len() > LARGEST_DOWNLOAD {
+/// A link that holds a table itself; for one of many lines, how to get it.
+pub(super) fn table_download(name: &str, lines: usize, content: impl FnOnce() -> String) -> Markup {
+    if lines > MOST_LINES {
         return html! { p.download { (name) ": written by " code { "gdas report --files" } } };
     }
+    download(name, &content())
+}
+
+/// A link that holds the file itself.
+pub(super) fn download(name: &str, content: &str) -> Markup {
     let mut address = "data:text/plain;charset=utf-8,".to_owned();
     for byte in content.bytes() {
         match byte {
@@ -67,8 +72,8 @@ pub(super) fn download(name: &str, content: &str) -> Markup {
     html! { p.download { a download=(name) href=(address) { (name) } } }
 }
 
-/// Bytes of the largest file that is part of a page.
-const LARGEST_DOWNLOAD: usize = 200_000;
+/// Lines of the longest table that is part of a page: about 200 kB.
+const MOST_LINES: usize = 2_800;
 
 /// What stands for a value that is not there.
 pub(super) fn dash() -> String {

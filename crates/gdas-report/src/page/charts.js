@@ -98,7 +98,7 @@ const charts = (() => {
     const axis = { stroke: ink, font, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1 } };
     const options = {
       width: Math.max(figure.clientWidth, 200),
-      height: data.small ? 150 : 240,
+      height: 240,
       cursor: { drag: { x: true, y: false, setScale: true }, sync: data.group ? { key: data.group } : undefined, points: { size: 6 } },
       legend: { live: true },
       scales: {
