@@ -2,8 +2,9 @@
 
     python check_report.py report.html [--screenshots]
 
-Fails if what a reader does with it (values under the pointer and by keyboard, zoom, sliders, sorting) has no effect, a drawing is empty, two texts of a drawing overlap, a text leaves its drawing, the page scrolls sideways,
-or the console shows an error. Leaves screenshots beside the page on request. Chromium is named by GDAS_CHROMIUM.
+Fails if what a reader does with it (values under the pointer and by keyboard, sliders, sorting, filters) has no effect,
+a drawing is empty, two texts of a drawing overlap, a text leaves its drawing, the page scrolls sideways, or the console
+shows an error. Leaves screenshots beside the page on request. Chromium is named by GDAS_CHROMIUM.
 """
 
 import html

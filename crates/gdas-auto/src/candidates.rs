@@ -21,7 +21,7 @@ const BENCHMARK: [(&str, &str); 4] = [
 /// A cell that may become the network's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cell {
-    /// What to call it.
+    /// Its name in reports.
     pub name: String,
     /// The cell.
     pub genotype: Genotype,

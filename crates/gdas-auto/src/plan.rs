@@ -62,9 +62,9 @@ pub(crate) fn choose_size(timed: &[Timed], seconds: f64, steps_per_epoch: usize)
 /// A round of trials: this many candidates, each trained for the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Rung {
-    /// How many are trained.
+    /// Number of candidates that are trained.
     pub(crate) candidates: usize,
-    /// For how long each, in seconds.
+    /// Duration of each training, in seconds.
     pub(crate) seconds: f64,
 }
 

@@ -19,13 +19,13 @@ pub(crate) const STAGE: &str = "search";
 /// Share of the search that may go into judging candidates.
 const JUDGING_SHARE: f64 = 0.25;
 
-/// What a search came to.
+/// The outcome of the search stage.
 pub(crate) enum Found {
     /// Its result.
     Cell(Box<SearchResult>),
     /// It was left out, as it would have been too short to find anything.
     LeftOut,
-    /// It was asked to stop.
+    /// A stop was requested.
     Interrupted,
 }
 

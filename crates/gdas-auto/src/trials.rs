@@ -131,7 +131,7 @@ fn read(run: &RunDir) -> Result<Option<Plan>, Error> {
     })
 }
 
-/// Trains a candidate on the images that are not held out, or reads what that came to before. `None` if interrupted.
+/// Trains a candidate on the images that are not held out, or reads the result if that training is finished. `None` if interrupted.
 fn attempt(
     work: &mut Work,
     images: &Dataset,

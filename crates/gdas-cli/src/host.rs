@@ -16,7 +16,7 @@ pub type Callback<T> = Box<dyn FnMut(&T) + Send>;
 #[derive(Default)]
 pub struct Host {
     /// Images in memory. A command reads them where its data are called `memory:NAME`, NAME being that of the data set, and
-    /// where it goes on with a run without being told where the images lie.
+    /// where it resumes a run and no other place of the images is given.
     pub dataset: Option<Dataset>,
     /// Chooses the cell of a search in the end, in place of the configured selection.
     pub selection: Option<Box<dyn Selection>>,
@@ -24,11 +24,11 @@ pub struct Host {
     pub overwrite: bool,
     /// Asks the command to stop.
     pub interrupt: Interrupt,
-    /// Is told where a new run is.
+    /// Called with the directory of a new run.
     pub on_run: Option<Callback<Path>>,
-    /// Is told what happens.
+    /// Called with every event of the run.
     pub on_event: Option<Callback<Event>>,
-    /// Is told what the command would write to standard error.
+    /// Called with every text that the command would write to standard error.
     pub on_note: Option<Callback<str>>,
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn event(event: &Event) {
     }
 }
 
-/// What asks the command to stop.
+/// The stop request of the command at work, if it has a host.
 pub(crate) fn interrupt() -> Option<Interrupt> {
     with(|current| current.host.interrupt.clone())
 }

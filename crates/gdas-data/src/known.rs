@@ -9,7 +9,7 @@ use super::error::DataError;
 /// A set that can be fetched by name.
 #[derive(Debug)]
 pub struct Known {
-    /// What to call it.
+    /// Its name.
     pub name: &'static str,
     /// What it is, in a few words.
     pub about: &'static str,
@@ -323,7 +323,7 @@ impl Known {
 /// A line of the list of known sets.
 #[derive(Clone, Debug, Serialize)]
 pub struct Listing {
-    /// What to call it.
+    /// Its name.
     pub name: String,
     /// What it is.
     pub about: String,

@@ -85,7 +85,7 @@ impl Format {
     }
 }
 
-/// What an ONNX file takes.
+/// Flags of ONNX files: their inputs, and how precise they are.
 #[derive(Args)]
 #[command(next_help_heading = "ONNX")]
 struct OnnxFlags {

@@ -227,7 +227,7 @@ impl Correlate {
         }
         let mean = |pairs: &[Pair]| pairs.iter().map(|pair| pair.accuracy).sum::<f64>() / pairs.len() as f64;
         let best = |pairs: &[Pair]| pairs.iter().map(|pair| pair.accuracy).fold(f64::NEG_INFINITY, f64::max);
-        let told =
+        let coefficient =
             |value: Option<f64>| value.map_or("undefined: all values are equal".to_owned(), |v| format!("{v:.3}"));
         let spread = |pairs: &[Pair]| format!("mean {:.2}, best {:.2} {}", mean(pairs), best(pairs), self.by.unit());
         let first = &pairs[..FIRST.min(pairs.len())];
@@ -235,8 +235,8 @@ impl Correlate {
             ("ranked by", ranking.to_owned()),
             ("against", format!("{}, {setting}", self.by)),
             ("cells", format!("{}, drawn with seed {}", found.cells, self.seed)),
-            ("Kendall's tau-b", told(found.kendall_tau)),
-            ("Spearman's rho", told(found.spearman)),
+            ("Kendall's tau-b", coefficient(found.kendall_tau)),
+            ("Spearman's rho", coefficient(found.spearman)),
             ("all cells", spread(&pairs)),
             ("ranked first", format!("{} cells: {}", first.len(), spread(first))),
         ];
