@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::cells::{self, Cell};
+use super::cells::{self, CANDIDATES, Cell, EDGES};
 use super::columns::{
     Columns, Curves, DATASETS_KEY, NO_SEED, Run, SOURCE_KEY, VERSION, VERSION_KEY, curve_name, starts_name,
 };
@@ -307,6 +307,19 @@ impl Table {
         (0..self.len())
             .map(|index| self.combine(&self.rows_for(index, setting).collect::<Vec<_>>(), quantity))
             .collect()
+    }
+
+    /// What an operation is worth on an edge: the mean over all cells that have it there. NaN where the table has none.
+    pub fn operation_means(&self, setting: Setting, quantity: Quantity) -> [[f64; CANDIDATES]; EDGES] {
+        let (mut sums, mut counts) = ([[0.0; CANDIDATES]; EDGES], [[0.0; CANDIDATES]; EDGES]);
+        for (cell, value) in self.cells.iter().zip(self.means(setting, quantity)) {
+            let Some(value) = value else { continue };
+            for (edge, &operation) in cell.iter().enumerate() {
+                sums[edge][usize::from(operation)] += value;
+                counts[edge][usize::from(operation)] += 1.0;
+            }
+        }
+        std::array::from_fn(|edge| std::array::from_fn(|operation| sums[edge][operation] / counts[edge][operation]))
     }
 }
 

@@ -88,6 +88,7 @@ fn resume_is_exact_from_every_step() {
         ("snas", format!("{rivals}algorithm = \"snas\""), 0),
         ("drnas", format!("{rivals}algorithm = \"drnas\""), 0),
         ("reinforce", format!("{rivals}algorithm = \"reinforce\""), 0),
+        ("reinforce-cells", format!("{rivals}algorithm = \"reinforce\"\nscore_cells = 3"), 0),
         ("gdas-reinforce", format!("{rivals}algorithm = \"gdas-reinforce\"\nweight_draws = \"uniform\""), 0),
         (
             "alpha-options",

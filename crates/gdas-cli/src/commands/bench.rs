@@ -1,4 +1,5 @@
 mod correlate;
+mod effects;
 mod trajectory;
 
 use std::path::PathBuf;
@@ -25,7 +26,8 @@ Examples:
   gdas bench best --dataset cifar100 --table nb201.safetensors
   gdas bench simulate --algorithm evolution --seeds 500 --table nb201.safetensors
   gdas bench correlate cifar10-1 --table nb201.safetensors
-  gdas bench trajectory cifar10-1 --table nb201.safetensors"
+  gdas bench trajectory cifar10-1 --table nb201.safetensors
+  gdas bench effects cifar10-1 --table nb201.safetensors"
 )]
 pub(crate) enum Bench {
     Query(Query),
@@ -36,6 +38,7 @@ pub(crate) enum Bench {
     Simulate(Simulate),
     Correlate(correlate::Correlate),
     Trajectory(trajectory::Trajectory),
+    Effects(effects::Effects),
 }
 
 #[derive(Args)]
@@ -222,6 +225,7 @@ pub(crate) fn run(command: Bench) -> anyhow::Result<()> {
         Bench::Simulate(command) => simulate(&command),
         Bench::Correlate(command) => correlate::run(&command),
         Bench::Trajectory(command) => trajectory::run(&command),
+        Bench::Effects(command) => effects::run(&command),
     }
 }
 

@@ -127,6 +127,9 @@ pub(crate) struct SearchFlags {
     /// How operations are drawn whose weights learn: alpha (as published), uniform, or fair (all equally often)
     #[arg(long, value_name = "HOW", help_heading = "Alpha (Adam)")]
     weight_draws: Option<String>,
+    /// Cells that REINFORCE compares on each held-out batch (1: a running mean of losses is the baseline)
+    #[arg(long, value_name = "N", help_heading = "Alpha (Adam)")]
+    score_cells: Option<usize>,
     /// Weight of beta decay (Beta-DARTS); grows from 0 to this
     #[arg(long, value_name = "X", help_heading = "Alpha (Adam)")]
     beta_decay: Option<f64>,

@@ -320,6 +320,9 @@ pub struct SearchConfig {
     pub estimator: Estimator,
     /// How the operations are drawn whose weights learn (GDAS and REINFORCE).
     pub weight_draws: WeightDraws,
+    /// Cells that REINFORCE compares on one held-out batch, each with the mean loss of the others as its baseline. 1: the
+    /// baseline is an exponential mean of earlier losses.
+    pub score_cells: usize,
     /// Weight of beta decay (Beta-DARTS) at the end; grows linearly from zero. 0: none.
     pub beta_decay: f64,
     /// Weight of alpha's entropy as a penalty; below zero it is a reward. 0: none.
@@ -513,6 +516,7 @@ impl Config for SearchConfig {
         within("max_latency", self.max_latency, 0.0, 1e9)?;
         positive("cost_weight", self.cost_weight, 1e6)?;
         count("controller_steps", self.controller_steps, 1, 1_000_000)?;
+        count("score_cells", self.score_cells, 1, 1_000)?;
         count("controller_samples", self.controller_samples, 1, 1_000_000)?;
         if self.judges.is_empty() {
             return wrong("judges", "at least one of loss, synflow, snip, grad-norm, naswot and jacob-cov".to_string());

@@ -187,10 +187,22 @@ impl StepContext<'_> {
     /// # Errors
     /// As there.
     pub fn draw_with(&self, estimator: &dyn Estimator, stream: Stream) -> Result<Vec<Draw>, Error> {
+        self.draw_from(estimator, &mut self.rng(stream))
+    }
+
+    /// Several draws of the estimator, one after the other from the same random numbers.
+    ///
+    /// # Errors
+    /// As [`draw`](Self::draw).
+    pub fn draw_several(&self, stream: Stream, count: usize) -> Result<Vec<Vec<Draw>>, Error> {
         let mut rng = self.rng(stream);
+        (0..count).map(|_| self.draw_from(&*self.searcher.estimator, &mut rng)).collect()
+    }
+
+    fn draw_from(&self, estimator: &dyn Estimator, rng: &mut Rng) -> Result<Vec<Draw>, Error> {
         let mut drawn = Vec::with_capacity(self.searcher.alpha.len());
         for alpha in &self.searcher.alpha {
-            drawn.push(estimator.draw(alpha, self.progress.tau, &mut rng)?);
+            drawn.push(estimator.draw(alpha, self.progress.tau, rng)?);
         }
         for (cell, draw) in drawn.iter().enumerate() {
             if draw.probabilities.shape() != self.searcher.alpha[cell].shape() {

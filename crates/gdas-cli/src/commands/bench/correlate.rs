@@ -110,20 +110,9 @@ pub(crate) fn run(command: &Correlate) -> anyhow::Result<()> {
             let given = command.search.as_deref().ok_or_else(|| {
                 Usage("shared weights are those of a search: name its RUN, or a proxy with --ranker".to_owned())
             })?;
-            let path = command.runs.run(given)?.search()?;
-            let mut config: SearchConfig = resolve(&[flags::of_run(&path, &read_config(&path)?)?])?;
-            if config.space != spaces::nas_bench_201() {
-                return Err(
-                    Usage(format!("{given} searches in {}, which the table does not hold", config.space.name)).into()
-                );
-            }
-            let damaged = Damaged { skip_damaged: config.skip_damaged || command.damaged.skip_damaged };
-            let places = (config.data.as_str(), command.data.as_deref());
-            let (read, place) = images::open_for_run(&path, places, config.image_size, damaged, false)?;
-            config.data = place;
-            let dataset = read.noted();
-            let images = held_out(&config, &dataset)?.mixed().first(command.images as usize);
-            let (searcher, checkpoint) = Searcher::of_run(&config, &path, &dataset, &gdas::Device::flex())?;
+            let supernet = supernet(given, &command.runs, command.data.as_deref(), command.damaged)?;
+            let Supernet { searcher, checkpoint, dataset } = supernet;
+            let images = held_out(&searcher.config, &dataset)?.mixed().first(command.images as usize);
             let ranking = format!("{SHARED}; {given} checkpoint {checkpoint}; {} images", images.len());
             let shared = Shared { searcher, dataset: &dataset, images, interrupt: &interrupt };
             command.compare(&opened, &sample, &ranking, &|genotype| shared.score(genotype))
@@ -139,6 +128,29 @@ pub(crate) fn run(command: &Correlate) -> anyhow::Result<()> {
             command.compare(&opened, &sample, &ranking, &|genotype| fresh.score(genotype))
         }
     }
+}
+
+/// The shared weights of a search, and its images.
+pub(super) struct Supernet {
+    pub(super) searcher: Searcher,
+    /// Which checkpoint the weights are from.
+    pub(super) checkpoint: u64,
+    pub(super) dataset: Dataset,
+}
+
+/// Reads the supernet of a search in NAS-Bench-201; `data` says where its images are now.
+pub(super) fn supernet(run: &str, runs: &RunsDir, data: Option<&str>, damaged: Damaged) -> anyhow::Result<Supernet> {
+    let path = runs.run(run)?.search()?;
+    let mut config: SearchConfig = resolve(&[flags::of_run(&path, &read_config(&path)?)?])?;
+    if config.space != spaces::nas_bench_201() {
+        return Err(Usage(format!("{run} searches in {}, which the table does not hold", config.space.name)).into());
+    }
+    let damaged = Damaged { skip_damaged: config.skip_damaged || damaged.skip_damaged };
+    let (read, place) = images::open_for_run(&path, (&config.data, data), config.image_size, damaged, false)?;
+    config.data = place;
+    let dataset = read.noted();
+    let (searcher, checkpoint) = Searcher::of_run(&config, &path, &dataset, &gdas::Device::flex())?;
+    Ok(Supernet { searcher, checkpoint, dataset })
 }
 
 /// Cells with the weights of a search.
