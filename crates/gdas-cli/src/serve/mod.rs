@@ -42,6 +42,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::{Semaphore, watch};
 
+use crate::output;
 use news::Snapshot;
 
 /// Connections served at a time; more are closed at once.
@@ -163,7 +164,7 @@ async fn serve(listener: TcpListener, router: Router, interrupt: &Interrupt) -> 
             Ok(Ok((stream, _))) => stream,
             // A client that is gone already, or too many open files: neither ends the server.
             Ok(Err(error)) => {
-                tracing::warn!("a connection was lost: {error}");
+                output::note(format_args!("a connection was lost: {error}"));
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }

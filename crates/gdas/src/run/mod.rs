@@ -50,6 +50,7 @@ pub use info::{RunInfo, STAGES, is_run, list, stages};
 pub use interrupt::Interrupt;
 pub use judgement::{Judgement, Places};
 pub use metrics::{AlphaTable, EpochMetrics, SearchMetrics, StepMetrics, TrainEpochMetrics};
+pub use phase::on_phase;
 pub use run_loop::Outcome;
 pub(crate) use run_loop::{Clock, Journal, Task, run_loop};
 pub use storage::Storage;
