@@ -67,6 +67,7 @@ def search(
     tau_min: Optional[float] = None,
     estimator: Optional[str] = None,
     weight_draws: Optional[str] = None,
+    score_cells: Optional[int] = None,
     beta_decay: Optional[float] = None,
     entropy_weight: Optional[float] = None,
     zero_one_weight: Optional[float] = None,
@@ -207,6 +208,9 @@ def search(
     weight_draws : str, optional
         How operations are drawn whose weights learn: alpha (as published), uniform, or fair
         (all equally often). Default: "alpha".
+    score_cells : int, optional
+        Cells that REINFORCE compares on each held-out batch (1: a running mean of losses is the
+        baseline). Default: 1.
     beta_decay : float, optional
         Weight of beta decay (Beta-DARTS); grows from 0 to this. Default: 0.0.
     entropy_weight : float, optional
@@ -322,6 +326,7 @@ def search(
         tau_min=tau_min,
         estimator=estimator,
         weight_draws=weight_draws,
+        score_cells=score_cells,
         beta_decay=beta_decay,
         entropy_weight=entropy_weight,
         zero_one_weight=zero_one_weight,
