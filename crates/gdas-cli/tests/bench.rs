@@ -126,6 +126,32 @@ fn content(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     files
 }
 
+/// The means of the table are those over all cells with the operation there, and the run stays as it was.
+#[test]
+fn effects_of_operations_stand_beside_the_table() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    write_table(&dir.path().join("table.csv"));
+    succeed(dir.path(), &["search", "--preset", "smoke", "--name", "run", "--quiet"]);
+    let before = content(&dir.path().join("runs/run"));
+    let of_run = ["bench", "effects", "run", "--table", "table.csv", "--cells", "2"];
+    let json: serde_json::Value =
+        serde_json::from_str(&succeed(dir.path(), &[&of_run[..], &["--json"]].concat())).expect("JSON");
+    let mean = |edge: u32, operation: usize| {
+        let with: Vec<usize> = (0..15_625).filter(|n| n / 5usize.pow(edge) % 5 == operation).collect();
+        with.iter().map(|n| 60.0 + (n * 7919 % 15_625) as f64 / 500.0).sum::<f64>() / with.len() as f64
+    };
+    for (edge, operation) in [(0, 0), (3, 4), (5, 2)] {
+        let found = json["table"][edge as usize][operation].as_f64().expect("a number");
+        assert!((found - mean(edge, operation)).abs() < 1e-3, "edge {edge}, operation {operation}: {found}");
+    }
+    assert_eq!(json["chosen"]["table"]["agreement_with_table"], 1.0);
+    let text = succeed(dir.path(), &of_run);
+    for part in ["0 to 3  none", "chosen by", "sum of the slopes", "2 cells, checkpoint"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert_eq!(content(&dir.path().join("runs/run")), before, "the run is only read");
+}
+
 #[test]
 fn a_ranking_is_correlated_with_the_table_and_changes_no_run() {
     let dir = tempfile::tempdir().expect("temporary directory");
