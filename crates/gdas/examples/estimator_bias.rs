@@ -5,7 +5,8 @@
 //! A small NAS-Bench-201 supernet learns the embedded digits for STEPS steps of uniform draws. Then all edges but one keep a
 //! random operation. With the five operations of that edge, p = softmax(alpha) and the loss L_k of operation k on one
 //! held-out batch, the expected loss is `sum p_k L_k`, and its gradient `p_k (L_k - sum p_j L_j)` is known exactly. Every
-//! estimator is drawn DRAWS times; the means over all edges of three settings of the others are printed:
+//! estimator is drawn DRAWS times. The gradients of all edges, in three settings of the others, are one long vector, of
+//! which is printed:
 //!
 //! - bias: length of (mean - exact) over the length of exact;
 //! - deviation: root of the summed variances over the length of exact;
@@ -33,6 +34,9 @@ struct Edge {
     /// `dL/dh` at each drawn operation, for the published forms of an edge and with all operations computed.
     slopes: [Vec<Vec<f64>>; 3],
 }
+
+/// Cells that the score function compares on one batch.
+const CELLS: usize = 3;
 
 const FORMS: [&str; 3] = ["all gates", "picked gate", "every operation computed"];
 
@@ -103,20 +107,49 @@ impl Moments {
         self.squares += values.iter().map(|value| value * value).sum::<f64>();
     }
 
-    /// Bias, deviation and cosine against the exact vector.
-    fn against(&self, exact: &[f64]) -> [f64; 3] {
+    fn against(&self, exact: &[f64]) -> Comparison {
         let mean: Vec<f64> = self.sum.iter().map(|sum| sum / self.count).collect();
-        let length = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let squares = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>();
         let difference: Vec<f64> = mean.iter().zip(exact).map(|(a, b)| a - b).collect();
-        let variance = self.squares / self.count - length(&mean).powi(2);
-        let dot: f64 = mean.iter().zip(exact).map(|(a, b)| a * b).sum();
-        let scale = length(exact).max(1e-300);
-        [length(&difference) / scale, variance.max(0.0).sqrt() / scale, dot / (length(&mean) * scale).max(1e-300)]
+        Comparison {
+            difference: squares(&difference),
+            variance: (self.squares / self.count - squares(&mean)).max(0.0),
+            product: mean.iter().zip(exact).map(|(a, b)| a * b).sum(),
+            mean: squares(&mean),
+            exact: squares(exact),
+        }
+    }
+}
+
+/// An estimator's mean beside the exact gradient: squared lengths, and the scalar product. Those of several edges are added.
+#[derive(Clone, Copy, Debug, Default)]
+struct Comparison {
+    difference: f64,
+    variance: f64,
+    product: f64,
+    mean: f64,
+    exact: f64,
+}
+
+impl Comparison {
+    fn add(&mut self, other: Self) {
+        self.difference += other.difference;
+        self.variance += other.variance;
+        self.product += other.product;
+        self.mean += other.mean;
+        self.exact += other.exact;
+    }
+
+    /// Bias, deviation, cosine.
+    fn numbers(self) -> [f64; 3] {
+        let exact = self.exact.max(1e-300);
+        let cosine = self.product / (self.mean * exact).sqrt().max(1e-300);
+        [(self.difference / exact).sqrt(), (self.variance / exact).sqrt(), cosine]
     }
 }
 
 /// All estimators on one edge: name, and how they compare with the exact gradient.
-fn measure(step: &StepContext<'_>, edge: &Edge, draws: u64) -> Result<Vec<(String, [f64; 3])>, Failure> {
+fn measure(step: &StepContext<'_>, edge: &Edge, draws: u64) -> Result<Vec<(String, Comparison)>, Failure> {
     let (alpha, exact) = (edge.alpha(), edge.exact());
     let mut rows = Vec::new();
     let discrete: [(&str, &dyn Estimator, f64); 4] = [
@@ -148,6 +181,22 @@ fn measure(step: &StepContext<'_>, edge: &Edge, draws: u64) -> Result<Vec<(Strin
         }
         rows.push((name.to_owned(), moments.against(&exact)));
     }
+    // Three cells on the same images, each with the mean loss of the others as its baseline (`score_cells = 3`).
+    let mut moments = Moments::default();
+    for seed in 0..draws {
+        let mut rng = Rng::new(seed, Stream::DrawAlpha, edge.index as u64);
+        let picks: Vec<usize> = (0..CELLS)
+            .map(|_| StraightThrough.draw(&alpha, 1.0, &mut rng).map(|draw| draw.picks[0]))
+            .collect::<Result<_, _>>()?;
+        let sum: f64 = picks.iter().map(|&pick| edge.losses[pick]).sum();
+        let advantage = |pick: usize| edge.losses[pick] - (sum - edge.losses[pick]) / (CELLS - 1) as f64;
+        let score = |k: usize| -> f64 {
+            let of_cell = |&pick: &usize| advantage(pick) * (f64::from(u8::from(k == pick)) - p[k]);
+            picks.iter().map(of_cell).sum::<f64>() / CELLS as f64
+        };
+        moments.add(&(0..p.len()).map(score).collect::<Vec<_>>());
+    }
+    rows.push(("score function, three cells as each other's baseline".to_owned(), moments.against(&exact)));
     // Mixtures need a pass for every draw, so there are fewer of them.
     let relaxed: [(&str, &dyn Estimator, f64); 2] =
         [("SNAS, tau 1", &StraightThrough, 1.0), ("DrNAS, Dirichlet", &Dirichlet, 1.0)];
@@ -166,7 +215,7 @@ fn measure(step: &StepContext<'_>, edge: &Edge, draws: u64) -> Result<Vec<(Strin
     Ok(rows)
 }
 
-/// Prints the table: means over edges and settings.
+/// Prints the table.
 fn run(steps: u64, draws: u64, settings: u64) -> Result<Vec<(String, [f64; 3])>, Failure> {
     let text = "preset = \"digits\"\nchannels = 8\ncells = 1\nbatch_size = 64\nalpha_warmup_epochs = 1\nepochs = 2\n";
     let config: SearchConfig = resolve(&[Layer::file("example", text)?])?;
@@ -183,7 +232,7 @@ fn run(steps: u64, draws: u64, settings: u64) -> Result<Vec<(String, [f64; 3])>,
     let at = Position { epoch: 1, step: 0 };
     let progress = Progress { at, step: steps, epochs: 2, tau: 1.0, learning_rate: config.learning_rate };
     let step = StepContext::new(&mut searcher, &batch.weights, &batch.alpha, progress);
-    let mut table: Vec<(String, [f64; 3])> = Vec::new();
+    let mut table: Vec<(String, Comparison)> = Vec::new();
     let (edges, operations) = (step.alpha()[0].edges(), step.alpha()[0].operations());
     for setting in 0..settings {
         let mut rng = Rng::new(setting, Stream::Architectures, 0);
@@ -191,15 +240,15 @@ fn run(steps: u64, draws: u64, settings: u64) -> Result<Vec<(String, [f64; 3])>,
             let picks: Vec<usize> = (0..edges).map(|_| rng.below(operations)).collect();
             let logits: Vec<f64> = (0..operations).map(|_| 0.5 * rng.normal()).collect();
             let edge = Edge::new(&step, index, &picks, logits)?;
-            for (row, (name, values)) in measure(&step, &edge, draws)?.into_iter().enumerate() {
+            for (row, (name, comparison)) in measure(&step, &edge, draws)?.into_iter().enumerate() {
                 if table.len() == row {
-                    table.push((name, [0.0; 3]));
+                    table.push((name, Comparison::default()));
                 }
-                let share = 1.0 / (settings * edges as u64) as f64;
-                table[row].1.iter_mut().zip(values).for_each(|(mean, value)| *mean += share * value);
+                table[row].1.add(comparison);
             }
         }
     }
+    let table: Vec<_> = table.into_iter().map(|(name, comparison)| (name, comparison.numbers())).collect();
     println!("| estimator | bias | deviation | cosine |\n| --- | --- | --- | --- |");
     for (name, [bias, deviation, cosine]) in &table {
         println!("| {name} | {bias:.2} | {deviation:.2} | {cosine:.2} |");
@@ -221,5 +270,7 @@ fn it_runs() -> Result<(), Failure> {
     let row = |name: &str| table.iter().find(|row| row.0 == name).map(|row| row.1).ok_or("no such row");
     let (without, with) = (row("score function, no baseline")?, row("score function, mean loss as baseline")?);
     assert!(with[0] < 0.5 * with[1] && with[1] < without[1], "{with:?} {without:?}");
+    let cells = row("score function, three cells as each other's baseline")?;
+    assert!(cells[0] < 0.5 * cells[1] && cells[1] < with[1], "{cells:?} {with:?}");
     Ok(())
 }
