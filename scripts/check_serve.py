@@ -4,7 +4,7 @@
 
 Starts a search and a server, opens the pages, waits until figures and curves have moved by themselves, then presses
 Pause, Continue, Stop and Resume and looks at what the process does. Fails if something does not happen, the console
-shows a message, or the page fetches anything from elsewhere. Chromium is named by GDAS_CHROMIUM.
+shows a message, axe-core finds a fault, or the page fetches anything from elsewhere. Chromium is named by GDAS_CHROMIUM.
 """
 
 import base64
@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 import urllib.request
+
+import axe
 
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -73,7 +75,9 @@ class Page:
     def call(self, method, **parameters):
         self.number += 1
         text = json.dumps({"id": self.number, "method": method, "params": parameters}).encode()
-        head = bytes([0x81]) + (bytes([128 | len(text)]) if len(text) < 126 else bytes([254]) + struct.pack(">H", len(text)))
+        size = len(text)
+        short, middle = bytes([128 | size]) if size < 126 else b"", size < 65536
+        head = bytes([0x81]) + (short or (bytes([254]) + struct.pack(">H", size) if middle else bytes([255]) + struct.pack(">Q", size)))
         mask = os.urandom(4)
         self.socket.sendall(head + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(text)))
         while True:
@@ -112,13 +116,25 @@ class Page:
     def press(self, action):
         self.value(f"document.querySelector('[data-action={action}]').click()")
 
-    def show(self, path, scheme, width, height):
+    def look(self, scheme, width, height):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def show(self, path, scheme, width, height):
+        self.look(scheme, width, height)
         shot = self.call("Page.captureScreenshot", format="png")
         path.write_bytes(base64.b64decode(shot["data"]))
         if self.value("document.documentElement.scrollWidth > innerWidth + 1"):
             sys.exit(f"the page scrolls sideways at {width} pixels")
+
+
+def accessible(page, what):
+    """Fails if axe-core finds something."""
+    found = axe.violations(page)
+    for line in found:
+        print("  ", line)
+    if found:
+        sys.exit(f"{what}: {len(found)} violations of axe-core's rules")
 
 
 def wait(what, done, seconds=120):
@@ -155,6 +171,8 @@ def main():
         page.show(shots / "list-light.png", "light", 1000, 300)
         page.show(shots / "list-narrow-dark.png", "dark", 420, 400)
 
+        accessible(page, "the list")
+
         page.open(address + "runs/live")
         before = page.field("step")
         wait("steps are counted", lambda: page.field("step") not in (before, None))
@@ -171,6 +189,7 @@ def main():
         page.show(shots / "paused-light.png", "light", 1280, 1400)
         page.show(shots / "paused-dark.png", "dark", 1280, 1400)
         page.show(shots / "paused-narrow.png", "light", 420, 1400)
+        accessible(page, "a search that is paused")
         page.press("continue")
         wait("Continue lets it go on", lambda: page.field("status") == "running" and page.field("step") != step)
         page.press("stop")
@@ -198,6 +217,8 @@ def main():
         assert first == f"{expected['class']}{100 * expected['probability']:.2f} %", (first, expected)
         page.show(shots / "classified-light.png", "light", 1280, 900)
         page.show(shots / "classified-narrow-dark.png", "dark", 420, 900)
+        assert page.value("document.querySelectorAll('.mistakes img').length") <= 24
+        accessible(page, "a trained run")
         page.drop(place, "notes.txt", base64.b64encode(b"not an image").decode())
         wait("what is no image is refused in words", lambda: "cannot be used: it is no image" in page.value(said))
         assert page.value(rows) == []

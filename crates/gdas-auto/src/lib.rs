@@ -105,13 +105,12 @@ pub fn auto(
         run.warn(observer, message)?;
     }
     let budget = &Budget::open(run, config.budget_seconds, started);
-    let run = &*run;
     let mut work = Work { config, dataset, run, observer, interrupt, device, budget, best_accuracy: None };
 
     // A run that has come to its training has made all choices.
-    let is_chosen = stage::has_begun(run.path(), training::STAGE);
+    let is_chosen = stage::has_begun(work.run.path(), training::STAGE);
     let mut cells = known(&config.space);
-    let search = if is_chosen && !stage::has_begun(run.path(), searching::STAGE) {
+    let search = if is_chosen && !stage::has_begun(work.run.path(), searching::STAGE) {
         None
     } else {
         match searching::search(&mut work, cells.is_empty())? {
@@ -128,7 +127,7 @@ pub fn auto(
     }
 
     let (candidate, tried) = if is_chosen {
-        (None, trials::done(run)?)
+        (None, trials::done(work.run)?)
     } else {
         match trials::choose(&mut work, &cells)? {
             Some((candidate, tried)) => (Some(candidate), tried),
@@ -137,10 +136,10 @@ pub fn auto(
     };
 
     let Some(train) = training::train(&mut work, candidate.as_ref())? else { return Ok(Outcome::Interrupted) };
-    work.report(AutoPart::Export, "writing the network's files".to_owned());
-    let exported = export::export(run, device)?;
+    work.report(AutoPart::Export, "writing the network's files".to_owned(), None)?;
+    let exported = export::export(work.run, device)?;
     let result = AutoResult { search, tried, train, exported };
-    run.write_result(&result)?;
-    budget.save(run)?;
+    work.run.write_result(&result)?;
+    budget.save(work.run)?;
     Ok(Outcome::Finished(Box::new(result)))
 }

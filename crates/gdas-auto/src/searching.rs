@@ -36,7 +36,7 @@ pub(crate) fn search(work: &mut Work, needed: bool) -> Result<Found, Error> {
         if work.config.search == Auto::Is(false) && !needed {
             return Ok(Found::LeftOut);
         }
-        work.report(AutoPart::Planning, "measuring how long a search takes".to_owned());
+        work.report(AutoPart::Planning, "measuring how long a search takes".to_owned(), None)?;
     }
     let mut interrupted = false;
     let config = begin(&run, STAGE, || match plan(work, needed)? {
@@ -54,7 +54,7 @@ pub(crate) fn search(work: &mut Work, needed: bool) -> Result<Found, Error> {
     config.data.clone_from(&work.config.data);
     let (dataset, interrupt, device) = (work.dataset, work.interrupt, work.device);
     let found = finished_or(&run, STAGE, |inner| {
-        work.report(AutoPart::Search, format!("searching for a cell, {} epochs", config.epochs));
+        work.report(AutoPart::Search, format!("searching for a cell, {} epochs", config.epochs), Some(STAGE))?;
         Ok(match search::search(&config, dataset, inner, &mut work.watched(), interrupt, device)? {
             search::Outcome::Finished(result) => {
                 write_cells(inner, &result.cells)?;

@@ -36,7 +36,8 @@ pub(crate) fn train(work: &mut Work, candidate: Option<&Candidate>) -> Result<Op
         work.report(
             AutoPart::Training,
             format!("training on all images: C = {}, N = {}", config.channels, config.cells),
-        );
+            Some(STAGE),
+        )?;
         let mut watched = work.watched();
         let outcome = if goes_on || candidate.is_none() {
             train::train(&config, dataset, inner, &mut watched, interrupt, device)?

@@ -1,6 +1,6 @@
 //! Short trainings of several networks, which decide which of them is trained to the end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -64,10 +64,10 @@ pub(crate) fn choose(work: &mut Work, cells: &[Cell]) -> Result<Option<(Candidat
         if work.budget.used() > latest && !work.run.path().join(&name).exists() {
             return Ok(Attempt::OutOfTime);
         }
-        work.report(
-            AutoPart::Trial,
-            format!("trying network {} of {trials}: {}", tried.len() + 1, candidate.describe()),
-        );
+        if !is_finished(&work.run.path().join(&name)) {
+            let doing = format!("trying network {} of {trials}: {}", tried.len() + 1, candidate.describe());
+            work.report(AutoPart::Trial, doing, Some(&name))?;
+        }
         let steps = plan::steps(plan.rungs[round].seconds, candidate.seconds_per_step, usize::MAX / 1024);
         let Some(trial) = attempt(work, &images, candidate, &name, round + 1, steps)? else {
             return Ok(Attempt::Interrupted);
@@ -88,7 +88,7 @@ pub(crate) fn done(run: &RunDir) -> Result<Vec<Tried>, Error> {
         for (index, candidate) in plan.candidates.iter().enumerate() {
             let name = PathBuf::from(format!("tried/{}-{}", round + 1, index + 1));
             let path = run.path().join(&name);
-            if path.join("result.json").is_file() {
+            if is_finished(&path) {
                 tried.push(record(&path, name, candidate, round + 1, &gdas::run::read_result(&path)?)?);
             }
         }
@@ -101,7 +101,7 @@ fn planned(work: &mut Work, cells: &[Cell]) -> Result<Option<Plan>, Error> {
     if let Some(plan) = read(work.run)? {
         return Ok(Some(plan));
     }
-    work.report(AutoPart::Planning, "measuring how long networks take".to_owned());
+    work.report(AutoPart::Planning, "measuring how long networks take".to_owned(), None)?;
     let left = work.budget.left();
     let batch_size = recipe::batch_size(work.dataset.train.len());
     let trial_seconds = plan::trial_seconds(left);
@@ -115,6 +115,10 @@ fn planned(work: &mut Work, cells: &[Cell]) -> Result<Option<Plan>, Error> {
     work.run.write_file(FILE, text.as_bytes())?;
     work.budget.save(work.run)?;
     Ok(Some(plan))
+}
+
+fn is_finished(trial: &Path) -> bool {
+    RunInfo::status_of(trial) == "finished"
 }
 
 fn read(run: &RunDir) -> Result<Option<Plan>, Error> {
@@ -146,19 +150,19 @@ fn attempt(
     let Some(mut config) = config else { return Ok(None) };
     // The images may lie elsewhere now than when the trial began.
     config.data.clone_from(&work.config.data);
-    let (interrupt, device, run) = (work.interrupt, work.device, work.run);
-    let result = finished_or(run.path(), name, |inner| {
+    let (interrupt, device, run) = (work.interrupt, work.device, work.run.path().to_path_buf());
+    let result = finished_or(&run, name, |inner| {
         Ok(match train::train(&config, images, inner, &mut work.watched(), interrupt, device)? {
             train::Outcome::Finished(result) => Some(*result),
             train::Outcome::Interrupted { .. } => None,
         })
     })?;
     let Some(result) = result else { return Ok(None) };
-    record(&run.path().join(name), PathBuf::from(name), candidate, round, &result).map(Some)
+    record(&run.join(name), PathBuf::from(name), candidate, round, &result).map(Some)
 }
 
 fn record(
-    path: &std::path::Path,
+    path: &Path,
     name: PathBuf,
     candidate: &Candidate,
     round: usize,

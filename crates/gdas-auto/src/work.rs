@@ -2,6 +2,7 @@
 
 use burn::tensor::Device;
 
+use gdas::Error;
 use gdas::data::Dataset;
 use gdas::run::{AutoPart, Event, Interrupt, Observer, RunDir};
 
@@ -11,7 +12,7 @@ use crate::config::AutoConfig;
 pub(crate) struct Work<'a> {
     pub(crate) config: &'a AutoConfig,
     pub(crate) dataset: &'a Dataset,
-    pub(crate) run: &'a RunDir,
+    pub(crate) run: &'a mut RunDir,
     pub(crate) observer: &'a mut dyn Observer,
     pub(crate) interrupt: &'a Interrupt,
     pub(crate) device: &'a Device,
@@ -21,15 +22,18 @@ pub(crate) struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Reports what is done now.
-    pub(crate) fn report(&mut self, part: AutoPart, doing: String) {
-        self.observer.event(&Event::AutoProgress {
+    /// Reports and logs what is done now, and which run in the directory does it.
+    pub(crate) fn report(&mut self, part: AutoPart, doing: String, run: Option<&str>) -> Result<(), Error> {
+        let event = Event::AutoProgress {
             part,
             doing,
+            run: run.map(str::to_owned),
             best_accuracy: self.best_accuracy,
             used_seconds: self.budget.used(),
             left_seconds: self.budget.left(),
-        });
+        };
+        self.observer.event(&event);
+        Ok(self.run.log(&event)?)
     }
 
     /// The observer of a stage.

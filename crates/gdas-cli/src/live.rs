@@ -1,8 +1,11 @@
 //! A run as it stands, read from its directory again and again while another process works in it.
 
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use gdas::run::{EpochMetrics, Event, Follower, Request, RunError, RunInfo, StepMetrics, is_run, requested, stages};
+use gdas::run::{
+    EpochMetrics, Event, Follower, News, Request, RunError, RunInfo, StepMetrics, is_run, requested, stage_at, stages,
+};
 
 use crate::output::{duration, percent};
 
@@ -13,8 +16,10 @@ pub(crate) struct Standing {
     pub(crate) status: &'static str,
     /// "search", "train", "import" or "auto".
     pub(crate) task: String,
-    /// Of an automatic run: its stage at work, or the last one. What follows is that stage's.
+    /// Of an automatic run: its stage at work, or the last one, as in `search` or `tried/1-2`. What follows is that stage's.
     pub(crate) stage: Option<String>,
+    /// Of an automatic run: where the whole stands.
+    pub(crate) whole: Option<Whole>,
     pub(crate) data: String,
     pub(crate) space: String,
     /// The epoch at work, from one.
@@ -44,15 +49,76 @@ pub(crate) struct Standing {
     after_seconds: f64,
 }
 
+/// Where an automatic run stands as a whole.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Whole {
+    /// What it does, in words.
+    pub(crate) doing: String,
+    /// Highest validation accuracy of the networks tried so far.
+    pub(crate) best_accuracy: Option<f64>,
+    /// Seconds of the whole, and those that are left.
+    total: f64,
+    left: f64,
+}
+
 /// A run that is looked at repeatedly.
 #[derive(Debug)]
 pub(crate) struct Live {
     path: PathBuf,
-    /// The directory whose log is read: an automatic run logs nothing itself, its stages do.
+    /// The directory whose steps are read: those of an automatic run are its stages'.
     stage: PathBuf,
-    automatic: bool,
+    /// Of an automatic run: its own log, which says what it does.
+    plan: Option<Plan>,
     follower: Follower,
     standing: Standing,
+}
+
+/// The log of an automatic run.
+#[derive(Debug)]
+struct Plan {
+    follower: Follower,
+    /// As of the last event, with the run that it names.
+    whole: Option<(Whole, Option<String>)>,
+    /// Until when pauses are taken off: the time of the last event, later by what was paused since.
+    since: f64,
+    paused: Option<f64>,
+}
+
+impl Plan {
+    fn new(path: &Path) -> Self {
+        Self { follower: Follower::new(path), whole: None, since: 0.0, paused: None }
+    }
+
+    /// Reads the log on; whether there was anything new.
+    fn look(&mut self) -> Result<bool, RunError> {
+        let News { restarted, events } = self.follower.news()?;
+        if restarted {
+            self.whole = None;
+        }
+        let mut news = restarted;
+        for (time, event) in events {
+            let Event::AutoProgress { doing, run, best_accuracy, used_seconds, left_seconds, .. } = event else { continue };
+            let (total, left) = (used_seconds + left_seconds, left_seconds);
+            self.whole = Some((Whole { doing, best_accuracy, total, left }, run));
+            (self.since, self.paused, news) = (time, None, true);
+        }
+        Ok(news)
+    }
+
+    /// Pauses of the stage do not count.
+    fn follow(&mut self, time: f64, event: &Event) {
+        match event {
+            Event::Paused { .. } => self.paused = Some(time.max(self.since)),
+            _ => self.since += self.paused.take().map_or(0.0, |paused| (time - paused).max(0.0)),
+        }
+    }
+
+    /// Where the whole stands at this time, as long as it is at work.
+    fn at(&self, now: Option<f64>) -> Option<Whole> {
+        let (whole, _) = self.whole.as_ref()?;
+        let gone = now.map_or(0.0, |now| (self.paused.unwrap_or(now) - self.since).max(0.0));
+        Some(Whole { left: (whole.left - gone).max(0.0), ..whole.clone() })
+    }
 }
 
 impl Live {
@@ -61,7 +127,7 @@ impl Live {
         Self {
             path: path.to_path_buf(),
             stage: path.to_path_buf(),
-            automatic: standing.task == "auto",
+            plan: (standing.task == "auto").then(|| Plan::new(path)),
             follower: Follower::new(path),
             standing,
         }
@@ -74,8 +140,8 @@ impl Live {
 
     /// Looks at the log, the lock and the result.
     pub(crate) fn look(&mut self) -> Result<&Standing, RunError> {
-        let newest = if self.automatic { stages(&self.path).pop() } else { None };
-        let changed = newest.filter(|stage| *stage != self.stage);
+        let planned = self.plan.as_mut().map_or(Ok(false), Plan::look)?;
+        let changed = self.newest().filter(|stage| *stage != self.stage);
         if let Some(stage) = &changed {
             self.stage.clone_from(stage);
             self.follower = Follower::new(stage);
@@ -84,14 +150,19 @@ impl Live {
         if news.restarted || changed.is_some() {
             self.standing = Standing { revision: self.standing.revision + 1, ..Standing::planned(&self.stage) };
         }
-        for (_, event) in &news.events {
+        for (time, event) in &news.events {
             self.standing.follow(event);
+            if let Some(plan) = &mut self.plan {
+                plan.follow(*time, event);
+            }
         }
-        if self.automatic && self.stage != self.path {
+        self.standing.revision += u64::from(planned);
+        if self.plan.is_some() && self.stage != self.path {
             "auto".clone_into(&mut self.standing.task);
-            self.standing.stage = self.stage.file_name().map(|name| name.to_string_lossy().into_owned());
+            let name = self.stage.strip_prefix(&self.path).unwrap_or(&self.stage);
+            self.standing.stage = Some(name.to_string_lossy().into_owned());
         }
-        let paused = self.standing.paused || self.automatic && requested(&self.path) == Some(Request::Pause);
+        let paused = self.standing.paused || self.plan.is_some() && requested(&self.path) == Some(Request::Pause);
         let status = match RunInfo::status_of(&self.path) {
             "running" if paused => "paused",
             status => status,
@@ -100,7 +171,15 @@ impl Live {
             self.standing.status = status;
             self.standing.revision += 1;
         }
+        let now = (status == "running").then(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64()));
+        self.standing.whole = self.plan.as_ref().and_then(|plan| plan.at(now));
         Ok(&self.standing)
+    }
+
+    /// The stage that an automatic run says it works in; of one of an early build, or before it says so, the last that there is.
+    fn newest(&self) -> Option<PathBuf> {
+        let said = self.plan.as_ref()?.whole.as_ref().and_then(|(_, run)| run.as_deref());
+        said.map_or_else(|| stages(&self.path).pop(), |run| stage_at(&self.path, run))
     }
 }
 
@@ -120,12 +199,12 @@ impl Standing {
 
     /// Whether a network is trained, by the run itself or by its stage.
     fn is_training(&self) -> bool {
-        self.stage.as_deref().unwrap_or(&self.task) == "train"
+        self.stage.as_deref().map_or(self.task == "train", |stage| stage != "search")
     }
 
     fn follow(&mut self, event: &Event) {
         // Candidate by candidate nothing but the figures changes.
-        if !matches!(event, Event::Step(_) | Event::Judging { done: 1.., .. }) {
+        if !matches!(event, Event::Step(_) | Event::TrainStep(_) | Event::Judging { done: 1.., .. }) {
             self.revision += 1;
         }
         match event {
@@ -144,10 +223,18 @@ impl Standing {
                 (self.tau, self.learning_rate) = (Some(metrics.tau), Some(metrics.learning_rate));
                 self.speed = Some(*steps_per_second);
                 let left = self.steps.saturating_sub(*step) as f64 / steps_per_second.max(1e-9);
-                if let Event::Epoch(epoch) = event {
-                    self.after_seconds = (epoch.eta_seconds - left).max(0.0);
+                match event {
+                    Event::Epoch(epoch) => self.after_seconds = (epoch.eta_seconds - left).max(0.0),
+                    Event::Step(step) => self.after_seconds = self.after_seconds.max(step.after_seconds),
+                    _ => {}
                 }
                 self.eta_seconds = Some(left + self.after_seconds);
+            }
+            Event::TrainStep(step) => {
+                self.at(step.step);
+                (self.train_loss, self.train_accuracy) = (Some(step.train_loss), Some(step.train_accuracy));
+                self.learning_rate = Some(step.learning_rate);
+                (self.speed, self.eta_seconds) = (Some(step.steps_per_second), Some(step.eta_seconds));
             }
             Event::TrainEpoch(epoch) => {
                 self.at(epoch.step);
@@ -207,8 +294,17 @@ impl Standing {
         }
     }
 
-    /// Share of the steps that is done, or of the candidates while they are judged.
+    /// Whether somebody works in the run, or will go on.
+    fn is_at_work(&self) -> bool {
+        matches!(self.status, "running" | "paused")
+    }
+
+    /// Share of the steps that is done, or of the candidates while they are judged; of an automatic run, of its time.
     pub(crate) fn share(&self) -> f64 {
+        if let Some(whole) = &self.whole {
+            let used = 1.0 - whole.left / whole.total.max(1e-9);
+            return if self.status == "finished" { 1.0 } else { used.clamp(0.0, 1.0) };
+        }
         if let Some((done, candidates)) = self.judging {
             return done as f64 / candidates.max(1) as f64;
         }
@@ -229,6 +325,13 @@ impl Standing {
         let number = |v: Option<f64>, digits: usize| v.map_or_else(dash, |v| format!("{v:.digits$}"));
         let share = |v: Option<f64>| v.map_or_else(dash, percent);
         let mut fields = vec![("status", "state".to_owned(), self.status.to_owned())];
+        let left = |seconds: Option<f64>| ("eta", "time left".to_owned(), seconds.map_or_else(dash, duration));
+        let whole = self.whole.as_ref().filter(|_| self.is_at_work());
+        if let Some(whole) = whole {
+            fields.push(("doing", "now".to_owned(), whole.doing.clone()));
+            fields.push(("best", "best so far (validation)".to_owned(), share(whole.best_accuracy)));
+            fields.push(left(Some(whole.left)));
+        }
         fields.extend(self.stage.clone().map(|stage| ("stage", "stage".to_owned(), stage)));
         fields.extend([
             ("epoch", "epoch".to_owned(), self.place()),
@@ -243,8 +346,8 @@ impl Standing {
         }
         fields.push(("learning_rate", "learning rate".to_owned(), number(self.learning_rate, 5)));
         fields.push(("speed", "steps per second".to_owned(), number(self.speed, 1)));
-        if matches!(self.status, "running" | "paused") {
-            fields.push(("eta", "time left".to_owned(), self.eta_seconds.map_or_else(dash, duration)));
+        if self.is_at_work() && whole.is_none() {
+            fields.push(left(self.eta_seconds));
         }
         fields
     }

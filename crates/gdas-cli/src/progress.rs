@@ -1,18 +1,21 @@
-//! What a user sees while a run goes on: a bar on a terminal, lines elsewhere, JSON for machines, or nothing.
+//! What a user sees while a run goes on: a display on a terminal, lines elsewhere, JSON for machines, or nothing.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use gdas::run::{AutoPart, Event, Observer, SearchMetrics, StepMetrics};
+use console::Term;
+use gdas::run::{AutoPart, Event, Observer};
 use gdas_report::TensorBoard;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::cli::Display;
-use crate::describe::{describe, measured, remarks};
+use crate::describe::describe;
 use crate::host;
-use crate::output::{duration, note};
+use crate::output::note;
 use crate::overall::Overall;
+use crate::shown::{Shown, TICK};
 
 /// Tells the user about a run, and TensorBoard, if it is to know.
 pub(crate) struct Progress {
@@ -23,12 +26,12 @@ pub(crate) struct Progress {
 }
 
 enum Way {
-    /// Redraws one line on the terminal.
-    Bar(Bar),
-    /// Shows an automatic run as a whole.
-    Overall(Overall),
+    /// Redraws a few lines on the terminal.
+    Board(Board),
     /// Writes a line per epoch to standard error.
     Lines,
+    /// Writes the lines of an automatic run.
+    Overall(Overall),
     /// Writes every event to standard output as JSON.
     Json,
     /// Says only what must not be missed.
@@ -37,13 +40,12 @@ enum Way {
     Host,
 }
 
-/// The line on the terminal.
-pub(crate) struct Bar {
-    line: ProgressBar,
-    epochs: usize,
-    steps: u64,
-    /// Time that is needed after the last step (judging), as of the last epoch.
-    after_seconds: f64,
+/// The lines on the terminal.
+struct Board {
+    drawn: ProgressBar,
+    shown: Arc<Mutex<Shown>>,
+    /// Whether the end of a run is only that of a stage.
+    automatic: bool,
 }
 
 impl Progress {
@@ -61,7 +63,8 @@ impl Progress {
     /// that is at work.
     pub(crate) fn of_automatic_run(display: Display, (total, used): (f64, f64), tensorboard: Option<&Path>) -> Self {
         let way = match Way::new(display) {
-            Way::Bar(_) | Way::Lines => Way::Overall(Overall::new(total, used)),
+            Way::Board(_) => Way::Board(Board::new(Shown::of_automatic_run(total, used, Instant::now()), true)),
+            Way::Lines => Way::Overall(Overall::default()),
             other => other,
         };
         Self { way, board: None, stages: tensorboard.map(Path::to_path_buf) }
@@ -77,13 +80,7 @@ impl Way {
         } else if display.quiet {
             Self::Quiet
         } else if io::stderr().is_terminal() {
-            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
-            let style = ProgressStyle::with_template("{prefix} [{bar:20}] {percent:>3} % {msg}");
-            if let Ok(style) = style {
-                bar.set_style(style.progress_chars("=> "));
-            }
-            bar.enable_steady_tick(Duration::from_millis(500));
-            Self::Bar(Bar { line: bar, epochs: 0, steps: 0, after_seconds: 0.0 })
+            Self::Board(Board::new(Shown::default(), false))
         } else {
             Self::Lines
         }
@@ -119,7 +116,7 @@ impl Observer for Progress {
 impl Way {
     fn event(&mut self, event: &Event) {
         match self {
-            Self::Bar(bar) => bar.event(event),
+            Self::Board(board) => board.event(event),
             Self::Overall(overall) => overall.event(event),
             Self::Lines => {
                 if let Some(text) = describe(event) {
@@ -141,78 +138,56 @@ impl Way {
     }
 }
 
-impl Bar {
+impl Board {
+    fn new(shown: Shown, automatic: bool) -> Self {
+        let shown = Arc::new(Mutex::new(shown));
+        let drawn = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+        let of = shown.clone();
+        let style = ProgressStyle::with_template("{lines}").map(|style| {
+            style.with_key("lines", move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
+                // Its last column stays free: some terminals begin a new line after it.
+                let width = usize::from(Term::stderr().size().1).saturating_sub(1);
+                let lines = lock(&of).lines(width, Instant::now()).join("\n");
+                // What cannot be drawn is left out.
+                let _ = out.write_str(&lines);
+            })
+        });
+        if let Ok(style) = style {
+            drawn.set_style(style);
+        }
+        drawn.enable_steady_tick(TICK);
+        Self { drawn, shown, automatic }
+    }
+
     fn event(&mut self, event: &Event) {
+        lock(&self.shown).follow(event, Instant::now());
         match event {
-            Event::Started { epochs, steps_per_epoch, step, .. } => {
-                self.epochs = *epochs;
-                self.steps = (epochs * steps_per_epoch) as u64;
-                self.line.set_length(self.steps);
-                self.line.set_position(*step);
-                if let Some(text) = describe(event) {
-                    self.line.println(text);
-                }
-            }
-            Event::Step(StepMetrics { epoch, step, metrics, steps_per_second, .. }) => {
-                self.line.set_prefix(format!("epoch {}/{}", epoch + 1, self.epochs));
-                self.line.set_position(*step);
-                let left = self.steps.saturating_sub(*step) as f64 / steps_per_second + self.after_seconds;
-                self.line.set_message(format!(
-                    "{}{steps_per_second:.1} steps/s, {} left",
-                    searched(metrics),
-                    duration(left),
-                ));
-            }
-            Event::Epoch(epoch) => {
-                let steps_left = self.steps.saturating_sub(epoch.step) as f64 / epoch.steps_per_second;
-                self.after_seconds = (epoch.eta_seconds - steps_left).max(0.0);
-                self.line.set_prefix(format!("epoch {}/{}", epoch.epoch + 1, self.epochs));
-                self.line.set_position(epoch.step);
-                self.line.set_message(format!(
-                    "{}{}{:.1} steps/s, {} left",
-                    searched(&epoch.metrics),
-                    remarks(epoch, ", "),
-                    epoch.steps_per_second,
-                    duration(epoch.eta_seconds),
-                ));
-            }
-            Event::TrainEpoch(epoch) => {
-                self.line.set_prefix(format!("epoch {}/{}", epoch.epoch + 1, self.epochs));
-                self.line.set_position(epoch.step);
-                self.line.set_message(format!(
-                    "loss {:.3}, {}{:.1} steps/s, {} left",
-                    epoch.train_loss,
-                    measured(epoch, 1, ", "),
-                    epoch.steps_per_second,
-                    duration(epoch.eta_seconds)
-                ));
-            }
-            Event::Judging { candidates, done, eta_seconds, .. } => {
-                self.line.set_prefix("judging");
-                self.line.set_length(*candidates as u64);
-                self.line.set_position(*done as u64);
-                self.line.set_message(format!("{done} of {candidates} cells, {} left", duration(*eta_seconds)));
-            }
-            Event::Warning { .. }
+            Event::Started { .. } if self.automatic => {}
+            Event::Started { .. }
+            | Event::Warning { .. }
             | Event::Alarm { .. }
             | Event::EarlyStop { .. }
             | Event::Judged(_)
             | Event::Paused { .. }
             | Event::Continued { .. } => {
                 if let Some(text) = describe(event) {
-                    self.line.println(text);
+                    self.drawn.println(text);
                 }
             }
-            Event::Finished { .. } | Event::Interrupted { .. } => self.line.finish_and_clear(),
-            _ => {}
+            Event::Finished { .. } | Event::Interrupted { .. } if !self.automatic => self.drawn.finish_and_clear(),
+            _ => self.drawn.tick(),
         }
     }
 }
 
-impl Drop for Bar {
+fn lock(shown: &Mutex<Shown>) -> MutexGuard<'_, Shown> {
+    shown.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Board {
     fn drop(&mut self) {
-        // An error message must not stand beside half a bar.
-        self.line.finish_and_clear();
+        // An error message must not stand beside half a display.
+        self.drawn.finish_and_clear();
     }
 }
 
@@ -254,10 +229,4 @@ impl Drop for Count {
             bar.finish_and_clear();
         }
     }
-}
-
-/// A search in a few words, as a bar shows them.
-fn searched(metrics: &SearchMetrics) -> String {
-    let SearchMetrics { train_loss, held_out_accuracy, tau, .. } = metrics;
-    format!("loss {train_loss:.3}, held-out {:.1} %, tau {tau:.2}, ", held_out_accuracy * 100.0)
 }

@@ -15,12 +15,16 @@ mod network;
 mod numbers;
 mod parallel;
 pub mod picture;
+mod pixels;
 mod png;
+mod predictions;
+pub mod reliability;
 pub mod reproduced;
 pub mod run_data;
 pub mod svg;
 pub mod tensorboard;
 pub mod terminal;
+mod trials;
 
 use std::path::{Path, PathBuf};
 
@@ -31,9 +35,11 @@ pub use chart::{Chart, Series};
 pub use epoch::Epoch;
 pub use picture::{Picture, PictureError};
 pub use png::{PngError, png};
+pub use predictions::predictions_csv;
 pub use run_data::RunData;
 pub use tensorboard::TensorBoard;
 pub use terminal::TerminalStyle;
+pub use trials::Trial;
 
 /// Writes a report into a directory (made if it does not exist) and returns what was written, the page
 /// (`report.html`) first. With `files` every figure comes as SVG and PNG and every number as CSV, too.
@@ -53,6 +59,7 @@ pub fn write(
     };
     put("report.html", html::page(runs, table).as_bytes())?;
     if files {
+        let alone = runs.len() == 1;
         let parts: Vec<&RunData> = runs.iter().flat_map(RunData::parts).collect();
         let figures = parts.iter().flat_map(|run| html::figures(run, table));
         for figure in html::comparison_figures(runs).into_iter().chain(figures) {
@@ -64,6 +71,11 @@ pub fn write(
             put(&format!("{name}-epochs.csv"), run.epochs_csv().as_bytes())?;
             if run.alpha_count() > 0 {
                 put(&format!("{name}-alphas.csv"), run.alphas_csv().as_bytes())?;
+            }
+            if let Ok(Some(record)) = &run.test {
+                // Of one run the name goes without saying.
+                let name = if alone { "predictions.csv".to_owned() } else { format!("{name}-predictions.csv") };
+                put(&name, predictions_csv(record, &run.class_names()).as_bytes())?;
             }
         }
         if runs.len() > 1 {

@@ -38,14 +38,14 @@ pub fn png(svg: &str) -> Result<Vec<u8>, PngError> {
 
 /// The drawing without its rules for dark surroundings.
 fn light(svg: &str) -> String {
-    match svg.split_once("@media") {
-        Some((before, rest)) => {
-            // The block is the only thing that ends with two brackets.
-            let after = rest.split_once("}}").map_or("", |(_, after)| after);
-            format!("{before}{after}")
-        }
-        None => svg.to_owned(),
+    let mut rest = svg;
+    let mut light = String::new();
+    while let Some((before, block)) = rest.split_once("@media") {
+        light.push_str(before);
+        // Such a block is the only thing that ends with two brackets.
+        rest = block.split_once("}}").map_or("", |(_, after)| after);
     }
+    light + rest
 }
 
 fn fonts() -> Arc<Database> {

@@ -4,9 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::epoch::Epoch;
+use super::trials::{Trial, trials};
 use gdas::ClassResult;
 use gdas::config::{Algorithm, space_of};
-use gdas::run::{Alarm, Alarms, EpochNumbers, Event, Judgement, RunError, RunInfo, read_config, read_result_text};
+use gdas::run::{
+    Alarm, Alarms, EpochNumbers, Event, Judgement, RunError, RunInfo, TestRecord, read_config, read_result_text,
+};
 use gdas::space::{Genotype, Space};
 
 /// A run, ready to be reported.
@@ -26,8 +29,13 @@ pub struct RunData {
     pub alarms: Vec<(Alarm, String)>,
     /// Everything else that happened.
     pub events: Vec<Event>,
+    /// How the network of a training answered the test images, if that is recorded; what is wrong with the record, if it cannot
+    /// be read.
+    pub test: Result<Option<TestRecord>, String>,
     /// The stages of an automatic run that have begun: its search, then its training.
     pub stages: Vec<RunData>,
+    /// The short trainings of an automatic run that have begun.
+    pub trials: Vec<Trial>,
 }
 
 impl RunData {
@@ -37,7 +45,8 @@ impl RunData {
         let config = read_config(path)?;
         let result = path.join("result.json").exists().then(|| read_result_text(path)).transpose()?;
         let stages = info.stages.iter().map(|stage| Self::read(&stage.path)).collect::<Result<_, _>>()?;
-        Ok(Self { stages, ..Self::new(info, config, result, RunInfo::events(path)?) })
+        let test = TestRecord::read(path).map_err(|error| error.to_string());
+        Ok(Self { stages, test, ..Self::new(info, config, result, RunInfo::events(path)?) })
     }
 
     /// The runs with epochs of their own: the stages of an automatic run, else the run itself.
@@ -61,7 +70,9 @@ impl RunData {
             }
         }
         let space = space_of(&config).ok().or_else(|| Space::find(&info.space));
-        let mut run = Self { info, config, space, result, epochs, alarms: vec![], events: others, stages: Vec::new() };
+        let trials = trials(&info.path, &others);
+        let (alarms, test, stages) = (vec![], Ok(None), vec![]);
+        let mut run = Self { info, config, space, result, epochs, alarms, events: others, test, stages, trials };
         if run.learns_alpha() {
             run.alarms = alarms_of(&numbers, run.setting("selection").as_deref() == Some("judged"));
         }
@@ -119,6 +130,13 @@ impl RunData {
     pub fn test_classes(&self) -> Option<Vec<ClassResult>> {
         let result: serde_json::Value = serde_json::from_str(self.result.as_ref()?).ok()?;
         serde_json::from_value(result.get("test_classes")?.clone()).ok()?
+    }
+
+    /// Names of the classes of a finished training; none elsewhere.
+    pub fn class_names(&self) -> Vec<String> {
+        let result = self.result.as_ref().and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+        let names = result.and_then(|result| serde_json::from_value(result.get("classes")?.clone()).ok());
+        names.unwrap_or_default()
     }
 
     /// Where the test accuracy of a finished training lies with 95 % certainty.

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::*;
-use gdas::Alpha;
+use gdas::{Alpha, Answer, Answers, Mistake};
 use gdas::rng::{Rng, Stream};
-use gdas::run::{Alarm, AlphaTable, EpochMetrics, Event, Judgement, Places, RunDir, SearchMetrics, TrainEpochMetrics};
+use gdas::run::{
+    Alarm, AlphaTable, EpochMetrics, Event, Judgement, Places, RunDir, SearchMetrics, TestFacts, TestRecord, TrainEpochMetrics,
+};
 use gdas::space::{Genotype, Space};
 use gdas_nasbench::Table;
 
@@ -85,7 +87,57 @@ fn search_run(at: &Path, space: &str, epochs: usize, finished: bool) -> RunData 
     RunData::read(at).unwrap()
 }
 
+/// Answers to 200 images of this size and number of classes, every fifth wrong.
+fn tested(image: [usize; 3], classes: u64) -> TestRecord {
+    let mut answers = Answers::default();
+    let mut rng = Rng::new(5, Stream::Alpha, 0);
+    for index in 0..200 {
+        let (label, wrong) = (index % classes, index % 5 == 0);
+        let answer = if wrong { (label + 1) % classes } else { label };
+        let confidence = (0.3 + 0.7 * rng.uniform()) as f32;
+        let probability = if wrong { 0.5 * (1.0 - confidence) } else { confidence };
+        let answer = Answer { index, label, answer, confidence, probability };
+        answers.calibration.add(confidence, !wrong);
+        answers.kept.push(answer);
+        if wrong && answers.mistakes.len() < 24 {
+            let pixels = (0..image.iter().product()).map(|i: usize| (i as u64 * 7 + index) as u8).collect();
+            let top = vec![(answer.answer, confidence), (label, probability), ((label + 2) % classes, 0.0001)];
+            answers.mistakes.push(Mistake { answer, loss: -probability.ln(), top, pixels });
+        }
+    }
+    let facts = TestFacts {
+        data: "cifar10".into(),
+        image,
+        params: 73_306,
+        multiply_adds: 7_783_808,
+        weight_bytes: 300_000,
+        ..TestFacts::default()
+    };
+    TestRecord { facts, answers }
+}
+
 fn training_run(at: &Path) -> RunData {
+    recorded_run(at, [32, 32, 3], 10)
+}
+
+fn recorded_run(at: &Path, image: [usize; 3], classes: u64) -> RunData {
+    let path = unrecorded_run(at, classes).info.path;
+    let mut open = RunDir::open(&path).unwrap();
+    open.write_test(&tested(image, classes)).unwrap();
+    open.log(&Event::Tested {
+        step: 0,
+        images: 200,
+        calibration_error: 0.1,
+        images_per_second: 1234.0,
+        latency_seconds: Some(0.00125),
+    })
+    .unwrap();
+    drop(open);
+    RunData::read(&path).unwrap()
+}
+
+/// A training as a build before the record of its test left it.
+fn unrecorded_run(at: &Path, classes: u64) -> RunData {
     let config = "task = \"train\"\nchannels = 16\ncells = 2\nimage_size = 32\n";
     let mut run = RunDir::create(at, config).unwrap();
     run.log(&started("train", "nas-bench-201", 12, 0)).unwrap();
@@ -111,6 +163,8 @@ fn training_run(at: &Path) -> RunData {
     }
     let genotype = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|".to_owned();
     run.log(&Event::Finished { step: 4680, genotype, accuracy: Some(0.75), seconds: 61.0 }).unwrap();
+    let names: Vec<String> = (0..classes).map(|class| format!("class <{class}>")).collect();
+    run.write_result(&serde_json::json!({ "accuracy": 0.75, "classes": names })).unwrap();
     drop(run);
     RunData::read(at).unwrap()
 }
@@ -119,6 +173,8 @@ fn pages(at: &Path) -> Vec<(&'static str, Vec<RunData>)> {
     let benchmark = search_run(&at.join("cifar10-1"), "nas-bench-201", 25, true);
     let nasnet = search_run(&at.join("nasnet run"), "nasnet", 12, false);
     let training = training_run(&at.join("trained"));
+    let grey = recorded_run(&at.join("grey"), [28, 28, 1], 40);
+    let old = unrecorded_run(&at.join("of-an-early-build"), 10);
     let short = search_run(&at.join("short"), "nasnet-frc", 1, true);
     let all = vec![benchmark.clone(), nasnet.clone(), training.clone()];
     let many = ["nas-bench-201", "nasnet", "nasnet-frc"].iter().cycle().take(10).enumerate();
@@ -127,6 +183,8 @@ fn pages(at: &Path) -> Vec<(&'static str, Vec<RunData>)> {
         ("benchmark", vec![benchmark]),
         ("nasnet", vec![nasnet]),
         ("training", vec![training]),
+        ("grey", vec![grey]),
+        ("old", vec![old]),
         ("short", vec![short]),
         ("all", all),
         ("many", many.collect()),
@@ -142,6 +200,7 @@ fn page_holds_every_figure_and_fetches_nothing() {
         assert!(html.contains("default-src 'none'"));
         let html = html.split("<footer>").next().unwrap();
         for forbidden in ["http://", "https://", "src=\"", "@import", "url("] {
+            let html = html.replace("src=\"data:image/png;base64,", "");
             let count = html.matches(forbidden).count()
                 - html.matches("xmlns=\"http://www.w3.org/2000/svg\"").count() * usize::from(forbidden == "http://");
             assert_eq!(count, 0, "{name}: {forbidden}");
@@ -305,6 +364,59 @@ fn files_beside_the_page() {
     let alphas = std::fs::read_to_string(out.join("b-c-alphas.csv")).unwrap();
     assert_eq!(alphas.lines().count(), 1 + 3 * 6 * 5);
     assert!(alphas.contains("state 0 \u{2192} 1,nor_conv_3x3"));
+}
+
+/// The page of a trained network says how its test went, with the numbers of the record.
+#[test]
+fn the_page_shows_the_test_of_a_trained_network() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = training_run(&dir.path().join("run"));
+    let page = html::page(std::slice::from_ref(&run), None);
+    let Ok(Some(record)) = &run.test else { panic!("{:?}", run.test) };
+    let error = format!("{:.2} %", 100.0 * record.answers.calibration.expected_error().unwrap());
+    assert!(page.contains(&format!("expected calibration error is <b>{error}</b>")), "{error}");
+    assert_eq!(page.matches("src=\"data:image/png").count(), 24);
+    for part in ["class &lt;0&gt;", "&lt;0.1 %", "image 0, loss", "1.2 k", "1.25 ms", "73.3 k", "Bin by bin", "figure class=\"bins\""] {
+        assert!(page.contains(part), "{part}");
+    }
+    // Beside other runs, there would be too many images.
+    let both = html::page(&[run.clone(), recorded_run(&dir.path().join("other"), [8, 8, 1], 100)], None);
+    assert!(!both.contains("src=\"data:image/png") && both.contains("The page of this run alone shows them"));
+    let written = write(&dir.path().join("out"), &[run], None, true).unwrap();
+    let predictions = written.iter().find(|path| path.ends_with("predictions.csv")).unwrap();
+    assert_eq!(std::fs::read_to_string(predictions).unwrap().lines().count(), 201);
+    for name in ["run-reliability.svg", "run-reliability.png"] {
+        assert!(written.iter().any(|path| path.ends_with(name)), "{name}");
+    }
+}
+
+#[test]
+fn a_page_without_a_record_says_how_to_get_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().join("run");
+    let page = html::page(&[unrecorded_run(&at, 10)], None);
+    assert!(page.contains("gdas evaluate run") && !page.contains("class=\"bins\""));
+    std::fs::write(at.join("test.safetensors"), "nonsense").unwrap();
+    let page = html::page(&[RunData::read(&at).unwrap()], None);
+    assert!(page.contains("test.safetensors is damaged") && page.contains("writes it anew"), "{page}");
+    let search = search_run(&dir.path().join("search"), "nas-bench-201", 3, true);
+    assert!(!html::page(&[search], None).contains("gdas evaluate"), "a search has nothing to test");
+}
+
+/// Two dozen images of the largest size that is read, as noisy as can be, are a page that can be sent.
+#[test]
+fn a_page_with_large_images_stays_small() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().join("run");
+    drop(unrecorded_run(&at, 10));
+    let mut record = tested([224, 224, 3], 10);
+    let mut rng = Rng::new(7, Stream::Alpha, 0);
+    for mistake in &mut record.answers.mistakes {
+        mistake.pixels.iter_mut().for_each(|pixel| *pixel = (256.0 * rng.uniform()) as u8);
+    }
+    RunDir::open(&at).unwrap().write_test(&record).unwrap();
+    let page = html::page(&[RunData::read(&at).unwrap()], None);
+    assert!(page.matches("src=\"data:image/png").count() == 24 && page.len() < 2_000_000, "{}", page.len());
 }
 
 /// The rendered pages: nothing empty, nothing overlapping, nothing cut off, no console errors, light and dark, wide and

@@ -40,15 +40,18 @@ pub struct ClassResult {
     pub mistaken_for: BTreeMap<String, u64>,
 }
 
+/// The class of the highest score, of equal ones the first.
+pub(crate) fn answer_of(scores: &[f32]) -> usize {
+    (1..scores.len()).fold(0, |best, i| if scores[i] > scores[best] { i } else { best })
+}
+
 impl Confusion {
     /// Adds a batch of scores `[batch, classes]`. The answer is the class of the highest score, of equal ones the first.
     pub fn add(&mut self, scores: &Tensor<2>, labels: &[u32]) {
         let [_, classes] = scores.dims();
         let values: Vec<f32> = scores.to_data().convert::<f32>().iter::<f32>().collect();
         for (row, &label) in values.chunks_exact(classes.max(1)).zip(labels) {
-            let first_best = |best: usize, i: usize| if row[i] > row[best] { i } else { best };
-            let answer = (1..row.len()).fold(0, first_best);
-            *self.counts.entry((label.into(), answer as u64)).or_default() += 1;
+            *self.counts.entry((label.into(), answer_of(row) as u64)).or_default() += 1;
         }
     }
 

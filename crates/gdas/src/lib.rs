@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 
 mod alpha;
+mod answers;
 pub mod arrays;
 pub mod budget;
 mod builder;
@@ -33,6 +34,7 @@ pub mod train;
 pub mod weights;
 
 pub use alpha::{Alpha, argmax, log_softmax, softmax, softmax_gradient};
+pub use answers::{Answer, Answers, Bin, Calibration, KEPT_ANSWERS, KEPT_MISTAKES, Mistake};
 pub use builder::Builder;
 pub use burn::tensor::Device;
 pub use confusion::{ClassResult, Confusion};

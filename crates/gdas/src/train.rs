@@ -132,13 +132,26 @@ fn train_in(
         return Ok(Outcome::Interrupted { step });
     }
     let result = TrainResult::new(&trainer, &state, dataset);
+    let answers = state.answers.take();
+    let network = trainer.into_model(&state, dataset);
+    let mut tested = None;
     if let Some(run) = journal.run() {
+        if let Some(test) = dataset.test_images() {
+            // A process that was killed after the last test took the answers with it.
+            let Some((answers, seconds)) = answers.or_else(|| network.answers(&test, interrupt)) else {
+                journal.report(Event::Interrupted { step })?;
+                return Ok(Outcome::Interrupted { step });
+            };
+            let record = network.record(dataset, network.test_flip, answers);
+            run.write_test(&record)?;
+            tested = Some(network.tested(step, &record.answers, network.test_flip, seconds));
+        }
         run.write_result(&result)?;
     }
+    tested.map_or(Ok(()), |event| journal.report(event))?;
     let seconds = started.elapsed().as_secs_f64();
     let (genotype, accuracy) = (result.genotype.clone(), result.test_accuracy);
     journal.report(Event::Finished { step, genotype, accuracy, seconds })?;
-    let network = trainer.into_model(&state, dataset);
     Ok(Outcome::Finished(Box::new(Trained { network, result })))
 }
 
@@ -310,7 +323,7 @@ impl<'a> Trainer<'a> {
         dataset: &Dataset,
         interrupt: &Interrupt,
     ) -> Result<bool, Error> {
-        (state.tested, state.confusion, state.validated) = (None, None, None);
+        (state.tested, state.confusion, state.answers, state.validated) = (None, None, None, None);
         if last || (epoch + 1).is_multiple_of(self.config.test_interval as u64) {
             if let Some(validation) = &self.split.validation {
                 let Some(Evaluation { metrics, .. }) = self.score(self.evaluated(), validation, dataset, interrupt)
@@ -325,11 +338,9 @@ impl<'a> Trainer<'a> {
                     self.chosen = Some(self.evaluated().clone());
                 }
             } else if let Some(test) = dataset.test_images() {
-                let Some(evaluation) = self.score(self.evaluated(), &test, dataset, interrupt) else {
+                if !self.test(self.evaluated(), (&test, epoch), state, dataset, interrupt)? {
                     return Ok(false);
-                };
-                Error::finite_after(evaluation.metrics.loss, "the test loss", epoch)?;
-                (state.tested, state.confusion) = (Some(evaluation.metrics), Some(evaluation.confusion));
+                }
             }
         }
         state.untested = None;
@@ -339,10 +350,27 @@ impl<'a> Trainer<'a> {
     /// Tests the weights of the chosen epoch, once, if an epoch was chosen. False if that was interrupted.
     fn test_chosen(&self, state: &mut TrainState, dataset: &Dataset, interrupt: &Interrupt) -> Result<bool, Error> {
         if let (Some(chosen), Some(test)) = (&self.chosen, dataset.test_images()) {
-            let Some(evaluation) = self.score(chosen, &test, dataset, interrupt) else { return Ok(false) };
-            Error::finite_after(evaluation.metrics.loss, "the test loss", state.at.epoch.saturating_sub(1))?;
-            (state.tested, state.confusion) = (Some(evaluation.metrics), Some(evaluation.confusion));
+            return self.test(chosen, (&test, state.at.epoch.saturating_sub(1)), state, dataset, interrupt);
         }
+        Ok(true)
+    }
+
+    /// Tests these weights, which are those of an epoch. False if that was interrupted.
+    fn test(
+        &self,
+        weights: &Weights,
+        (test, epoch): (&Subset, u64),
+        state: &mut TrainState,
+        dataset: &Dataset,
+        interrupt: &Interrupt,
+    ) -> Result<bool, Error> {
+        let began = Instant::now();
+        let Some(Evaluation { metrics, confusion, answers }) = self.score(weights, test, dataset, interrupt) else {
+            return Ok(false);
+        };
+        Error::finite_after(metrics.loss, "the test loss", epoch)?;
+        (state.tested, state.confusion) = (Some(metrics), Some(confusion));
+        state.answers = Some((answers, began.elapsed().as_secs_f64()));
         Ok(true)
     }
 

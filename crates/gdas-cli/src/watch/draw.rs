@@ -43,9 +43,10 @@ pub(super) fn draw(frame: &mut Frame, view: &View) {
     heading(frame, view, head);
     let standing = &view.standing;
     let share = Gauge::default().gauge_style(FIRST).ratio(standing.share()).use_unicode(view.unicode);
-    let label = match standing.judging {
-        Some((done, candidates)) => format!("judging, {done} of {candidates} cells"),
-        None => format!("step {} of {}", standing.step, standing.steps),
+    let label = match (standing.judging, &standing.whole) {
+        (_, Some(_)) => format!("{:.0} % of the time", 100.0 * standing.share()),
+        (Some((done, candidates)), None) => format!("judging, {done} of {candidates} cells"),
+        (None, None) => format!("step {} of {}", standing.step, standing.steps),
     };
     frame.render_widget(share.label(label), gauge);
     frame.render_widget(Paragraph::new(figures), facts);
@@ -152,9 +153,10 @@ fn heading(frame: &mut Frame, view: &View, area: Rect) {
 /// The figures as text, at most `lines` lines of `width` columns.
 fn figures(view: &View, width: usize, most: usize) -> Vec<Line<'static>> {
     let mut lines: Vec<String> = Vec::new();
-    // State, epoch and step stand above.
-    for (_, name, value) in view.standing.fields().into_iter().skip(3) {
-        let text = format!("{name} {value}");
+    // These stand above.
+    let above = ["status", "stage", "epoch", "step"];
+    for (key, name, value) in view.standing.fields().into_iter().filter(|(key, ..)| !above.contains(key)) {
+        let text = if key == "doing" { value } else { format!("{name} {value}") };
         match lines.last_mut() {
             Some(line) if line.chars().count() + 3 + text.chars().count() <= width => {
                 line.push_str("   ");
@@ -202,6 +204,11 @@ fn points(data: Option<&RunData>, half: Half, figure: Figure) -> Vec<(f64, f64)>
             };
             Some((*step as f64, value))
         }
+        Event::TrainStep(step) => match (half, figure) {
+            (Half::Training, Figure::Loss) => Some((step.step as f64, step.train_loss)),
+            (Half::Training, Figure::Accuracy) => Some((step.step as f64, 100.0 * step.train_accuracy)),
+            (Half::Other, _) => None,
+        },
         _ => None,
     };
     let steps: Vec<_> = data.events.iter().filter_map(of_step).collect();
@@ -265,16 +272,8 @@ fn bars(frame: &mut Frame, tables: &[(String, Vec<Preference>)], area: Rect) {
     }
 }
 
-/// A letter for each operation, all different: its first, or a digit or another one of its name.
 fn letters(edge: &Preference) -> Vec<char> {
-    let mut letters: Vec<char> = Vec::new();
-    for (name, _) in &edge.operations {
-        let digits = name.chars().filter(char::is_ascii_digit);
-        let candidates = name.chars().take(1).chain(digits).chain(name.chars().filter(char::is_ascii_alphabetic));
-        let letter = candidates.into_iter().find(|c| !letters.contains(c)).unwrap_or('?');
-        letters.push(letter);
-    }
-    letters
+    crate::letters::of_operations(edge.operations.iter().map(|(name, _)| name.as_str()))
 }
 
 fn colour(operation: usize) -> Style {

@@ -2,6 +2,7 @@
 
 use crate::cell::genotype_pictures;
 use crate::chart::{Chart, Series};
+use crate::reliability::Reliability;
 use crate::run_data::RunData;
 use gdas_nasbench::{Dataset, Quantity, Rank, Table, Trajectory};
 
@@ -29,6 +30,10 @@ pub fn figures(run: &RunData, table: Option<&Table>) -> Vec<Figure> {
     let trajectory = table.map_or_else(Vec::new, |table| trajectory_charts(run, table));
     for (part, chart) in run.curves().into_iter().chain(trajectory) {
         figures.push(Figure { name: name(part), svg: chart.to_svg() });
+    }
+    if let Ok(Some(record)) = &run.test {
+        let svg = Reliability(&record.answers.calibration).to_svg();
+        figures.push(Figure { name: name("reliability"), svg });
     }
     for (table, charts) in run.alpha_charts() {
         for (edge, chart) in charts.iter().enumerate() {

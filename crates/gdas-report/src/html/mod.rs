@@ -12,6 +12,7 @@ mod facts;
 mod figures;
 mod history;
 mod parts;
+mod tested;
 mod trajectory;
 mod tried;
 
@@ -34,13 +35,13 @@ pub fn page(runs: &[RunData], table: Option<&Table>) -> String {
     let body = html! {
         h1 { (title) }
         @if let [run] = runs {
-            (report(run, table, true))
+            (report(run, table, Shown { state: true, images: true }))
         } @else {
             (comparison::section(runs, table))
             @for run in runs {
                 details.run {
                     summary { h2 { (run.info.name) } }
-                    (report(run, table, true))
+                    (report(run, table, Shown { state: true, images: false }))
                 }
             }
         }
@@ -55,7 +56,7 @@ pub fn live_run(run: &RunData, top: &Markup, live: &Live) -> String {
         p { a href="../" { "all runs" } }
         h1 { (title) }
         (top)
-        (report(run, None, false))
+        (report(run, None, Shown { state: false, images: true }))
     };
     document::document(&title, &body, Some(live))
 }
@@ -70,18 +71,28 @@ fn title(run: &RunData) -> String {
     format!("{task}: {}", run.info.name)
 }
 
-/// All that is said of one run. `state`: also its state, which a live page has above.
-fn report(run: &RunData, table: Option<&Table>, state: bool) -> Markup {
+/// Which parts of a report are shown.
+#[derive(Clone, Copy)]
+struct Shown {
+    /// Its state, which a live page has above.
+    state: bool,
+    /// Test images, of which a page of many runs would have too many.
+    images: bool,
+}
+
+/// All that is said of one run.
+fn report(run: &RunData, table: Option<&Table>, shown: Shown) -> Markup {
     html! {
         (facts::alarms(run))
-        (facts::section(run, table, state))
+        (facts::section(run, table, shown.state))
         @if run.info.task == "auto" {
             (tried::section(run))
-            (stages(run, table))
+            (stages(run, table, shown.images))
         } @else {
             (cell::section(run))
             (cell::judgement(run))
             (classes::section(run))
+            (tested::section(run, shown.images))
             (curves::section(run))
             @if let Some(table) = table {
                 (trajectory::section(run, table))
@@ -96,12 +107,12 @@ fn report(run: &RunData, table: Option<&Table>, state: bool) -> Markup {
 }
 
 /// The stages of an automatic run.
-fn stages(run: &RunData, table: Option<&Table>) -> Markup {
+fn stages(run: &RunData, table: Option<&Table>, images: bool) -> Markup {
     html! {
         @for stage in &run.stages {
             details.run open {
                 summary { h2 { @if stage.info.task == "train" { "Training" } @else { "Search" } } }
-                (report(stage, table, true))
+                (report(stage, table, Shown { state: true, images }))
             }
         }
         @if run.stages.is_empty() {

@@ -11,7 +11,7 @@ function addLinks(figure) {
     const copy = svg.cloneNode(true);
     const sheet = document.createElementNS(svg.namespaceURI, "style");
     sheet.textContent = [...document.styleSheets[0].cssRules].map((rule) => rule.cssText)
-      .filter((text) => /\.(chart|cell|heat) /.test(text)).join("");
+      .filter((text) => /\.(chart|cell|heat|reliability) /.test(text)).join("");
     const ground = document.createElementNS(svg.namespaceURI, "rect");
     ground.setAttribute("class", "page");
     ground.setAttribute("width", "100%");

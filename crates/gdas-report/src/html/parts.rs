@@ -34,7 +34,7 @@ pub(super) fn heat_map(map: &HeatMap, name: &str) -> Markup {
 }
 
 /// JSON for a script, where no text in it can end the element.
-fn numbers(json: &str) -> Markup {
+pub(super) fn numbers(json: &str) -> Markup {
     html! { script.data type="application/json" { (PreEscaped(json.replace("</", "<\\/"))) } }
 }
 

@@ -5,13 +5,22 @@ use serde_json::Value;
 
 use super::parts;
 use crate::run_data::RunData;
+use crate::trials::Trial;
 
 const HEAD: [&str; 8] = ["network", "C", "N", "parameters", "round", "steps", "time", "validation accuracy"];
 
-/// A table of what was tried, for how long and how well; nothing before the run is at its end.
+const HEAD_SO_FAR: [&str; 5] = ["network", "round", "state", "epochs", "validation accuracy"];
+
+/// A table of what was tried, for how long and how well; before the end of the run, of what has been tried so far.
 pub(super) fn section(run: &RunData) -> Markup {
     let rows = run.result.as_deref().map(rows).unwrap_or_default();
     html! {
+        @if run.result.is_none() && !run.trials.is_empty() {
+            section {
+                h2 { "Networks tried so far" }
+                (parts::table(&HEAD_SO_FAR, &run.trials.iter().map(so_far).collect::<Vec<_>>()))
+            }
+        }
         @if !rows.is_empty() {
             section {
                 h2 { "Networks tried" }
@@ -20,6 +29,14 @@ pub(super) fn section(run: &RunData) -> Markup {
             }
         }
     }
+}
+
+fn so_far(trial: &Trial) -> Vec<String> {
+    // The directory is called after round and network, as in `tried/1-2`.
+    let round = trial.run.rsplit('/').next().and_then(|name| name.split('-').next()).unwrap_or_default();
+    let (done, all) = trial.epochs;
+    let accuracy = trial.validation_accuracy.map_or_else(parts::dash, parts::percent);
+    vec![trial.network.clone(), round.to_owned(), trial.status.to_owned(), format!("{done} of {all}"), accuracy]
 }
 
 /// The rows of the result's field `tried`.
@@ -40,6 +57,18 @@ fn rows(result: &str) -> Vec<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trial_at_work_is_a_row() {
+        let trial = Trial {
+            run: "tried/2-1".into(),
+            network: "residual, C = 16, N = 1".into(),
+            status: "running",
+            epochs: (1, 3),
+            validation_accuracy: None,
+        };
+        assert_eq!(so_far(&trial), ["residual, C = 16, N = 1", "2", "running", "1 of 3", "\u{2013}"]);
+    }
 
     #[test]
     fn each_trial_is_a_row() {

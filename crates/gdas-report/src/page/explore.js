@@ -1,6 +1,6 @@
 "use strict";
-// Alpha's heat maps: values under the pointer and by arrow keys, and a chart of one edge on demand. The cell of any epoch:
-// a slider. Both need the numbers that stand beside the drawings.
+// Alpha's heat maps and reliability diagrams: values under the pointer and by arrow keys, and a chart of one edge on demand.
+// The cell of any epoch: a slider. All need the numbers that stand beside the drawings.
 const explore = (() => {
   // Where a slider was left, by its place on the page, so that a page that renews itself does not move it.
   const left = new Map();
@@ -47,6 +47,43 @@ const explore = (() => {
       if (!move) return;
       event.preventDefault();
       at ? show(at[0] + move[0], at[1] + move[1]) : show(columns - 1, 0);
+    });
+  }
+
+  // Reliability diagrams: what each bin says.
+  function bins(figure) {
+    const data = JSON.parse(figure.querySelector("script.data").textContent);
+    const svg = figure.querySelector("svg");
+    const said = document.createElement("p");
+    said.className = "values";
+    said.setAttribute("aria-live", "polite");
+    said.textContent = "Point at a bar, or use the arrow keys, for its numbers.";
+    const mark = document.createElementNS(svg.namespaceURI, "rect");
+    mark.setAttribute("class", "mark");
+    mark.setAttribute("visibility", "hidden");
+    svg.append(mark);
+    svg.tabIndex = 0;
+    svg.after(said);
+    const count = data.says.length;
+    const width = (data.right - data.left) / count;
+    let at = null;
+    const show = (bin) => {
+      at = Math.min(Math.max(bin, 0), count - 1);
+      said.textContent = data.says[at];
+      const box = { x: data.left + at * width, y: data.top, width, height: data.bottom - data.top };
+      for (const [name, value] of Object.entries(box)) mark.setAttribute(name, value);
+      mark.setAttribute("visibility", "visible");
+    };
+    svg.addEventListener("pointermove", (event) => {
+      const frame = svg.getBoundingClientRect();
+      const bin = Math.floor(((event.clientX - frame.left) * data.width / frame.width - data.left) / width);
+      if (bin >= 0 && bin < count) show(bin);
+    });
+    svg.addEventListener("keydown", (event) => {
+      const to = { ArrowRight: at === null ? 0 : at + 1, ArrowLeft: at === null ? count - 1 : at - 1, Home: 0, End: count - 1 }[event.key];
+      if (to === undefined) return;
+      event.preventDefault();
+      show(to);
     });
   }
 
@@ -105,6 +142,7 @@ const explore = (() => {
 
   function start() {
     document.querySelectorAll("figure.heatmap").forEach(heat);
+    document.querySelectorAll("figure.bins").forEach(bins);
     document.querySelectorAll("figure.cells").forEach((figure, place) => cells(figure, place));
   }
   return { start };

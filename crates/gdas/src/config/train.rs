@@ -119,7 +119,7 @@ pub struct TrainConfig {
     pub threads: Auto<usize>,
     /// Seconds between checkpoints. Results do not depend on it.
     pub checkpoint_seconds: f64,
-    /// Interval of `step` events in the log, in steps; 0: none. Results do not depend on it.
+    /// Interval of `train_step` events in the log, in steps; 0: none. Results do not depend on it.
     pub log_interval: usize,
     /// Whether the run's scalars are also written as event files for TensorBoard. Results do not depend on it.
     pub tensorboard: bool,

@@ -341,10 +341,15 @@ impl EvaluationBatches {
         batch
     }
 
+    /// The partition's indices of the images of batch `step`.
+    pub fn members(&self, step: u64) -> &[u32] {
+        let start = (step as usize).saturating_mul(self.batch_size).min(self.subset.len());
+        &self.subset.indices[start..(start + self.batch_size).min(self.subset.len())]
+    }
+
     /// As [`Self::batch`], into the memory of an old one.
     pub fn fill(&self, batch: &mut Batch, step: u64) {
-        let start = (step as usize).saturating_mul(self.batch_size).min(self.subset.len());
-        let members = &self.subset.indices[start..(start + self.batch_size).min(self.subset.len())];
+        let members = self.members(step);
         let unused = Rng::new(0, Stream::Augment, 0);
         self.maker.fill(batch, &self.subset.images, members, &Augmentation::none(), unused);
     }

@@ -1,11 +1,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::RunError;
+use super::{RunError, tensors};
 use crate::arrays::{Array, Data};
 
 /// The version of the checkpoint format that this program writes; it reads all versions up to it.
@@ -16,42 +15,6 @@ const HEADER: usize = 48;
 const CHECKSUM: usize = 32;
 /// The array that holds BLAKE3 of the run's `config.toml`; checkpoints of early builds have none.
 const CONFIG_HASH: &str = "run/config";
-
-impl Array {
-    fn dtype(&self) -> Dtype {
-        match self.data {
-            Data::F32(_) => Dtype::F32,
-            Data::F64(_) => Dtype::F64,
-            Data::U8(_) => Dtype::U8,
-            Data::U64(_) => Dtype::U64,
-        }
-    }
-
-    fn to_bytes(&self) -> Vec<u8> {
-        match &self.data {
-            Data::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            Data::F64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-            Data::U8(v) => v.clone(),
-            Data::U64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
-        }
-    }
-
-    fn from_view(view: &TensorView) -> Result<Self, String> {
-        let bytes = view.data();
-        let data = match view.dtype() {
-            Dtype::F32 => Data::F32(words(bytes).map(f32::from_le_bytes).collect()),
-            Dtype::F64 => Data::F64(words(bytes).map(f64::from_le_bytes).collect()),
-            Dtype::U8 => Data::U8(bytes.to_vec()),
-            Dtype::U64 => Data::U64(words(bytes).map(u64::from_le_bytes).collect()),
-            other => return Err(format!("numbers of type {other:?} are not part of the format")),
-        };
-        Ok(Self { shape: view.shape().to_vec(), data })
-    }
-}
-
-fn words<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
-    bytes.as_chunks::<N>().0.iter().copied()
-}
 
 /// Everything that a run needs to go on exactly where it was: counters and settings as JSON, numbers as arrays.
 ///
@@ -142,22 +105,7 @@ impl Checkpoint {
         let state =
             serde_json::to_vec(&self.state).map_err(|e| RunError::Content(format!("cannot write the state: {e}")))?;
         let config = (CONFIG_HASH.to_string(), Array::u8(&[CHECKSUM], config.as_bytes().to_vec()));
-        let bytes: Vec<_> = self
-            .arrays
-            .iter()
-            .chain([(&config.0, &config.1)])
-            .map(|(name, array)| (name, array, array.to_bytes()))
-            .collect();
-        let views = bytes
-            .iter()
-            .map(|(name, array, bytes)| {
-                let view = TensorView::new(array.dtype(), array.shape.clone(), bytes)
-                    .map_err(|e| RunError::Content(format!("array {name} and its shape do not agree: {e}")))?;
-                Ok((name.as_str(), view))
-            })
-            .collect::<Result<Vec<_>, RunError>>()?;
-        let arrays = safetensors::serialize(views, None)
-            .map_err(|e| RunError::Content(format!("cannot write the arrays: {e}")))?;
+        let arrays = tensors::encode(self.arrays.iter().chain([(&config.0, &config.1)]), None)?;
 
         let mut file = Vec::with_capacity(HEADER + state.len() + arrays.len() + CHECKSUM);
         file.extend(MAGIC);
@@ -191,7 +139,7 @@ impl Checkpoint {
         if found == 0 || found > FORMAT_VERSION {
             return Err(RunError::Version { path: path.to_path_buf(), found, known: FORMAT_VERSION });
         }
-        let numbers: Vec<u64> = words(&file[16..HEADER]).map(u64::from_le_bytes).collect();
+        let numbers: Vec<u64> = file[16..HEADER].as_chunks::<8>().0.iter().copied().map(u64::from_le_bytes).collect();
         let position = Position { generation: numbers[0], log_length: numbers[1] };
         let body = &content[HEADER..];
         let state_length = usize::try_from(numbers[2]).unwrap_or(usize::MAX);
@@ -200,11 +148,7 @@ impl Checkpoint {
         }
         let (state, arrays) = body.split_at(state_length);
         let state = serde_json::from_slice(state).map_err(|e| damaged(format!("its state is not JSON: {e}")))?;
-        let tensors = SafeTensors::deserialize(arrays).map_err(|e| damaged(format!("its arrays: {e}")))?;
-        let mut arrays = tensors
-            .iter()
-            .map(|(name, view)| Ok((name.to_string(), Array::from_view(&view).map_err(damaged)?)))
-            .collect::<Result<BTreeMap<_, _>, RunError>>()?;
+        let (mut arrays, _) = tensors::decode(arrays).map_err(|reason| damaged(format!("its arrays: {reason}")))?;
         let config = match arrays.remove(CONFIG_HASH).map(|array| array.data) {
             Some(Data::U8(bytes)) => bytes.try_into().ok().map(blake3::Hash::from_bytes),
             _ => None,

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::metrics::{EpochMetrics, StepMetrics, TrainEpochMetrics};
+use super::metrics::{EpochMetrics, StepMetrics, TrainEpochMetrics, TrainStepMetrics};
 use super::{Judgement, RunError, seal};
 
 /// How a search goes wrong.
@@ -81,6 +81,8 @@ pub enum Event {
     Step(StepMetrics),
     /// An epoch of a search is over.
     Epoch(EpochMetrics),
+    /// A sampled step of training from scratch.
+    TrainStep(TrainStepMetrics),
     /// An epoch of training from scratch is over.
     TrainEpoch(TrainEpochMetrics),
     /// The search ends before its last epoch.
@@ -151,6 +153,19 @@ pub enum Event {
         /// Steps done in the whole run.
         step: u64,
     },
+    /// The network that a training hands out was tested, and how it answered each image is written.
+    Tested {
+        /// Steps done in the whole run; zero of a test after its end.
+        step: u64,
+        /// Number of test images.
+        images: u64,
+        /// Expected calibration error, in 0..=1.
+        calibration_error: f64,
+        /// Speed of the test.
+        images_per_second: f64,
+        /// Time for one image alone, the median of several tries, in seconds; not measured where it is long.
+        latency_seconds: Option<f64>,
+    },
     /// The run is at its end.
     Finished {
         /// Steps done in the whole run.
@@ -162,12 +177,15 @@ pub enum Event {
         /// Time since this process started the run or took it up again.
         seconds: f64,
     },
-    /// An automatic run begins with a part of its work. It is only reported, not logged.
+    /// An automatic run begins with a part of its work.
     AutoProgress {
         /// Which part.
         part: AutoPart,
         /// What it does now, in words.
         doing: String,
+        /// The run that does it, by its directory in that of the automatic run, as in `tried/1-2`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run: Option<String>,
         /// Highest validation accuracy of the networks tried so far.
         best_accuracy: Option<f64>,
         /// Time used of the budget.
@@ -195,6 +213,10 @@ impl fmt::Display for Event {
                 step.metrics.train_loss,
                 percent(step.metrics.held_out_accuracy)
             ),
+            Self::TrainStep(step) => {
+                let accuracy = percent(step.train_accuracy);
+                write!(f, "step {}: training loss {:.3}, accuracy {accuracy:.1} %", step.step, step.train_loss)
+            }
             Self::Epoch(EpochMetrics { epoch, epochs, metrics, genotype, .. }) => write!(
                 f,
                 "epoch {} of {epochs}: training loss {:.3}, held-out accuracy {:.1} %, {genotype}",
@@ -216,6 +238,11 @@ impl fmt::Display for Event {
             Self::Interrupted { step } => write!(f, "stopped after step {step}"),
             Self::Paused { step } => write!(f, "paused after step {step}"),
             Self::Continued { step } => write!(f, "continued after step {step}"),
+            Self::Tested { images, calibration_error, images_per_second, .. } => write!(
+                f,
+                "tested on {images} images, {images_per_second:.0} a second: calibration error {:.1} %",
+                percent(*calibration_error)
+            ),
             Self::Finished { genotype, accuracy, seconds, .. } => {
                 write!(f, "finished in {seconds:.1} s: {genotype}")?;
                 accuracy.map_or(Ok(()), |accuracy| write!(f, ", accuracy {:.1} %", percent(accuracy)))

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use serde::Serialize;
@@ -21,6 +21,13 @@ pub fn is_run(path: &Path) -> bool {
 /// The stages of the automatic run at `path` that have begun; none for any other run.
 pub fn stages(path: &Path) -> Vec<PathBuf> {
     STAGES.iter().map(|stage| path.join(stage)).filter(|stage| is_run(stage)).collect()
+}
+
+/// The run that an event of the automatic run at `path` names, as in `tried/1-2`; `None` where there is none, or the name leads
+/// out of that directory.
+pub fn stage_at(path: &Path, name: &str) -> Option<PathBuf> {
+    let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+    Some(path.join(name)).filter(|stage| inside && !name.is_empty() && is_run(stage))
 }
 
 /// A run as it is read from its directory.
@@ -215,6 +222,20 @@ mod tests {
         drop(RunDir::create(path.join("train"), stage).expect("a run"));
         let info = RunInfo::read(&path).expect("readable");
         assert_eq!((info.stage, info.epochs, info.genotype.as_deref()), (Some("train"), 9, Some("|none~0|")));
+    }
+
+    #[test]
+    fn a_name_in_a_log_leads_into_the_run_only() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("photos");
+        for run in [path.join("tried/1-2"), dir.path().join("other")] {
+            drop(RunDir::create(run, "task = \"train\"\n").expect("a run"));
+        }
+        assert_eq!(stage_at(&path, "tried/1-2"), Some(path.join("tried/1-2")));
+        let outside = dir.path().join("other");
+        for name in ["", "tried", "../other", "tried/../../other", &outside.to_string_lossy()] {
+            assert_eq!(stage_at(&path, name), None, "{name}");
+        }
     }
 
     #[test]

@@ -61,6 +61,14 @@ pub struct StepMetrics {
     pub picked: Vec<Vec<usize>>,
     /// Speed since the step logged before.
     pub steps_per_second: f64,
+    /// Time that is needed after the last step, for judging.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub after_seconds: f64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+fn is_zero(seconds: &f64) -> bool {
+    *seconds == 0.0
 }
 
 /// An epoch of a search.
@@ -90,6 +98,25 @@ pub struct EpochMetrics {
     /// Draws repeated because they were not finite.
     pub redraws: u64,
     /// Speed of this epoch.
+    pub steps_per_second: f64,
+    /// Time left at this speed.
+    pub eta_seconds: f64,
+}
+
+/// A step of training from scratch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrainStepMetrics {
+    /// The epoch it belongs to.
+    pub epoch: usize,
+    /// Steps done in the whole run, this one included.
+    pub step: u64,
+    /// Mean cross-entropy of the epoch's batches so far.
+    pub train_loss: f64,
+    /// Mean accuracy on them.
+    pub train_accuracy: f64,
+    /// Learning rate of the step.
+    pub learning_rate: f64,
+    /// Speed since the step logged before.
     pub steps_per_second: f64,
     /// Time left at this speed.
     pub eta_seconds: f64,

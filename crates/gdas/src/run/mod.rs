@@ -7,6 +7,7 @@
 //! | `data.json` | which images the run works on and where they were, with a checksum ([`ImagesRecord`]) |
 //! | `checkpoint.0`, `checkpoint.1` | two generations of [`Checkpoint`], each with its own checksum |
 //! | `result.json`, `cell.svg`, ... | what came out; `result.json` with a checksum |
+//! | `test.safetensors` | of a training: how its network answered the test images ([`TestRecord`]) |
 //! | `control` | one word, `pause` or `stop`, by which another process asks the one at work for that ([`ask`]) |
 //! | `lock` | held (by the operating system) by the process at work, with its id and host as text |
 //!
@@ -33,6 +34,8 @@ pub(crate) mod phase;
 mod run_loop;
 mod seal;
 mod storage;
+mod tensors;
+mod tested;
 
 pub use crate::arrays::{Array, Data};
 pub use crate::files::Operation;
@@ -46,11 +49,12 @@ pub use error::RunError;
 pub use event::{Alarm, AutoPart, Event, Observer, Silent, read_events};
 pub use follow::{Follower, News};
 pub use images::ImagesRecord;
-pub use info::{RunInfo, STAGES, is_run, list, stages};
+pub use info::{RunInfo, STAGES, is_run, list, stage_at, stages};
 pub use interrupt::Interrupt;
 pub use judgement::{Judgement, Places};
-pub use metrics::{AlphaTable, EpochMetrics, SearchMetrics, StepMetrics, TrainEpochMetrics};
+pub use metrics::{AlphaTable, EpochMetrics, SearchMetrics, StepMetrics, TrainEpochMetrics, TrainStepMetrics};
 pub use phase::on_phase;
 pub use run_loop::Outcome;
 pub(crate) use run_loop::{Clock, Journal, Task, run_loop};
 pub use storage::Storage;
+pub use tested::{TestFacts, TestRecord};

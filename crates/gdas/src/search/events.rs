@@ -38,8 +38,13 @@ pub(super) fn started(
     }
 }
 
-/// A step is done. Of what it did not measure (some algorithms train and choose in turns) this has the epoch's mean.
-pub(super) fn step(progress: &Progress, report: &StepReport, sums: &EpochSums, steps_per_second: f64) -> Event {
+/// A step is done, at this speed and with this time needed after the last. Of what it did not measure (some algorithms train and choose in turns) this has the epoch's mean.
+pub(super) fn step(
+    progress: &Progress,
+    report: &StepReport,
+    sums: &EpochSums,
+    [steps_per_second, after_seconds]: [f64; 2],
+) -> Event {
     let mut metrics = sums.means(progress);
     if let Some(training) = report.training {
         (metrics.train_loss, metrics.train_accuracy) = (training.loss, training.accuracy);
@@ -53,6 +58,7 @@ pub(super) fn step(progress: &Progress, report: &StepReport, sums: &EpochSums, s
         metrics,
         picked: report.picks.clone(),
         steps_per_second,
+        after_seconds,
     })
 }
 

@@ -89,7 +89,7 @@ impl Task for SearchTask {
         let interval = self.searcher.config.log_interval as u64;
         let done = self.steps_done();
         let (progress, report) = self.last.as_ref().filter(|_| interval > 0 && done.is_multiple_of(interval))?;
-        Some(events::step(progress, report, &self.state.sums, steps_per_second))
+        Some(events::step(progress, report, &self.state.sums, [steps_per_second, self.selection_seconds]))
     }
 
     fn epoch_is_full(&self) -> bool {

@@ -1,8 +1,10 @@
 //! A trained network, ready to score images.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
@@ -14,10 +16,15 @@ use crate::config::{Layer, TrainConfig, resolve};
 use crate::data::{Batch, Dataset, EvaluationBatches, Images, Statistics, Subset};
 use crate::loss::{Metrics, cross_entropy};
 use crate::network::{self, NetworkConfig};
-use crate::run::{Interrupt, RunDir, phase, read_checkpoint, read_config};
+use crate::run::{Event, Interrupt, RunDir, TestFacts, TestRecord, phase, read_checkpoint, read_config};
 use crate::space::Genotype;
 use crate::weights::{PlainWeights, Weights};
-use crate::{Confusion, Error};
+use crate::{Answers, Confusion, Error, cost};
+
+/// The time for one image is measured for this long.
+const LATENCY_BUDGET: Duration = Duration::from_millis(100);
+/// Of networks that are slower than so many images per second it is not.
+const LEAST_SPEED: f64 = 10.0;
 
 /// Which of a training's weights to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +70,8 @@ pub struct Evaluation {
     pub metrics: Metrics,
     /// Which classes were taken for which.
     pub confusion: Confusion,
+    /// The answers image by image.
+    pub answers: Answers,
 }
 
 /// The network of a finished or running training, with the weights that it hands out.
@@ -163,6 +172,60 @@ impl TrainedModel {
         score(&self.graph, &self.weights, &self.statistics, subset, (self.test_batch, flip), interrupt)
     }
 
+    /// The answers to some images, as the training's tests ask for them, and how many seconds that took. `None` if interrupted.
+    pub(super) fn answers(&self, test: &Subset, interrupt: &Interrupt) -> Option<(Answers, f64)> {
+        let began = Instant::now();
+        let Evaluation { answers, .. } = self.test(test, self.test_flip, interrupt)?;
+        Some((answers, began.elapsed().as_secs_f64()))
+    }
+
+    /// What a test with these answers leaves in the run directory.
+    pub fn record(&self, dataset: &Dataset, flip: bool, answers: Answers) -> TestRecord {
+        let cost = cost::network(&self.graph);
+        let running: usize = self.graph.norms.iter().filter(|norm| norm.track).map(|norm| 2 * norm.channels).sum();
+        let facts = TestFacts {
+            data: dataset.name.clone(),
+            digest: dataset.digest(),
+            weights: self.origin.to_string(),
+            flip,
+            image: [self.image.height, self.image.width, self.image.channels],
+            params: cost.params,
+            multiply_adds: cost.multiply_adds,
+            weight_bytes: (cost.params + running as u64) * size_of::<f32>() as u64,
+        };
+        TestRecord { facts, answers }
+    }
+
+    /// The event of a test that took this long, with the time for one image, which is measured now.
+    pub fn tested(&self, step: u64, answers: &Answers, flip: bool, seconds: f64) -> Event {
+        let images = answers.calibration.images();
+        let images_per_second = images as f64 / seconds.max(1e-9);
+        Event::Tested {
+            step,
+            images,
+            calibration_error: answers.calibration.expected_error().unwrap_or(0.0),
+            images_per_second,
+            latency_seconds: (images_per_second > LEAST_SPEED).then(|| self.latency(flip)),
+        }
+    }
+
+    /// Seconds that one image takes.
+    fn latency(&self, flip: bool) -> f64 {
+        phase::enter("timing");
+        let Shape { height, width, channels } = self.image;
+        let pixels = vec![127; height * width * channels];
+        let image = Images { pixels, labels: vec![0], ..Images::empty(height, width, channels) };
+        let batch = EvaluationBatches::new(&self.statistics, &Subset::all(&Arc::new(image)), 1).batch(0);
+        let measured = cost::latency::<Infallible>(LATENCY_BUDGET, || {
+            std::hint::black_box(scores(&self.graph, &self.weights, &batch, flip).into_data());
+            Ok(())
+        });
+        match measured {
+            Ok(latency) => latency.median,
+            Err(never) => match never {},
+        }
+    }
+
     /// Class probabilities of each image, `[images][classes]`. The images must have the network's size.
     pub fn predict(&self, images: &Arc<Images>, flip: bool, interrupt: &Interrupt) -> Option<Vec<Vec<f32>>> {
         let batches = EvaluationBatches::new(&self.statistics, &Subset::all(images), 100);
@@ -210,7 +273,7 @@ pub fn score(
     interrupt: &Interrupt,
 ) -> Option<Evaluation> {
     let batches = EvaluationBatches::new(statistics, subset, batch_size);
-    let (mut parts, mut confusion) = (Vec::new(), Confusion::default());
+    let (mut parts, mut confusion, mut answers) = (Vec::new(), Confusion::default(), Answers::default());
     for step in 0..batches.steps() {
         if interrupt.is_requested() {
             return None;
@@ -220,6 +283,7 @@ pub fn score(
         let scores = scores(graph, weights, &batch, flip);
         parts.push(cross_entropy(&scores, &batch.labels, 0.0).1);
         confusion.add(&scores, &batch.labels);
+        answers.add(&scores, &subset.images, batches.members(step));
     }
-    Some(Evaluation { metrics: Metrics::over(&parts), confusion })
+    Some(Evaluation { metrics: Metrics::over(&parts), confusion, answers })
 }

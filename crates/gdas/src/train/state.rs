@@ -11,11 +11,11 @@ use crate::cost;
 use crate::data::{Dataset, Position, Statistics};
 use crate::device;
 use crate::loss::Metrics;
-use crate::run::{Checkpoint, Event, RunDir, TrainEpochMetrics};
+use crate::run::{Checkpoint, Event, RunDir, TrainEpochMetrics, TrainStepMetrics};
 use crate::space::Genotype;
 use crate::stats::wilson;
 use crate::weights::{PlainWeights, Weights, flat, host};
-use crate::{ClassResult, Confusion, Error};
+use crate::{Answers, ClassResult, Confusion, Error};
 
 /// How far a training has come: all of its state that does not learn.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub(super) struct TrainState {
     pub(super) tested: Option<Metrics>,
     /// Which classes were taken for which then.
     pub(super) confusion: Option<Confusion>,
+    /// The answers then, and how many seconds the test took. Not in checkpoints: what is lost is tested again.
+    pub(super) answers: Option<(Answers, f64)>,
     /// On the validation images, if the last epoch was validated.
     pub(super) validated: Option<Metrics>,
     /// The epoch whose weights are handed out, where one is chosen.
@@ -46,6 +48,7 @@ impl Default for TrainState {
             untested: None,
             tested: None,
             confusion: None,
+            answers: None,
             validated: None,
             chosen: None,
             pace: None,
@@ -71,6 +74,21 @@ impl TrainState {
         let [images, loss, hits] = self.sums;
         self.sums = [images + n, loss + n * metrics.loss, hits + n * metrics.accuracy];
         self.rate = rate;
+    }
+
+    /// The event of a step of an epoch at work, with speed and time left.
+    pub(super) fn step_event(&self, epoch: u64, step: u64, [steps_per_second, eta_seconds]: [f64; 2]) -> Event {
+        let [images, loss, hits] = self.sums;
+        let n = images.max(1.0);
+        Event::TrainStep(TrainStepMetrics {
+            epoch: epoch as usize,
+            step,
+            train_loss: loss / n,
+            train_accuracy: hits / n,
+            learning_rate: self.rate,
+            steps_per_second,
+            eta_seconds,
+        })
     }
 
     /// The event that ends an epoch, of so many; begins the sums of the next one.
@@ -234,7 +252,8 @@ impl Trainer<'_> {
         let at = Position { epoch: saved.epoch, step: saved.step };
         let (untested, chosen, pace) = (saved.untested, saved.chosen, saved.pace);
         let (sums, rate, confusion) = (saved.sums, saved.rate, saved.confusion);
-        Ok((TrainState { at, untested, tested, confusion, validated, chosen, pace, sums, rate }, warning))
+        let answers = None;
+        Ok((TrainState { at, untested, tested, confusion, answers, validated, chosen, pace, sums, rate }, warning))
     }
 }
 

@@ -99,8 +99,15 @@ impl Task for TrainTask<'_, '_> {
         Ok(())
     }
 
-    fn step_event(&self, _: f64) -> Option<Event> {
-        None
+    fn step_event(&self, steps_per_second: f64) -> Option<Event> {
+        let interval = self.trainer.config.log_interval as u64;
+        let done = self.steps_done();
+        if interval == 0 || !done.is_multiple_of(interval) {
+            return None;
+        }
+        let left = (self.pace().total - done) as f64 / steps_per_second.max(1e-9);
+        let epoch = self.state.untested.unwrap_or(self.state.at.epoch);
+        Some(self.state.step_event(epoch, done, [steps_per_second, left]))
     }
 
     fn epoch_is_full(&self) -> bool {
