@@ -23,7 +23,9 @@ pub(crate) fn of_cells(genotype: &str, space: &str) -> String {
         let letter = |name: &str| {
             of.operations.iter().position(|operation| operation.name == name).map_or('?', |index| letters[index])
         };
-        let node = |node: &Vec<gdas::space::Choice>| node.iter().map(|choice| letter(&choice.operation.name)).collect::<String>();
+        let node = |node: &Vec<gdas::space::Choice>| {
+            node.iter().map(|choice| letter(&choice.operation.name)).collect::<String>()
+        };
         let nodes: Vec<String> = cell.nodes.iter().map(node).collect();
         format!("{} {}", of.name, nodes.join("|"))
     });
@@ -47,7 +49,16 @@ mod tests {
 
     #[test]
     fn letters_differ() {
-        let names = ["none", "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"];
+        let names = [
+            "none",
+            "max_pool_3x3",
+            "avg_pool_3x3",
+            "skip_connect",
+            "sep_conv_3x3",
+            "sep_conv_5x5",
+            "dil_conv_3x3",
+            "dil_conv_5x5",
+        ];
         let letters = of_operations(names.into_iter());
         let different: std::collections::BTreeSet<char> = letters.iter().copied().collect();
         assert_eq!((different.len(), &letters[..5]), (names.len(), &['n', 'm', 'a', 's', '3'][..]));

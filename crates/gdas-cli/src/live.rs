@@ -97,7 +97,9 @@ impl Plan {
         }
         let mut news = restarted;
         for (time, event) in events {
-            let Event::AutoProgress { doing, run, best_accuracy, used_seconds, left_seconds, .. } = event else { continue };
+            let Event::AutoProgress { doing, run, best_accuracy, used_seconds, left_seconds, .. } = event else {
+                continue;
+            };
             let (total, left) = (used_seconds + left_seconds, left_seconds);
             self.whole = Some((Whole { doing, best_accuracy, total, left }, run));
             (self.since, self.paused, news) = (time, None, true);
@@ -171,7 +173,8 @@ impl Live {
             self.standing.status = status;
             self.standing.revision += 1;
         }
-        let now = (status == "running").then(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64()));
+        let now = matches!(status, "running" | "paused")
+            .then(|| SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64()));
         self.standing.whole = self.plan.as_ref().and_then(|plan| plan.at(now));
         Ok(&self.standing)
     }

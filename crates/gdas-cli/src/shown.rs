@@ -202,7 +202,12 @@ impl Shown {
         put(9, bar(share));
         put(5, format!("{:.0} %", 100.0 * share));
         put(1, self.left(now).map_or_else(String::new, |left| format!("{} left", duration(left))));
-        put(3, self.budget.and_then(|budget| budget.best).map_or_else(String::new, |best| format!("best so far {}", percent(best))));
+        put(
+            3,
+            self.budget
+                .and_then(|budget| budget.best)
+                .map_or_else(String::new, |best| format!("best so far {}", percent(best))),
+        );
         match (self.judging, self.epoch) {
             (Some((done, candidates)), _) => put(2, format!("{done} of {candidates} cells judged")),
             (None, Some((epoch, epochs))) => {
@@ -232,7 +237,8 @@ impl Shown {
                 return lines;
             }
             // The last of those that matter least.
-            let Some(least) = pieces.iter().enumerate().max_by_key(|(_, piece)| piece.rank).map(|(index, _)| index) else {
+            let Some(least) = pieces.iter().enumerate().max_by_key(|(_, piece)| piece.rank).map(|(index, _)| index)
+            else {
                 return vec![];
             };
             pieces.remove(least);
@@ -303,7 +309,13 @@ mod tests {
     }
 
     fn step(after_seconds: f64) -> Event {
-        Event::Step(StepMetrics { step: 50, metrics: metrics(), steps_per_second: 10.0, after_seconds, ..StepMetrics::default() })
+        Event::Step(StepMetrics {
+            step: 50,
+            metrics: metrics(),
+            steps_per_second: 10.0,
+            after_seconds,
+            ..StepMetrics::default()
+        })
     }
 
     fn epoch(genotype: &str) -> Event {
@@ -341,7 +353,15 @@ mod tests {
         let shown = after(&[started("search", "nas-bench-201"), epoch(CELL)], Shown::default(), now);
         for width in [200, 120, 80, 60, 40] {
             let text = checked(&shown, width, now);
-            for part in ["search", "epoch 100/250", "step 39100/97750", "loss 1.235", "held-out 45.6 %", "cell 3|ns|an1", "5:33:20 left"] {
+            for part in [
+                "search",
+                "epoch 100/250",
+                "step 39100/97750",
+                "loss 1.235",
+                "held-out 45.6 %",
+                "cell 3|ns|an1",
+                "5:33:20 left",
+            ] {
                 assert!(text.contains(part), "{width}: {part} is not in\n{text}");
             }
         }
@@ -394,14 +414,18 @@ mod tests {
         let shown = after(&[started("search", "nasnet"), epoch(&long)], Shown::default(), now);
         for width in 0..200 {
             let lines = shown.lines(width, now);
-            assert!(lines.iter().all(|line| line.chars().count() <= width.max(1)) && lines.len() <= MOST_LINES, "{width}: {lines:?}");
+            assert!(
+                lines.iter().all(|line| line.chars().count() <= width.max(1)) && lines.len() <= MOST_LINES,
+                "{width}: {lines:?}"
+            );
         }
     }
 
     #[test]
     fn a_loss_is_shown_before_the_first_epoch_ends() {
         let now = Instant::now();
-        let trained = TrainStepMetrics { step: 5, train_loss: 2.25, train_accuracy: 0.125, ..TrainStepMetrics::default() };
+        let trained =
+            TrainStepMetrics { step: 5, train_loss: 2.25, train_accuracy: 0.125, ..TrainStepMetrics::default() };
         let training = after(&[started("train", "nas-bench-201"), Event::TrainStep(trained)], Shown::default(), now);
         assert!(checked(&training, 80, now).contains("loss 2.250  training 12.5 %"), "{}", checked(&training, 80, now));
         let search = after(&[started("search", "nas-bench-201"), step(0.0)], Shown::default(), now);
@@ -411,7 +435,9 @@ mod tests {
     #[test]
     fn judging_counts_in_the_time_left_from_the_first_step_on() {
         let now = Instant::now();
-        let left = |after_seconds| after(&[started("search", "nas-bench-201"), step(after_seconds)], Shown::default(), now).left(now);
+        let left = |after_seconds| {
+            after(&[started("search", "nas-bench-201"), step(after_seconds)], Shown::default(), now).left(now)
+        };
         assert_eq!(left(0.0), Some(9770.0));
         assert_eq!(left(600.0), Some(10_370.0));
         let judging = Event::Judging { step: 97_750, candidates: 48, done: 12, eta_seconds: 65.0 };

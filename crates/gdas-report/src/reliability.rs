@@ -36,7 +36,8 @@ impl Reliability<'_> {
     /// The bins in words, for the page's script, with where they lie in the drawing.
     pub fn to_json(&self) -> String {
         let says: Vec<String> = (0..self.0.bins.len()).map(|bin| self.say(bin)).collect();
-        json!({ "says": says, "left": LEFT, "right": RIGHT, "width": WIDTH, "top": TOP, "bottom": COUNTS_BOTTOM }).to_string()
+        json!({ "says": says, "left": LEFT, "right": RIGHT, "width": WIDTH, "top": TOP, "bottom": COUNTS_BOTTOM })
+            .to_string()
     }
 
     /// Lower and upper end of a bin's confidences.
@@ -67,7 +68,8 @@ impl Reliability<'_> {
         );
         if complete {
             let style = super::chart::style() + &style();
-            let _ = writeln!(out, "<style>{style}</style>\n<rect class=\"page\" width=\"{WIDTH}\" height=\"{HEIGHT}\"/>");
+            let _ =
+                writeln!(out, "<style>{style}</style>\n<rect class=\"page\" width=\"{WIDTH}\" height=\"{HEIGHT}\"/>");
         }
         let _ = writeln!(
             out,

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::*;
-use gdas::{Alpha, Answer, Answers, Mistake};
 use gdas::rng::{Rng, Stream};
 use gdas::run::{
-    Alarm, AlphaTable, EpochMetrics, Event, Judgement, Places, RunDir, SearchMetrics, TestFacts, TestRecord, TrainEpochMetrics,
+    Alarm, AlphaTable, EpochMetrics, Event, Judgement, Places, RunDir, SearchMetrics, TestFacts, TestRecord,
+    TrainEpochMetrics,
 };
 use gdas::space::{Genotype, Space};
+use gdas::{Alpha, Answer, Answers, Mistake};
 use gdas_nasbench::Table;
 
 fn started(task: &str, space: &str, epochs: usize, step: u64) -> Event {
@@ -376,7 +377,16 @@ fn the_page_shows_the_test_of_a_trained_network() {
     let error = format!("{:.2} %", 100.0 * record.answers.calibration.expected_error().unwrap());
     assert!(page.contains(&format!("expected calibration error is <b>{error}</b>")), "{error}");
     assert_eq!(page.matches("src=\"data:image/png").count(), 24);
-    for part in ["class &lt;0&gt;", "&lt;0.1 %", "image 0, loss", "1.2 k", "1.25 ms", "73.3 k", "Bin by bin", "figure class=\"bins\""] {
+    for part in [
+        "class &lt;0&gt;",
+        "&lt;0.1 %",
+        "image 0, loss",
+        "1.2 k",
+        "1.25 ms",
+        "73.3 k",
+        "Bin by bin",
+        "figure class=\"bins\"",
+    ] {
         assert!(page.contains(part), "{part}");
     }
     // Beside other runs, there would be too many images.

@@ -59,11 +59,13 @@ mod tests {
         };
         let mut run = RunDir::create(dir.path().join("tried/1-1"), "task = \"train\"\nepochs = 3\n").expect("a run");
         for accuracy in [0.25, 0.5] {
-            let epoch = TrainEpochMetrics { epochs: 3, validation_accuracy: Some(accuracy), ..TrainEpochMetrics::default() };
+            let epoch =
+                TrainEpochMetrics { epochs: 3, validation_accuracy: Some(accuracy), ..TrainEpochMetrics::default() };
             run.log(&Event::TrainEpoch(epoch)).expect("writable");
         }
         let doing = "trying network 1 of 7: residual, C = 16, N = 1";
-        let events = [named(doing, "tried/1-1"), named(doing, "tried/1-1"), named("x", "tried/1-2"), named("x", "../../etc")];
+        let events =
+            [named(doing, "tried/1-1"), named(doing, "tried/1-1"), named("x", "tried/1-2"), named("x", "../../etc")];
         let found = trials(dir.path(), &events);
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!((found[0].network.as_str(), found[0].status), ("residual, C = 16, N = 1", "running"));

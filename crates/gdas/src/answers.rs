@@ -177,8 +177,13 @@ mod tests {
         let expected = 4.0 / 6.0 * (0.75f64 - 0.85).abs() + 2.0 / 6.0 * 0.45;
         let found = calibration.expected_error().unwrap_or_default();
         assert!((found - expected).abs() < 1e-7, "{found} {expected}");
-        let filled: Vec<(usize, u64)> =
-            calibration.bins.iter().enumerate().filter(|(_, bin)| bin.images > 0).map(|(m, bin)| (m, bin.images)).collect();
+        let filled: Vec<(usize, u64)> = calibration
+            .bins
+            .iter()
+            .enumerate()
+            .filter(|(_, bin)| bin.images > 0)
+            .map(|(m, bin)| (m, bin.images))
+            .collect();
         assert_eq!(filled, [(6, 2), (12, 4)]);
     }
 
@@ -201,7 +206,11 @@ mod tests {
             // Images of class 0 are taken for class 1, the more surely the higher their index; the others are right.
             let sure = 0.5 + f64::from(index as u32) / 200.0;
             let right = labels[index] == 1;
-            let row = if right { scores(&[0.2, 0.7, 0.06, 0.04]) } else { scores(&[(1.0 - sure) / 2.0, sure, (1.0 - sure) / 3.0, (1.0 - sure) / 6.0]) };
+            let row = if right {
+                scores(&[0.2, 0.7, 0.06, 0.04])
+            } else {
+                scores(&[(1.0 - sure) / 2.0, sure, (1.0 - sure) / 3.0, (1.0 - sure) / 6.0])
+            };
             answers.add_image(&row, &images, index);
         }
         assert_eq!((answers.kept.len(), answers.calibration.images(), answers.mistakes.len()), (60, 60, KEPT_MISTAKES));
@@ -219,6 +228,9 @@ mod tests {
         let (images, mut answers) = (images(&[1]), Answers::default());
         answers.add_image(&[f32::NAN, f32::NAN], &images, 0);
         let mistake = &answers.mistakes[0];
-        assert_eq!((mistake.loss, mistake.answer.confidence, answers.calibration.expected_error()), (f32::INFINITY, 0.0, Some(0.0)));
+        assert_eq!(
+            (mistake.loss, mistake.answer.confidence, answers.calibration.expected_error()),
+            (f32::INFINITY, 0.0, Some(0.0))
+        );
     }
 }

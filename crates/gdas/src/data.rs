@@ -30,7 +30,7 @@ mod validation;
 
 pub use augment::Augmentation;
 pub use batch::{Batch, BatchOptions, EvaluationBatches, SearchBatch, SearchBatches, TrainBatches};
-pub use dataset::{Dataset, Format, Images, SIZES, Statistics, Subset, first_names};
+pub use dataset::{Dataset, Files, Format, Images, SIZES, Statistics, Subset, first_names};
 pub use digits::digits;
 pub use error::DataError;
 pub use loader::{BatchSource, Position, Prefetch};

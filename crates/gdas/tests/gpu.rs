@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use gdas::config::{Layer, SearchConfig, resolve};
 use gdas::data::{
-    self, Augmentation, BatchOptions, Dataset, EvaluationBatches, Format, Images, OnDevice, Position, Sampling,
+    self, Augmentation, BatchOptions, Dataset, EvaluationBatches, Files, Format, Images, OnDevice, Position, Sampling,
     SearchBatches, SearchSplit, SplitRule, Statistics, Subset,
 };
 use gdas::device::DeviceName;
@@ -45,6 +45,7 @@ fn dataset(rng: &mut Rng, shape: [usize; 3]) -> Dataset {
         test: Some(images(rng, 17, shape)),
         train,
         held_out: false,
+        files: Files::default(),
         flip: true,
         notes: vec![],
     }

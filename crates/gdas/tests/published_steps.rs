@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use gdas::config::{Layer, SearchConfig, resolve};
-use gdas::data::{Batch, Dataset, Format, Images, Position, Statistics};
+use gdas::data::{Batch, Dataset, Files, Format, Images, Position, Statistics};
 use gdas::search::step::{alpha_step, weight_step};
 use gdas::search::{Draw, Progress, Searcher, StepContext, StraightThrough};
 use gdas::{Alpha, Device};
@@ -117,6 +117,7 @@ fn dataset() -> Dataset {
         train: images,
         test: None,
         held_out: false,
+        files: Files::default(),
         flip: false,
         notes: vec![],
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use burn::tensor::Device;
 use gdas::config::{Layer, TrainConfig, resolve, to_toml};
 use gdas::data::{self, Dataset, Images, Statistics, Subset};
-use gdas::run::{Event, Interrupt, RunDir, Silent, read_checkpoint, read_result};
+use gdas::run::{Event, Interrupt, RunDir, RunInfo, Silent, TestRecord, read_checkpoint, read_result};
 use gdas::train::{Outcome, TrainResult, TrainedModel, WeightChoice, WeightOrigin, train};
 
 fn digits() -> Dataset {
@@ -249,6 +249,58 @@ fn of_equally_good_epochs_the_last_is_chosen() {
     let validations: Vec<f64> = events.iter().filter_map(validation_accuracy).collect();
     assert!(validations.iter().filter(|&&accuracy| accuracy == 1.0).count() > 1, "{validations:?}");
     assert_eq!((result.chosen_epoch, result.validation_accuracy), (Some(39), Some(1.0)));
+}
+
+/// The record of the test has the result's numbers, whether the last process tested or only took up what was tested; equal runs
+/// have equal files.
+#[test]
+fn the_test_is_recorded_image_by_image() {
+    let folder = tempfile::tempdir().unwrap();
+    for extra in ["", "validation = 0.2\n"] {
+        let config = config("nas-bench-201", extra);
+        let path = folder.path().join(format!("run{}", extra.len()));
+        let mut run = RunDir::create(&path, "").unwrap();
+        let result = finish(&config, &mut run);
+        let record = TestRecord::read(&path).unwrap().unwrap();
+        let test = digits().test.unwrap();
+        let answers = &record.answers;
+        assert_eq!((answers.kept.len(), answers.calibration.images()), (test.len(), test.len() as u64));
+        let correct = answers.kept.iter().filter(|answer| answer.answer == answer.label).count();
+        assert_eq!(Some(correct as f64 / test.len() as f64), result.test_accuracy);
+        let loss: f64 = answers.kept.iter().map(|answer| -f64::from(answer.probability).ln()).sum();
+        assert!((loss / test.len() as f64 - result.test_loss.unwrap()).abs() < 1e-4);
+        assert_eq!((record.facts.params, record.facts.multiply_adds), (result.params, result.multiply_adds));
+        for mistake in &answers.mistakes {
+            let index = mistake.answer.index as usize;
+            assert_eq!(mistake.pixels, test.image(index));
+            assert_eq!((mistake.answer.label, mistake.answer), (u64::from(test.labels[index]), answers.kept[index]));
+            assert_eq!((mistake.top[0].0, mistake.top[0].1), (mistake.answer.answer, mistake.answer.confidence));
+        }
+        assert!(!answers.mistakes.is_empty() && answers.mistakes.is_sorted_by(|a, b| a.loss >= b.loss));
+
+        // As a process leaves it that was killed after the last checkpoint.
+        let file = path.join("test.safetensors");
+        let before = std::fs::read(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        std::fs::remove_file(path.join("result.json")).unwrap();
+        drop(run);
+        assert_eq!(finish(&config, &mut RunDir::open(&path).unwrap()), result);
+        assert_eq!(std::fs::read(&file).unwrap(), before);
+    }
+}
+
+/// The loss of a training is known before its first epoch is over.
+#[test]
+fn steps_are_logged_as_the_interval_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let config = TrainConfig { log_interval: 2, ..config("nas-bench-201", "") };
+    drop(finish(&config, &mut RunDir::create(&path, "").unwrap()));
+    let steps = RunInfo::events(&path).unwrap().into_iter().filter_map(|event| match event {
+        Event::TrainStep(step) => Some((step.epoch, step.step, step.train_loss > 0.0 && step.eta_seconds >= 0.0)),
+        _ => None,
+    });
+    assert_eq!(steps.collect::<Vec<_>>(), [(0, 2, true), (0, 4, true), (1, 6, true), (1, 8, true), (1, 10, true)]);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 use std::path::Path;
 
 use gdas::Alpha;
-use gdas::run::{AlphaTable, EpochMetrics, Event, Judgement, Places, RunDir, SearchMetrics};
+use gdas::run::{
+    AlphaTable, AutoPart, EpochMetrics, Event, Judgement, Places, RunDir, SearchMetrics, TrainStepMetrics,
+};
 use gdas::space::{CellSpace, Genotype, Space};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -176,6 +178,81 @@ fn keys_reach_the_run() {
     view.look().expect("readable");
     view.press(KeyCode::Char('s'));
     assert!(view.message.contains("not running"), "{}", view.message);
+}
+
+/// What an automatic run tries, the best so far and the time left are followed, trial by trial; pauses take no time.
+#[test]
+fn the_trials_of_an_automatic_run_are_watched() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("photos");
+    let mut run = RunDir::create(&path, "task = \"auto\"\n").expect("a run");
+    let now = |run: &mut RunDir, part, doing: &str, stage: Option<&str>, best_accuracy, left_seconds| {
+        let (doing, stage) = (doing.to_owned(), stage.map(str::to_owned));
+        run.log(&Event::AutoProgress {
+            part,
+            doing,
+            run: stage,
+            best_accuracy,
+            used_seconds: 1000.0 - left_seconds,
+            left_seconds,
+        })
+        .expect("writable");
+    };
+    now(&mut run, AutoPart::Planning, "measuring how long networks take", None, None, 900.0);
+    let mut view = viewed(&path);
+    assert!(text(&view).contains("measuring how long networks take"), "{}", text(&view));
+    drop(search(&path.join("search"), "nas-bench-201"));
+    let trial = |name: &str| {
+        let mut trial = RunDir::create(path.join(name), "task = \"train\"\nepochs = 3\n").expect("a run");
+        trial
+            .log(&Event::TrainStep(TrainStepMetrics { train_loss: 1.5, ..TrainStepMetrics::default() }))
+            .expect("writable");
+        trial
+    };
+    let first = trial("tried/1-1");
+    now(&mut run, AutoPart::Trial, "trying network 1 of 3: residual, C = 16, N = 1", Some("tried/1-1"), None, 600.0);
+    view.look().expect("readable");
+    let before = view.standing.revision;
+    drop(first);
+    let mut second = trial("tried/1-2");
+    now(
+        &mut run,
+        AutoPart::Trial,
+        "trying network 2 of 3: light, C = 16, N = 1",
+        Some("tried/1-2"),
+        Some(0.4512),
+        500.0,
+    );
+    view.look().expect("readable");
+    assert_eq!((view.name().as_str(), view.standing.other()), ("photos/tried/1-2", "test"));
+    assert!(view.standing.revision > before, "the page of the run is drawn anew");
+    assert!((view.standing.share() - 0.5).abs() < 0.01, "half of the time is used: {}", view.standing.share());
+    let shown = text(&view);
+    for part in ["trying network 2 of 3: light", "45.12 %", "8:", "1.500"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    for width in [100, 80, 60] {
+        let screen = screen(&view, width, 24);
+        assert!(
+            screen.contains("trying network 2 of 3: light, C = 16, N = 1") && screen.contains("45.12 %"),
+            "{screen}"
+        );
+        assert!(screen.contains("time left 8:") && screen.contains("50 % of the time"), "{screen}");
+    }
+    second.log(&Event::Paused { step: 1 }).expect("writable");
+    view.look().expect("readable");
+    assert_eq!(view.standing.status, "paused");
+    let left = |view: &View| view.standing.fields().into_iter().find(|field| field.0 == "eta").map(|field| field.2);
+    let before = left(&view);
+    std::thread::sleep(Duration::from_millis(1100));
+    view.look().expect("readable");
+    assert_eq!(left(&view), before);
+    drop(second);
+    run.write_result(&serde_json::json!({ "tried": [] })).expect("writable");
+    drop(run);
+    view.look().expect("readable");
+    assert_eq!((view.standing.status, view.standing.share()), ("finished", 1.0));
+    assert!(!text(&view).contains("trying"), "{}", text(&view));
 }
 
 #[test]

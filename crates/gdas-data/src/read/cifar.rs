@@ -6,7 +6,7 @@ use super::{push_rows, read_pickle};
 use crate::error::DataError;
 use crate::pickle::Value;
 use crate::tree::{Entry, Tree};
-use gdas::data::{Dataset, Format, Images, Statistics};
+use gdas::data::{Dataset, Files, Format, Images, Statistics};
 
 const SIZE: usize = 32;
 const PIXELS: usize = 3 * SIZE * SIZE;
@@ -121,7 +121,18 @@ fn read_kind(
     };
     let (train, test) = (Arc::new(train), Some(Arc::new(test)));
     let name = kind.name.to_lowercase().replace('-', "");
-    Ok(Dataset { name, format, classes, train, test, held_out: false, statistics, flip: true, notes })
+    Ok(Dataset {
+        name,
+        format,
+        classes,
+        train,
+        test,
+        held_out: false,
+        statistics,
+        flip: true,
+        notes,
+        files: Files::default(),
+    })
 }
 
 /// Records of label bytes and 3,072 pixels in planes.

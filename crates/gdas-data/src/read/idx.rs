@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::DataError;
 use crate::tree::{Entry, Tree};
-use gdas::data::{Dataset, Format, Images, Statistics};
+use gdas::data::{Dataset, Files, Format, Images, Statistics};
 
 const FASHION: [&str; 10] =
     ["T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"];
@@ -42,6 +42,7 @@ fn read_all(tree: &Tree) -> Result<Dataset, DataError> {
         train: Arc::new(train),
         test: test.map(Arc::new),
         held_out: false,
+        files: Files::default(),
         flip: fashion,
         notes: Vec::new(),
     })

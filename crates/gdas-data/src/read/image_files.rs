@@ -16,7 +16,7 @@ use crate::observe::{Progress, Reading};
 use crate::options::Options;
 use crate::parts::{Part, named_part};
 use crate::tree::{Entry, Limits, Tree};
-use gdas::data::{Dataset, Format, Images, SIZES, Statistics};
+use gdas::data::{Dataset, Files, Format, Images, SIZES, Statistics};
 
 /// Which images are learned from and which are tested with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +67,7 @@ fn read_all(tree: &Tree, kinds: &[Kind], options: &Options) -> Result<Dataset, D
     }
     let train = images(pixels, train_items);
     let test = (!test_items.is_empty()).then(|| Arc::new(images(test_pixels, test_items)));
+    let names = |items: &[Item]| items.iter().map(|item| item.entry.name.clone()).collect();
     Ok(Dataset {
         name: String::new(),
         format: Format::Images,
@@ -75,6 +76,7 @@ fn read_all(tree: &Tree, kinds: &[Kind], options: &Options) -> Result<Dataset, D
         classes: classes.into_iter().map(String::from).collect(),
         train: Arc::new(train),
         held_out: false,
+        files: Files { train: names(train_items), test: names(test_items) },
         flip: true,
         notes,
     })

@@ -7,7 +7,7 @@ use super::{push_rows, read_pickle};
 use crate::error::DataError;
 use crate::pickle::Value;
 use crate::tree::{Entry, Tree};
-use gdas::data::{Dataset, Format, Images, Statistics};
+use gdas::data::{Dataset, Files, Format, Images, Statistics};
 
 const CLASSES: usize = 120;
 
@@ -61,6 +61,7 @@ fn read_batches(tree: &Tree, batches: &[(u32, &Entry)]) -> Result<Dataset, DataE
         train: Arc::new(train),
         test: Some(Arc::new(test)),
         held_out: false,
+        files: Files::default(),
         statistics,
         flip: true,
         notes,

@@ -12,7 +12,7 @@ use crate::error::DataError;
 use crate::parts::{Part, named_part};
 use crate::pickle::{Array, Dtype};
 use crate::tree::{Entry, Tree};
-use gdas::data::{Dataset, Format, Images, Statistics};
+use gdas::data::{Dataset, Files, Format, Images, Statistics};
 
 /// What an array holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,6 +115,7 @@ fn read_all(tree: &Tree, arrays: &BTreeMap<(Part, Role), Vec<&Entry>>) -> Result
         train: Arc::new(train),
         test,
         held_out: false,
+        files: Files::default(),
         flip: true,
         notes,
     })

@@ -96,6 +96,7 @@ fn a_validation_part_stands_in_for_test_images_or_is_left_alone() {
     part(folder.path(), "test/", 50);
     let set = read(folder.path()).unwrap();
     assert_eq!(set.test.as_deref().map(values), Some(vec![50, 51, 52, 53]));
+    assert_eq!(set.files.test.to_vec(), ["test/cat/0.png", "test/cat/1.png", "test/dog/0.png", "test/dog/1.png"]);
     assert_eq!(set.notes, ["the partition `val` is not used"]);
 }
 

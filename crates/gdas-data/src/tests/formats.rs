@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use gdas::data::Statistics;
+use gdas::data::{Files, Statistics};
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 
 use super::*;
@@ -360,6 +360,7 @@ fn inspection_finds_imbalance_and_leaks() {
         train: images(10),
         test: Some(images(4)),
         held_out: false,
+        files: Files::default(),
         statistics: Statistics { mean: vec![0.0], std: vec![1.0], published: false },
         flip: true,
         notes: Vec::new(),

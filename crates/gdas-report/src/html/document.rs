@@ -35,7 +35,8 @@ pub(super) fn document(title: &str, body: &Markup, live: Option<&Live>) -> Strin
     let policy = format!(
         "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:{connect}"
     );
-    let drawings = [chart::style(), heat::style(), reliability::style(), parallel::style().to_owned(), svg::style()].concat();
+    let drawings =
+        [chart::style(), heat::style(), reliability::style(), parallel::style().to_owned(), svg::style()].concat();
     let style = [drawings.as_str(), STYLE, live.map_or("", |live| live.style)].concat();
     let scripts = SCRIPTS.into_iter().chain(live.map(|live| live.script));
     // Charts in the page have the colours of the drawings.

@@ -134,17 +134,20 @@ fn mistakes(run: &RunData, record: &TestRecord, images: bool) -> Markup {
             } @else {
                 p {
                     "The test images of the largest loss (cross-entropy) among those answered wrongly, with their class and the most \
-                     probable ones. Numbers are places among the test images of " (record.facts.data) ", from 0."
+                     probable ones. They are test images of " (record.facts.data) ", named by their file or their place among the test images, from 0."
                 }
                 ol.mistakes {
-                    @for mistake in mistakes { (picture(mistake, &record.facts, &classes)) }
+                    @for (place, mistake) in mistakes.iter().enumerate() {
+                        (picture(mistake, record.facts.files.get(place), &record.facts, &classes))
+                    }
                 }
             }
         }
     }
 }
 
-fn picture(mistake: &Mistake, facts: &TestFacts, classes: &[String]) -> Markup {
+/// An image with its class, the most probable ones, and which it is: its file where it has one, else its place.
+fn picture(mistake: &Mistake, file: Option<&String>, facts: &TestFacts, classes: &[String]) -> Markup {
     let name = |class: u64| classes.get(class as usize).cloned().unwrap_or_else(|| format!("class {class}"));
     let answer = mistake.answer;
     let loss = if mistake.loss.is_finite() { format!("{:.2}", mistake.loss) } else { "infinite".to_owned() };
@@ -156,7 +159,7 @@ fn picture(mistake: &Mistake, facts: &TestFacts, classes: &[String]) -> Markup {
             }
             p { b { (name(answer.label)) } " " (chance(answer.probability)) }
             ul { @for (class, probability) in &mistake.top { li { (name(*class)) " " (chance(*probability)) } } }
-            p.note { "image " (answer.index) ", loss " (loss) }
+            p.note { @if let Some(file) = file { (file) } @else { "image " (answer.index) } ", loss " (loss) }
         }
     }
 }

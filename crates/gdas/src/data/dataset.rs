@@ -31,6 +31,17 @@ pub struct Dataset {
     pub flip: bool,
     /// Remarks made while reading: images resized, partitions left out, unusual counts.
     pub notes: Vec<String>,
+    /// The files that the images were read from, where each is one of its own.
+    pub files: Files,
+}
+
+/// Names of image files, in the order of the images; none where images have no files of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files {
+    /// Of the training images.
+    pub train: Arc<[String]>,
+    /// Of the test images.
+    pub test: Arc<[String]>,
 }
 
 /// Images of one size with their labels.
@@ -285,6 +296,13 @@ impl Dataset {
             Arc::new(self.train.select(&indices))
         };
         let (train, test) = (pick(false), pick(true));
+        if self.files.train.len() == is_test.len() {
+            let pick = |test: bool| {
+                let named = self.files.train.iter().zip(&is_test).filter(|(_, is_test)| **is_test == test);
+                named.map(|(name, _)| name.clone()).collect()
+            };
+            self.files = Files { train: pick(false), test: pick(true) };
+        }
         if !self.statistics.published {
             self.statistics = Statistics::of(&train);
         }

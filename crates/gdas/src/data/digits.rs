@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::dataset::{Dataset, Format, Images, Statistics};
+use super::dataset::{Dataset, Files, Format, Images, Statistics};
 
 /// 1,797 records: a label, then 8x8 pixels of 0..16. Source and licence: `assets/digits.NOTICE.md`.
 const RECORDS: &[u8] = include_bytes!("../../assets/digits.bin");
@@ -25,6 +25,7 @@ pub fn digits() -> Dataset {
         train: Arc::new(images),
         test: None,
         held_out: false,
+        files: Files::default(),
         statistics,
         flip: false,
         notes: Vec::new(),

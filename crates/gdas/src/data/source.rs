@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::dataset::{Dataset, Format, Images, Statistics};
+use super::dataset::{Dataset, Files, Format, Images, Statistics};
 use super::error::DataError;
 
 /// Labelled images of one size: a folder of one's own format, a database, a generator, another library's data set.
@@ -115,6 +115,7 @@ impl Dataset {
             train,
             test,
             held_out: false,
+            files: Files::default(),
             flip: true,
             notes: Vec::new(),
             name: name.clone(),

@@ -5,7 +5,7 @@ mod splits;
 
 use std::sync::Arc;
 
-use super::dataset::{Dataset, Format, Images, Statistics};
+use super::dataset::{Dataset, Files, Format, Images, Statistics};
 
 /// A data set without any file: image `i` has the pixel value `i` everywhere, and class `i % classes`.
 fn plain(train: usize, test: usize, size: usize, classes: usize) -> Dataset {
@@ -25,6 +25,7 @@ fn plain(train: usize, test: usize, size: usize, classes: usize) -> Dataset {
         train: images(train),
         test: (test > 0).then(|| images(test)),
         held_out: false,
+        files: Files::default(),
         statistics: Statistics { mean: vec![0.0], std: vec![1.0], published: false },
         flip: true,
         notes: Vec::new(),

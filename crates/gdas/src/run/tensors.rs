@@ -69,8 +69,10 @@ pub(super) fn encode<'a>(
 /// The arrays of a file, and the text in its header.
 pub(super) fn decode(bytes: &[u8]) -> Result<(BTreeMap<String, Array>, Option<String>), String> {
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-    let arrays =
-        tensors.iter().map(|(name, view)| Ok((name.to_owned(), Array::from_view(&view)?))).collect::<Result<_, String>>()?;
+    let arrays = tensors
+        .iter()
+        .map(|(name, view)| Ok((name.to_owned(), Array::from_view(&view)?)))
+        .collect::<Result<_, String>>()?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
     Ok((arrays, header.metadata().as_ref().and_then(|header| header.get(TEXT).cloned())))
 }

@@ -34,6 +34,9 @@ pub struct TestFacts {
     pub multiply_adds: u64,
     /// Bytes of its weights and running statistics, as 32-bit floats.
     pub weight_bytes: u64,
+    /// Files of the mistakes' images, in their order; none where images have no files of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
 }
 
 /// A test of a network, image by image.
@@ -232,8 +235,7 @@ mod tests {
         let answer = Answer { index: 3, label: 1, answer: 2, confidence: 0.75, probability: 0.125 };
         let mut calibration = Calibration::default();
         calibration.add(0.75, false);
-        let mistake =
-            Mistake { answer, loss: 2.0, top: vec![(2, 0.75), (1, 0.125)], pixels: (0..12).collect() };
+        let mistake = Mistake { answer, loss: 2.0, top: vec![(2, 0.75), (1, 0.125)], pixels: (0..12).collect() };
         TestRecord {
             facts: TestFacts { data: "photos".into(), image: [2, 2, 3], params: 7, ..TestFacts::default() },
             answers: Answers { kept: vec![answer], mistakes: if wrong { vec![mistake] } else { vec![] }, calibration },
@@ -261,7 +263,9 @@ mod tests {
         for bit in 0..8 * bytes.len() {
             let mut damaged = bytes.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            assert!(TestRecord::decode(&damaged).is_ok_and(|read| read == record) || TestRecord::decode(&damaged).is_err());
+            assert!(
+                TestRecord::decode(&damaged).is_ok_and(|read| read == record) || TestRecord::decode(&damaged).is_err()
+            );
         }
         for length in 0..bytes.len() {
             assert!(TestRecord::decode(&bytes[..length]).is_err(), "cut to {length}");

@@ -26,6 +26,9 @@ const LATENCY_BUDGET: Duration = Duration::from_millis(100);
 /// Of networks that are slower than so many images per second it is not.
 const LEAST_SPEED: f64 = 10.0;
 
+/// Letters that are kept of the name of an image's file.
+const LONGEST_NAME: usize = 300;
+
 /// Which of a training's weights to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WeightChoice {
@@ -191,6 +194,7 @@ impl TrainedModel {
             image: [self.image.height, self.image.width, self.image.channels],
             params: cost.params,
             multiply_adds: cost.multiply_adds,
+            files: answers.mistakes.iter().map_while(|mistake| file_of(dataset, mistake.answer.index)).collect(),
             weight_bytes: (cost.params + running as u64) * size_of::<f32>() as u64,
         };
         TestRecord { facts, answers }
@@ -248,6 +252,13 @@ impl TrainedModel {
         let running = self.weights.running_of(&self.graph);
         PlainWeights { params, running: running.into_iter().map(|r| r.map(host).unwrap_or_default()).collect() }
     }
+}
+
+/// The name of a test image's file, its end if it is very long.
+fn file_of(dataset: &Dataset, index: u64) -> Option<String> {
+    let name = dataset.files.test.get(index as usize)?;
+    let start = name.char_indices().rev().nth(LONGEST_NAME - 1).map_or(0, |(start, _)| start);
+    Some(name[start..].to_owned())
 }
 
 /// Scores `[batch, classes]` with running statistics; with `flip`, the mean over each image and its mirror image.

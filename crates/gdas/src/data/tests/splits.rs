@@ -47,3 +47,16 @@ fn the_test_half_rule_keeps_the_other_half_for_testing() {
     let small = SearchSplit::new(&plain(1, 0, 8, 2), SplitRule::Halves, 0).unwrap_err();
     insta::assert_snapshot!(small, @"plain has too few images to divide for a search");
 }
+
+/// Whatever is held out, a name stays with its image.
+#[test]
+fn files_stay_with_their_images() {
+    let mut set = plain(30, 0, 8, 2);
+    set.files.train = (0..30).map(|i| format!("{i}.png")).collect();
+    let held = set.hold_out(0.2);
+    let test = held.test.as_ref().unwrap();
+    for (images, files) in [(&held.train, &held.files.train), (test, &held.files.test)] {
+        let expected: Vec<String> = (0..images.len()).map(|i| format!("{}.png", images.image(i)[0])).collect();
+        assert_eq!(files.to_vec(), expected);
+    }
+}
