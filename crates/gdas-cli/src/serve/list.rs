@@ -14,7 +14,7 @@ pub(super) fn page(snapshot: &Snapshot, style: &str, script: &str) -> String {
         @if snapshot.runs.is_empty() {
             p { "No runs yet. " code { "gdas search" } " starts one." }
         } @else {
-            div.scroll {
+            div.scroll tabindex="0" role="group" aria-label="table of runs" {
                 table.runs {
                     thead {
                         tr {

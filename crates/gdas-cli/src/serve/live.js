@@ -20,8 +20,7 @@ async function renew() {
     const place = document.querySelector(".actions output");
     if (place) place.textContent = said;
     document.querySelectorAll("figure").forEach(addLinks);
-    charts.start();
-    explore.start();
+    await startFigures();
     compare();
   } finally {
     renewing = false;

@@ -1,15 +1,10 @@
 //! The cell that a run found or trains, and why judges chose it.
 
-use std::io::Write as _;
-
-use base64::prelude::{BASE64_STANDARD, Engine as _};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use maud::{Markup, html};
 use serde_json::json;
 
 use super::figures::file_name;
-use super::parts::{dash, figure, percent, table};
+use super::parts::{self, dash, figure, percent, table};
 use crate::cell::genotype_pictures;
 use crate::run_data::RunData;
 use gdas::run::{Judgement, Places};
@@ -66,9 +61,7 @@ fn packed(run: &RunData, history: &[(usize, usize, String)]) -> Option<String> {
         (first + 1..=last + 1).map(move |epoch| [epoch, cell])
     };
     let epochs: Vec<_> = history.iter().flat_map(of_run).collect();
-    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
-    packer.write_all(json!({ "epochs": epochs, "cells": cells }).to_string().as_bytes()).ok()?;
-    Some(BASE64_STANDARD.encode(packer.finish().ok()?))
+    parts::packed(&json!({ "epochs": epochs, "cells": cells }).to_string())
 }
 
 /// Why the cell of a judged end was chosen, and what the curves show instead.
@@ -82,7 +75,7 @@ pub(super) fn judgement(run: &RunData) -> Markup {
             h2 { "Why this cell" }
             p { (reason) "." }
             @if let (Some(own), false) = (&judgement.own_genotype, judgement.is_own()) {
-                (table(&["", "cell chosen", "alpha's own cell"], &places(run, judgement, own)))
+                (table(&["what", "cell chosen", "alpha's own cell"], &places(run, judgement, own)))
                 p {
                     "Of " (judgement.candidates) " candidates the smallest sum of places wins, each judge counting \
                      the same. The curves, the probabilities and the cells on the way below are alpha's; its own \

@@ -45,7 +45,8 @@ fn row(class: &ClassResult) -> Vec<String> {
 }
 
 fn matrix(classes: &[ClassResult]) -> Markup {
-    let head: Vec<&str> = std::iter::once("").chain(classes.iter().map(|class| class.class.as_str())).collect();
+    let head: Vec<&str> =
+        std::iter::once("class \\ answer").chain(classes.iter().map(|class| class.class.as_str())).collect();
     let count = |class: &ClassResult, answer: &str| {
         if class.class == answer { class.correct } else { class.mistaken_for.get(answer).copied().unwrap_or(0) }
     };

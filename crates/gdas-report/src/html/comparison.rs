@@ -47,11 +47,11 @@ pub(super) fn section(runs: &[RunData], known: Option<&Table>) -> Markup {
             }
             (over_seeds(runs, &differences))
             @if let Some(parallel) = parallel(runs, &differences) {
-                h3 { "Settings against accuracy" }
-                div.scroll { (PreEscaped(parallel.to_svg_fragment())) }
+                h2 { "Settings against accuracy" }
+                div.scroll tabindex="0" role="group" aria-label="parallel coordinates" { (PreEscaped(parallel.to_svg_fragment())) }
             }
             @if let Some(known) = known { (ranks(runs, known)) }
-            h3 { "Curves" }
+            h2 { "Curves" }
             div.charts {
                 @for chart in charts(runs) {
                     (parts::chart(&chart, &name(&chart), "comparison"))
@@ -65,7 +65,7 @@ pub(super) fn section(runs: &[RunData], known: Option<&Table>) -> Markup {
 fn all(runs: &[RunData], differences: &[Difference]) -> Markup {
     let head = COLUMNS.into_iter().chain(differences.iter().map(|difference| difference.key.as_str()));
     html! {
-        div.scroll {
+        div.scroll tabindex="0" role="group" aria-label="table of runs" {
             table.sortable {
                 thead { tr { @for cell in head { th { (cell) } } } }
                 tbody {
@@ -101,7 +101,7 @@ fn over_seeds(runs: &[RunData], differences: &[Difference]) -> Markup {
         row
     });
     html! {
-        h3 { "Over seeds" }
+        h2 { "Over seeds" }
         (table(&head, &rows.collect::<Vec<_>>()))
     }
 }
@@ -195,7 +195,7 @@ fn ranks(runs: &[RunData], known: &Table) -> Markup {
         std::iter::once(run.info.name.clone()).chain(cells).collect()
     });
     html! {
-        h3 { "In the NAS-Bench-201 table" }
+        h2 { "In the NAS-Bench-201 table" }
         (table(&head, &rows.collect::<Vec<_>>()))
     }
 }

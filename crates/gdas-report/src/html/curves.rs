@@ -8,7 +8,7 @@ use crate::chart;
 use crate::run_data::RunData;
 
 /// Losses, accuracies and schedules, epoch by epoch.
-pub(super) fn section(run: &RunData) -> Markup {
+pub(super) fn section(run: &RunData, alone: bool) -> Markup {
     let curves = run.curves();
     html! {
         section {
@@ -21,13 +21,13 @@ pub(super) fn section(run: &RunData) -> Markup {
                     (parts::chart(chart, &format!("{}-{name}", file_name(&run.info.name)), &run.info.name))
                 }
             }
-            (parts::table_download("epochs.csv", run.epochs.len(), || run.epochs_csv()))
+            (parts::table_download("epochs.csv", run.epochs.len(), alone, || run.epochs_csv()))
         }
     }
 }
 
 /// A heat map per alpha table: what each edge prefers, epoch by epoch.
-pub(super) fn alphas(run: &RunData) -> Markup {
+pub(super) fn alphas(run: &RunData, alone: bool) -> Markup {
     let maps = run.heat_maps();
     if maps.is_empty() {
         return Markup::default();
@@ -43,7 +43,7 @@ pub(super) fn alphas(run: &RunData) -> Markup {
                 (legend(&run.operation_names(index)))
                 (parts::heat_map(map, &format!("{}-alpha-{}", file_name(&run.info.name), file_name(&map.title))))
             }
-            (parts::table_download("alphas.csv", run.alpha_count(), || run.alphas_csv()))
+            (parts::table_download("alphas.csv", run.alpha_count(), alone, || run.alphas_csv()))
         }
     }
 }

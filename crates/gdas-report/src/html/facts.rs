@@ -30,7 +30,7 @@ pub(super) fn section(run: &RunData, known: Option<&Table>, state: bool) -> Mark
                 p.genotype { code { (text) } }
             }
             @if !standing.is_empty() {
-                h3 { "In the NAS-Bench-201 table" }
+                h2 { "In the NAS-Bench-201 table" }
                 (table(&["data set", "epochs", "accuracy", "rank"], &standing))
             }
         }

@@ -134,20 +134,20 @@ pub(super) fn repeat(run: &RunData) -> Markup {
         section {
             h2 { "How to repeat it" }
             p { "Save the configuration as " code { "config.toml" } ", then:" }
-            pre { code { "gdas " (command) " --config config.toml" } }
+            pre tabindex="0" { code { "gdas " (command) " --config config.toml" } }
             p {
                 "The same configuration and seed give the same result, bit for bit, on a CPU with any number of \
                  threads."
             }
             details {
                 summary { "Configuration" }
-                pre { code { (run.config) } }
+                pre tabindex="0" { code { (run.config) } }
                 (download("config.toml", &run.config))
             }
             @if let Some(result) = &run.result {
                 details {
                     summary { "Result" }
-                    pre { code { (readable_json(result)) } }
+                    pre tabindex="0" { code { (readable_json(result)) } }
                 }
             }
         }

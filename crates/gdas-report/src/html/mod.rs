@@ -35,13 +35,13 @@ pub fn page(runs: &[RunData], table: Option<&Table>) -> String {
     let body = html! {
         h1 { (title) }
         @if let [run] = runs {
-            (report(run, table, Shown { state: true, images: true }))
+            (report(run, table, Shown { state: true, alone: true }))
         } @else {
             (comparison::section(runs, table))
             @for run in runs {
                 details.run {
                     summary { h2 { (run.info.name) } }
-                    (report(run, table, Shown { state: true, images: false }))
+                    (report(run, table, Shown { state: true, alone: false }))
                 }
             }
         }
@@ -56,7 +56,7 @@ pub fn live_run(run: &RunData, top: &Markup, live: &Live) -> String {
         p { a href="../" { "all runs" } }
         h1 { (title) }
         (top)
-        (report(run, None, Shown { state: false, images: true }))
+        (report(run, None, Shown { state: false, alone: true }))
     };
     document::document(&title, &body, Some(live))
 }
@@ -76,8 +76,8 @@ fn title(run: &RunData) -> String {
 struct Shown {
     /// Its state, which a live page has above.
     state: bool,
-    /// Test images, of which a page of many runs would have too many.
-    images: bool,
+    /// What is large and would be too much beside other runs: test images, tables to be downloaded.
+    alone: bool,
 }
 
 /// All that is said of one run.
@@ -87,17 +87,17 @@ fn report(run: &RunData, table: Option<&Table>, shown: Shown) -> Markup {
         (facts::section(run, table, shown.state))
         @if run.info.task == "auto" {
             (tried::section(run))
-            (stages(run, table, shown.images))
+            (stages(run, table, shown.alone))
         } @else {
             (cell::section(run))
             (cell::judgement(run))
             (classes::section(run))
-            (tested::section(run, shown.images))
-            (curves::section(run))
+            (tested::section(run, shown.alone))
+            (curves::section(run, shown.alone))
             @if let Some(table) = table {
                 (trajectory::section(run, table))
             }
-            (curves::alphas(run))
+            (curves::alphas(run, shown.alone))
             (cell::on_the_way(run))
             (cost::section(run))
             (history::section(run))
@@ -107,12 +107,12 @@ fn report(run: &RunData, table: Option<&Table>, shown: Shown) -> Markup {
 }
 
 /// The stages of an automatic run.
-fn stages(run: &RunData, table: Option<&Table>, images: bool) -> Markup {
+fn stages(run: &RunData, table: Option<&Table>, alone: bool) -> Markup {
     html! {
         @for stage in &run.stages {
             details.run open {
                 summary { h2 { @if stage.info.task == "train" { "Training" } @else { "Search" } } }
-                (report(stage, table, Shown { state: true, images }))
+                (report(stage, table, Shown { state: true, alone }))
             }
         }
         @if run.stages.is_empty() {

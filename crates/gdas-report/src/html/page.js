@@ -52,3 +52,4 @@ function addLinks(figure) {
   figure.append(links);
 }
 document.querySelectorAll("figure").forEach(addLinks);
+startFigures();

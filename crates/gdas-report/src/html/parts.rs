@@ -1,7 +1,11 @@
 //! Pieces that several parts of the page are made of: figures, tables, downloads, numbers in words.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use maud::{Markup, PreEscaped, html};
 
 use crate::chart::Chart;
@@ -33,15 +37,28 @@ pub(super) fn heat_map(map: &HeatMap, name: &str) -> Markup {
     }
 }
 
-/// JSON for a script, where no text in it can end the element.
+/// JSON for a script, where no text in it can end the element; packed where it is long.
 pub(super) fn numbers(json: &str) -> Markup {
-    html! { script.data type="application/json" { (PreEscaped(json.replace("</", "<\\/"))) } }
+    match packed(json) {
+        Some(packed) if json.len() > PACKED => html! { script.data type="application/gzip" { (packed) } },
+        _ => html! { script.data type="application/json" { (PreEscaped(json.replace("</", "<\\/"))) } },
+    }
 }
 
-/// A table that scrolls by itself where the page is narrow.
+/// A text compressed (gzip) and in base 64.
+pub(super) fn packed(text: &str) -> Option<String> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+    packer.write_all(text.as_bytes()).ok()?;
+    Some(BASE64_STANDARD.encode(packer.finish().ok()?))
+}
+
+/// Numbers of more letters than this are packed.
+const PACKED: usize = 2_000;
+
+/// A table that scrolls by itself where the page is narrow, by keyboard, too.
 pub(super) fn table<T: AsRef<str>>(head: &[T], rows: &[Vec<String>]) -> Markup {
     html! {
-        div.scroll {
+        div.scroll tabindex="0" role="group" aria-label="table" {
             table {
                 thead { tr { @for cell in head { th { (cell.as_ref()) } } } }
                 tbody { @for row in rows { tr { @for cell in row { td { (cell) } } } } }
@@ -50,9 +67,9 @@ pub(super) fn table<T: AsRef<str>>(head: &[T], rows: &[Vec<String>]) -> Markup {
     }
 }
 
-/// A link that holds a table itself; for one of many lines, how to get it.
-pub(super) fn table_download(name: &str, lines: usize, content: impl FnOnce() -> String) -> Markup {
-    if lines > MOST_LINES {
+/// A link that holds a table itself; for one of many lines, and beside other runs, how to get it.
+pub(super) fn table_download(name: &str, lines: usize, alone: bool, content: impl FnOnce() -> String) -> Markup {
+    if lines > MOST_LINES || !alone {
         return html! { p.download { (name) ": written by " code { "gdas report --files" } } };
     }
     download(name, &content())

@@ -12,14 +12,14 @@ use gdas::Mistake;
 use gdas::cost::{readable, readable_bytes};
 use gdas::run::{Event, TestFacts, TestRecord};
 
-/// Size and speed, calibration, and the most wrong images; of a training that is at its end, or was tested since. With
-/// `images` also the images themselves.
-pub(super) fn section(run: &RunData, images: bool) -> Markup {
+/// Size and speed, calibration, and the most wrong images; of a training that is at its end, or was tested since. Beside other
+/// runs without the images themselves.
+pub(super) fn section(run: &RunData, alone: bool) -> Markup {
     match &run.test {
         Ok(Some(record)) => html! {
             (size(run, &record.facts))
             (calibration(run, record))
-            (mistakes(run, record, images))
+            (mistakes(run, record, alone))
         },
         Ok(None) if run.result.is_some() && matches!(run.info.task.as_str(), "train" | "import") => missing(run, None),
         Ok(None) => Markup::default(),
@@ -121,7 +121,7 @@ fn verdict(excess: f64) -> &'static str {
     }
 }
 
-fn mistakes(run: &RunData, record: &TestRecord, images: bool) -> Markup {
+fn mistakes(run: &RunData, record: &TestRecord, alone: bool) -> Markup {
     let mistakes = &record.answers.mistakes;
     let classes = run.class_names();
     html! {
@@ -129,7 +129,7 @@ fn mistakes(run: &RunData, record: &TestRecord, images: bool) -> Markup {
             h2 { "The most wrong images" }
             @if mistakes.is_empty() {
                 p { "Every test image was answered correctly." }
-            } @else if !images {
+            } @else if !alone {
                 p { "The page of this run alone shows them." }
             } @else {
                 p {

@@ -1,6 +1,6 @@
 "use strict";
 // Interactive charts. Each figure has a drawing (SVG), which is what is printed, saved and shown without script, and
-// its numbers (`script.data`, JSON); uPlot (MIT licence, https://github.com/leeoniya/uPlot) draws these instead.
+// its numbers (`script.data`, JSON once it is unpacked); uPlot (MIT licence, https://github.com/leeoniya/uPlot) draws these instead.
 // Pointer and arrow keys show values, dragging zooms, the bar above the charts smooths them and sets the axes.
 const charts = (() => {
   const settings = { smooth: 0, log: false, clip: true };
@@ -222,4 +222,3 @@ const charts = (() => {
   });
   return { start, draw };
 })();
-charts.start();

@@ -1,10 +1,6 @@
 "use strict";
 // Tables of runs: sorted by a click on a heading, filtered by words; a row points out its line in parallel coordinates.
 const compare = () => {
-  // What scrolls sideways can be reached by keyboard.
-  for (const box of document.querySelectorAll(".scroll")) {
-    if (box.scrollWidth > box.clientWidth) Object.assign(box, { tabIndex: 0, role: "region", ariaLabel: "table, scrolls sideways" });
-  }
   for (const table of document.querySelectorAll("table.sortable")) {
     const body = table.tBodies[0];
     const key = (cell) => {

@@ -105,15 +105,8 @@ const explore = (() => {
     charts.draw(chart);
   }
 
-  // The pictures are packed: hundreds of cells are nearly alike.
-  async function unpack(text) {
-    const bytes = Uint8Array.from(atob(text.trim()), (letter) => letter.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    return JSON.parse(await new Response(stream).text());
-  }
-
   async function cells(figure, place) {
-    const data = await unpack(figure.querySelector("script.data").textContent);
+    const data = JSON.parse(await unpack(figure.querySelector("script.data").textContent));
     const slider = document.createElement("input");
     const last = data.epochs.length - 1;
     Object.assign(slider, { type: "range", min: 0, max: last, value: Math.min(left.get(place) ?? last, last) });
@@ -147,4 +140,3 @@ const explore = (() => {
   }
   return { start };
 })();
-explore.start();
