@@ -45,7 +45,7 @@ fn events(run: &RunData) -> Markup {
     html! {
         section {
             h2 { "What happened" }
-            (table(&["event", "step", ""], &rows))
+            (table(&["event", "step", "remark"], &rows))
             (checkpoints(run))
         }
     }
