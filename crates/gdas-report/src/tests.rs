@@ -379,7 +379,7 @@ fn the_page_shows_the_test_of_a_trained_network() {
     assert_eq!(page.matches("src=\"data:image/png").count(), 24);
     for part in [
         "class &lt;0&gt;",
-        "&lt;0.1 %",
+        "&lt;0.1\u{a0}%",
         "image 0, loss",
         "1.2 k",
         "1.25 ms",

@@ -745,6 +745,7 @@ def evaluate(
     *,
     test_flip: Optional[bool] = None,
     confusion: Optional[PathLike] = None,
+    predictions: Optional[PathLike] = None,
     weights: Optional[str] = None,
     threads: Union[int, Literal["auto"]] = "auto",
     device: str = "cpu",
@@ -764,6 +765,9 @@ def evaluate(
         tests did.
     confusion : PathLike, optional
         Write the confusion matrix as CSV: a row for each class, a column for each answer.
+    predictions : PathLike, optional
+        Write the answer to each image as CSV: index, class, answer, confidence, probability of
+        the class.
     weights : str, optional
         Weights of the last epoch, or of the best on the validation images, where `gdas train
         --validation` held some out. By default best where an epoch was chosen, else last.
@@ -790,6 +794,7 @@ def evaluate(
     return _calls.evaluate(run, data, keys=dict(
         test_flip=test_flip,
         confusion=confusion,
+        predictions=predictions,
         weights=weights,
         threads=threads,
         device=device,

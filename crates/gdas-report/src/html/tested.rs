@@ -164,10 +164,10 @@ fn picture(mistake: &Mistake, file: Option<&String>, facts: &TestFacts, classes:
     }
 }
 
-/// A probability in percent, never rounded to nothing.
+/// A probability in percent, never rounded to nothing; its sign stays on its line.
 fn chance(probability: f32) -> String {
     let percent = 100.0 * f64::from(probability);
-    if percent > 0.0 && percent < 0.1 { "<0.1 %".to_owned() } else { format!("{percent:.1} %") }
+    if percent > 0.0 && percent < 0.1 { "<0.1\u{a0}%".to_owned() } else { format!("{percent:.1}\u{a0}%") }
 }
 
 #[cfg(test)]
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn small_chances_are_not_nothing() {
-        assert_eq!([0.0, 0.00001, 0.5, 1.0].map(chance), ["0.0 %", "<0.1 %", "50.0 %", "100.0 %"]);
+        assert_eq!([0.0, 0.00001, 0.5, 1.0].map(chance), ["0.0\u{a0}%", "<0.1\u{a0}%", "50.0\u{a0}%", "100.0\u{a0}%"]);
     }
 
     #[test]
