@@ -240,6 +240,9 @@ impl Standing {
                 (self.speed, self.eta_seconds) = (Some(step.steps_per_second), Some(step.eta_seconds));
             }
             Event::TrainEpoch(epoch) => {
+                // An automatic run plans anew while it trains.
+                self.steps = self.steps / self.epochs.max(1) as u64 * epoch.epochs as u64;
+                self.epochs = epoch.epochs;
                 self.at(epoch.step);
                 (self.train_loss, self.train_accuracy) = (Some(epoch.train_loss), Some(epoch.train_accuracy));
                 self.other_loss = epoch.other_loss().or(self.other_loss);

@@ -78,7 +78,9 @@ impl Shown {
                     self.stage.clone_from(task);
                 }
                 self.space.clone_from(space);
-                (self.epoch, self.step) = (Some((0, *epochs)), (*step, (epochs * steps_per_epoch) as u64));
+                let epoch = *step as usize / (*steps_per_epoch).max(1) + 1;
+                (self.epoch, self.step) =
+                    (Some((epoch.min(*epochs), *epochs)), (*step, (epochs * steps_per_epoch) as u64));
             }
             Event::Step(StepMetrics { epoch, step, metrics, steps_per_second, after_seconds, .. }) => {
                 self.after = self.after.max(*after_seconds);
@@ -107,6 +109,7 @@ impl Shown {
                 self.at(ended.epoch, ended.step, ended.steps_per_second);
                 if let Some((_, epochs)) = &mut self.epoch {
                     // An automatic run plans anew while it trains.
+                    self.step.1 = self.step.1 / (*epochs).max(1) as u64 * ended.epochs as u64;
                     *epochs = ended.epochs;
                 }
                 self.loss = Some(ended.train_loss);
