@@ -4,7 +4,7 @@
 
 RUN is the directory of a search with some epochs. It is prolonged to 250 epochs, its alphas wandering on as they did, once as a
 run by itself and 20 times with different seeds and settings as runs to compare; nothing of RUN is changed. Prints kilobytes and
-seconds from the click to the end of loading, the median of three. Chromium is named by GDAS_CHROMIUM.
+seconds from the click to the first paint and to the end of loading, the median of three. Chromium is named by GDAS_CHROMIUM.
 """
 
 import json
@@ -69,17 +69,19 @@ def write(run, directory, name, seed):
 
 
 def opened(page, directory):
-    """Seconds from the click to the end of loading, and until the first chart is drawn to be explored."""
+    """Seconds from the click to the first paint and to the end of loading, then until the first chart is drawn to be explored."""
     chromium = Page(pathlib.Path(tempfile.mkdtemp(dir=directory)))
     try:
         chromium.open(page.as_uri())
         entry = "performance.getEntriesByType('navigation')[0]"
         wait("the page is loaded", lambda: chromium.value(f"{entry}.loadEventEnd") > 0)
         loaded = chromium.value(f"{entry}.loadEventEnd") / 1000
+        wait("something is seen", lambda: chromium.value("performance.getEntriesByType('paint').length") > 0)
+        seen = chromium.value("performance.getEntriesByType('paint')[0].startTime") / 1000
         before = chromium.value("performance.now()")
         chromium.value("document.querySelector('.charts figure.chart').scrollIntoView()")
         wait("a chart is drawn", lambda: chromium.value("document.querySelector('.charts .plot canvas') != null"), 30)
-        return loaded, (chromium.value("performance.now()") - before) / 1000
+        return seen, loaded, (chromium.value("performance.now()") - before) / 1000
     finally:
         chromium.process.kill()
 
@@ -95,8 +97,8 @@ def main():
         subprocess.run([program, "report", *runs, "--out", str(out)], cwd=directory, check=True, stdout=subprocess.DEVNULL)
         page = out / "report.html"
         times = [opened(page, directory) for _ in range(3)]
-        loaded, drawn = (statistics.median(values) for values in zip(*times))
-        print(f"{what}: {page.stat().st_size / 1000:.0f} kB, loaded in {loaded:.2f} s, a chart drawn {drawn:.2f} s later ({page})")
+        seen, loaded, drawn = (statistics.median(values) for values in zip(*times))
+        print(f"{what}: {page.stat().st_size / 1000:.0f} kB, seen after {seen:.2f} s, loaded after {loaded:.2f} s, a chart drawn {drawn:.2f} s later ({page})")
 
 
 if __name__ == "__main__":

@@ -106,6 +106,17 @@ fn every_command_gives_one_number_for_one_network() {
         let evaluated = json(&succeed(dir.path(), &["evaluate", name, "--json"]));
         assert_eq!(evaluated["accuracy"], kept["test_accuracy"], "{name}");
         assert_eq!(evaluated["loss"], kept["test_loss"], "{name}");
+        // A run of an early build has no record of its test: `evaluate` makes it as the training did, and other tests leave it.
+        let record = run.join("test.safetensors");
+        let recorded = fs::read(&record).expect("a record of the test");
+        fs::remove_file(&record).expect("removed");
+        let flipped = if name == "average" { "--test-flip=false" } else { "--test-flip=true" };
+        succeed(dir.path(), &["evaluate", name, flipped]);
+        assert!(!record.exists(), "{name}: another test than the training's is not recorded");
+        succeed(dir.path(), &["evaluate", name, "--predictions", "answers.csv"]);
+        assert_eq!(fs::read(&record).expect("a record"), recorded, "{name}");
+        let answers = fs::read_to_string(dir.path().join("answers.csv")).expect("answers");
+        assert_eq!(answers.lines().count() as u64, evaluated["images"].as_u64().expect("a number") + 1, "{name}");
         let shown = json(&succeed(dir.path(), &["runs", "show", name, "--json"]));
         assert_eq!(shown["accuracy"], kept["test_accuracy"], "{name}");
         succeed(dir.path(), &["report", name, "--out", "page"]);
