@@ -256,7 +256,7 @@ fn flow(pieces: &[Piece], width: usize) -> Vec<String> {
     let length = |text: &str| text.chars().count();
     for Piece { text, .. } in pieces {
         match lines.last_mut() {
-            Some(line) if length(line) + 2 + length(text) <= width => *line += &format!("  {text}"),
+            Some(line) if length(line) + 2 + length(text) <= width => line.extend(["  ", text]),
             _ if length(text) <= width => lines.push(text.clone()),
             _ => {
                 lines.push(String::new());
@@ -266,7 +266,7 @@ fn flow(pieces: &[Piece], width: usize) -> Vec<String> {
                         let part: String = part.iter().collect();
                         match lines.last_mut() {
                             Some(line) if line.is_empty() => *line = part,
-                            Some(line) if length(line) + 1 + length(&part) <= width => *line += &format!(" {part}"),
+                            Some(line) if length(line) + 1 + length(&part) <= width => line.extend([" ", &part]),
                             _ => lines.push(part),
                         }
                     }
@@ -337,7 +337,9 @@ mod tests {
     /// A display after each of these events, at one moment.
     fn after(events: &[Event], start: Shown, now: Instant) -> Shown {
         let mut shown = start;
-        events.iter().for_each(|event| shown.follow(event, now));
+        for event in events {
+            shown.follow(event, now);
+        }
         shown
     }
 
@@ -460,7 +462,7 @@ mod tests {
         assert_eq!(shown.left(much_later), Some(9760.0));
         assert!(checked(&shown, 80, much_later).contains("search  paused"));
         shown.follow(&Event::Continued { step: 50 }, much_later);
-        assert_eq!(shown.left(much_later + Duration::from_secs(60)), Some(9700.0));
+        assert_eq!(shown.left(much_later + Duration::from_mins(1)), Some(9700.0));
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl RunData {
         let result = path.join("result.json").exists().then(|| read_result_text(path)).transpose()?;
         let stages = info.stages.iter().map(|stage| Self::read(&stage.path)).collect::<Result<_, _>>()?;
         let test = TestRecord::read(path).map_err(|error| error.to_string());
-        Ok(Self { stages, test, ..Self::new(info, config, result, RunInfo::events(path)?) })
+        Ok(Self { test, stages, ..Self::new(info, config, result, RunInfo::events(path)?) })
     }
 
     /// The runs with epochs of their own: the stages of an automatic run, else the run itself.

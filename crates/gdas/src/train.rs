@@ -337,10 +337,10 @@ impl<'a> Trainer<'a> {
                     state.chosen = Some(ChosenEpoch { epoch, accuracy: metrics.accuracy, loss: metrics.loss });
                     self.chosen = Some(self.evaluated().clone());
                 }
-            } else if let Some(test) = dataset.test_images() {
-                if !self.test(self.evaluated(), (&test, epoch), state, dataset, interrupt)? {
-                    return Ok(false);
-                }
+            } else if let Some(test) = dataset.test_images()
+                && !self.test(self.evaluated(), (&test, epoch), state, dataset, interrupt)?
+            {
+                return Ok(false);
             }
         }
         state.untested = None;
