@@ -10,7 +10,7 @@ use gdas::config::{Auto, TrainConfig, resolve};
 use gdas::data::{Dataset, Format};
 use gdas::run::{RunDir, RunInfo, read_config};
 use gdas::train::TrainedModel;
-use gdas_data::{ClassCount, Options, Reading, Summary};
+use gdas_data::{ClassCount, Options, ReadObserver, Summary};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::exit::Usage;
@@ -121,7 +121,7 @@ fn options(image_size: Auto<usize>, damaged: Damaged, quiet: bool) -> Options {
         Auto::Auto => None,
         Auto::Is(size) => Some(size),
     };
-    Options { image_size, skip_damaged: damaged.skip_damaged, reading: reading(quiet), ..Options::default() }
+    Options { image_size, skip_damaged: damaged.skip_damaged, observer: reading(quiet), ..Options::default() }
 }
 
 fn opened(dataset: Dataset, quiet: bool) -> Opened {
@@ -136,35 +136,35 @@ fn opened(dataset: Dataset, quiet: bool) -> Opened {
     Opened { dataset, warnings: summary.warnings }
 }
 
-/// Draws a bar on a terminal once reading has taken a moment.
-pub(crate) fn reading(quiet: bool) -> Reading {
+/// Observer that shows a progress bar on a terminal once reading takes longer than 0.4 seconds.
+pub(crate) fn reading(quiet: bool) -> ReadObserver {
     const MOMENT: Duration = Duration::from_millis(400);
     if quiet || host::is_set() || !io::stderr().is_terminal() {
-        return Reading::default();
+        return ReadObserver::default();
     }
     let start = Instant::now();
     let bar = Mutex::new(None::<Bar>);
-    Reading::new(move |progress| {
+    ReadObserver::new(move |progress| {
         if start.elapsed() < MOMENT {
             return;
         }
-        let (template, done, all) = match progress {
-            gdas_data::Progress::Unpacking { done, all } => {
-                ("unpacking [{bar:20}] {bytes} of {total_bytes}, {eta} left", done, all)
+        let (template, done, total) = match progress {
+            gdas_data::ReadProgress::Unpacking { done, total } => {
+                ("unpacking [{bar:20}] {bytes} of {total_bytes}, {eta} left", done, total)
             }
-            gdas_data::Progress::Decoding { done, all } => {
-                ("reading [{bar:20}] {pos} of {len} images, {eta} left", done, all)
+            gdas_data::ReadProgress::Decoding { done, total } => {
+                ("reading [{bar:20}] {pos} of {len} images, {eta} left", done, total)
             }
         };
         let mut bar = bar.lock().unwrap_or_else(PoisonError::into_inner);
-        let bar = bar.get_or_insert_with(|| Bar { drawn: ProgressBar::new(all), template: "" });
+        let bar = bar.get_or_insert_with(|| Bar { drawn: ProgressBar::new(total), template: "" });
         if bar.template != template {
             let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
             bar.drawn.reset();
             bar.drawn.set_style(style.progress_chars("=> "));
             bar.template = template;
         }
-        bar.drawn.set_length(all);
+        bar.drawn.set_length(total);
         bar.drawn.set_position(done);
     })
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with data, where, and how to mend it.
+//! Errors of opening, fetching and reading data sets.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -8,32 +8,32 @@ use crate::pickle::PickleError;
 /// Why a data set could not be opened, fetched or read.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
-    /// Neither a known name nor a path.
+    /// Neither the name of a known data set nor an existing path.
     #[error("there is no data set `{spec}`: no file or folder of that name, and no known set ({hint})")]
     Unknown {
-        /// What was asked for.
+        /// The name or path as given.
         spec: String,
         /// Known names, the most similar first.
         hint: String,
     },
     /// A known set that has not been fetched.
     #[error(
-        "`{name}` is not in {directory}; fetch it with `gdas data fetch {name}`, or put {files} there by hand{here}"
+        "`{name}` is not in {directory}; fetch it with `gdas data fetch {name}`, or put {files} there by hand{local}"
     )]
     NotFetched {
-        /// The set.
+        /// Name of the data set.
         name: String,
-        /// Where it was looked for.
+        /// The folder in which it was expected.
         directory: PathBuf,
-        /// The files that may stand there, with their addresses.
+        /// The files that belong in the folder, with their URLs.
         files: String,
-        /// How to name the files here that are called the same, if there are any.
-        here: String,
+        /// How to name a local file or folder of the same name; empty if there is none.
+        local: String,
     },
     /// A file or folder could not be read.
     #[error("cannot read {file}: {source}")]
     Read {
-        /// Which.
+        /// The file or folder.
         file: String,
         /// The cause.
         source: std::io::Error,
@@ -41,14 +41,14 @@ pub enum DataError {
     /// A file could not be written.
     #[error("cannot write {file}: {source}")]
     Write {
-        /// Which.
+        /// The file.
         file: String,
         /// The cause.
         source: std::io::Error,
     },
     /// The content is of no known format.
     #[error(
-        "{file} is no data set that can be read: {found}; expected CIFAR-10/100 (binary or Python), ImageNet16 batches, \
+        "{file} is not a data set that can be read: {found}; expected CIFAR-10/100 (binary or Python), ImageNet16 batches, \
          idx files, NumPy arrays (.npz) of images and labels, or images in `train/<class>/` and `test/<class>/`"
     )]
     Unrecognised {
@@ -57,7 +57,7 @@ pub enum DataError {
         /// What was found instead.
         found: String,
     },
-    /// There is nothing to predict.
+    /// There is no image to predict.
     #[error("{file} holds no image: {found}; PNG, JPEG, WebP, BMP, GIF, TIFF and PNM are read")]
     NoImages {
         /// Which file or folder.
@@ -65,20 +65,20 @@ pub enum DataError {
         /// What was found instead.
         found: String,
     },
-    /// A file does not keep to its format.
-    #[error("{file}, {place}: {what}; {mend}")]
+    /// A file violates its format.
+    #[error("{file}, {place}: {what}; {advice}")]
     Malformed {
         /// The file, and the entry in it if it is an archive.
         file: String,
-        /// Where in it: a byte offset, a record, a key.
+        /// Position in the file: a byte offset, a record, a key.
         place: String,
         /// What is wrong.
         what: String,
         /// What to do about it.
-        mend: &'static str,
+        advice: &'static str,
     },
     /// An archive entry that could reach outside of the archive.
-    #[error("{file}: entry `{entry}` {why}; such an archive is not read, pack it again without that entry")]
+    #[error("{file}: entry `{entry}` {why}; such an archive is refused, pack it again without that entry")]
     UnsafeEntry {
         /// The archive.
         file: String,
@@ -87,24 +87,24 @@ pub enum DataError {
         /// Why it is refused.
         why: &'static str,
     },
-    /// A stated limit was reached.
-    #[error("{file}: {what}; {mend}")]
+    /// One of [`Limits`](crate::Limits) was exceeded.
+    #[error("{file}: {what}; {advice}")]
     Limit {
-        /// Which file.
+        /// The file.
         file: String,
-        /// Which limit.
+        /// The limit, as a phrase.
         what: String,
         /// What to do about it.
-        mend: &'static str,
+        advice: &'static str,
     },
     /// Image files that cannot be used.
     #[error("{file}: {}", broken_images(.broken, *.all))]
     BrokenImages {
         /// The folder or archive.
         file: String,
-        /// Which of its image files, sorted by name.
+        /// The unusable image files, sorted by name.
         broken: Vec<BrokenImage>,
-        /// How many image files there are.
+        /// Total number of image files.
         all: usize,
     },
     /// A pickle was refused.
@@ -112,31 +112,31 @@ pub enum DataError {
     Pickle {
         /// The file, and the entry in it if it is an archive.
         file: String,
-        /// Where and why.
+        /// Byte offset and reason.
         source: PickleError,
     },
-    /// A request that makes no sense for this data.
+    /// An option that does not apply to this data; the message says which and why.
     #[error("{0}")]
     Unsuitable(String),
     /// A download failed.
     #[error("cannot fetch {url}: {what}; put the file by hand at {path}")]
     Fetch {
-        /// The address.
+        /// URL of the file.
         url: String,
         /// Why.
         what: String,
-        /// Where the file belongs.
+        /// The path at which a file copied by hand is found.
         path: PathBuf,
     },
     /// A download was stopped by the caller.
     #[error("fetching {url} was stopped after {received} bytes; the same command goes on from there")]
     Stopped {
-        /// The address.
+        /// URL of the file.
         url: String,
         /// Bytes on disk.
         received: u64,
     },
-    /// The images that were read cannot be used.
+    /// The images were read but cannot be used.
     #[error(transparent)]
     Images(#[from] gdas::data::DataError),
 }
@@ -144,16 +144,16 @@ pub enum DataError {
 /// An image file that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokenImage {
-    /// Its path within the folder or archive.
+    /// Path within the folder or archive.
     pub name: String,
-    /// Why.
+    /// Why it cannot be used.
     pub reason: String,
 }
 
-/// Files that a message names at most.
+/// Maximum number of files that a message lists.
 const NAMED: usize = 20;
 
-/// The files and the reason for each, one a line.
+/// The files and the reason for each, one per line.
 pub(super) fn broken_list(broken: &[BrokenImage]) -> String {
     let mut text = String::new();
     for image in broken.iter().take(NAMED) {
@@ -173,7 +173,7 @@ fn broken_images(broken: &[BrokenImage], all: usize) -> String {
     )
 }
 
-/// What to do about a file that is not what it should be.
+/// Advice for a damaged file.
 pub(super) const COPY_AGAIN: &str = "the file is damaged or incomplete, copy or download it again";
 
 impl DataError {
@@ -182,11 +182,11 @@ impl DataError {
             file: folder.into(),
             place: "its files".into(),
             what: format!("`{file_name}` is missing"),
-            mend: "the files of a data set must lie together, copy or download it again",
+            advice: "the files of a data set must be together, copy or download it again",
         }
     }
 
     pub(super) fn damaged(file: &str, place: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::Malformed { file: file.into(), place: place.into(), what: what.into(), mend: COPY_AGAIN }
+        Self::Malformed { file: file.into(), place: place.into(), what: what.into(), advice: COPY_AGAIN }
     }
 }

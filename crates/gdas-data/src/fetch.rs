@@ -1,4 +1,4 @@
-//! Downloads of the known sets: checked, resumed where they broke off, and never half-written.
+//! Downloads of the known data sets: verified by checksum, resumed after an interruption, moved into place when complete.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -11,48 +11,47 @@ use md5::{Digest, Md5};
 use super::error::DataError;
 use super::known::{KnownFile, find_known, known};
 
-/// How far a download is.
+/// FetchProgress of the download of one file.
 #[derive(Clone, Copy, Debug)]
-pub struct Progress<'a> {
+pub struct FetchProgress<'a> {
     /// The file's name.
     pub file: &'a str,
     /// Bytes on disk, those of an earlier attempt included.
     pub received: u64,
-    /// Bytes in all, if the server says so.
+    /// Size of the file in bytes, if the server reports it.
     pub total: Option<u64>,
 }
 
-/// How to download.
+/// Settings of a download.
 #[derive(Clone, Debug)]
 pub struct FetchOptions {
     /// Attempts per file before giving up.
     pub attempts: u32,
     /// Pause after a failed attempt; doubled after each.
     pub pause: Duration,
-    /// Longest wait for a connection, and for the next piece of data.
-    pub patience: Duration,
-    /// Fetch from this address followed by the file's name, instead of the published one (a mirror).
+    /// Timeout for connecting, and for each read.
+    pub timeout: Duration,
+    /// URL of a mirror: files are fetched from this URL followed by the file's name.
     pub mirror: Option<String>,
 }
 
 impl Default for FetchOptions {
-    /// Four attempts, pauses of 1, 2 and 4 seconds, 30 seconds of patience.
+    /// Four attempts, pauses of 1, 2 and 4 seconds, a timeout of 30 seconds.
     fn default() -> Self {
-        Self { attempts: 4, pause: Duration::from_secs(1), patience: Duration::from_secs(30), mirror: None }
+        Self { attempts: 4, pause: Duration::from_secs(1), timeout: Duration::from_secs(30), mirror: None }
     }
 }
 
-/// Fetches every file of a known set into `directory/<name>/`; files that are there already, with the
-/// right checksum, are kept. `progress` is called every few hundred kilobytes, and can stop the
-/// download; the same call goes on from there.
+/// Fetches every file of a known data set into `directory/<name>/` and returns that folder. Files with the right checksum
+/// are kept. `progress` is called every 256 KiB and can stop the download; calling `fetch` again resumes it.
 ///
 /// # Errors
-/// [`DataError::Fetch`] says which address failed and where to put the file by hand.
+/// [`DataError::Fetch`] names the URL that failed and the path for a file copied by hand.
 pub fn fetch(
     name: &str,
     directory: &Path,
     options: &FetchOptions,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    progress: &mut dyn FnMut(FetchProgress) -> ControlFlow<()>,
 ) -> Result<PathBuf, DataError> {
     let Some(set) = find_known(name) else {
         let names: Vec<&str> = known().iter().filter(|set| !set.files.is_empty()).map(|set| set.name).collect();
@@ -69,12 +68,12 @@ pub fn fetch(
     Ok(folder)
 }
 
-/// Fetches one file into `folder`, by way of `<name>.part`.
+/// Fetches one file into `folder`. The data go to `<name>.part`, which is renamed once the checksum is right.
 pub(super) fn fetch_file(
     file: &KnownFile,
     folder: &Path,
     options: &FetchOptions,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    progress: &mut dyn FnMut(FetchProgress) -> ControlFlow<()>,
 ) -> Result<(), DataError> {
     let path = folder.join(file.name);
     if path.is_file() && md5_of(&path)? == file.md5 {
@@ -92,23 +91,23 @@ pub(super) fn fetch_file(
         match receive(&url, file.name, &part, options, progress) {
             Ok(()) if md5_of(&part)? == file.md5 => break,
             Ok(()) => {
-                // A stale beginning may be to blame, so the next attempt starts over.
+                // The part file may be of another version, so the next attempt starts from the beginning.
                 let found = md5_of(&part)?;
                 fs::remove_file(&part).map_err(|source| write_error(&part, source))?;
                 if attempt >= options.attempts.min(2) {
                     return Err(failed(format!(
-                        "what came has the MD5 checksum {found}, not {} as published, and was thrown away",
+                        "the downloaded file has the MD5 checksum {found}, not {} as published, and was deleted",
                         file.md5
                     )));
                 }
             }
             Err(Failure::Stopped(received)) => return Err(DataError::Stopped { url, received }),
             Err(Failure::Write(source)) => return Err(write_error(&part, source)),
-            Err(Failure::Final(what)) => return Err(failed(what)),
-            Err(Failure::Passing(what)) if attempt >= options.attempts => {
+            Err(Failure::Permanent(what)) => return Err(failed(what)),
+            Err(Failure::Temporary(what)) if attempt >= options.attempts => {
                 return Err(failed(format!("{what} ({attempt} attempts)")));
             }
-            Err(Failure::Passing(_)) => {
+            Err(Failure::Temporary(_)) => {
                 std::thread::sleep(pause);
                 pause *= 2;
             }
@@ -119,28 +118,28 @@ pub(super) fn fetch_file(
 }
 
 enum Failure {
-    /// Worth another attempt.
-    Passing(String),
-    /// Not.
-    Final(String),
+    /// A temporary failure, worth another attempt.
+    Temporary(String),
+    /// A failure that another attempt would repeat.
+    Permanent(String),
     Write(std::io::Error),
     Stopped(u64),
 }
 
-/// One attempt: asks for what is missing of the part file, and appends it.
+/// One attempt: requests the bytes that the part file lacks, and appends them.
 fn receive(
     url: &str,
     name: &str,
     part: &Path,
     options: &FetchOptions,
-    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    progress: &mut dyn FnMut(FetchProgress) -> ControlFlow<()>,
 ) -> Result<(), Failure> {
     let have = fs::metadata(part).map_or(0, |metadata| metadata.len());
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
-        .timeout_connect(Some(options.patience))
-        .timeout_recv_response(Some(options.patience))
-        .timeout_per_read(Some(options.patience))
+        .timeout_connect(Some(options.timeout))
+        .timeout_recv_response(Some(options.timeout))
+        .timeout_per_read(Some(options.timeout))
         .build()
         .into();
     let mut request = agent.get(url).header("accept-encoding", "identity");
@@ -148,9 +147,9 @@ fn receive(
         request = request.header("range", format!("bytes={have}-"));
     }
     let mut response = request.call().map_err(|error| match error {
-        ureq::Error::BadUri(what) => Failure::Final(format!("the address makes no sense ({what})")),
-        ureq::Error::HostNotFound => Failure::Passing("the host was not found; is there a network?".into()),
-        error => Failure::Passing(error.to_string()),
+        ureq::Error::BadUri(what) => Failure::Permanent(format!("the URL is not valid ({what})")),
+        ureq::Error::HostNotFound => Failure::Temporary("the host was not found; is there a network?".into()),
+        error => Failure::Temporary(error.to_string()),
     })?;
     let status = response.status().as_u16();
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(String::from);
@@ -166,8 +165,8 @@ fn receive(
             (have, total.parse().ok())
         }
         416 => return discard(part, format!("the server has no more than {have} bytes")),
-        408 | 425 | 429 | 500..=599 => return Err(Failure::Passing(format!("the server answered {status}"))),
-        _ => return Err(Failure::Final(format!("the server answered {status}"))),
+        408 | 425 | 429 | 500..=599 => return Err(Failure::Temporary(format!("the server answered {status}"))),
+        _ => return Err(Failure::Permanent(format!("the server answered {status}"))),
     };
     let mut file = OpenOptions::new()
         .create(true)
@@ -179,7 +178,7 @@ fn receive(
     let mut body = response.body_mut().as_reader();
     let mut buffer = vec![0; 256 * 1024];
     loop {
-        if progress(Progress { file: name, received, total }).is_break() {
+        if progress(FetchProgress { file: name, received, total }).is_break() {
             file.sync_all().map_err(Failure::Write)?;
             return Err(Failure::Stopped(received));
         }
@@ -191,23 +190,23 @@ fn receive(
             }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => {
-                return Err(Failure::Passing(format!("the connection broke after {received} bytes ({error})")));
+                return Err(Failure::Temporary(format!("the connection broke after {received} bytes ({error})")));
             }
         }
     }
     file.sync_all().map_err(Failure::Write)?;
     match total {
         Some(total) if received < total => {
-            Err(Failure::Passing(format!("the connection ended after {received} of {total} bytes")))
+            Err(Failure::Temporary(format!("the connection ended after {received} of {total} bytes")))
         }
         _ => Ok(()),
     }
 }
 
-/// The part file does not fit what the server has: start over at the next attempt.
+/// Deletes a part file that does not match the server's file, so that the next attempt starts from the beginning.
 fn discard(part: &Path, why: String) -> Result<(), Failure> {
     fs::remove_file(part).map_err(Failure::Write)?;
-    Err(Failure::Passing(why))
+    Err(Failure::Temporary(why))
 }
 
 fn write_error(path: &Path, source: std::io::Error) -> DataError {

@@ -1,4 +1,4 @@
-//! Image files that a program names one by one, with their classes.
+//! Image files listed one by one with their classes, as by a program.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,19 +11,19 @@ use crate::options::Options;
 use crate::read::image_files;
 use crate::tree::Tree;
 
-/// An image file and what it shows.
+/// An image file with its class.
 #[derive(Clone, Debug)]
 pub struct LabelledFile {
-    /// Where it is.
+    /// Path of the file.
     pub path: PathBuf,
     /// Name of its class.
     pub class: String,
-    /// Whether it tests the network instead of training it.
+    /// Whether it is a test image instead of a training image.
     pub test: bool,
 }
 
-/// Reads image files that are named one by one, as [`open_with`](crate::open_with) reads those of a folder. The classes are
-/// in alphabetical order; within a class the images stay in the order of `files`.
+/// Reads the listed image files as [`open_with`](crate::open_with) reads those of a folder. The classes are in alphabetical
+/// order; within a class the images stay in the order of `files`.
 ///
 /// # Errors
 /// As [`open_with`](crate::open_with).
@@ -32,7 +32,7 @@ pub fn open_files(name: &str, files: &[LabelledFile], options: &Options) -> Resu
     for (number, (_, index)) in classes.iter_mut().enumerate() {
         *index = number;
     }
-    // Names of classes may hold anything; folders of a tree are called by their numbers.
+    // A class name may contain any character, so the folders of the tree are named by class number.
     let entry = |(number, file): (usize, &LabelledFile)| {
         let part = if file.test { "test" } else { "train" };
         let class = classes[file.class.as_str()];
@@ -43,7 +43,7 @@ pub fn open_files(name: &str, files: &[LabelledFile], options: &Options) -> Resu
     let kinds = image_files::kinds(&tree);
     let no_images = tree.entries.iter().zip(&kinds).filter(|(_, kind)| !kind.is_picture()).map(|(entry, _)| {
         let there = Path::new(&entry.label).is_file();
-        let reason = if there { "is no image that can be read" } else { "there is no such file" };
+        let reason = if there { "is not a supported image" } else { "there is no such file" };
         BrokenImage { name: entry.label.clone(), reason: reason.to_owned() }
     });
     let broken: Vec<BrokenImage> = if options.skip_damaged { Vec::new() } else { no_images.collect() };
@@ -66,7 +66,7 @@ pub fn open_files(name: &str, files: &[LabelledFile], options: &Options) -> Resu
     Ok(dataset.check(name)?.hold_out(options.hold_out))
 }
 
-/// The error with the files called by their own paths.
+/// The error with the names in the tree replaced by the paths of the files.
 fn with_paths(error: DataError, files: &[LabelledFile]) -> DataError {
     let named = |image: BrokenImage| {
         let number = Path::new(&image.name).file_stem().and_then(|stem| stem.to_str()?.parse::<usize>().ok());

@@ -1,4 +1,4 @@
-//! What a data set holds, in numbers.
+//! Statistics of a data set and warnings about it.
 
 use std::collections::HashMap;
 
@@ -6,43 +6,43 @@ use serde::Serialize;
 
 use gdas::data::{Dataset, Format, Images, Statistics, first_names};
 
-/// A data set in numbers, ready to be printed or written as JSON.
+/// Statistics of a data set, for printing or as JSON.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
-    /// What it is called.
+    /// Name of the data set.
     pub name: String,
-    /// What it was read from.
+    /// Format of the files.
     pub format: Format,
-    /// Pixels from top to bottom.
+    /// Height of every image in pixels.
     pub height: usize,
-    /// Pixels from left to right.
+    /// Width of every image in pixels.
     pub width: usize,
-    /// 1 or 3.
+    /// Channels of every image: 1 or 3.
     pub channels: usize,
-    /// Training images.
+    /// Number of training images.
     pub train: usize,
-    /// Test images.
+    /// Number of test images.
     pub test: usize,
-    /// Whether the test images were held out of the training images, because none were given.
+    /// Whether the test images were held out of the training images because the data set has none.
     pub held_out: bool,
     /// Images per class.
     pub classes: Vec<ClassCount>,
-    /// Mean and deviation per channel.
+    /// Mean and standard deviation per channel.
     pub statistics: Statistics,
-    /// Whether training flips images left to right.
+    /// Whether training flips images horizontally at random.
     pub flip: bool,
-    /// Bytes of pixels and labels in memory.
+    /// Memory of pixels and labels in bytes.
     pub memory: u64,
-    /// A digest of pixels, labels and class names.
+    /// Digest of pixels, labels and class names.
     pub digest: String,
-    /// What a user should know before trusting results.
+    /// Properties of the data that can distort results.
     pub warnings: Vec<String>,
 }
 
-/// Images of one class.
+/// Number of images of one class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClassCount {
-    /// Its name.
+    /// Name of the class.
     pub name: String,
     /// Training images.
     pub train: usize,
@@ -53,8 +53,8 @@ pub struct ClassCount {
 /// Ratio of the largest class to the smallest above which a warning is given.
 const IMBALANCE: usize = 3;
 
-/// Counts, and looks for what commonly spoils results: classes of very different sizes, classes
-/// without images, and images that are in both partitions or several times in one.
+/// Counts the images, and warns about classes of very different sizes, classes without images, and duplicate images
+/// within a partition or in both.
 pub fn inspect(dataset: &Dataset) -> Summary {
     let train = &*dataset.train;
     let test = dataset.test.as_deref();
@@ -96,7 +96,7 @@ fn warn_about_classes(classes: &[ClassCount], has_test: bool, warnings: &mut Vec
         && largest.train > IMBALANCE * smallest.train
     {
         warnings.push(format!(
-            "classes differ in size: `{}` has {} training images, `{}` has {}; accuracy favours the large ones \
+            "classes differ in size: `{}` has {} training images, `{}` has {}; accuracy is dominated by the large ones \
              (`--sampling balanced` shows every class equally often)",
             largest.name, largest.train, smallest.name, smallest.train
         ));
@@ -109,7 +109,7 @@ fn warn_about_classes(classes: &[ClassCount], has_test: bool, warnings: &mut Vec
     }
     if let names @ [_, ..] = of(1).as_slice() {
         warnings.push(format!(
-            "one training image: {}; where a search divides the training images into halves, only one half has it",
+            "one training image: {}; when a search splits the training images into halves, only one half contains it",
             first_names(names)
         ));
     }
@@ -140,7 +140,7 @@ fn warn_about_duplicates(train: &Images, test: Option<&Images>, warnings: &mut V
     let leaked = (0..test.len()).filter(|&index| seen.contains_key(&blake3::hash(test.image(index)))).count();
     if leaked > 0 {
         warnings.push(format!(
-            "{leaked} of {} test images are exact copies of training images; test accuracy is too high by as much",
+            "{leaked} of {} test images are exact copies of training images; they inflate the test accuracy",
             test.len()
         ));
     }

@@ -1,37 +1,37 @@
-//! What a file is, by its first bytes.
+//! The type of a file, by its first bytes.
 
 use image::ImageFormat;
 
-/// Bytes of a file's beginning that [`Kind::of`] needs: up to tar's mark at 257.
+/// Number of bytes from a file's start that [`Kind::of`] needs; tar's magic number is at byte 257.
 pub(super) const HEAD: usize = 512;
 
-/// What a file holds.
+/// Type of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// An image that is read, or a file that its ending calls an image and nothing else claims.
+    /// An image of a supported format, or a file with an image's extension and no other known signature.
     Image(Option<ImageFormat>),
-    /// An image of a format that is not read.
+    /// An image of an unsupported format, by its name.
     UnreadImage(&'static str),
-    /// An archive or a compressed file that is read.
+    /// A supported archive or compressed file.
     Archive,
-    /// An archive of a format that is not read.
+    /// An archive of an unsupported format, by its name.
     UnreadArchive(&'static str),
     /// Anything else.
     Other,
 }
 
-/// Endings under which images are stored that can be read.
+/// File extensions of the supported image formats.
 const IMAGE_ENDINGS: [&str; 18] = [
     "png", "apng", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp", "dib", "gif", "tif", "tiff", "pnm", "pbm", "pgm",
     "ppm", "pam", "mpo",
 ];
 
-/// Endings of the cameras' own formats, many of which begin like a TIFF and hold a small preview first.
+/// File extensions of camera raw formats. Many begin like a TIFF whose first image is a small preview.
 const RAW_ENDINGS: [&str; 15] =
     ["dng", "nef", "nrw", "cr2", "cr3", "arw", "srf", "sr2", "orf", "rw2", "raf", "pef", "srw", "raw", "3fr"];
 
 impl Kind {
-    /// What a file of this name with this beginning holds.
+    /// The type of a file with this name and these first [`HEAD`] bytes.
     pub(super) fn of(name: &str, head: &[u8]) -> Self {
         let ending = ending(name);
         if RAW_ENDINGS.contains(&ending.as_str()) {
@@ -57,19 +57,19 @@ impl Kind {
         if IMAGE_ENDINGS.contains(&ending.as_str()) { Self::Image(None) } else { Self::Other }
     }
 
-    /// Whether it is an image, read or not.
+    /// Whether it is an image, of a supported format or not.
     pub(super) fn is_picture(self) -> bool {
         matches!(self, Self::Image(_) | Self::UnreadImage(_))
     }
 }
 
-/// What follows the last point of the file's name, in small letters; empty without one.
+/// The file extension in lower case; empty if there is none.
 pub(super) fn ending(name: &str) -> String {
     let file = name.rsplit('/').next().unwrap_or(name);
     file.rsplit_once('.').map_or_else(String::new, |(_, ending)| ending.to_lowercase())
 }
 
-/// The format of an image that can be read.
+/// The supported image format with this signature.
 fn image_format(head: &[u8]) -> Option<ImageFormat> {
     let u32_at = |at: usize| head.get(at..at + 4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
     match head {
@@ -78,7 +78,7 @@ fn image_format(head: &[u8]) -> Option<ImageFormat> {
         [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(ImageFormat::Gif),
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(ImageFormat::WebP),
         [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => Some(ImageFormat::Tiff),
-        // Two letters are little: the size of the header that follows must be one that exists.
+        // Two letters are a weak signature, so the size of the header that follows is checked as well.
         [b'B', b'M', ..] if matches!(u32_at(14), Some(12 | 16 | 40 | 52 | 56 | 64 | 108 | 124)) => {
             Some(ImageFormat::Bmp)
         }
@@ -93,7 +93,7 @@ fn image_format(head: &[u8]) -> Option<ImageFormat> {
     }
 }
 
-/// What kind of image that cannot be read it is.
+/// Name of the unsupported image format, if the file is of one.
 fn unread_image(ending: &str, head: &[u8]) -> Option<&'static str> {
     let brand = if head.get(4..8) == Some(b"ftyp") { head.get(8..12) } else { None };
     match brand {

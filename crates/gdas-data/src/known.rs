@@ -1,4 +1,4 @@
-//! The sets that are known by name, and where they lie.
+//! Data sets known by name, their files and their location on disk.
 
 use std::path::{Path, PathBuf};
 
@@ -6,31 +6,31 @@ use serde::Serialize;
 
 use super::error::DataError;
 
-/// A set that can be fetched by name.
+/// A data set known by name.
 #[derive(Debug)]
 pub struct Known {
-    /// Its name.
+    /// Name by which it is opened.
     pub name: &'static str,
-    /// What it is, in a few words.
+    /// Short description.
     pub about: &'static str,
-    /// Its terms, as far as its authors state any.
+    /// Licence, as far as the authors state one.
     pub licence: &'static str,
-    /// The files to fetch, all of them needed; none if it cannot be fetched.
+    /// The files to fetch, all of them required; empty if it cannot be fetched.
     pub files: &'static [KnownFile],
-    /// Other files or folders in which the set may lie in the data directory, put there by hand.
+    /// Other names in the data directory under which files copied by hand are found.
     pub also: &'static [&'static str],
-    /// Names of the classes where the files do not hold them.
+    /// Class names, where the files do not contain them.
     pub classes: &'static [&'static str],
 }
 
-/// A file to fetch.
+/// A file of a known data set.
 #[derive(Debug)]
 pub struct KnownFile {
-    /// Its name on disk.
+    /// File name on disk.
     pub name: &'static str,
-    /// Where it is published.
+    /// URL at which it is published.
     pub url: &'static str,
-    /// MD5 as published by the authors or by torchvision.
+    /// MD5 checksum as published by the authors or by torchvision.
     pub md5: &'static str,
 }
 
@@ -71,8 +71,8 @@ macro_rules! medmnist {
     };
 }
 
-/// Checksums: CIFAR by its authors' page, MNIST and Fashion-MNIST as torchvision checks them, MedMNIST
-/// by its own package (version 2.1, record 6496656).
+/// Sources of the checksums: CIFAR from the authors' page, MNIST and Fashion-MNIST from torchvision, MedMNIST from its
+/// package (version 2.1, record 6496656).
 static KNOWN: &[Known] = &[
     Known {
         name: "cifar10",
@@ -241,18 +241,18 @@ static KNOWN: &[Known] = &[
     ),
 ];
 
-/// Every set that is known by name, besides the embedded `digits`.
+/// All data sets known by name, except the embedded `digits`.
 pub fn known() -> &'static [Known] {
     KNOWN
 }
 
-/// The known set of this name; case, `-` and `_` do not matter.
+/// The known data set of this name, ignoring case, `-` and `_`.
 pub fn find_known(name: &str) -> Option<&'static Known> {
     let plain = |name: &str| name.to_lowercase().replace(['-', '_'], "");
     KNOWN.iter().find(|set| plain(set.name) == plain(name))
 }
 
-/// `$GDAS_DATA`, or `$XDG_DATA_HOME/gdas`, or `~/.local/share/gdas`.
+/// The folder of known data sets: `$GDAS_DATA`, or `$XDG_DATA_HOME/gdas`, or `~/.local/share/gdas`.
 ///
 /// # Errors
 /// If neither variable is set and the system knows no home directory.
@@ -267,8 +267,7 @@ pub fn data_directory() -> Result<PathBuf, DataError> {
 }
 
 impl Known {
-    /// Where the set lies in the data directory: complete in its own folder, or as one of its usual
-    /// archives or folders.
+    /// Path of the data set in the data directory: its folder if complete, or one of its usual archives or folders.
     pub fn locate(&self, directory: &Path) -> Option<PathBuf> {
         let own = directory.join(self.name);
         if !self.files.is_empty() && self.files.iter().all(|file| own.join(file.name).is_file()) {
@@ -278,7 +277,7 @@ impl Known {
             });
         }
         for name in self.also.iter().copied().chain(self.files.iter().map(|file| file.name)) {
-            // Several files belong together in a folder of their own.
+            // A set of several files is complete only as a folder.
             if self.files.len() > 1 && self.files.iter().any(|file| file.name == name) {
                 continue;
             }
@@ -288,7 +287,7 @@ impl Known {
                 }
             }
         }
-        // Whatever else was put into its folder by hand, but not the beginnings of a download.
+        // Other files copied into its folder by hand count, partial downloads do not.
         let mut items = std::fs::read_dir(&own).ok()?.filter_map(Result::ok);
         let complete =
             |name: &str| !name.starts_with('.') && name.rsplit_once('.').is_none_or(|(_, end)| end != "part");
@@ -300,9 +299,10 @@ impl Known {
         by_hand.then_some(own)
     }
 
-    /// `local` names a file or folder here that is called the same.
+    /// The error that it is missing; `local` is how to refer to a local file or folder of the same name.
     pub(super) fn not_fetched(&self, directory: &Path, local: Option<String>) -> DataError {
-        let here = local.map_or_else(String::new, |local| format!("; for the files here of that name, give `{local}`"));
+        let local =
+            local.map_or_else(String::new, |local| format!("; for the local files of that name, give `{local}`"));
         let files = if self.files.is_empty() {
             self.also.join(" or ")
         } else {
@@ -310,44 +310,44 @@ impl Known {
         };
         if self.files.is_empty() {
             return DataError::Unsuitable(format!(
-                "`{}` is not in {}, and cannot be fetched ({}); put {files} there by hand{here}",
+                "`{}` is not in {}, and cannot be fetched ({}); put {files} there by hand{local}",
                 self.name,
                 directory.display(),
                 self.licence
             ));
         }
-        DataError::NotFetched { name: self.name.into(), directory: directory.join(self.name), files, here }
+        DataError::NotFetched { name: self.name.into(), directory: directory.join(self.name), files, local }
     }
 }
 
-/// A line of the list of known sets.
+/// An entry of the list of known data sets.
 #[derive(Clone, Debug, Serialize)]
 pub struct Listing {
-    /// Its name.
+    /// Name by which it is opened.
     pub name: String,
-    /// What it is.
+    /// Short description.
     pub about: String,
-    /// Its terms.
+    /// Licence.
     pub licence: String,
-    /// Whether it is there.
+    /// Whether it is available.
     pub status: Status,
 }
 
-/// Whether a known set is there.
+/// Availability of a known data set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "state", content = "path")]
 pub enum Status {
-    /// Part of the program.
+    /// Embedded in the program.
     Embedded,
-    /// In the data directory.
+    /// Present in the data directory, at this path.
     Present(PathBuf),
-    /// Can be fetched.
+    /// Absent; [`fetch`](crate::fetch::fetch) downloads it.
     Missing,
-    /// Must be put into the data directory by hand.
+    /// Absent; its files must be copied into the data directory by hand.
     ByHand,
 }
 
-/// Every set that can be opened by name, and whether it lies in `directory`.
+/// All data sets that can be opened by name, with their availability in `directory`.
 pub fn list(directory: &Path) -> Vec<Listing> {
     let digits = Listing {
         name: "digits".into(),

@@ -1,14 +1,14 @@
-//! What the folders of a tree of images mean: parts of the data set, and classes.
+//! Meaning of the folders in a tree of images: partitions of the data set and classes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::DataError;
 use super::parts::{Named, Part, named_part};
 
-/// How folders are to be read.
+/// Arrangement of the folders in a tree of images.
 #[derive(Debug)]
 pub(super) struct Layout<'t> {
-    /// Folders that everything is in; they say nothing.
+    /// Outer folders that contain all images and carry no meaning.
     wrappers: Vec<&'t str>,
     shape: Shape<'t>,
 }
@@ -23,25 +23,25 @@ enum Shape<'t> {
     PartsOfClasses,
 }
 
-/// What the path of a file says.
+/// Partition and class of a file, by its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place<'t> {
     /// Part and class.
     Class(Part, &'t str),
-    /// A part, but no class.
+    /// A partition without a class.
     Part(Part),
-    /// A folder beside the parts.
+    /// In a folder beside those of the partitions.
     Outside,
-    /// In no folder at all.
+    /// Not in any folder.
     Loose,
 }
 
-/// What lies directly in the folders of the top.
+/// Contents of one top-level folder.
 #[derive(Default)]
 struct Top {
-    /// Images in folders of it.
+    /// Whether its subfolders contain images.
     deep: bool,
-    /// Images directly in it.
+    /// Whether images lie directly in it.
     flat: bool,
 }
 
@@ -49,7 +49,7 @@ impl<'t> Layout<'t> {
     /// The layout of these images' paths, of which there is at least one.
     ///
     /// # Errors
-    /// If it is not clear which images are for training.
+    /// If the training images cannot be identified.
     pub(super) fn of(images: &[&'t str], origin: &str) -> Result<Self, DataError> {
         let ask = |what: String| Err(DataError::Unsuitable(format!("{origin}: {what}")));
         let (wrappers, paths) = strip_wrappers(images);
@@ -91,7 +91,7 @@ impl<'t> Layout<'t> {
             }
             let mut folders: BTreeMap<&str, Part> =
                 parts.iter().flat_map(|(&part, names)| names.iter().map(move |&name| (name, part))).collect();
-            // Test images without classes are a part, too, though not one that can be used.
+            // Test images without classes form a partition too, although it cannot be used.
             let unclassed = named.iter().filter(|(name, says)| !tops[*name].deep && !parts.contains_key(&says.part));
             folders.extend(unclassed.map(|(name, says)| (*name, says.part)));
             return Ok(Self { wrappers, shape: Shape::Parts(folders) });
@@ -100,7 +100,7 @@ impl<'t> Layout<'t> {
         if let Some(folders) = parts.values().next() {
             return ask(match flat_train {
                 Some(train) => format!(
-                    "the images of `{train}` are in no class folders; put them at `{train}/<class>/`, as in `{}`",
+                    "the images of `{train}` are not in class folders; put them at `{train}/<class>/`, as in `{}`",
                     folders[0]
                 ),
                 None => no_training_part(folders[0]),
@@ -109,15 +109,15 @@ impl<'t> Layout<'t> {
         if !named.is_empty() && named.len() == tops.len() {
             let folders: Vec<&str> = named.keys().copied().collect();
             return ask(format!(
-                "the images of {} are in no class folders; put each at `train/<class>/`, `test/<class>/` or `<class>/`",
+                "the images of {} are not in class folders; put each at `train/<class>/`, `test/<class>/` or `<class>/`",
                 list(&folders)
             ));
         }
         if let Some((name, _)) = named.iter().find(|(_, says)| says.part != Part::Train && says.rest.is_empty()) {
             let other = tops.keys().find(|top| !named.contains_key(*top)).copied().unwrap_or_default();
             return ask(format!(
-                "is `{name}` a class, as `{other}` beside it, or images to test with? For a class, give it another name; \
-                 images to test with belong at `test/<class>/`, and those to learn from at `train/<class>/`"
+                "is `{name}` a class, as `{other}` beside it, or the test images? For a class, give it another name; \
+                 test images belong at `test/<class>/`, and training images at `train/<class>/`"
             ));
         }
         if parts_of_classes(&paths) {
@@ -137,7 +137,7 @@ impl<'t> Layout<'t> {
         Ok(Self { wrappers, shape: Shape::Classes })
     }
 
-    /// What the path of a file says.
+    /// Partition and class of the file at `path`.
     pub(super) fn place(&self, path: &'t str) -> Place<'t> {
         let path: Vec<&str> = path.split('/').collect();
         let Some(path) = path.strip_prefix(self.wrappers.as_slice()) else { return Place::Outside };
@@ -158,12 +158,12 @@ impl<'t> Layout<'t> {
 
 fn no_training_part(folder: &str) -> String {
     format!(
-        "there is `{folder}` and no training part beside it; put the images to learn from at `train/<class>/`, or give the path \
-         of `{folder}` itself to learn from its images"
+        "there is `{folder}` and no training part beside it; put the training images at `train/<class>/`, or give the path \
+         of `{folder}` itself to train on its images"
     )
 }
 
-/// The folders that all images are in, as long as class and file remain, and the paths below them.
+/// The outer folders common to all images, leaving at least class and file, and the paths below them.
 pub(super) fn strip_wrappers<'t>(images: &[&'t str]) -> (Vec<&'t str>, Vec<Vec<&'t str>>) {
     let mut paths: Vec<Vec<&str>> = images.iter().map(|path| path.split('/').collect()).collect();
     let mut wrappers = Vec::new();
@@ -176,7 +176,7 @@ pub(super) fn strip_wrappers<'t>(images: &[&'t str]) -> (Vec<&'t str>, Vec<Vec<&
     (wrappers, paths)
 }
 
-/// Whether every class folder holds nothing but parts, among them training images and others.
+/// Whether every class folder contains only partition folders, among them training images and others.
 fn parts_of_classes(paths: &[Vec<&str>]) -> bool {
     let mut found = BTreeSet::new();
     for path in paths {
@@ -188,7 +188,7 @@ fn parts_of_classes(paths: &[Vec<&str>]) -> bool {
     found.contains(&Part::Train) && found.len() > 1
 }
 
-/// A folder further down in which training and other parts lie side by side.
+/// A deeper folder that contains training and other partitions side by side.
 fn hidden_parts(paths: &[Vec<&str>]) -> Option<String> {
     let mut found: BTreeMap<&[&str], BTreeSet<Part>> = BTreeMap::new();
     for path in paths {
@@ -202,7 +202,7 @@ fn hidden_parts(paths: &[Vec<&str>]) -> Option<String> {
     Some(folder.join("/"))
 }
 
-/// Names as a phrase: `a`, `b` and `c`.
+/// The names as an English enumeration: `a`, `b` and `c`.
 pub(super) fn list(names: &[&str]) -> String {
     let quoted: Vec<String> = names.iter().take(8).map(|name| format!("`{name}`")).collect();
     match quoted.as_slice() {
@@ -248,11 +248,11 @@ mod tests {
     #[test]
     fn what_cannot_be_told_apart_is_asked_about() {
         let refused = |paths: &[&'static str]| places(paths).expect_err("ambiguous");
-        insta::assert_snapshot!(refused(&["test/cat/1", "test/dog/1"]), @"x: there is `test` and no training part beside it; put the images to learn from at `train/<class>/`, or give the path of `test` itself to learn from its images");
-        insta::assert_snapshot!(refused(&["val/cat/1", "test/cat/1"]), @"x: there is `val` and no training part beside it; put the images to learn from at `train/<class>/`, or give the path of `val` itself to learn from its images");
-        insta::assert_snapshot!(refused(&["train/1", "test/cat/1"]), @"x: the images of `train` are in no class folders; put them at `train/<class>/`, as in `test`");
-        insta::assert_snapshot!(refused(&["train/1", "test/1"]), @"x: the images of `test` and `train` are in no class folders; put each at `train/<class>/`, `test/<class>/` or `<class>/`");
-        insta::assert_snapshot!(refused(&["cat/1", "dog/1", "test/1"]), @"x: is `test` a class, as `cat` beside it, or images to test with? For a class, give it another name; images to test with belong at `test/<class>/`, and those to learn from at `train/<class>/`");
+        insta::assert_snapshot!(refused(&["test/cat/1", "test/dog/1"]), @"x: there is `test` and no training part beside it; put the training images at `train/<class>/`, or give the path of `test` itself to train on its images");
+        insta::assert_snapshot!(refused(&["val/cat/1", "test/cat/1"]), @"x: there is `val` and no training part beside it; put the training images at `train/<class>/`, or give the path of `val` itself to train on its images");
+        insta::assert_snapshot!(refused(&["train/1", "test/cat/1"]), @"x: the images of `train` are not in class folders; put them at `train/<class>/`, as in `test`");
+        insta::assert_snapshot!(refused(&["train/1", "test/1"]), @"x: the images of `test` and `train` are not in class folders; put each at `train/<class>/`, `test/<class>/` or `<class>/`");
+        insta::assert_snapshot!(refused(&["cat/1", "dog/1", "test/1"]), @"x: is `test` a class, as `cat` beside it, or the test images? For a class, give it another name; test images belong at `test/<class>/`, and training images at `train/<class>/`");
         insta::assert_snapshot!(refused(&["train/cat/1", "training/cat/1", "test/cat/1"]), @"x: `train` and `training` could each be the part `train`; which is it? Leave one of them there, or put their classes into one");
         insta::assert_snapshot!(refused(&["cats_train/a/1", "dogs_train/a/1"]), @"x: `cats_train` and `dogs_train` could each be the part `train`; which is it? Leave one of them there, or put their classes into one");
         insta::assert_snapshot!(refused(&["cats_train/a/1", "dogs_test/a/1"]), @"x: do `cats_train` and `dogs_test` belong together? Name them `train` and `test`");

@@ -1,4 +1,4 @@
-//! Readers of data sets for [`gdas`]: archives, image folders, arrays and pickles; known sets by name, and fetching them.
+//! Data sets for [`gdas`]: readers of archives, image folders, arrays and pickles; known data sets by name, and their download.
 //!
 //! [`open()`] takes `digits` (embedded), the name of a known set in the data directory, or a path:
 //!
@@ -10,9 +10,9 @@
 //! | MNIST, Fashion-MNIST | folder or archive of idx files, gzipped or not |
 //! | NumPy arrays of images and labels, as those of MedMNIST | `.npz`, or a folder of `.npy` |
 //!
-//! What a file is, is decided by what it holds, not by its name. Archives are never unpacked under
-//! names of theirs: what does not fit into a little memory waits in a temporary file without a name. Everything a file
-//! claims about itself is checked, and [`Limits`] bound what it may take.
+//! The type of a file is decided by its content, not by its name. Archives are never unpacked to paths that they name:
+//! entries are kept in memory up to 16 MiB, beyond that in an unnamed temporary file. All sizes and offsets in a file are
+//! checked, and [`Limits`] bound memory and disk use.
 //!
 //! ```
 //! let digits = gdas_data::open("digits")?;
@@ -45,7 +45,7 @@ pub use files::{LabelledFile, open_files};
 pub use inspect::{ClassCount, Summary, inspect};
 pub use known::{Known, KnownFile, Listing, Status, data_directory, find_known, known, list};
 pub use locate::{IN_MEMORY, LocateError, Located, open_for_run};
-pub use observe::{Progress, Reading};
+pub use observe::{ReadObserver, ReadProgress};
 pub use open::{open, open_with, read_image, read_images};
 pub use options::Options;
 pub use read::image_files::LooseImages;

@@ -1,4 +1,4 @@
-//! The images of a run, wherever they lie now.
+//! Finding the images of a run again, also after they were moved.
 
 use std::path::{Path, PathBuf};
 
@@ -10,28 +10,28 @@ use crate::known::find_known;
 use crate::open::open_with;
 use crate::options::Options;
 
-/// The images of a run, and where they were found.
+/// The images of a run and their location.
 #[derive(Clone, Debug)]
 pub struct Located {
     /// The images.
     pub dataset: Dataset,
-    /// A known data set's name, or the path at which they lie.
+    /// Name of the known data set, or path of the images.
     pub data: String,
 }
 
-/// What the data of a run are called that a program handed over from memory, before the data set's name.
+/// Prefix of the data set's name in the record of a run whose images a program passed from memory.
 pub const IN_MEMORY: &str = "memory:";
 
 /// Why the images of a run could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum LocateError {
-    /// What the run recorded cannot be read, or the images are others.
+    /// The run's record cannot be read, or the digest of the images differs from the recorded one.
     #[error(transparent)]
     Run(#[from] RunError),
     /// The images cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A program handed them over, and they are in no file.
+    /// A program passed the images from memory; there is no file to open.
     #[error(
         "the images of {run} were handed over by a program (`{name}`) and are in no file; go on from that program with the \
          same images, or give a path with --data"
@@ -39,25 +39,25 @@ pub enum LocateError {
     InMemory {
         /// The run directory.
         run: String,
-        /// What the data set is called.
+        /// Name of the data set.
         name: String,
     },
-    /// They are nowhere where they are looked for.
+    /// No images at any of the expected paths.
     #[error("the images of {run} are not at {places}; --data PATH says where they are now")]
     Missing {
         /// The run directory.
         run: String,
-        /// Where they were looked for.
+        /// The paths that were tried.
         places: String,
     },
 }
 
-/// Opens the images of the run at `run`, whose configuration calls them `data`: at `given`, if the user says where they
-/// are now, else where they were, else at the same place as seen from the run's directory, for those who moved both.
-/// Where the run has recorded a digest of its images, only images with this digest are opened.
+/// Opens the images of the run in directory `run`, whose configuration calls them `data`. Tried in this order: the path
+/// `given` by the user, the original path, the same path relative to the run directory (in case both were moved).
+/// If the run recorded a digest of its images, images with another digest are refused.
 ///
 /// # Errors
-/// They are in none of these places, they are others than those that the run began with, or they cannot be read.
+/// No images at these paths, images with another digest, or images that cannot be read.
 pub fn open_for_run(run: &Path, data: &str, given: Option<&str>, options: &Options) -> Result<Located, LocateError> {
     let record = ImagesRecord::read(run)?;
     let recorded = record.as_ref().map_or(data, |record| &record.data);
@@ -75,7 +75,7 @@ pub fn open_for_run(run: &Path, data: &str, given: Option<&str>, options: &Optio
         }
         let mut dataset = open_with(place, options)?;
         let Some(record) = &record else { return Ok(Located { dataset, data: place.clone() }) };
-        // A known set at a path of its own has the classes of its files, which may be called otherwise.
+        // A known data set opened by path has the class names of its files, which may differ.
         if let Some(set) = find_known(&record.data).filter(|set| set.classes.len() == dataset.classes.len()) {
             dataset.classes = set.classes.iter().map(|&class| class.to_owned()).collect();
         }
@@ -96,7 +96,7 @@ pub fn open_for_run(run: &Path, data: &str, given: Option<&str>, options: &Optio
     ))
 }
 
-/// Where the images may lie, the likeliest first.
+/// Possible paths of the images, in the order in which they are tried.
 fn places(run: &Path, data: &str, record: Option<&ImagesRecord>) -> Vec<String> {
     let mut places = Vec::new();
     if let Some(record) = record {
@@ -113,12 +113,12 @@ fn places(run: &Path, data: &str, record: Option<&ImagesRecord>) -> Vec<String> 
     places
 }
 
-/// The path without `..`, where it exists.
+/// The canonical path if it exists, else the path unchanged.
 fn tidy(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
 }
 
-/// Whether this names a data set instead of a place.
+/// Whether this is the name of a known data set instead of a path.
 fn is_known(data: &str) -> bool {
     data == "digits" || find_known(data).is_some()
 }

@@ -1,71 +1,71 @@
-//! How far reading has come.
+//! ReadProgress of reading a data set.
 
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
-/// A step of reading a data set.
+/// ReadProgress of reading a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// An archive is unpacked; in bytes of the file.
+pub enum ReadProgress {
+    /// An archive is being unpacked; counted in bytes of the archive.
     Unpacking {
-        /// Done.
+        /// Number done.
         done: u64,
-        /// In all.
-        all: u64,
+        /// Total number.
+        total: u64,
     },
-    /// Image files are decoded.
+    /// Image files are being decoded; counted in files.
     Decoding {
-        /// Done.
+        /// Number done.
         done: u64,
-        /// In all.
-        all: u64,
+        /// Total number.
+        total: u64,
     },
 }
 
-/// Is called as reading goes on, from several threads. The default does nothing.
+/// Callback for the progress of reading, called from several threads. The default does nothing.
 #[derive(Clone, Default)]
-pub struct Reading(Option<Arc<dyn Fn(Progress) + Send + Sync>>);
+pub struct ReadObserver(Option<Arc<dyn Fn(ReadProgress) + Send + Sync>>);
 
-impl Reading {
-    /// Calls `observer` with each step.
-    pub fn new(observer: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+impl ReadObserver {
+    /// Calls `observer` at each step.
+    pub fn new(observer: impl Fn(ReadProgress) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(observer)))
     }
 
-    pub(super) fn at(&self, progress: Progress) {
+    pub(super) fn report(&self, progress: ReadProgress) {
         if let Some(observer) = &self.0 {
             observer(progress);
         }
     }
 }
 
-impl fmt::Debug for Reading {
+impl fmt::Debug for ReadObserver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Reading(..)" } else { "Reading" })
+        f.write_str(if self.0.is_some() { "ReadObserver(..)" } else { "ReadObserver" })
     }
 }
 
-/// A file that tells how much of it has been read.
+/// A file that reports how much of it has been read.
 pub(super) struct Watched {
     file: File,
     done: u64,
-    all: u64,
-    reading: Reading,
+    total: u64,
+    observer: ReadObserver,
 }
 
 impl Watched {
-    pub(super) fn new(file: File, all: u64, reading: &Reading) -> Self {
-        Self { file, done: 0, all, reading: reading.clone() }
+    pub(super) fn new(file: File, total: u64, observer: &ReadObserver) -> Self {
+        Self { file, done: 0, total, observer: observer.clone() }
     }
 }
 
 impl Read for Watched {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.file.read(buffer)?;
-        self.done = self.all.min(self.done + n as u64);
-        self.reading.at(Progress::Unpacking { done: self.done, all: self.all });
+        self.done = self.total.min(self.done + n as u64);
+        self.observer.report(ReadProgress::Unpacking { done: self.done, total: self.total });
         Ok(n)
     }
 }

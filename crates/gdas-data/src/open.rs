@@ -1,4 +1,4 @@
-//! From a name or a path to a data set.
+//! Opening a data set by name or path.
 
 use std::path::Path;
 
@@ -12,14 +12,14 @@ use super::read::{cifar, idx, image_files, imagenet16, npz};
 use super::tree::{Limits, Tree};
 use gdas::data::{Dataset, digits};
 
-/// Opens `digits`, a known set in the data directory, or the folder or file at a path.
+/// Opens `digits`, a known data set in the data directory, or the folder or file at a path.
 ///
-/// Where no test partition is given, a fifth of every class is held out; there is none only if no class has two images.
+/// If there is no test partition, a fifth of each class with at least two images is held out.
 ///
-/// A known name is that set even where a folder of that name lies; `./name` is the folder.
+/// A known name takes precedence over a folder of that name; `./name` opens the folder.
 ///
 /// # Errors
-/// [`DataError`] says which file, which place in it, and what to do.
+/// [`DataError`] gives the file, the position in it, and what to do.
 pub fn open(spec: &str) -> Result<Dataset, DataError> {
     open_with(spec, &Options::default())
 }
@@ -29,7 +29,7 @@ pub fn open(spec: &str) -> Result<Dataset, DataError> {
 /// # Errors
 /// As [`open`].
 pub fn open_with(spec: &str, options: &Options) -> Result<Dataset, DataError> {
-    // Where the set lies, if it is a known one outside of the program.
+    // Path of a known data set that is not embedded.
     let mut place = None;
     let mut dataset = if spec == "digits" {
         digits()
@@ -51,19 +51,19 @@ pub fn open_with(spec: &str, options: &Options) -> Result<Dataset, DataError> {
         return Ok(without_mirroring_sides(read_path(path, options)?).hold_out(options.hold_out));
     };
     if let Some(local) = local(spec, place.as_deref()) {
-        dataset.notes.push(format!("`{spec}` is the known data set of that name; for the files here, give `{local}`"));
+        dataset.notes.push(format!("`{spec}` is the known data set of that name; for the local files, give `{local}`"));
     }
     Ok(without_mirroring_sides(dataset).hold_out(options.hold_out))
 }
 
-/// How to name the file or folder here that is called like a known data set, unless that is where the set lies.
+/// How to refer to a local file or folder with the name of a known data set, unless it is that data set.
 fn local(spec: &str, set: Option<&Path>) -> Option<String> {
-    let here = Path::new(spec).canonicalize().ok()?;
-    let is_the_set = set.and_then(|path| path.canonicalize().ok()).is_some_and(|path| path.starts_with(&here));
+    let local = Path::new(spec).canonicalize().ok()?;
+    let is_the_set = set.and_then(|path| path.canonicalize().ok()).is_some_and(|path| path.starts_with(&local));
     (!is_the_set).then(|| format!("./{spec}"))
 }
 
-/// Where a class is called left or right, a mirrored image would belong to another class.
+/// Turns off horizontal flips if a class is named left or right: a mirrored image would belong to another class.
 fn without_mirroring_sides(mut dataset: Dataset) -> Dataset {
     let mut words = dataset.classes.iter().flat_map(|class| class.split(|c: char| !c.is_alphanumeric()));
     if dataset.flip && words.any(|word| word.eq_ignore_ascii_case("left") || word.eq_ignore_ascii_case("right")) {
@@ -73,16 +73,16 @@ fn without_mirroring_sides(mut dataset: Dataset) -> Dataset {
     dataset
 }
 
-/// Reads the images of a file, folder or archive for prediction: their names, and their pixels brought to
-/// `[height, width, channels]`. Files that cannot be used are named in the result.
+/// Reads the images of a file, folder or archive for prediction, resized to `[height, width, channels]`. Unusable files are
+/// listed in the result.
 ///
 /// # Errors
-/// As [`open`]; also if there is no image at all.
+/// As [`open`]; also if there is no image.
 pub fn read_images(path: &Path, size: [usize; 3]) -> Result<LooseImages, DataError> {
     image_files::read_loose(path, size, Limits::default())
 }
 
-/// As [`read_images`], of the content of one image file; `name` is what a message calls it.
+/// As [`read_images`], for one image file in memory; `name` is used in messages.
 pub fn read_image(name: &str, bytes: &[u8], size: [usize; 3]) -> LooseImages {
     image_files::read_bytes(name, bytes, size, Limits::default())
 }
@@ -93,7 +93,7 @@ fn unknown(spec: &str) -> DataError {
     DataError::Unknown { spec: spec.into(), hint: format!("did you mean `{}`? all: {}", names[0], names.join(", ")) }
 }
 
-/// Letters to insert, delete or replace to turn one word into the other (Levenshtein).
+/// Levenshtein distance of two words.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().take(64).collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -109,9 +109,9 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// Reads what lies at the path, whatever it is.
+/// Reads the file, folder or archive at the path.
 fn read_path(path: &Path, options: &Options) -> Result<Dataset, DataError> {
-    let mut tree = Tree::open(path, options.limits, &options.reading)?;
+    let mut tree = Tree::open(path, options.limits, &options.observer)?;
     let mut dataset = read_arrays(&tree);
     if dataset.is_none() && path.is_dir() {
         match packed::gather(tree, path, options)? {
@@ -126,19 +126,21 @@ fn read_path(path: &Path, options: &Options) -> Result<Dataset, DataError> {
     }
 }
 
-/// What was found instead of a data set.
+/// Describes the content of a tree that is not a data set.
 fn describe(tree: &Tree) -> String {
     let archive = tree.entries.iter().find(|entry| Kind::of(&entry.name, &entry.head()) == Kind::Archive);
     match (archive, tree.entries.as_slice()) {
         (_, []) => "it is empty".into(),
-        (Some(archive), _) => format!("the archive `{}` inside of it, which must be unpacked first", archive.name),
+        (Some(archive), _) => format!("the archive `{}` inside it, which must be unpacked first", archive.name),
         (None, [first, ..]) if ending(&first.name) == "npy" => format!(
             "arrays such as `{}`; call them `train_images` and `train_labels`, `test_images` and `test_labels`",
             first.file_name().trim_end_matches(".npy")
         ),
         (None, [entry]) => match Kind::of(&entry.name, &entry.head()) {
             Kind::UnreadArchive(format) => {
-                format!("a {format} archive, which is not read; pack it as .zip or .tar, or give an unpacked folder")
+                format!(
+                    "a {format} archive, which is not supported; pack it as .zip or .tar, or give an unpacked folder"
+                )
             }
             _ => format!("`{}`, which begins with {}", entry.name, show_head(&entry.head())),
         },
@@ -146,7 +148,7 @@ fn describe(tree: &Tree) -> String {
     }
 }
 
-/// Formats that are recognised by the names of their files.
+/// Reads a data set of a format that is recognised by its file names.
 fn read_arrays(tree: &Tree) -> Option<Result<Dataset, DataError>> {
     cifar::read(tree).or_else(|| imagenet16::read(tree)).or_else(|| idx::read(tree)).or_else(|| npz::read(tree))
 }

@@ -1,29 +1,29 @@
-//! How to open a data set.
+//! Options of opening a data set.
 
 use std::path::PathBuf;
 
-use super::observe::Reading;
+use super::observe::ReadObserver;
 use super::tree::Limits;
 
-/// How to open a data set.
+/// Options of opening a data set.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Height and width for image files; by default the most common size among them.
+    /// Height and width in pixels to which image files are resized; by default the most common size, at most 224.
     pub image_size: Option<usize>,
-    /// Share of the training images to hold out as test images where no test partition is given.
+    /// Fraction of the training images to hold out as test images if there is no test partition.
     pub hold_out: f64,
-    /// Whether to leave image files out that cannot be used, instead of failing. [`Dataset::notes`](gdas::data::Dataset::notes) names them.
+    /// Whether to skip unusable image files instead of failing. [`Dataset::notes`](gdas::data::Dataset::notes) lists them.
     pub skip_damaged: bool,
-    /// Bounds on what a file may unpack to.
+    /// Bounds on memory and disk use.
     pub limits: Limits,
-    /// Where known sets lie; by default [`data_directory()`](crate::data_directory).
+    /// Folder of the known data sets; by default [`data_directory()`](crate::data_directory).
     pub directory: Option<PathBuf>,
     /// Receives the progress of reading.
-    pub reading: Reading,
+    pub observer: ReadObserver,
 }
 
 impl Default for Options {
-    /// A fifth is held out.
+    /// A hold-out of one fifth, default [`Limits`], no observer.
     fn default() -> Self {
         Self {
             image_size: None,
@@ -31,7 +31,7 @@ impl Default for Options {
             skip_damaged: false,
             limits: Limits::default(),
             directory: None,
-            reading: Reading::default(),
+            observer: ReadObserver::default(),
         }
     }
 }

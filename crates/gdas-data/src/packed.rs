@@ -1,4 +1,4 @@
-//! Archives that lie side by side in a folder: parts of one data set, or its classes.
+//! Archives side by side in a folder: partitions of one data set, or its classes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -11,18 +11,18 @@ use super::parts::{Part, named_part};
 use super::read::image_files::kinds;
 use super::tree::Tree;
 
-/// What a folder with archives is.
+/// Content of a folder with archives.
 pub(super) enum Packed {
-    /// Just the place of this archive.
+    /// A single archive, which is the data set.
     One(PathBuf),
-    /// A tree of folders and of what is in archives.
+    /// A tree of the folder's files and the entries of its archives.
     Tree(Tree),
 }
 
-/// Endings of archives and compressed files.
+/// File extensions of archives and compressed files.
 const ENDINGS: [&str; 10] = [".gz", ".xz", ".bz2", ".tgz", ".txz", ".tbz2", ".tbz", ".tar", ".zip", ".npz"];
 
-/// The name without the endings of archives.
+/// The name without the extensions of archives.
 pub(super) fn stem(name: &str) -> &str {
     let end = |name: &str| {
         let lower = name.to_lowercase();
@@ -35,10 +35,10 @@ pub(super) fn stem(name: &str) -> &str {
     stem
 }
 
-/// Looks for archives directly in the folder, and takes what is in them into its tree where it is clear as what.
+/// Adds the entries of the archives directly in the folder to its tree, as partitions or classes.
 ///
 /// # Errors
-/// If it is not.
+/// If the role of an archive is ambiguous.
 pub(super) fn gather(mut tree: Tree, folder: &Path, options: &Options) -> Result<Packed, DataError> {
     let kinds = kinds(&tree);
     let pairs = || tree.entries.iter().zip(&kinds);
@@ -49,12 +49,12 @@ pub(super) fn gather(mut tree: Tree, folder: &Path, options: &Options) -> Result
     let mut archives: Vec<String> = Vec::new();
     for (entry, kind) in pairs().filter(|(entry, _)| !entry.name.contains('/')) {
         match kind {
-            // The packed form of a folder that is there as well.
+            // The archive of a folder that is present unpacked.
             Kind::Archive if folders.contains(stem(&entry.name)) => {}
             Kind::Archive => archives.push(entry.name.clone()),
             Kind::UnreadArchive(format) => {
                 return Err(DataError::Unsuitable(format!(
-                    "{}: `{}` is a {format} archive, which is not read; unpack it, or move it away if it does not belong to \
+                    "{}: `{}` is a {format} archive, which is not supported; unpack it, or move it away if it does not belong to \
                      the data set",
                     tree.origin, entry.name
                 )));
@@ -79,15 +79,15 @@ pub(super) fn gather(mut tree: Tree, folder: &Path, options: &Options) -> Result
         }
         if !by_part.contains_key(&Part::Train) {
             let what = format!(
-                "there is {} and no training part beside it; put the images to learn from at `train/<class>/` or into \
-                 `train.zip`, or give the path of the archive itself to learn from its images",
+                "there is {} and no training part beside it; put the training images at `train/<class>/` or into \
+                 `train.zip`, or give the path of the archive itself to train on its images",
                 list(&names)
             );
             return ask(&tree, what);
         }
         let parts: Vec<(Part, String)> = parts.into_iter().map(|(part, stem)| (part, stem.to_owned())).collect();
         for (name, (part, stem)) in archives.iter().zip(parts) {
-            let inner = Tree::open(&folder.join(name), options.limits, &options.reading)?;
+            let inner = Tree::open(&folder.join(name), options.limits, &options.observer)?;
             take_part(&mut tree, inner, name, &stem, part)?;
         }
         return Ok(Packed::Tree(tree));
@@ -98,7 +98,7 @@ pub(super) fn gather(mut tree: Tree, folder: &Path, options: &Options) -> Result
         (several, true) => {
             let mut opened = Vec::new();
             for name in several {
-                opened.push((*name, Tree::open(&folder.join(name), options.limits, &options.reading)?));
+                opened.push((*name, Tree::open(&folder.join(name), options.limits, &options.observer)?));
             }
             if !opened.iter().all(|(_, inner)| is_one_class(inner)) {
                 let what = format!(
@@ -119,7 +119,7 @@ pub(super) fn gather(mut tree: Tree, folder: &Path, options: &Options) -> Result
         }
         (several, false) => {
             for name in several {
-                let inner = Tree::open(&folder.join(name), options.limits, &options.reading)?;
+                let inner = Tree::open(&folder.join(name), options.limits, &options.observer)?;
                 if self::kinds(&inner).iter().any(|kind| kind.is_picture()) {
                     let what = format!(
                         "the archive `{name}` holds images and lies beside images that are not packed: do they belong \
@@ -133,7 +133,7 @@ pub(super) fn gather(mut tree: Tree, folder: &Path, options: &Options) -> Result
     }
 }
 
-/// Takes what is in an archive into the tree as a part.
+/// Adds the entries of an archive to the tree as a partition.
 fn take_part(tree: &mut Tree, inner: Tree, name: &str, stem: &str, part: Part) -> Result<(), DataError> {
     let paths: Vec<&str> = inner.entries.iter().map(|entry| entry.name.as_str()).collect();
     let kinds = kinds(&inner);
@@ -156,7 +156,7 @@ fn take_part(tree: &mut Tree, inner: Tree, name: &str, stem: &str, part: Part) -
     Ok(())
 }
 
-/// Whether all images are together, in no folder or in one.
+/// Whether all images lie in one folder, or in none.
 fn is_one_class(tree: &Tree) -> bool {
     let kinds = kinds(tree);
     let mut folders = BTreeSet::new();

@@ -1,15 +1,15 @@
-//! Names of the parts of a data set: training, validation and test images.
+//! Recognising partitions (training, validation, test) by folder and archive names.
 
 use std::fmt;
 
-/// A part of a data set.
+/// A partition of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
-    /// What is learned from.
+    /// Training images.
     Train,
-    /// Images to choose by.
+    /// Validation images.
     Validation,
-    /// Images to measure with.
+    /// Test images.
     Test,
 }
 
@@ -23,18 +23,18 @@ impl fmt::Display for Part {
     }
 }
 
-/// What the name of a folder or an archive says about its part.
+/// A folder or archive name that contains the name of a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Named {
-    /// The part.
+    /// The partition.
     pub(super) part: Part,
-    /// What else the name says, in small letters: `cats` of `cats_train`.
+    /// The rest of the name in lower case: `cats` of `cats_train`.
     pub(super) rest: String,
-    /// Whether the part stands behind the rest, or alone.
+    /// Whether the partition's name is at the end, or is the whole name.
     pub(super) last: bool,
 }
 
-/// Words that go with the name of a part and say nothing.
+/// Words that may accompany the name of a partition without a meaning.
 const FILLERS: [&str; 20] = [
     "set", "sets", "data", "dataset", "image", "images", "img", "imgs", "picture", "pictures", "photo", "photos",
     "file", "files", "folder", "split", "part", "sample", "samples", "all",
@@ -51,7 +51,7 @@ fn word_part(word: &str) -> Option<Part> {
     }
 }
 
-/// The part that a folder's name (or an archive's, without its ending) names: `train`, `Training_Set`, `cats-test`,
+/// The partition in a folder's name (or an archive's, without extension): `train`, `Training_Set`, `cats-test`,
 /// `val2017`, `test images`.
 pub(super) fn named_part(name: &str) -> Option<Named> {
     let words = words(name);
@@ -71,7 +71,7 @@ pub(super) fn named_part(name: &str) -> Option<Named> {
         words.iter().enumerate().filter_map(|(at, word)| Some((at, word_part(word)?))).collect();
     let (at, part) = match *parts.as_slice() {
         [one] => one,
-        // Both together are what is left beside a test part.
+        // `trainval` holds the images that are not in the test partition.
         [(at, Part::Train), (next, Part::Validation)] if next == at + 1 && next + 1 == words.len() => {
             (next, Part::Train)
         }
@@ -88,7 +88,7 @@ pub(super) fn named_part(name: &str) -> Option<Named> {
     Some(Named { part, rest: rest.join(" "), last })
 }
 
-/// The words of a name in small letters, as far as letters and digits go together; `TestSet` is two.
+/// The words of a name in lower case: runs of letters and of digits, split at capitals, so `TestSet` is two.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = ' ';

@@ -36,13 +36,12 @@ pub use machine::Reader;
 pub use plan::Plan;
 pub use value::{Array, Dtype, Global, Nested, Object, Value};
 
-/// What a pickle may use before reading stops with an error.
+/// Limits on the resources that reading a pickle may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of values that may be built (an estimate on the safe side). What [`Hooks::dict_item`]
-    /// took over no longer counts.
+    /// Memory of the values in bytes, estimated from above. Values taken over by [`Hooks::dict_item`] are not counted.
     pub memory: u64,
-    /// How deep containers may be nested.
+    /// Maximum nesting depth of containers.
     pub depth: u32,
 }
 
@@ -53,8 +52,7 @@ impl Default for Limits {
     }
 }
 
-/// A caller's say while a pickle is read. Every method has a default that allows nothing more and
-/// changes nothing.
+/// Callbacks while a pickle is read. The default of each method allows no further names and changes nothing.
 pub trait Hooks {
     /// Whether the class or function `module.name` may appear, as an [`Object`] that only records
     /// its arguments and state.
@@ -68,7 +66,7 @@ pub trait Hooks {
         Ok(Value::Object(object.into()))
     }
 
-    /// The value that a persistent id (PyTorch: a tensor's storage) stands for.
+    /// The value for a persistent id (in PyTorch: the storage of a tensor).
     fn persistent(&mut self, _id: Value) -> Result<Value, String> {
         Err("it refers to data outside of the pickle (a persistent id)".into())
     }
@@ -94,10 +92,10 @@ pub fn from_slice(bytes: &[u8]) -> Result<Value, PickleError> {
     from_reader(bytes, Limits::default(), &mut ())
 }
 
-/// Reads one pickle and stops right behind it, so that another one may follow.
+/// Reads one pickle and leaves `source` directly after it.
 ///
 /// # Errors
-/// As [`from_slice`]; offsets count from where `source` stood.
+/// As [`from_slice`]; offsets are relative to the initial position of `source`.
 pub fn from_reader(source: impl BufRead, limits: Limits, hooks: &mut dyn Hooks) -> Result<Value, PickleError> {
     Reader::new(source, limits, hooks).read()
 }
@@ -113,7 +111,7 @@ pub enum PickleError {
         /// What should have followed.
         wanted: String,
     },
-    /// A name that is not plain data.
+    /// A class or function that is not on the list of data types.
     #[error(
         "the pickle asks for `{module}.{name}` at byte {offset}, which is not plain data; nothing of it was \
          executed, and a file that needs it cannot be read"
@@ -123,39 +121,39 @@ pub enum PickleError {
         module: String,
         /// Class or function.
         name: String,
-        /// Where it is asked for.
+        /// Offset of the instruction.
         offset: u64,
     },
-    /// Not an instruction of protocols 0 to 5, or one that is refused.
-    #[error("byte 0x{byte:02x} at offset {offset} is no pickle instruction that can be read ({what})")]
+    /// An unknown or unsupported instruction.
+    #[error("byte 0x{byte:02x} at offset {offset} is not a supported pickle instruction ({what})")]
     Instruction {
-        /// The instruction.
+        /// The opcode.
         byte: u8,
-        /// Where it stands.
+        /// Offset of the instruction.
         offset: u64,
         /// Why it is refused.
         what: &'static str,
     },
-    /// An instruction that makes no sense where it stands.
-    #[error("the pickle makes no sense at byte {offset}: {what}")]
+    /// A supported instruction that is not valid at its position.
+    #[error("the pickle is malformed at byte {offset}: {what}")]
     Malformed {
-        /// Where the instruction stands.
+        /// Offset of the instruction.
         offset: u64,
         /// What is wrong.
         what: String,
     },
-    /// A limit was reached.
+    /// A limit was exceeded.
     #[error("the pickle breaks a limit at byte {offset}: {what}")]
     Limit {
-        /// Where it happened.
+        /// Offset of the instruction.
         offset: u64,
-        /// Which limit.
+        /// The limit, as a phrase.
         what: String,
     },
     /// The source could not be read.
     #[error("cannot read the pickle behind byte {offset}: {source}")]
     Io {
-        /// How far reading had come.
+        /// Number of bytes read before.
         offset: u64,
         /// The cause.
         source: std::io::Error,

@@ -1,4 +1,4 @@
-//! One reader per format.
+//! Readers, one module per format.
 
 pub(super) mod cifar;
 pub(super) mod decode;
@@ -20,8 +20,8 @@ impl Tree {
     }
 }
 
-/// Reads an entry as a pickled dictionary. Python's own lists of labels and file names may take a
-/// few times their size in the file.
+/// Reads an entry as a pickled dictionary. The memory limit is a multiple of the file's size, as lists of labels and names
+/// are larger in memory than in the file.
 fn read_pickle(entry: &Entry, limits: &Limits) -> Result<Value, DataError> {
     let bytes = entry.read(limits)?;
     let memory = (64 << 20) + 16 * bytes.len() as u64;
@@ -35,9 +35,8 @@ fn read_pickle(entry: &Entry, limits: &Limits) -> Result<Value, DataError> {
     Ok(value)
 }
 
-/// The dictionary's `data` (unsigned bytes, one row of `row` bytes per image, in planes) and labels,
-/// each lowered by `first` and below `classes`; an image whose label is higher is left out if
-/// `skip`, and an error otherwise.
+/// Appends the dictionary's `data` (`[n, row]` unsigned bytes, channel planes of one image per row) and its labels, from
+/// which `first` is subtracted. An image with a label of `classes` or more is left out if `skip`, else it is an error.
 fn push_rows(
     images: &mut Images,
     batch: &Value,

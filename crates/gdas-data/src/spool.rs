@@ -1,4 +1,4 @@
-//! Where the entries of an archive wait until they are read: a little memory, and a file for what does not fit.
+//! Temporary storage for the entries of an archive: in memory if small, else in a file.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -6,13 +6,13 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-/// Bytes that are held in memory; with more than that, all of them go into the file.
+/// Size in bytes above which all data are moved to the file.
 const IN_MEMORY: usize = 16 << 20;
 
-/// Bytes of many entries, one after the other.
+/// The bytes of many entries in sequence.
 ///
-/// The file lies in the system's folder for temporary files and has no name, so that it is gone when this is, or when
-/// the process is.
+/// The file is an unnamed one in the system's temporary folder, so that it disappears when the spool is dropped or the
+/// process ends.
 #[derive(Default)]
 pub(super) struct Spool {
     memory: Vec<u8>,
@@ -30,7 +30,7 @@ pub(super) enum Failure {
 }
 
 impl Spool {
-    /// Puts everything that `source` gives behind what is there, and tells where it is.
+    /// Appends all bytes of `source` and returns their range.
     pub(super) fn append(&mut self, source: &mut impl Read) -> Result<Range<u64>, Failure> {
         let start = self.length;
         let mut buffer = vec![0; 1 << 16];
@@ -51,7 +51,7 @@ impl Spool {
             self.file = Some(Mutex::new(file));
         }
         match &mut self.file {
-            // Nothing has been read yet, so that the end is where the last write left off.
+            // Nothing has been read yet, so the file position is at the end.
             Some(file) => file.get_mut().unwrap_or_else(PoisonError::into_inner).write_all(bytes)?,
             None => self.memory.extend_from_slice(bytes),
         }
@@ -59,13 +59,13 @@ impl Spool {
         Ok(())
     }
 
-    /// The bytes at a place that [`append`](Self::append) returned.
+    /// The bytes of a range that [`append`](Self::append) returned.
     pub(super) fn read(&self, range: &Range<u64>) -> io::Result<Cow<'_, [u8]>> {
         let Some(file) = &self.file else {
             return Ok(Cow::Borrowed(&self.memory[range.start as usize..range.end as usize]));
         };
         let mut bytes = vec![0; (range.end - range.start) as usize];
-        // One position for all threads: decoding is what takes their time.
+        // The threads share one file position. That costs little, as decoding dominates.
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::Start(range.start))?;
         file.read_exact(&mut bytes)?;

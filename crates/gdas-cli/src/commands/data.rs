@@ -166,7 +166,7 @@ impl Bar {
         Self { drawn: bar, quiet, file: String::new() }
     }
 
-    fn show(&mut self, progress: gdas_data::fetch::Progress, interrupt: &Interrupt) -> ControlFlow<()> {
+    fn show(&mut self, progress: gdas_data::fetch::FetchProgress, interrupt: &Interrupt) -> ControlFlow<()> {
         let new = self.file != progress.file;
         if new {
             self.file = progress.file.to_string();
@@ -196,7 +196,7 @@ fn inspect(command: &Inspect) -> anyhow::Result<()> {
         image_size: command.image_size.map(usize::from),
         skip_damaged: command.damaged.skip_damaged,
         directory: command.directory.directory.clone(),
-        reading: images::reading(false),
+        observer: images::reading(false),
         ..Options::default()
     };
     let dataset = gdas_data::open_with(&command.data, &options)?;

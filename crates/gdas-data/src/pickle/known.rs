@@ -1,4 +1,4 @@
-//! The names that mean data: NumPy's arrays and a few of Python's own containers.
+//! Classes and functions that are read as data: NumPy arrays and some Python containers.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ pub(super) fn is_reconstructor(class: &Global) -> bool {
     class.name == "_reconstructor" && is_known(&class.module, &class.name)
 }
 
-/// The value that an object of a known class stands for; `None` for the caller's classes.
+/// The value of an object of a known class; `None` for a class allowed by the caller's hooks.
 pub(super) fn construct(object: &Object) -> Option<Result<Value, String>> {
     let Global { module, name } = &*object.class;
     if !is_known(module, name) {
@@ -56,11 +56,11 @@ pub(super) fn construct(object: &Object) -> Option<Result<Value, String>> {
         "list" => sequence(object, Value::List),
         "tuple" => sequence(object, Value::Tuple),
         "bytes" | "bytearray" => bytes(object),
-        _ => Err(format!("`{module}.{name}` is called in a way that makes no data")),
+        _ => Err(format!("`{module}.{name}` is called with unsupported arguments")),
     })
 }
 
-/// What making the value may copy, in bytes.
+/// Upper bound of the bytes copied by [`construct`].
 pub(super) fn cost(object: &Object) -> u64 {
     let of = |value: &Value| match value {
         Value::Str(text) => text.len(),
@@ -77,7 +77,7 @@ pub(super) fn cost(object: &Object) -> u64 {
 fn dtype(object: &Object) -> Result<Dtype, String> {
     let text = object.args.first().and_then(Value::as_str).unwrap_or_default();
     let mut dtype =
-        Dtype::parse(text).ok_or_else(|| format!("element type `{}` is no plain number", text.escape_default()))?;
+        Dtype::parse(text).ok_or_else(|| format!("element type `{}` is not a numeric type", text.escape_default()))?;
     let order = object.state.as_ref().and_then(Value::items).and_then(|state| state.get(1)).and_then(Value::as_str);
     if order == Some(">") {
         dtype.big_endian = true;

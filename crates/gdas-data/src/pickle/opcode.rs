@@ -1,14 +1,13 @@
-//! The instructions of pickle protocols 0 to 5 and their arguments.
+//! Decoder for the instructions of pickle protocols 0 to 5 and their arguments.
 
 use std::io::{BufRead, Read};
 
 use super::PickleError;
 
-/// One instruction. Strings and other long arguments lie in [`Decoder::text`] / [`Decoder::bytes`]
-/// until the next one is read.
+/// One instruction. Strings and other long arguments are in [`Decoder::data`] until the next instruction is read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Op {
-    /// PROTO, FRAME, READONLY_BUFFER: nothing to do.
+    /// PROTO, FRAME, READONLY_BUFFER: no effect.
     Nothing,
     Stop,
     Mark,
@@ -21,7 +20,7 @@ pub(super) enum Op {
     Float(f64),
     /// Two's complement bytes, lowest first, of an integer beyond 64 bits.
     BigInt,
-    /// UTF-8, checked.
+    /// Valid UTF-8 text in the decoder.
     Str,
     Bytes,
     Empty(Container),
@@ -36,7 +35,7 @@ pub(super) enum Op {
     AddItems,
     Get(u64),
     Put(u64),
-    /// Into the next free place.
+    /// MEMOIZE: stores the top of the stack under the next memo index.
     Memoize,
     /// `module\nname` in the decoder.
     Global,
@@ -61,19 +60,19 @@ pub(super) enum Container {
     Dict,
 }
 
-/// Longest text line of an argument in protocols 0 and 1.
+/// Maximum length in bytes of a text argument in protocols 0 and 1.
 const MAX_LINE: u64 = 1 << 28;
-/// Digits of a decimal integer, as in Python.
+/// Maximum number of digits of a decimal integer, as in Python.
 const MAX_DIGITS: usize = 4300;
 
-/// Reads instruction after instruction.
+/// Decodes a pickle instruction by instruction.
 pub(super) struct Decoder<R> {
     source: R,
     /// Bytes read so far.
     pub(super) offset: u64,
     /// The long argument of the last instruction.
     pub(super) data: Vec<u8>,
-    /// Longest argument to accept.
+    /// Maximum length in bytes of an argument.
     pub(super) max_data: u64,
 }
 
@@ -82,8 +81,7 @@ impl<R: BufRead> Decoder<R> {
         Self { source, offset: 0, data: Vec::new(), max_data: u64::MAX }
     }
 
-    /// The long argument as text; [`Op::Str`], [`Op::Global`], [`Op::Inst`] and
-    /// [`Op::PersistentText`] have been checked.
+    /// The long argument as text. It is valid UTF-8 for [`Op::Str`], [`Op::Global`], [`Op::Inst`] and [`Op::PersistentText`].
     pub(super) fn text(&self) -> &str {
         std::str::from_utf8(&self.data).unwrap_or_default()
     }
@@ -141,7 +139,7 @@ impl<R: BufRead> Decoder<R> {
             b'F' => {
                 self.line()?;
                 let value = std::str::from_utf8(&self.data).ok().and_then(|text| text.trim().parse().ok());
-                Op::Float(value.ok_or_else(|| malformed(start, "a float that is no number"))?)
+                Op::Float(value.ok_or_else(|| malformed(start, "a float that is not a number"))?)
             }
             b'G' => Op::Float(f64::from_be_bytes(self.array("in a float")?)),
             b'S' => {
@@ -206,7 +204,7 @@ impl<R: BufRead> Decoder<R> {
             0x98 => Op::Nothing,
             0x82..=0x84 => return refuse("the extension registry of one Python process is not available"),
             0x97 => return refuse("its buffers are stored elsewhere; pickle without `buffer_callback`"),
-            _ => return refuse("the file is damaged, or is no pickle"),
+            _ => return refuse("the file is damaged, or is not a pickle"),
         })
     }
 
@@ -238,7 +236,7 @@ impl<R: BufRead> Decoder<R> {
         Ok(u64::from_le_bytes(wide))
     }
 
-    /// Reads a long argument. Memory grows with what is really there, not with the length claimed.
+    /// Reads a long argument. Memory grows with the bytes actually read, not with the stated length.
     fn take(&mut self, start: u64, length: u64) -> Result<(), PickleError> {
         if length > self.max_data {
             let what = format!("{length} bytes in one piece, where {} are left of the memory limit", self.max_data);
@@ -345,7 +343,7 @@ impl<R: BufRead> Decoder<R> {
     fn index(&mut self, start: u64) -> Result<u64, PickleError> {
         self.line()?;
         let index = std::str::from_utf8(&self.data).ok().and_then(|text| text.parse().ok());
-        index.ok_or_else(|| malformed(start, "a memo index that is no number"))
+        index.ok_or_else(|| malformed(start, "a memo index that is not a number"))
     }
 
     /// STRING: a Python 2 literal in quotes, with its escapes.

@@ -1,4 +1,4 @@
-//! A first look at a pickle, so that the second needs less memory.
+//! A first pass over a pickle that reduces the memory of the second.
 
 use std::collections::HashMap;
 use std::io::BufRead;
@@ -6,21 +6,20 @@ use std::io::BufRead;
 use super::opcode::{Decoder, Op};
 use super::{Limits, PickleError};
 
-/// Which remembered values of a pickle are asked for again, and how often.
+/// Number of uses of each memo entry of a pickle.
 ///
-/// A pickle remembers nearly every value (its memo), though few are used twice. With a plan the
-/// reader keeps only those, and only until their last use, so that a large table can be read item
-/// by item ([`super::Hooks::dict_item`]) in memory for one item.
+/// A pickle stores nearly every value in its memo, but few are used again. With a plan the reader keeps only those, until
+/// their last use, so that a large table can be read item by item ([`super::Hooks::dict_item`]) with the memory of one item.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     uses: HashMap<u64, u32>,
 }
 
 impl Plan {
-    /// Reads through one pickle without building anything.
+    /// Reads one pickle without building values.
     ///
     /// # Errors
-    /// As [`super::from_slice`], for the faults that can be seen without building.
+    /// As [`super::from_slice`], for faults that are detectable without building values.
     pub fn of(source: impl BufRead, limits: Limits) -> Result<Self, PickleError> {
         let mut decoder = Decoder::new(source);
         decoder.max_data = limits.memory;
@@ -40,7 +39,7 @@ impl Plan {
         }
     }
 
-    /// Counts one use; whether it was the last.
+    /// Counts one use, and returns whether it was the last.
     pub(super) fn was_last_use(&mut self, index: u64) -> bool {
         match self.uses.get_mut(&index) {
             Some(uses) if *uses > 1 => {
@@ -51,7 +50,7 @@ impl Plan {
         }
     }
 
-    /// How often the value remembered under this index is asked for again.
+    /// Number of remaining uses of the memo entry.
     pub(super) fn uses(&self, index: u64) -> u32 {
         self.uses.get(&index).copied().unwrap_or(0)
     }

@@ -104,32 +104,32 @@ fn code_is_refused_with_its_name_and_place() {
     insta::assert_snapshot!(message(b"cos\nsystem\n(S'echo hello'\ntR."), @"the pickle asks for `os.system` at byte 0, which is not plain data; nothing of it was executed, and a file that needs it cannot be read");
     insta::assert_snapshot!(message(b"\x80\x04\x8c\x08builtins\x8c\x04eval\x93\x8c\x011\x85R."), @"the pickle asks for `builtins.eval` at byte 18, which is not plain data; nothing of it was executed, and a file that needs it cannot be read");
     insta::assert_snapshot!(message(b"(ios\nsystem\n."), @"the pickle asks for `os.system` at byte 1, which is not plain data; nothing of it was executed, and a file that needs it cannot be read");
-    insta::assert_snapshot!(message(b"cbuiltins\nint\n(tR."), @"the pickle makes no sense at byte 17: `builtins.int` is called in a way that makes no data");
-    insta::assert_snapshot!(message(b"cnumpy.core.multiarray\n_reconstruct\nNR."), @"the pickle makes no sense at byte 37: arguments that are None, not a tuple");
-    insta::assert_snapshot!(message(b"\x80\x02\x82\x01."), @"byte 0x82 at offset 2 is no pickle instruction that can be read (the extension registry of one Python process is not available)");
-    insta::assert_snapshot!(message(b"P7\n."), @"the pickle makes no sense at byte 0: it refers to data outside of the pickle (a persistent id)");
+    insta::assert_snapshot!(message(b"cbuiltins\nint\n(tR."), @"the pickle is malformed at byte 17: `builtins.int` is called with unsupported arguments");
+    insta::assert_snapshot!(message(b"cnumpy.core.multiarray\n_reconstruct\nNR."), @"the pickle is malformed at byte 37: arguments that are None, not a tuple");
+    insta::assert_snapshot!(message(b"\x80\x02\x82\x01."), @"byte 0x82 at offset 2 is not a supported pickle instruction (the extension registry of one Python process is not available)");
+    insta::assert_snapshot!(message(b"P7\n."), @"the pickle is malformed at byte 0: it refers to data outside of the pickle (a persistent id)");
 }
 
 #[test]
 fn damage_is_told_with_its_place() {
     insta::assert_snapshot!(message(b""), @"the pickle is cut off: it ends at byte 0, before its STOP instruction; copy or download the file again");
-    insta::assert_snapshot!(message(b"\x80\x09."), @"the pickle makes no sense at byte 0: protocol 9; 0 to 5 can be read");
+    insta::assert_snapshot!(message(b"\x80\x09."), @"the pickle is malformed at byte 0: protocol 9; 0 to 5 can be read");
     insta::assert_snapshot!(message(b"PK\x03\x04"), @"the pickle is cut off: it ends at byte 4, in a line of text; copy or download the file again");
-    insta::assert_snapshot!(message(b"<html>"), @"byte 0x3c at offset 0 is no pickle instruction that can be read (the file is damaged, or is no pickle)");
+    insta::assert_snapshot!(message(b"<html>"), @"byte 0x3c at offset 0 is not a supported pickle instruction (the file is damaged, or is not a pickle)");
     insta::assert_snapshot!(message(b"]K\x01"), @"the pickle is cut off: it ends at byte 3, before its STOP instruction; copy or download the file again");
     insta::assert_snapshot!(message(b"]K"), @"the pickle is cut off: it ends at byte 2, in an integer; copy or download the file again");
     insta::assert_snapshot!(message(b"T\x10\x00\x00\x00short"), @"the pickle is cut off: it ends at byte 10, 11 bytes before the end of a piece of 16 bytes; copy or download the file again");
     insta::assert_snapshot!(message(b"S'no end"), @"the pickle is cut off: it ends at byte 8, in a line of text; copy or download the file again");
-    insta::assert_snapshot!(message(b"X\x01\x00\x00\x00\xff."), @"the pickle makes no sense at byte 0: text that is not UTF-8");
-    insta::assert_snapshot!(message(b"."), @"the pickle makes no sense at byte 0: a value is needed where there is none");
-    insta::assert_snapshot!(message(b"(K\x01ut."), @"the pickle makes no sense at byte 3: a dictionary key without a value");
-    insta::assert_snapshot!(message(b"(."), @"the pickle makes no sense at byte 1: a value is needed where there is none");
-    insta::assert_snapshot!(message(b"h\x05."), @"the pickle makes no sense at byte 0: remembered value 5 is used before it was stored");
-    insta::assert_snapshot!(message(b"}K\x01a."), @"the pickle makes no sense at byte 3: items appended to a dictionary");
-    insta::assert_snapshot!(message(b"}(K\x01u."), @"the pickle makes no sense at byte 4: a dictionary key without a value");
-    insta::assert_snapshot!(message(b"K\x01b."), @"the pickle makes no sense at byte 2: a state for something that has none, or contains itself");
-    insta::assert_snapshot!(message(b"Inumber\n."), @"the pickle makes no sense at byte 0: an integer that is not 1 to 4300 decimal digits");
-    insta::assert_snapshot!(message(b"cnumpy\ndtype\nX\x01\x00\x00\x00O\x85R."), @"the pickle makes no sense at byte 21: element type `O` is no plain number");
+    insta::assert_snapshot!(message(b"X\x01\x00\x00\x00\xff."), @"the pickle is malformed at byte 0: text that is not UTF-8");
+    insta::assert_snapshot!(message(b"."), @"the pickle is malformed at byte 0: the stack is empty");
+    insta::assert_snapshot!(message(b"(K\x01ut."), @"the pickle is malformed at byte 3: a dictionary key without a value");
+    insta::assert_snapshot!(message(b"(."), @"the pickle is malformed at byte 1: the stack is empty");
+    insta::assert_snapshot!(message(b"h\x05."), @"the pickle is malformed at byte 0: memo entry 5 is used before it is stored");
+    insta::assert_snapshot!(message(b"}K\x01a."), @"the pickle is malformed at byte 3: items appended to a dictionary");
+    insta::assert_snapshot!(message(b"}(K\x01u."), @"the pickle is malformed at byte 4: a dictionary key without a value");
+    insta::assert_snapshot!(message(b"K\x01b."), @"the pickle is malformed at byte 2: a state for something that is not an object, or contains itself");
+    insta::assert_snapshot!(message(b"Inumber\n."), @"the pickle is malformed at byte 0: an integer that is not 1 to 4300 decimal digits");
+    insta::assert_snapshot!(message(b"cnumpy\ndtype\nX\x01\x00\x00\x00O\x85R."), @"the pickle is malformed at byte 21: element type `O` is not a numeric type");
 }
 
 #[test]
@@ -149,8 +149,8 @@ fn arrays_must_have_the_bytes_of_their_shape() {
 #[test]
 fn values_cannot_contain_themselves() {
     // a = []; a.append(a)
-    insta::assert_snapshot!(message(b"\x80\x02]q\x00h\x00a."), @"the pickle makes no sense at byte 7: items appended to something that is no list, or that contains itself");
-    insta::assert_snapshot!(message(b"\x80\x02}q\x00K\x01h\x00s."), @"the pickle makes no sense at byte 9: entries stored in something that is no dictionary, or that contains itself");
+    insta::assert_snapshot!(message(b"\x80\x02]q\x00h\x00a."), @"the pickle is malformed at byte 7: items appended to something that is not a list, or that contains itself");
+    insta::assert_snapshot!(message(b"\x80\x02}q\x00K\x01h\x00s."), @"the pickle is malformed at byte 9: entries stored in something that is not a dictionary, or that contains itself");
 }
 
 #[test]

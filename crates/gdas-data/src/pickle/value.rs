@@ -1,9 +1,9 @@
-//! The values that a pickle can hold.
+//! Values read from a pickle.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// One plain value. Cloning is cheap: containers are shared and never change.
+/// One value. Cloning is cheap: containers are shared and immutable.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// `None`.
@@ -12,13 +12,13 @@ pub enum Value {
     Bool(bool),
     /// An integer that fits 64 bits.
     Int(i64),
-    /// Any other integer: two's complement, lowest byte first.
+    /// Any other integer: two's complement, little-endian.
     BigInt(Arc<[u8]>),
     /// A float.
     Float(f64),
     /// Text.
     Str(Arc<str>),
-    /// Bytes; also a string of Python 2, which does not tell text from bytes.
+    /// Bytes; also a string of Python 2, which does not distinguish text from bytes.
     Bytes(Arc<[u8]>),
     /// A list.
     List(Arc<Nested<Vec<Value>>>),
@@ -26,20 +26,20 @@ pub enum Value {
     Tuple(Arc<Nested<Vec<Value>>>),
     /// A set or frozen set, in the order of the file.
     Set(Arc<Nested<Vec<Value>>>),
-    /// A dictionary (plain, `OrderedDict` or `defaultdict`) in the order of the file. A key that was
-    /// stored twice is listed twice; the last one counts.
+    /// A dictionary (plain, `OrderedDict` or `defaultdict`) in the order of the file. A key stored twice is listed twice;
+    /// the last entry is valid.
     Dict(Arc<Nested<Vec<(Value, Value)>>>),
     /// A NumPy array.
     Array(Arc<Array>),
     /// A NumPy element type.
     Dtype(Dtype),
-    /// The name of a class or function on the list; only a name.
+    /// The name of an allowed class or function.
     Global(Arc<Global>),
-    /// An instance of a class (or result of a function) that [`super::Hooks::allow`] let in.
+    /// An instance of a class (or result of a function) allowed by [`super::Hooks::allow`].
     Object(Arc<Object>),
 }
 
-/// A container that knows how deep it is nested.
+/// A container with its nesting depth.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Nested<T> {
     inner: T,
@@ -65,11 +65,11 @@ impl<T> Deref for Nested<T> {
 pub struct Global {
     /// Module, such as `collections`.
     pub module: String,
-    /// Name in it, such as `OrderedDict`.
+    /// Name in the module, such as `OrderedDict`.
     pub name: String,
 }
 
-/// An instance or call result as data: what it was made from, and what was put in.
+/// An instance or call result as data: arguments, state and contents.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Object {
     /// The class or function.
@@ -98,7 +98,7 @@ impl Object {
 }
 
 impl Value {
-    /// How many containers are nested in this value, itself included; 0 for a scalar.
+    /// Nesting depth, the value itself included; 0 for a scalar.
     pub(super) fn depth(&self) -> u32 {
         match self {
             Self::List(v) | Self::Tuple(v) | Self::Set(v) => v.depth,
@@ -108,7 +108,7 @@ impl Value {
         }
     }
 
-    /// What it is, for messages.
+    /// The type's name, for messages.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::None => "None",
@@ -235,17 +235,17 @@ impl Value {
 /// A NumPy element type, such as `<f4`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dtype {
-    /// NumPy's letter: `b` boolean, `i` signed, `u` unsigned, `f` float; others are kept but not converted.
+    /// NumPy's type character: `b` boolean, `i` signed, `u` unsigned, `f` float; others are kept but not converted.
     pub kind: char,
     /// Bytes per element.
     pub size: usize,
-    /// Whether the highest byte comes first.
+    /// Whether the elements are big-endian.
     pub big_endian: bool,
 }
 
 impl Dtype {
     /// Reads NumPy's notation: an optional byte order (`<`, `>`, `|`, `=`), a letter and a size.
-    /// `None` for records, objects and anything else that is no plain number or byte string.
+    /// `None` for records, objects and any type that is not a number or byte string.
     pub fn parse(text: &str) -> Option<Self> {
         let (big_endian, rest) = match text.strip_prefix(['<', '|', '=']) {
             Some(rest) => (false, rest),
@@ -278,10 +278,10 @@ pub struct Array {
 }
 
 impl Array {
-    /// An array whose bytes must match its shape; those of a Fortran-ordered one are put in C order.
+    /// An array of this shape and type; the elements of a Fortran-ordered one are rearranged to C order.
     ///
     /// # Errors
-    /// A sentence if the number of bytes is not that of the shape.
+    /// A message if the number of bytes does not match the shape.
     pub fn new(shape: Vec<usize>, dtype: Dtype, fortran: bool, data: Arc<[u8]>) -> Result<Self, String> {
         let expected = shape.iter().try_fold(dtype.size, |product, &n| product.checked_mul(n));
         if expected != Some(data.len()) {
@@ -300,7 +300,7 @@ impl Array {
         (self.dtype.size == 1 && matches!(self.dtype.kind, 'u' | 'b')).then_some(&*self.data)
     }
 
-    /// Every element as an integer, if they are integers or booleans that fit.
+    /// All elements as integers; `None` unless all are integers or booleans that fit.
     pub fn to_i64s(&self) -> Option<Vec<i64>> {
         let signed = match self.dtype.kind {
             'i' => true,
@@ -313,7 +313,7 @@ impl Array {
         self.elements().map(|bytes| integer(bytes, self.dtype.size, signed)).collect()
     }
 
-    /// Every element as a float, if they are numbers.
+    /// All elements as floats; `None` unless they are numbers.
     pub fn to_f64s(&self) -> Option<Vec<f64>> {
         match (self.dtype.kind, self.dtype.size) {
             ('f', 4) => self.elements().map(|b| Some(f64::from(f32::from_le_bytes(b[..4].try_into().ok()?)))).collect(),
@@ -323,7 +323,7 @@ impl Array {
         }
     }
 
-    /// Every element as a float, one after the other, if they are numbers of at most 8 bytes.
+    /// Iterator over the elements as floats; `None` unless they are numbers of at most 8 bytes.
     pub fn floats(&self) -> Option<impl Iterator<Item = f64>> {
         let Dtype { kind, size, .. } = self.dtype;
         let known = match kind {
@@ -341,7 +341,7 @@ impl Array {
         known.then(|| self.elements().map(convert))
     }
 
-    /// Every element as text, if they are texts (`U`) or byte strings of UTF-8 (`S`).
+    /// All elements as text, if they are text (`U`) or UTF-8 byte strings (`S`).
     pub fn strings(&self) -> Option<Vec<String>> {
         let Dtype { kind, size, big_endian } = self.dtype;
         let text = |chunk: &[u8]| match kind {
@@ -361,7 +361,7 @@ impl Array {
         texts.collect()
     }
 
-    /// Each element, lowest byte first, filled up with zeros. Only for elements of up to 8 bytes.
+    /// Each element as little-endian bytes, zero-padded. Only for elements of up to 8 bytes.
     fn elements(&self) -> impl Iterator<Item = [u8; 8]> {
         let Dtype { size, big_endian, .. } = self.dtype;
         self.data.chunks_exact(size).map(move |chunk| {
@@ -375,7 +375,7 @@ impl Array {
     }
 }
 
-/// A float of 16 bits: a sign, five bits of exponent, ten of fraction.
+/// Converts an IEEE 754 binary16 number.
 fn half(bits: u16) -> f64 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
     let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023));

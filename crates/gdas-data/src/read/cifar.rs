@@ -12,14 +12,14 @@ const SIZE: usize = 32;
 const PIXELS: usize = 3 * SIZE * SIZE;
 const CIFAR10: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
-/// CIFAR-10's or CIFAR-100's names of files and keys.
+/// File names and keys of CIFAR-10 or CIFAR-100.
 struct Kind {
     name: &'static str,
     classes: usize,
     train: &'static [&'static str],
     test: &'static str,
     names: &'static str,
-    /// Bytes of labels before the pixels (binary), the last of which counts.
+    /// Number of label bytes before the pixels (binary version); the last one is the class.
     label_bytes: usize,
     label_key: &'static str,
     names_key: &'static str,
@@ -71,7 +71,7 @@ const PICKLE: [Kind; 2] = [
     },
 ];
 
-/// Reads the tree if it holds CIFAR's files.
+/// Reads the tree if it contains the files of CIFAR-10 or CIFAR-100.
 pub(crate) fn read(tree: &Tree) -> Option<Result<Dataset, DataError>> {
     let has = |kind: &&Kind| tree.find(kind.train[0]).is_some();
     if let Some(kind) = BINARY.iter().find(has) {
@@ -135,7 +135,7 @@ fn read_kind(
     })
 }
 
-/// Records of label bytes and 3,072 pixels in planes.
+/// Appends the records of a binary file: label bytes and `[3, 32, 32]` pixels each.
 fn read_binary(images: &mut Images, tree: &Tree, entry: &Entry, kind: &Kind) -> Result<(), DataError> {
     let bytes = entry.read(&tree.limits)?;
     let record = kind.label_bytes + PIXELS;

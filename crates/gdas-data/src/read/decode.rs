@@ -1,4 +1,4 @@
-//! The bytes of an image file become pixels, the right way up.
+//! Decoding of image files to pixels, with the orientation of EXIF applied.
 
 mod jpeg;
 mod scan;
@@ -12,23 +12,23 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
 use crate::kind::{HEAD, Kind};
 
-/// Size and colour of an image, the right way up.
+/// Size and colour of an image after its orientation is applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) height: usize,
     pub(super) width: usize,
-    /// Whether it has one channel.
+    /// Whether it has one colour channel.
     pub(super) grey: bool,
 }
 
-/// Images with more pixels than this are decoded one at a time, so that many threads need no more memory than a few.
+/// Images with more pixels than this are decoded one at a time, to bound memory when there are many threads.
 const LARGE: u64 = 1 << 24;
 static LARGE_ONES: Mutex<()> = Mutex::new(());
 
-/// The beginning of an image file; `pixels` is the most that it may have.
+/// Reads the header of an image file; `pixels` is the maximum number of pixels.
 ///
 /// # Errors
-/// The reason why it cannot be used, as a phrase.
+/// Why the file cannot be used, as a phrase.
 pub(super) fn header(name: &str, bytes: &[u8], pixels: u64) -> Result<Header, String> {
     let (width, height, grey, orientation) = match format(name, bytes)? {
         ImageFormat::Tiff => tiff::header(bytes)?,
@@ -71,16 +71,16 @@ pub(super) fn decode(name: &str, bytes: &[u8]) -> Result<DynamicImage, String> {
     Ok(image)
 }
 
-/// The format of the file, if it is that of an image that can be read.
+/// The image format of the file.
 fn format(name: &str, bytes: &[u8]) -> Result<ImageFormat, String> {
     match Kind::of(name, &bytes[..bytes.len().min(HEAD)]) {
         Kind::Image(Some(format)) => Ok(format),
-        Kind::UnreadImage(format) => Err(format!("{format} is not read; convert it to PNG or JPEG")),
+        Kind::UnreadImage(format) => Err(format!("{format} is not supported; convert it to PNG or JPEG")),
         _ if bytes.is_empty() => Err("the file is empty".into()),
         _ if bytes.iter().all(|&byte| byte == 0) => Err("the file holds nothing but zeros".into()),
         _ => {
             let start: String = String::from_utf8_lossy(&bytes[..bytes.len().min(12)]).escape_debug().collect();
-            Err(format!("it is no image; it begins with `{start}`"))
+            Err(format!("it is not an image; it begins with `{start}`"))
         }
     }
 }
@@ -94,17 +94,17 @@ fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, 
     reader.into_decoder().map_err(|error| reason(&error))
 }
 
-/// What was wrong, and whether the file is whole.
+/// The decoder's error as a phrase that says whether the file is intact.
 fn reason(error: &ImageError) -> String {
     match error {
-        ImageError::Unsupported(error) => format!("whole, but of a kind that is not read ({error}); convert it"),
+        ImageError::Unsupported(error) => format!("intact, but of a type that is not supported ({error}); convert it"),
         ImageError::Limits(_) => "it would take too much memory; make it smaller".into(),
         ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => CUT_OFF.into(),
         error => damaged(error),
     }
 }
 
-/// A decoder's complaint, of which the first part says enough.
+/// The first part of a decoder's error, which is sufficient.
 fn damaged(error: impl std::fmt::Display) -> String {
     let text = error.to_string();
     let text = text.split(" while ").next().unwrap_or_default();
@@ -118,7 +118,7 @@ fn damaged(error: impl std::fmt::Display) -> String {
 /// Why a file that ends too early cannot be used.
 const CUT_OFF: &str = "cut off: the file ends before the image does";
 
-/// How the stored image is to be turned; as stored if nothing (or nothing sensible) is said.
+/// The EXIF orientation of the image; no transformation if it is absent or invalid.
 fn orientation(decoder: &mut impl ImageDecoder, bytes: &[u8], format: ImageFormat) -> Orientation {
     let found = match format {
         ImageFormat::Png => png_orientation(bytes),
@@ -127,7 +127,7 @@ fn orientation(decoder: &mut impl ImageDecoder, bytes: &[u8], format: ImageForma
     found.unwrap_or(Orientation::NoTransforms)
 }
 
-/// What a PNG's `eXIf` says, wherever it stands.
+/// The orientation in a PNG's `eXIf` chunk, at any position of the file.
 fn png_orientation(bytes: &[u8]) -> Option<Orientation> {
     let mut rest = bytes.get(8..)?;
     loop {

@@ -1,10 +1,10 @@
-//! Images are brought to one size and number of channels.
+//! Resizing of images to one size and number of channels.
 
 use image::{DynamicImage, Rgb, RgbImage};
 
 use gdas::data::SIZES;
 
-/// Height, width and channels of every image in memory.
+/// Height, width and channels to which images are resized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) height: usize,
@@ -18,15 +18,15 @@ impl Target {
     }
 }
 
-/// An image of the wanted size.
+/// An image of the target size.
 pub(super) struct Fitted {
     /// `[height, width, channels]`.
     pub(super) pixels: Vec<u8>,
-    /// Whether parts of it were transparent.
+    /// Whether the original had transparent parts.
     pub(super) transparent: bool,
 }
 
-/// Scales a size down to at most 224 in each direction, keeping the proportions.
+/// Scales a size (height, width) down to at most 224 in each direction, keeping the aspect ratio.
 pub(super) fn shrink((height, width): (usize, usize)) -> (usize, usize) {
     let (longest, most) = (height.max(width), *SIZES.end());
     if longest <= most {
@@ -36,8 +36,7 @@ pub(super) fn shrink((height, width): (usize, usize)) -> (usize, usize) {
     (scale(height), scale(width))
 }
 
-/// The image in the wanted size and channels: resized bilinearly, whatever its proportions. Transparent parts are put on
-/// white.
+/// Resizes the image bilinearly, ignoring its aspect ratio, and converts its channels. Transparent parts become white.
 pub(super) fn fit(image: &DynamicImage, target: Target) -> Fitted {
     let on_white = on_white(image);
     let transparent = on_white.is_some();
@@ -45,7 +44,7 @@ pub(super) fn fit(image: &DynamicImage, target: Target) -> Fitted {
     Fitted { pixels, transparent }
 }
 
-/// The image on a white ground, if any part of it is transparent.
+/// The image on a white background, if any part of it is transparent.
 fn on_white(image: &DynamicImage) -> Option<DynamicImage> {
     if !image.color().has_alpha() {
         return None;
@@ -82,20 +81,20 @@ fn resize(image: &DynamicImage, target: Target) -> Vec<u8> {
     image::imageops::resize(&colour, width, height, filter).into_raw()
 }
 
-/// Images with more pixels than this are said to take long, where nobody asked for their size.
+/// Number of pixels above which a note warns about the time, if the size was chosen automatically.
 const LARGE: usize = 64 * 64;
-/// Proportions that differ by a larger factor than this are said to be changed.
+/// Factor between the aspect ratios of image and target above which a note reports the distortion.
 const SQUASHED: f64 = 1.1;
 
-/// What was done to images of these sizes, (height, width) each; if the size was chosen automatically, also how long images of
-/// that size take.
+/// Notes on how images of these sizes (height, width) were resized; if the size was chosen automatically, also on the time
+/// that images of that size take.
 pub(super) fn note_on_sizes(sizes: &[(usize, usize)], target: Target, automatic: bool) -> Vec<String> {
     let Target { height, width, .. } = target;
     let mut notes = Vec::new();
     let resized = sizes.iter().filter(|&&size| size != (height, width)).count();
     if resized > 0 {
         notes.push(format!(
-            "{resized} of {} images were resized to {height}x{width} (bilinear, without regard to their proportions)",
+            "{resized} of {} images were resized to {height}x{width} (bilinear, ignoring the aspect ratio)",
             sizes.len(),
         ));
     }
@@ -103,7 +102,7 @@ pub(super) fn note_on_sizes(sizes: &[(usize, usize)], target: Target, automatic:
     let squashed = sizes.iter().map(factor).filter(|f| !(1.0 / SQUASHED..=SQUASHED).contains(f)).count();
     if squashed > 0 {
         notes.push(format!(
-            "{squashed} of {} images have other proportions and were squashed; crop them before if that harms what they show",
+            "{squashed} of {} images have another aspect ratio and were distorted; crop them beforehand if that matters",
             sizes.len(),
         ));
     }
@@ -117,9 +116,9 @@ pub(super) fn note_on_sizes(sizes: &[(usize, usize)], target: Target, automatic:
     notes
 }
 
-/// What was done to transparent images, if there were any.
+/// Note on transparent images, if there were any.
 pub(super) fn note_on_transparency(transparent: usize, all: usize) -> Option<String> {
-    (transparent > 0).then(|| format!("{transparent} of {all} images have transparent parts, which were put on white"))
+    (transparent > 0).then(|| format!("{transparent} of {all} images have transparent parts, which became white"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! MNIST's idx files, gzipped or not; also those of Fashion-MNIST and others of the same names.
+//! The idx files of MNIST, gzipped or not, and of data sets with the same file names, such as Fashion-MNIST.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use gdas::data::{Dataset, Files, Format, Images, Statistics};
 const FASHION: [&str; 10] =
     ["T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"];
 
-/// Reads the tree if it holds `train-images-idx3-ubyte` and its companions.
+/// Reads the tree if it contains `train-images-idx3-ubyte`; the other three files are then required.
 pub(crate) fn read(tree: &Tree) -> Option<Result<Dataset, DataError>> {
     find(tree, "train-images")?;
     Some(read_all(tree))
 }
 
-/// The entry whose name starts (or, as in EMNIST, goes on after the set's name) like this.
+/// The entry whose name starts with `part`, or has it after the data set's name, as in EMNIST.
 fn find<'t>(tree: &'t Tree, part: &str) -> Option<&'t Entry> {
     tree.entries.iter().find(|entry| {
         let name = entry.file_name().replace('.', "-");
@@ -72,7 +72,7 @@ fn read_partition(tree: &Tree, name: &str) -> Result<Images, DataError> {
     })
 }
 
-/// The lengths and the bytes of an idx file of unsigned bytes.
+/// Shape and data of an idx file of unsigned bytes with this number of axes.
 fn parse<'b>(bytes: &'b [u8], axes: usize, label: &str) -> Result<(Vec<usize>, &'b [u8]), DataError> {
     let header = 4 + 4 * axes;
     if bytes.len() < header || bytes[..2] != [0, 0] {

@@ -11,7 +11,7 @@ use gdas::data::{Dataset, Files, Format, Images, Statistics};
 
 const CLASSES: usize = 120;
 
-/// Reads the tree if it holds `train_data_batch_*` and `val_data`.
+/// Reads the tree if it contains `train_data_batch_*` and `val_data`.
 pub(crate) fn read(tree: &Tree) -> Option<Result<Dataset, DataError>> {
     let mut batches: Vec<(u32, &Entry)> =
         tree.entries.iter().filter_map(|entry| Some((number(entry)?, entry))).collect();
@@ -68,19 +68,19 @@ fn read_batches(tree: &Tree, batches: &[(u32, &Entry)]) -> Result<Dataset, DataE
     })
 }
 
-/// Appends a batch; the first one decides the size of the images.
+/// Appends a batch; the first one determines the size of the images.
 fn push(images: &mut Option<Images>, tree: &Tree, entry: &Entry) -> Result<(), DataError> {
     let batch = read_pickle(entry, &tree.limits)?;
     let row = batch.get("data").and_then(Value::as_array).and_then(|array| array.shape.get(1).copied()).unwrap_or(0);
     if images.is_none() {
         let size = (row / 3).isqrt();
         if size == 0 || size * size * 3 != row {
-            let what = format!("rows of {row} bytes are no square images of three channels");
+            let what = format!("rows of {row} bytes are not square images of three channels");
             return Err(DataError::damaged(&entry.label, "key `data`", what));
         }
         *images = Some(Images::empty(size, size, 3));
     }
     let Some(images) = images else { return Ok(()) };
-    // Labels count from 1.
+    // Labels start at 1.
     push_rows(images, &batch, "labels", 1, CLASSES, true, &entry.label)
 }

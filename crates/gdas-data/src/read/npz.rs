@@ -1,5 +1,5 @@
-//! NumPy arrays, in an `.npz` or each in its `.npy`: `train_images`, `train_labels`, ... as MedMNIST has them, `x_train`,
-//! `y_train`, ... as Keras has them, or `images` and `labels` alone.
+//! NumPy arrays in an `.npz` or in `.npy` files, named `train_images`, `train_labels`, ... as in MedMNIST, `x_train`,
+//! `y_train`, ... as in Keras, or `images` and `labels`.
 
 mod convert;
 
@@ -14,14 +14,14 @@ use crate::pickle::{Array, Dtype};
 use crate::tree::{Entry, Tree};
 use gdas::data::{Dataset, Files, Format, Images, Statistics};
 
-/// What an array holds.
+/// Content of an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Role {
     Images,
     Labels,
 }
 
-/// The arrays of the tree by part and role; one without a part is for training.
+/// The arrays of the tree by partition and role; one without a partition is for training.
 fn arrays(tree: &Tree) -> BTreeMap<(Part, Role), Vec<&Entry>> {
     let mut found: BTreeMap<(Part, Role), Vec<&Entry>> = BTreeMap::new();
     for entry in &tree.entries {
@@ -32,7 +32,7 @@ fn arrays(tree: &Tree) -> BTreeMap<(Part, Role), Vec<&Entry>> {
     found
 }
 
-/// What the name of an array says, and that of the archive or folder it is in.
+/// Partition and role by the name of the array and of the archive or folder that contains it.
 fn meaning(path: &str, name: &str) -> Option<(Part, Role)> {
     let name = name.to_lowercase();
     let words: Vec<&str> = name.split(['_', '-', ' ', '.']).collect();
@@ -48,7 +48,7 @@ fn meaning(path: &str, name: &str) -> Option<(Part, Role)> {
     Some((part.map_or(Part::Train, |says| says.part), role))
 }
 
-/// Reads the tree if it holds an array of images.
+/// Reads the tree if it contains an array of images.
 pub(crate) fn read(tree: &Tree) -> Option<Result<Dataset, DataError>> {
     let arrays = arrays(tree);
     arrays.keys().any(|(_, role)| *role == Role::Images).then(|| read_all(tree, &arrays))
@@ -121,7 +121,7 @@ fn read_all(tree: &Tree, arrays: &BTreeMap<(Part, Role), Vec<&Entry>>) -> Result
     })
 }
 
-/// Reads a `.npy` file (versions 1 to 3) of plain numbers.
+/// Reads a `.npy` file (versions 1 to 3) of numbers or text.
 pub(crate) fn read_npy(bytes: &[u8], label: &str) -> Result<Array, DataError> {
     let damaged = |place: &str, what: String| DataError::damaged(label, place, what);
     if bytes.len() < 12 || !bytes.starts_with(b"\x93NUMPY") {
@@ -140,7 +140,7 @@ pub(crate) fn read_npy(bytes: &[u8], label: &str) -> Result<Array, DataError> {
             file: label.into(),
             place: "the header".into(),
             what: format!("elements of type `{}` are neither numbers nor text", descr.escape_default()),
-            mend: "store them as numbers, or labels as text",
+            advice: "store them as numbers, or labels as text",
         },
         None => damaged("the header", "there is no element type".into()),
     })?;
@@ -155,7 +155,7 @@ pub(crate) fn read_npy(bytes: &[u8], label: &str) -> Result<Array, DataError> {
         lengths.map(|part| part.trim_end_matches('L').parse().ok()).collect::<Option<Vec<usize>>>()
     });
     let shape = shape.filter(|shape| shape.len() <= 32);
-    let shape = shape.ok_or_else(|| damaged("the header", "`shape` is no tuple of lengths".into()))?;
+    let shape = shape.ok_or_else(|| damaged("the header", "`shape` is not a tuple of integers".into()))?;
     Array::new(shape, dtype, fortran, bytes[start + length..].into()).map_err(|what| damaged("the data", what))
 }
 

@@ -119,7 +119,7 @@ fn arrays_go_by_their_names() {
     assert_eq!(set.unwrap().test.map(|test| test.len()), Some(N), "Keras");
     let set = open_arrays(&[("images", images()), ("labels", labels())]).unwrap();
     assert_eq!((set.train.len(), set.test), (N, None));
-    insta::assert_snapshot!(open_arrays(&[("arr_0", images()), ("arr_1", labels())]).unwrap_err(), @"[folder]/a.npz is no data set that can be read: arrays such as `arr_0`; call them `train_images` and `train_labels`, `test_images` and `test_labels`; expected CIFAR-10/100 (binary or Python), ImageNet16 batches, idx files, NumPy arrays (.npz) of images and labels, or images in `train/<class>/` and `test/<class>/`");
+    insta::assert_snapshot!(open_arrays(&[("arr_0", images()), ("arr_1", labels())]).unwrap_err(), @"[folder]/a.npz is not a data set that can be read: arrays such as `arr_0`; call them `train_images` and `train_labels`, `test_images` and `test_labels`; expected CIFAR-10/100 (binary or Python), ImageNet16 batches, idx files, NumPy arrays (.npz) of images and labels, or images in `train/<class>/` and `test/<class>/`");
     // Two files side by side.
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "train.npz", &npz(&[("images", images()), ("labels", labels())]));
@@ -138,9 +138,9 @@ fn arrays_that_are_no_images_are_refused_with_the_reason() {
     insta::assert_snapshot!(images(npy("<u2", &[N, 8, 8], &[0xff; N * 128])), @"[folder]/a.npz, entry `train_images.npy`, the array: values from 65535 to 65535: neither 0 to 1 nor 0 to 255; scale them to one of the two");
     insta::assert_snapshot!(images(npy("|u1", &[N, 64], &[7; N * 64])), @"[folder]/a.npz, entry `train_images.npy`, the array: shape [6, 64] is not that of grey or colour images; store them as [n, height, width] or [n, height, width, channels]");
     insta::assert_snapshot!(images(npy("|u1", &[8, 8, 3, N], &colours())), @"[folder]/a.npz, entry `train_images.npy`, the array: shape [8, 8, 3, 6] is not that of grey or colour images; store them as [n, height, width] or [n, height, width, channels]");
-    insta::assert_snapshot!(images(npy("<c8", &[N, 8, 8], &[0; N * 512])), @"[folder]/a.npz, entry `train_images.npy`, the array: elements of kind `c` in 8 bytes are no pixels; store them as unsigned bytes");
+    insta::assert_snapshot!(images(npy("<c8", &[N, 8, 8], &[0; N * 512])), @"[folder]/a.npz, entry `train_images.npy`, the array: elements of kind `c` in 8 bytes are not pixels; store them as unsigned bytes");
     let labels = |array: Vec<u8>| with_labels(array).unwrap_err();
-    insta::assert_snapshot!(labels(npy("<f4", &[N], &f4([0.5, 1.0])[..4 * N])), @"[folder]/a.npz, entry `train_labels.npy`, the array: labels that are no whole numbers; store the number of one class for each image");
+    insta::assert_snapshot!(labels(npy("<f4", &[N], &f4([0.5, 1.0])[..4 * N])), @"[folder]/a.npz, entry `train_labels.npy`, the array: labels that are not integers; store the number of one class for each image");
     insta::assert_snapshot!(labels(npy("<f4", &[N, 2], &f4([0.5, 0.5])[..8 * N])), @"[folder]/a.npz, entry `train_labels.npy`, the array: shares of several classes for each image; store the number of one class for each image");
     insta::assert_snapshot!(labels(npy("|u1", &[N, 2], &[1; 2 * N])), @"[folder]/a.npz, entry `train_labels.npy`: labels of shape [6, 2] give several classes per image; only sets with one can be used");
     insta::assert_snapshot!(labels(npy("|u1", &[N - 1], &[1; N - 1])), @"[folder]/a.npz, entry `train_labels.npy`, the array: labels of shape [5] for 6 images; store one label for each image");

@@ -54,7 +54,7 @@ fn every_input_is_read_or_refused_as_it_should_be() {
         })
         .collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
-no-test-images: 2 + 2: green 1+1, red 1+1 ["one training image: classes `green`, `red`; where a search divides the training images into halves, only one half has it"]
+no-test-images: 2 + 2: green 1+1, red 1+1 ["one training image: classes `green`, `red`; when a search splits the training images into halves, only one half contains it"]
 two-archives: 16 + 4: green 8+2, red 8+2 []
 test-images-of-another-format: 16 + 4: green 8+2, red 8+2 []
 train-under-another-name: 16 + 4: green 8+2, red 8+2 []

@@ -271,8 +271,8 @@ fn tiffs_of_many_kinds() {
         read(tiff(24, 16, &grey, &[(262, 2), (277, 3), (284, 2)])).unwrap_err(),
         "cut off: the file ends before the image does"
     );
-    insta::assert_snapshot!(read(tiff(24, 16, &grey, &[(259, 7)])).unwrap_err(), @"whole, but a kind of TIFF that is not read (compression 7); convert it to 8 bits of grey or RGB");
-    insta::assert_snapshot!(read(tiff(24, 16, &grey, &[(258, 32), (339, 3)])).unwrap_err(), @"whole, but a kind of TIFF that is not read (samples of [32] bits); convert it to 8 bits of grey or RGB");
+    insta::assert_snapshot!(read(tiff(24, 16, &grey, &[(259, 7)])).unwrap_err(), @"intact, but a type of TIFF that is not supported (compression 7); convert it to 8 bits of grey or RGB");
+    insta::assert_snapshot!(read(tiff(24, 16, &grey, &[(258, 32), (339, 3)])).unwrap_err(), @"intact, but a type of TIFF that is not supported (samples of [32] bits); convert it to 8 bits of grey or RGB");
     insta::assert_snapshot!(read(tiff(24, 1 << 30, &grey, &[])).unwrap_err(), @"damaged (an image of 24x1073741824)");
 }
 
@@ -300,8 +300,8 @@ fn all_damaged_files_are_named_with_the_reason_for_each() {
 [folder]: 6 of 12 image files cannot be used:
   a/cut.jpg: cut off: the file ends before the image does
   a/empty.png: the file is empty
-  a/page.jpg: it is no image; it begins with `<!DOCTYPE ht`
-  b/float.tif: whole, but a kind of TIFF that is not read (samples of [32] bits); convert it to 8 bits of grey or RGB
+  a/page.jpg: it is not an image; it begins with `<!DOCTYPE ht`
+  b/float.tif: intact, but a type of TIFF that is not supported (samples of [32] bits); convert it to 8 bits of grey or RGB
   b/sum.png: damaged (Format error decoding Png: CRC error: expected 0x52fd8b1c have 0x8cf88ded)
   b/zeros.jpg: the file holds nothing but zeros
 replace or remove them, or leave them out with `--skip-damaged`

@@ -88,7 +88,7 @@ fn options(server: &Server) -> FetchOptions {
     FetchOptions {
         attempts: 3,
         pause: Duration::from_millis(1),
-        patience: Duration::from_secs(5),
+        timeout: Duration::from_secs(5),
         mirror: Some(server.url.clone()),
     }
 }
@@ -174,7 +174,7 @@ fn what_cannot_be_fetched_says_why_and_where_the_file_belongs() {
     let folder = tempfile::tempdir().unwrap();
     insta::assert_snapshot!(message(&serve(contents(), vec![Reply::Status(404)]), folder.path()), @"cannot fetch [server]/set.bin: the server answered 404; put the file by hand at [folder]/set.bin");
     insta::assert_snapshot!(message(&serve(contents(), vec![Reply::Status(500)]), folder.path()), @"cannot fetch [server]/set.bin: the server answered 500 (3 attempts); put the file by hand at [folder]/set.bin");
-    insta::assert_snapshot!(message(&serve(vec![0; 1000], vec![Reply::Full]), folder.path()), @"cannot fetch [server]/set.bin: what came has the MD5 checksum ede3d3b685b4e137ba4cb2521329a75e, not be2b5012613521c7b5c8a8407c58b901 as published, and was thrown away; put the file by hand at [folder]/set.bin");
+    insta::assert_snapshot!(message(&serve(vec![0; 1000], vec![Reply::Full]), folder.path()), @"cannot fetch [server]/set.bin: the downloaded file has the MD5 checksum ede3d3b685b4e137ba4cb2521329a75e, not be2b5012613521c7b5c8a8407c58b901 as published, and was deleted; put the file by hand at [folder]/set.bin");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing wrong is kept");
     insta::assert_snapshot!(message(&serve(contents(), vec![Reply::Cut(1000), Reply::Cut(0)]), folder.path()), @"cannot fetch [server]/set.bin: the connection broke after 1000 bytes (Peer disconnected) (3 attempts); put the file by hand at [folder]/set.bin");
     // Nobody listens: the port was free a moment ago.

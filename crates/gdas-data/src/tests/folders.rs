@@ -145,15 +145,15 @@ fn archives_that_could_be_anything_are_asked_about() {
         }
         refusal(folder.path(), folder.path())
     };
-    insta::assert_snapshot!(refuse(&[("test.zip", one())]), @"[folder]: there is `test.zip` and no training part beside it; put the images to learn from at `train/<class>/` or into `train.zip`, or give the path of the archive itself to learn from its images");
+    insta::assert_snapshot!(refuse(&[("test.zip", one())]), @"[folder]: there is `test.zip` and no training part beside it; put the training images at `train/<class>/` or into `train.zip`, or give the path of the archive itself to train on its images");
     insta::assert_snapshot!(refuse(&[("a.zip", one()), ("b.zip", one())]), @"[folder]: which of `a.zip` and `b.zip` is the data set? Give its path; parts of one are called `train.zip` and `test.zip`, and classes are archives of images without folders");
     insta::assert_snapshot!(refuse(&[("train.zip", one()), ("training.tar", one()), ("test.zip", one())]), @"[folder]: `train` and `training` could each be the part `train`; which is it? Leave one of them there");
     insta::assert_snapshot!(refuse(&[("cat/1.png", png(1)), ("dog/1.png", png(2)), ("bird.zip", zip(&[("1.png", png(1))]))]), @"[folder]: the archive `bird.zip` holds images and lies beside images that are not packed: do they belong together? Unpack it, or move it away");
     let whole = zip(&[("train/cat/1.png", png(1)), ("test/cat/1.png", png(2))]);
     insta::assert_snapshot!(refuse(&[("train.zip", whole), ("test.zip", one())]), @"[folder]: `train.zip` holds the folder `test`: is it the part `train` or a whole data set? Give the path of the one to read, or move the other archives away");
-    insta::assert_snapshot!(refuse(&[("train.rar", b"Rar!\x1a\x07\x01\0".to_vec()), ("test.zip", one())]), @"[folder]: `train.rar` is a RAR archive, which is not read; unpack it, or move it away if it does not belong to the data set");
+    insta::assert_snapshot!(refuse(&[("train.rar", b"Rar!\x1a\x07\x01\0".to_vec()), ("test.zip", one())]), @"[folder]: `train.rar` is a RAR archive, which is not supported; unpack it, or move it away if it does not belong to the data set");
     let nested = zip(&[("train.zip", one()), ("test.zip", one())]);
-    insta::assert_snapshot!(refuse(&[("all.zip", nested)]), @"[folder]/all.zip is no data set that can be read: the archive `test.zip` inside of it, which must be unpacked first; expected CIFAR-10/100 (binary or Python), ImageNet16 batches, idx files, NumPy arrays (.npz) of images and labels, or images in `train/<class>/` and `test/<class>/`");
+    insta::assert_snapshot!(refuse(&[("all.zip", nested)]), @"[folder]/all.zip is not a data set that can be read: the archive `test.zip` inside it, which must be unpacked first; expected CIFAR-10/100 (binary or Python), ImageNet16 batches, idx files, NumPy arrays (.npz) of images and labels, or images in `train/<class>/` and `test/<class>/`");
 }
 
 #[test]
@@ -167,9 +167,9 @@ fn nothing_disappears_without_a_word() {
     write(folder.path(), "labels.csv", b"a,b");
     std::fs::create_dir(folder.path().join("bird")).unwrap();
     insta::assert_snapshot!(read(folder.path()).unwrap().notes.join("\n"), @r"
-2 files not read, being no images: 1 .csv, 1 .xml
+2 files not read, as not images: 1 .csv, 1 .xml
 the folder is empty: `bird`
-the folder `annotations` holds no images, only 1 .xml: it is no class
+the folder `annotations` holds no images, only 1 .xml; it is not a class
 1 file of class `cat` not read: 1 .heic (HEIC)
 ");
     // A whole class, and a whole part.
@@ -184,7 +184,7 @@ the folder `annotations` holds no images, only 1 .xml: it is no class
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "train/cat/1.mat", b"MATLAB 5.0 MAT-file");
     part(folder.path(), "test/", 50);
-    insta::assert_snapshot!(refusal(folder.path(), folder.path()), @"[folder]: there is no image in `train`, only 1 .mat; put the images to learn from there");
+    insta::assert_snapshot!(refusal(folder.path(), folder.path()), @"[folder]: there is no image in `train`, only 1 .mat; put the training images there");
     // Classes that are called differently in the two parts.
     let folder = tempfile::tempdir().unwrap();
     part(folder.path(), "train/", 10);
@@ -196,7 +196,7 @@ the folder `annotations` holds no images, only 1 .xml: it is no class
     part(folder.path(), "train/", 10);
     write(folder.path(), "test/1.png", &png(1));
     let set = read(folder.path()).unwrap();
-    assert_eq!(set.notes, ["1 image of `test` not used, being in no class folder"]);
+    assert_eq!(set.notes, ["1 image of `test` not used, as not in a class folder"]);
 }
 
 #[test]
@@ -214,8 +214,8 @@ fn names_that_are_no_text_stay_apart_and_dangling_links_are_passed_over() {
     assert_eq!(set.classes, ["caf\\xE8", "caf\\xE9", "tea"]);
     assert_eq!(values(&set.train), [2, 1, 3]);
     insta::assert_snapshot!(set.notes.join("\n"), @r"
-links that lead to nothing, and are passed over: 1, such as `tea/2.png`
-names that are not UTF-8: 2, such as `caf\xE8/1.png`; bytes that are no text are written as `\x..`
+dangling links, skipped: 1, such as `tea/2.png`
+names that are not UTF-8: 2, such as `caf\xE8/1.png`; such bytes are written as `\x..`
 ");
 }
 
@@ -247,7 +247,7 @@ fn zips_of_other_systems_and_packers() {
             _ => {}
         }
     }
-    insta::assert_snapshot!(refusal(folder.path(), &write(folder.path(), "e.zip", &unknown)), @"[folder]/e.zip, entry `set/cat/1.png`: it is compressed by a method that is not read; unpack it, and give the folder");
+    insta::assert_snapshot!(refusal(folder.path(), &write(folder.path(), "e.zip", &unknown)), @"[folder]/e.zip, entry `set/cat/1.png`: it is compressed by a method that is not supported; unpack it, and give the folder");
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn at_least_one_image_of_each_class_is_held_out() {
     assert_eq!(counts, [("cat", 1, 1), ("dog", 1, 1), ("owl", 1, 0)]);
     insta::assert_snapshot!(summary.warnings.join("\n"), @r"
 no test image can be held out of class `owl`: one image each
-one training image: classes `cat`, `dog`, `owl`; where a search divides the training images into halves, only one half has it
+one training image: classes `cat`, `dog`, `owl`; when a search splits the training images into halves, only one half contains it
 ");
     // With one image in every class there is nothing to test with.
     let folder = tempfile::tempdir().unwrap();
@@ -277,7 +277,7 @@ fn a_folder_called_like_a_known_set_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     let set = crate::find_known("mnist").unwrap();
     let error = set.not_fetched(folder.path(), Some("./mnist".into())).to_string();
-    assert!(error.ends_with("; for the files here of that name, give `./mnist`"), "{error}");
+    assert!(error.ends_with("; for the local files of that name, give `./mnist`"), "{error}");
 }
 
 /// As a table of paths and labels names them.

@@ -257,7 +257,7 @@ fn image_folders_and_archives_of_them_are_the_same_data() {
         assert_pixels(set.test.as_ref().unwrap(), 0, 3);
         assert_eq!(
             set.notes,
-            ["1 image outside of `train` and `test` not used", "1 file not read, being no images: 1 .txt"]
+            ["1 image outside of `train` and `test` not used", "1 file not read, as not images: 1 .txt"]
         );
         assert!(["set", "a", "b", "c.bin", "d", "e"].contains(&set.name.as_str()), "{}", set.name);
     }
@@ -298,7 +298,7 @@ fn images_of_other_sizes_are_brought_to_the_most_common_one() {
     for (index, value) in [1, 2, 3, 4].into_iter().enumerate() {
         assert!(set.train.image(index).iter().all(|&v| v == value));
     }
-    assert_eq!(set.notes, ["2 of 4 images were resized to 10x10 (bilinear, without regard to their proportions)"]);
+    assert_eq!(set.notes, ["2 of 4 images were resized to 10x10 (bilinear, ignoring the aspect ratio)"]);
     let asked = Options { image_size: Some(16), hold_out: 0.0, ..Options::default() };
     let set = open_with(&folder.path().display().to_string(), &asked).unwrap();
     assert_eq!((set.train.height, set.train.width), (16, 16));
@@ -372,11 +372,11 @@ fn inspection_finds_imbalance_and_leaks() {
     let summary = inspect(&set);
     assert_eq!(summary.classes[0], crate::ClassCount { name: "0".into(), train: 9, test: 2 });
     insta::assert_snapshot!(summary.warnings.join("\n"), @r"
-classes differ in size: `0` has 9 training images, `1` has 1; accuracy favours the large ones (`--sampling balanced` shows every class equally often)
-one training image: class `1`; where a search divides the training images into halves, only one half has it
+classes differ in size: `0` has 9 training images, `1` has 1; accuracy is dominated by the large ones (`--sampling balanced` shows every class equally often)
+one training image: class `1`; when a search splits the training images into halves, only one half contains it
 1 training images are exact copies of others
 1 training images are copies of others of a different class
-4 of 4 test images are exact copies of training images; test accuracy is too high by as much
+4 of 4 test images are exact copies of training images; they inflate the test accuracy
 ");
     let json = serde_json::to_value(&summary).unwrap();
     assert_eq!((&json["format"], &json["train"]), (&"images".into(), &10.into()));

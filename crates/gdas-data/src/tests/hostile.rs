@@ -44,19 +44,19 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 fn archives_that_reach_outside_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let refuse = |bytes: &[u8]| refusal(folder.path(), &write(folder.path(), "a", bytes));
-    insta::assert_snapshot!(refuse(&tar_with(rename("../evil.png"))), @"[folder]/a: entry `../evil.png` leads out of the archive with `..`; such an archive is not read, pack it again without that entry");
-    insta::assert_snapshot!(refuse(&tar_with(rename("train/../../evil.png"))), @"[folder]/a: entry `train/../../evil.png` leads out of the archive with `..`; such an archive is not read, pack it again without that entry");
-    insta::assert_snapshot!(refuse(&gzip(&tar_with(rename("/etc/passwd")))), @"[folder]/a: entry `/etc/passwd` has an absolute path; such an archive is not read, pack it again without that entry");
+    insta::assert_snapshot!(refuse(&tar_with(rename("../evil.png"))), @"[folder]/a: entry `../evil.png` leads out of the archive with `..`; such an archive is refused, pack it again without that entry");
+    insta::assert_snapshot!(refuse(&tar_with(rename("train/../../evil.png"))), @"[folder]/a: entry `train/../../evil.png` leads out of the archive with `..`; such an archive is refused, pack it again without that entry");
+    insta::assert_snapshot!(refuse(&gzip(&tar_with(rename("/etc/passwd")))), @"[folder]/a: entry `/etc/passwd` has an absolute path; such an archive is refused, pack it again without that entry");
     insta::assert_snapshot!(refuse(&tar_with(|header| {
         header.set_entry_type(tar::EntryType::Symlink);
         header.set_link_name("/etc/passwd").unwrap();
         header.set_size(0);
-    })), @"[folder]/a: entry `train/cat/1.png` is a link or a device, not a file; such an archive is not read, pack it again without that entry");
-    insta::assert_snapshot!(refuse(&zip_of("../evil.png", b"x")), @"[folder]/a: entry `../evil.png` leads out of the archive with `..`; such an archive is not read, pack it again without that entry");
-    insta::assert_snapshot!(refuse(&zip_of("C:\\evil.png", b"x")), @"[folder]/a: entry `C:/evil.png` has an absolute path; such an archive is not read, pack it again without that entry");
+    })), @"[folder]/a: entry `train/cat/1.png` is a link or a device, not a file; such an archive is refused, pack it again without that entry");
+    insta::assert_snapshot!(refuse(&zip_of("../evil.png", b"x")), @"[folder]/a: entry `../evil.png` leads out of the archive with `..`; such an archive is refused, pack it again without that entry");
+    insta::assert_snapshot!(refuse(&zip_of("C:\\evil.png", b"x")), @"[folder]/a: entry `C:/evil.png` has an absolute path; such an archive is refused, pack it again without that entry");
     let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
     writer.add_symlink("train", "/etc", zip::write::SimpleFileOptions::default()).unwrap();
-    insta::assert_snapshot!(refuse(&writer.finish().unwrap().into_inner()), @"[folder]/a: entry `train` is a link or a device, not a file; such an archive is not read, pack it again without that entry");
+    insta::assert_snapshot!(refuse(&writer.finish().unwrap().into_inner()), @"[folder]/a: entry `train` is a link or a device, not a file; such an archive is refused, pack it again without that entry");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was unpacked");
 }
 
@@ -116,13 +116,13 @@ fn damaged_archives_are_told() {
     insta::assert_snapshot!(refuse("checksum.tar.gz", &[&whole[..whole.len() - 8], &[0; 8]].concat()), @"[folder]/checksum.tar.gz, gzip data: it cannot be unpacked (corrupt gzip stream does not have a matching checksum); the file is damaged or incomplete, copy or download it again");
     let npz = std::fs::read(fixture("colour.npz")).unwrap();
     insta::assert_snapshot!(refuse("cut.npz", &npz[..npz.len() / 2]), @"[folder]/cut.npz, the zip directory: invalid Zip archive: Could not find EOCD; the file is damaged or incomplete, copy or download it again");
-    insta::assert_snapshot!(refuse("plain.txt", b"hello, this is no data set"), @"[folder]/plain.txt is no data set that can be read: `plain.txt`, which begins with the bytes 68 65 6c 6c 6f 2c 20 74; expected CIFAR-10/100 (binary or Python), ImageNet16 batches, idx files, NumPy arrays (.npz) of images and labels, or images in `train/<class>/` and `test/<class>/`");
-    insta::assert_snapshot!(refuse("empty", b""), @"[folder]/empty is no data set that can be read: `empty`, which begins with nothing: it is empty; expected CIFAR-10/100 (binary or Python), ImageNet16 batches, idx files, NumPy arrays (.npz) of images and labels, or images in `train/<class>/` and `test/<class>/`");
-    insta::assert_snapshot!(refuse("page.tar.gz", b"<!DOCTYPE html><html>404</html>"), @"[folder]/page.tar.gz is no data set that can be read: `page.tar.gz`, which begins with the bytes 3c 21 44 4f 43 54 59 50; expected CIFAR-10/100 (binary or Python), ImageNet16 batches, idx files, NumPy arrays (.npz) of images and labels, or images in `train/<class>/` and `test/<class>/`");
+    insta::assert_snapshot!(refuse("plain.txt", b"hello, this is no data set"), @"[folder]/plain.txt is not a data set that can be read: `plain.txt`, which begins with the bytes 68 65 6c 6c 6f 2c 20 74; expected CIFAR-10/100 (binary or Python), ImageNet16 batches, idx files, NumPy arrays (.npz) of images and labels, or images in `train/<class>/` and `test/<class>/`");
+    insta::assert_snapshot!(refuse("empty", b""), @"[folder]/empty is not a data set that can be read: `empty`, which begins with nothing: it is empty; expected CIFAR-10/100 (binary or Python), ImageNet16 batches, idx files, NumPy arrays (.npz) of images and labels, or images in `train/<class>/` and `test/<class>/`");
+    insta::assert_snapshot!(refuse("page.tar.gz", b"<!DOCTYPE html><html>404</html>"), @"[folder]/page.tar.gz is not a data set that can be read: `page.tar.gz`, which begins with the bytes 3c 21 44 4f 43 54 59 50; expected CIFAR-10/100 (binary or Python), ImageNet16 batches, idx files, NumPy arrays (.npz) of images and labels, or images in `train/<class>/` and `test/<class>/`");
     std::fs::create_dir(folder.path().join("nothing")).unwrap();
-    insta::assert_snapshot!(refusal(folder.path(), &folder.path().join("nothing")), @"[folder]/nothing is no data set that can be read: it is empty; expected CIFAR-10/100 (binary or Python), ImageNet16 batches, idx files, NumPy arrays (.npz) of images and labels, or images in `train/<class>/` and `test/<class>/`");
+    insta::assert_snapshot!(refusal(folder.path(), &folder.path().join("nothing")), @"[folder]/nothing is not a data set that can be read: it is empty; expected CIFAR-10/100 (binary or Python), ImageNet16 batches, idx files, NumPy arrays (.npz) of images and labels, or images in `train/<class>/` and `test/<class>/`");
     let links = write(folder.path(), "links/a.txt", b"");
-    insta::assert_snapshot!(refusal(folder.path(), links.parent().unwrap()), @"[folder]/links is no data set that can be read: `a.txt`, which begins with nothing: it is empty; expected CIFAR-10/100 (binary or Python), ImageNet16 batches, idx files, NumPy arrays (.npz) of images and labels, or images in `train/<class>/` and `test/<class>/`");
+    insta::assert_snapshot!(refusal(folder.path(), links.parent().unwrap()), @"[folder]/links is not a data set that can be read: `a.txt`, which begins with nothing: it is empty; expected CIFAR-10/100 (binary or Python), ImageNet16 batches, idx files, NumPy arrays (.npz) of images and labels, or images in `train/<class>/` and `test/<class>/`");
 }
 
 /// A folder of CIFAR-10's Python version whose first batch is replaced.
@@ -153,7 +153,7 @@ fn broken_cifar_is_told_with_file_and_place() {
     insta::assert_snapshot!(refuse(b""), @"[folder]/cifar-10-batches-py/data_batch_1: the pickle is cut off: it ends at byte 0, before its STOP instruction; copy or download the file again");
     std::fs::remove_file(folder.path().join("cifar-10-batches-py/data_batch_4")).unwrap();
     write(folder.path(), "cifar-10-batches-py/data_batch_1", &whole);
-    insta::assert_snapshot!(refusal(folder.path(), folder.path()), @"[folder], its files: `data_batch_4` is missing; the files of a data set must lie together, copy or download it again");
+    insta::assert_snapshot!(refusal(folder.path(), folder.path()), @"[folder], its files: `data_batch_4` is missing; the files of a data set must be together, copy or download it again");
 
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "train.bin", &vec![1; 3074 + 100]);
@@ -161,7 +161,7 @@ fn broken_cifar_is_told_with_file_and_place() {
     write(folder.path(), "train.bin", &vec![200; 3074]);
     insta::assert_snapshot!(refusal(folder.path(), folder.path()), @"[folder]/train.bin, record 0: label 200 is not within 0..=99; the file is damaged or incomplete, copy or download it again");
     write(folder.path(), "train.bin", &vec![1; 3074]);
-    insta::assert_snapshot!(refusal(folder.path(), folder.path()), @"[folder], its files: `test.bin` is missing; the files of a data set must lie together, copy or download it again");
+    insta::assert_snapshot!(refusal(folder.path(), folder.path()), @"[folder], its files: `test.bin` is missing; the files of a data set must be together, copy or download it again");
     write(folder.path(), "test.bin", &vec![1; 3074]);
     write(folder.path(), "fine_label_names.txt", b"cat\ndog\n");
     insta::assert_snapshot!(refusal(folder.path(), folder.path()), @"[folder]/fine_label_names.txt, the class names: 2 class names, where CIFAR-100 has 100; the file is damaged or incomplete, copy or download it again");
@@ -186,7 +186,7 @@ fn broken_idx_is_told_with_file_and_place() {
     insta::assert_snapshot!(refuse(&images, &[0, 0, 8, 1, 0, 0, 0, 2, 0, 0]), @"[folder]: 1 class; a classifier needs at least two");
     insta::assert_snapshot!(refuse(&[header(2, 2).as_slice(), &[5; 8]].concat(), &[0, 0, 8, 1, 0, 0, 0, 2, 0, 1]), @"[folder]: images of 2x2 pixels; 8 to 224 in each direction can be used");
     std::fs::remove_file(folder.path().join("train-labels-idx1-ubyte")).unwrap();
-    insta::assert_snapshot!(refusal(folder.path(), folder.path()), @"[folder], its files: `train-labels-idx1-ubyte` is missing; the files of a data set must lie together, copy or download it again");
+    insta::assert_snapshot!(refusal(folder.path(), folder.path()), @"[folder], its files: `train-labels-idx1-ubyte` is missing; the files of a data set must be together, copy or download it again");
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn broken_npz_is_told_with_file_and_place() {
     insta::assert_snapshot!(refuse(&npy("{'descr': '|u1', 'fortran_order': False, 'shape': (9, 8, 8), }", b"abc")), @"[folder]/a.npz, entry `train_images.npy`, the data: an array of shape [9, 8, 8] with 1 bytes per element has 3 bytes of data; the file is damaged or incomplete, copy or download it again");
     insta::assert_snapshot!(refuse(&npy("{'descr': '|u1', 'fortran_order': False, 'shape': (99999999999, 99999999999), }", b"")), @"[folder]/a.npz, entry `train_images.npy`, the data: an array of shape [99999999999, 99999999999] with 1 bytes per element has 0 bytes of data; the file is damaged or incomplete, copy or download it again");
     insta::assert_snapshot!(refuse(&npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 1), }", b"abcd")), @"[folder]/a.npz, entry `train_images.npy`, the array: values from 16777999408082104000000 to 16777999408082104000000: neither 0 to 1 nor 0 to 255; scale them to one of the two");
-    insta::assert_snapshot!(refuse(&npy("{'descr': '|u1', 'fortran_order': False, 'shape': (1, 1, 1, 1), }", b"a")), @"[folder]/a.npz, its files: `train_labels.npy` is missing; the files of a data set must lie together, copy or download it again");
+    insta::assert_snapshot!(refuse(&npy("{'descr': '|u1', 'fortran_order': False, 'shape': (1, 1, 1, 1), }", b"a")), @"[folder]/a.npz, its files: `train_labels.npy` is missing; the files of a data set must be together, copy or download it again");
     insta::assert_snapshot!(refuse(&npy("{'descr': '|u1'", b"")), @"[folder]/a.npz, entry `train_images.npy`, the header: there is no element type; the file is damaged or incomplete, copy or download it again");
     insta::assert_snapshot!(refuse(b"\x93NUMPY\x01\x00\xff\xff{'descr'"), @"[folder]/a.npz, entry `train_images.npy`, byte 8: a header of 65535 bytes is not there; the file is damaged or incomplete, copy or download it again");
     let path = fixture("several-labels.npz");
@@ -236,14 +236,14 @@ replace or remove them, or leave them out with `--skip-damaged`
     insta::assert_snapshot!(refuse(), @"[folder], its folders: the class `bird` has test images and no training images, and the classes `cat` and `dog` have training images and no test images; name the folders of `train` and `test` alike");
     std::fs::remove_dir_all(folder.path().join("test")).unwrap();
     write(folder.path(), "lonely.png", &png);
-    insta::assert_snapshot!(refuse(), @"[folder], image `lonely.png`: it is in no class folder; put each image at `train/<class>/`, `test/<class>/` or `<class>/`");
+    insta::assert_snapshot!(refuse(), @"[folder], image `lonely.png`: it is not in a class folder; put each image at `train/<class>/`, `test/<class>/` or `<class>/`");
     std::fs::remove_file(folder.path().join("lonely.png")).unwrap();
     std::fs::remove_dir_all(folder.path().join("train/dog")).unwrap();
     insta::assert_snapshot!(refuse(), @"[folder]: 1 class; a classifier needs at least two");
     let mut tiny = Vec::new();
     image::DynamicImage::new_rgb8(4, 4).write_to(&mut Cursor::new(&mut tiny), image::ImageFormat::Png).unwrap();
     write(folder.path(), "train/cat/1.png", &tiny);
-    insta::assert_snapshot!(refuse(), @"[folder]: images of 4x4 pixels; 8 to 224 in each direction can be used, so ask for an image size");
+    insta::assert_snapshot!(refuse(), @"[folder]: images of 4x4 pixels; 8 to 224 in each direction can be used, so set an image size");
 }
 
 /// A small valid file of every format, as (name in a folder, bytes); the others are copied unchanged.

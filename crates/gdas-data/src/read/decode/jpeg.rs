@@ -1,4 +1,4 @@
-//! JPEG, whole or not at all: the usual decoder fills what is missing with grey.
+//! Strict decoding of JPEG. The usual decoder fills missing blocks with grey.
 
 use image::{DynamicImage, GrayImage, RgbImage};
 use zune_core::bytestream::ZCursor;
@@ -9,21 +9,23 @@ use zune_jpeg::errors::DecodeErrors;
 
 use super::CUT_OFF;
 
-/// Decodes a JPEG that is whole; nothing if the strict decoder objects to what does no harm.
+/// Decodes a complete JPEG; `None` if the strict decoder rejects a harmless irregularity.
 ///
 /// # Errors
-/// The reason why it cannot be used, as a phrase.
+/// Why the file cannot be used, as a phrase.
 pub(super) fn decode(bytes: &[u8]) -> Result<Option<DynamicImage>, String> {
     if !has_end(bytes) {
         return Err(CUT_OFF.into());
     }
     super::scan::check(bytes)?;
     let reason = |error: &DecodeErrors| match error {
-        DecodeErrors::Unsupported(what) => format!("whole, but of a kind that is not read ({what:?}); convert it"),
+        DecodeErrors::Unsupported(what) => {
+            format!("intact, but of a type that is not supported ({what:?}); convert it")
+        }
         DecodeErrors::ExhaustedData => CUT_OFF.into(),
         error => super::damaged(error),
     };
-    // Colours as `image` asks for them, so that the pixels are the same.
+    // The colour conversion that `image` requests, so that the pixels are the same.
     let mut options = DecoderOptions::default().set_strict_mode(true).set_max_width(1 << 16).set_max_height(1 << 16);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     match decoder.decode_headers() {
@@ -50,17 +52,17 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Option<DynamicImage>, String> {
     })
 }
 
-/// Whether the objection is to bytes between the segments, which every decoder passes over.
+/// Whether the error is about bytes between segments, which other decoders skip.
 fn is_harmless(error: &DecodeErrors) -> bool {
     error.to_string().contains("Extra bytes between headers")
 }
 
-/// Whether the first image in the file reaches its end mark. What follows it (further images, a camera's remarks) does
-/// not matter, nor do end marks inside of segments (a thumbnail's).
+/// Whether the first image in the file has its end-of-image marker. Data after it (further images, maker notes) and markers
+/// inside segments (thumbnails) are ignored.
 fn has_end(bytes: &[u8]) -> bool {
     let mut at = 2;
     loop {
-        // To the next marker: 0xFF and a byte that is neither 0xFF (filling) nor 0 (a stored 0xFF).
+        // To the next marker: 0xFF and a byte that is neither 0xFF (padding) nor 0 (an escaped 0xFF).
         let Some(found) = bytes
             .get(at..)
             .and_then(|rest| rest.windows(2).position(|pair| pair[0] == 0xff && pair[1] != 0xff && pair[1] != 0))
@@ -70,7 +72,7 @@ fn has_end(bytes: &[u8]) -> bool {
         at += found + 2;
         match bytes[at - 1] {
             0xd9 => return true,
-            // Restarts, and others without a length.
+            // Restart markers and others without a length.
             0xd0..=0xd8 | 0x01 => {}
             _ => {
                 let Some(length) = bytes.get(at..at + 2) else { return false };

@@ -1,12 +1,12 @@
-//! Whether a baseline JPEG has data for all of its blocks (ITU-T T.81, F.2). Decoders make up what is missing before an end
-//! mark, as when a file was cut off and closed again.
+//! Checks that a baseline JPEG has data for all of its blocks (ITU-T T.81, F.2). Decoders invent missing blocks before an
+//! end-of-image marker, as in a file that was truncated and closed again.
 
 use super::CUT_OFF;
 
-/// Checks a JPEG with one sequential scan; others are left to the decoder.
+/// Checks a JPEG with a single baseline scan; other JPEGs are left to the decoder.
 ///
 /// # Errors
-/// If the scan ends before its last block does.
+/// If the scan ends before its last block.
 pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
     match Scan::find(bytes).and_then(|scan| scan.is_complete()) {
         Some(false) => Err(CUT_OFF.into()),
@@ -17,9 +17,9 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
 /// A Huffman table.
 #[derive(Clone)]
 struct Table {
-    /// Length and symbol of the code that these eight bits begin with; length 0 if it is longer.
+    /// Length and symbol of the code at the start of these eight bits; length 0 for longer codes.
     short: [(u8, u8); 256],
-    /// For each length: the first code, the number of codes, and the place of the first symbol.
+    /// For each length: the first code, the number of codes, and the index of the first symbol.
     long: [(u32, u32, usize); 17],
     symbols: Vec<u8>,
 }
@@ -45,7 +45,7 @@ impl Table {
     }
 }
 
-/// A component's part in a block group: how many blocks, and which tables.
+/// A colour component in an MCU: its number of blocks and its Huffman tables.
 struct Component {
     id: u8,
     across: usize,
@@ -54,7 +54,7 @@ struct Component {
     ac: usize,
 }
 
-/// The one scan of a baseline image.
+/// The scan of a baseline image.
 struct Scan<'b> {
     data: &'b [u8],
     groups: usize,
@@ -108,7 +108,7 @@ impl<'b> Scan<'b> {
                 }
                 0xdd => scan.restart = usize::from(u16::from_be_bytes([*body.first()?, *body.get(1)?])),
                 0xda => {
-                    // All components together, or the decoder has to see to it.
+                    // A scan of some of the components is left to the decoder.
                     let count = usize::from(*body.first()?);
                     if count != scan.components.len() || count == 0 {
                         return None;
@@ -131,14 +131,14 @@ impl<'b> Scan<'b> {
                     }
                     return Some(scan);
                 }
-                // Progressive, lossless or arithmetic: another matter.
+                // Progressive, lossless or arithmetic coding is left to the decoder.
                 0xc2 | 0xc3 | 0xc5..=0xcf => return None,
                 _ => {}
             }
         }
     }
 
-    /// Whether there is data for every block; nothing if the data make no sense.
+    /// Whether there is data for every block; `None` if the data are invalid.
     fn is_complete(&self) -> Option<bool> {
         let mut bits = Bits { data: self.data, at: 0, held: 0, count: 0, ended: false };
         for group in 0..self.groups {
@@ -146,7 +146,7 @@ impl<'b> Scan<'b> {
                 match bits.restart() {
                     Ok(()) => {}
                     Err(Stop::End) => return Some(false),
-                    Err(Stop::Nonsense) => return None,
+                    Err(Stop::Invalid) => return None,
                 }
             }
             for component in &self.components {
@@ -155,7 +155,7 @@ impl<'b> Scan<'b> {
                     match bits.block(dc, ac) {
                         Ok(()) => {}
                         Err(Stop::End) => return Some(false),
-                        Err(Stop::Nonsense) => return None,
+                        Err(Stop::Invalid) => return None,
                     }
                 }
             }
@@ -167,8 +167,8 @@ impl<'b> Scan<'b> {
 enum Stop {
     /// No bits are left.
     End,
-    /// There is no such code.
-    Nonsense,
+    /// An invalid Huffman code.
+    Invalid,
 }
 
 /// The bits of a scan, up to its next marker.
@@ -194,7 +194,7 @@ impl Bits<'_> {
                         self.at += 2;
                         0xff
                     }
-                    // Filling.
+                    // Padding.
                     Some(0xff) => {
                         self.at += 1;
                         continue;
@@ -238,14 +238,14 @@ impl Bits<'_> {
             let code = (self.held >> (64 - length)) as u32;
             let (first, count, place) = table.long[length as usize];
             if code >= first && code - first < count {
-                let symbol = table.symbols.get(place + (code - first) as usize).copied().ok_or(Stop::Nonsense)?;
+                let symbol = table.symbols.get(place + (code - first) as usize).copied().ok_or(Stop::Invalid)?;
                 return self.skip(length).map(|()| symbol);
             }
         }
-        if self.count < 16 { Err(Stop::End) } else { Err(Stop::Nonsense) }
+        if self.count < 16 { Err(Stop::End) } else { Err(Stop::Invalid) }
     }
 
-    /// Passes over one block of 64 coefficients.
+    /// Skips one block of 64 coefficients.
     fn block(&mut self, dc: &Table, ac: &Table) -> Result<(), Stop> {
         let bits = self.symbol(dc)?;
         self.skip(u32::from(bits.min(16)))?;
@@ -265,7 +265,7 @@ impl Bits<'_> {
         Ok(())
     }
 
-    /// Goes on behind the restart marker that must come next.
+    /// Continues after the restart marker that must follow.
     fn restart(&mut self) -> Result<(), Stop> {
         self.fill();
         match self.data.get(self.at..self.at + 2) {
@@ -274,7 +274,7 @@ impl Bits<'_> {
                 Ok(())
             }
             None | Some([0xff, 0xd9]) if self.ended => Err(Stop::End),
-            _ => Err(Stop::Nonsense),
+            _ => Err(Stop::Invalid),
         }
     }
 }

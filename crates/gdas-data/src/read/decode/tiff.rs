@@ -1,5 +1,5 @@
-//! TIFF (revision 6.0): the first image of the file, with 1, 8 or 16 bits per sample, grey, colour, palette or ink; stored
-//! plainly or packed by LZW, Deflate or PackBits, in strips or tiles.
+//! TIFF (revision 6.0): the first image of the file, with 1, 8 or 16 bits per sample; grey, RGB, palette or CMYK;
+//! uncompressed, LZW, Deflate or PackBits; in strips or tiles.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -9,27 +9,27 @@ use image::{DynamicImage, ImageBuffer};
 
 use super::CUT_OFF;
 
-/// Bytes that the samples of one image may take.
-const MOST: usize = 512 << 20;
+/// Maximum memory in bytes of the samples of one image.
+const MAX_BYTES: usize = 512 << 20;
 
-/// Width, height, whether it is grey, and how it is to be turned.
+/// Width, height, whether it is grey, and its orientation.
 pub(super) fn header(bytes: &[u8]) -> Result<(u32, u32, bool, Orientation), String> {
     let file = Directory::read(bytes)?.layout()?;
     Ok((file.width as u32, file.height as u32, matches!(file.colour, Colour::Grey { .. }), file.orientation))
 }
 
-/// The pixels as stored, and how they are to be turned.
+/// The pixels as stored, and their orientation.
 pub(super) fn decode(bytes: &[u8]) -> Result<(DynamicImage, Orientation), String> {
     let file = Directory::read(bytes)?.layout()?;
     let samples = file.samples(bytes)?;
     Ok((file.image(samples).ok_or("damaged (sizes that contradict each other)")?, file.orientation))
 }
 
-/// The first list of tags.
+/// The first image file directory.
 struct Directory<'b> {
     bytes: &'b [u8],
     big_endian: bool,
-    /// Type, number of values, and where the entry's value or offset stands.
+    /// By tag: type, number of values, and the position of the value or of its offset.
     tags: BTreeMap<u16, (u16, usize, usize)>,
 }
 
@@ -77,7 +77,7 @@ impl<'b> Directory<'b> {
         Some(if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) } as usize)
     }
 
-    /// All values of a tag of unsigned integers; none if it is absent.
+    /// All values of a tag of unsigned integers; empty if it is absent.
     fn values(&self, tag: u16) -> Result<Vec<usize>, String> {
         let Some(&(kind, count, at)) = self.tags.get(&tag) else { return Ok(Vec::new()) };
         let size = match kind {
@@ -86,7 +86,7 @@ impl<'b> Directory<'b> {
             4 => 4,
             _ => return Err(format!("damaged (tag {tag} is of type {kind})")),
         };
-        // No more values than bytes of the file, so that a false count takes no memory.
+        // A count of more values than the file has bytes is rejected before memory is allocated.
         if count > self.bytes.len() {
             return Err(CUT_OFF.into());
         }
@@ -103,10 +103,9 @@ impl<'b> Directory<'b> {
         Ok(self.values(tag)?.first().copied())
     }
 
-    /// What the tags say, if it can be read.
+    /// Layout of the samples according to the tags.
     fn layout(&self) -> Result<Layout, String> {
-        let need =
-            |tag: u16, what: &str| self.value(tag)?.ok_or_else(|| format!("damaged (it does not say its {what})"));
+        let need = |tag: u16, what: &str| self.value(tag)?.ok_or_else(|| format!("damaged (no {what})"));
         let (width, height) = (need(WIDTH, "width")?, need(HEIGHT, "height")?);
         if width == 0 || height == 0 || width > 1 << 16 || height > 1 << 16 {
             return Err(format!("damaged (an image of {width}x{height})"));
@@ -124,7 +123,7 @@ impl<'b> Directory<'b> {
             (photometric @ (0 | 1), 1 | 2) => Colour::Grey { inverted: photometric == 0 },
             (2, 3 | 4) => Colour::Rgb,
             (3, 1) if bits[0] == 8 => Colour::Palette(self.values(PALETTE)?),
-            (5, 4) if bits[0] == 8 => Colour::Ink,
+            (5, 4) if bits[0] == 8 => Colour::Cmyk,
             (photometric, samples) => {
                 return Err(unread(&format!("colours of kind {photometric} in {samples} samples of {} bits", bits[0])));
             }
@@ -143,7 +142,7 @@ impl<'b> Directory<'b> {
             other => return Err(unread(&format!("compression {other}"))),
         };
         let predictor = match (compression, self.value(PREDICTOR)?.unwrap_or(1)) {
-            // It goes with these two; elsewhere the tag is idle.
+            // The predictor applies to LZW and Deflate only.
             (Compression::None | Compression::PackBits, _) | (_, 1) => false,
             (_, 2) if bits[0] > 1 => true,
             (_, other) => return Err(unread(&format!("predictor {other}"))),
@@ -176,7 +175,7 @@ impl<'b> Directory<'b> {
             chunks: offsets.into_iter().zip(lengths).collect(),
             orientation: orientation.unwrap_or(Orientation::NoTransforms),
         };
-        if width * height * samples * layout.bits.div_ceil(8) > MOST {
+        if width * height * samples * layout.bits.div_ceil(8) > MAX_BYTES {
             return Err("it would take too much memory; make it smaller".into());
         }
         if layout.chunks.len() < layout.chunks_of_a_plane() * if planar { samples } else { 1 } {
@@ -187,15 +186,15 @@ impl<'b> Directory<'b> {
 }
 
 enum Colour {
-    /// Whether 0 is white.
+    /// Grey values.
     Grey {
         inverted: bool,
     },
     Rgb,
-    /// All reds, all greens, all blues, in 16 bits.
+    /// 16-bit palette: all reds, then all greens, then all blues.
     Palette(Vec<usize>),
     /// Cyan, magenta, yellow, black.
-    Ink,
+    Cmyk,
 }
 
 #[derive(Clone, Copy)]
@@ -206,22 +205,22 @@ enum Compression {
     PackBits,
 }
 
-/// Where the samples of an image are, and what they mean.
+/// Position and meaning of the samples of an image.
 struct Layout {
     width: usize,
     height: usize,
-    /// 1, 8 or 16.
+    /// Bits per sample: 1, 8 or 16.
     bits: usize,
-    /// Per pixel.
+    /// Samples per pixel.
     samples: usize,
     colour: Colour,
     compression: Compression,
     /// Whether each sample is stored as the difference from the one to its left.
     predictor: bool,
     big_endian: bool,
-    /// Whether the samples lie in planes, and not pixel by pixel.
+    /// Whether the samples are stored in planes instead of pixel by pixel.
     planar: bool,
-    /// A strip's or tile's size.
+    /// Width of a strip or tile in pixels.
     chunk_width: usize,
     chunk_height: usize,
     /// Offset and length of each strip or tile.
@@ -241,7 +240,7 @@ impl Layout {
     /// `[height, width, samples]`, one `u16` each, whatever the number of bits.
     fn samples(&self, bytes: &[u8]) -> Result<Vec<u16>, String> {
         let mut out = vec![0u16; self.width * self.height * self.samples];
-        // Samples that lie together.
+        // Samples per pixel within one chunk.
         let together = if self.planar { 1 } else { self.samples };
         let row_bytes = (self.chunk_width * together * self.bits).div_ceil(8);
         for (index, &(offset, length)) in self.chunks.iter().enumerate() {
@@ -274,7 +273,7 @@ impl Layout {
         Ok(out)
     }
 
-    /// A row's values, one bit of which becomes 0 or 255.
+    /// The values of a row; a sample of one bit becomes 0 or 255.
     fn row(&self, row: &[u8]) -> Vec<u16> {
         match self.bits {
             1 => row.iter().flat_map(|&byte| (0..8).map(move |bit| 255 * u16::from(byte >> (7 - bit) & 1))).collect(),
@@ -318,7 +317,7 @@ impl Layout {
                 let rgb = samples.into_iter().flat_map(colour).map(|value| Some((value? >> 8) as u8));
                 ImageBuffer::from_raw(width, height, rgb.collect::<Option<Vec<u8>>>()?).map(DynamicImage::ImageRgb8)
             }
-            (Colour::Ink, _) => {
+            (Colour::Cmyk, _) => {
                 let light = |ink: u16, black: u16| (u32::from(255 - ink) * u32::from(255 - black) / 255) as u8;
                 let rgb = samples.chunks_exact(4).flat_map(|p| [0, 1, 2].map(|i| light(p[i], p[3])));
                 ImageBuffer::from_raw(width, height, rgb.collect()).map(DynamicImage::ImageRgb8)
@@ -378,5 +377,5 @@ impl Compression {
 }
 
 fn unread(what: &str) -> String {
-    format!("whole, but a kind of TIFF that is not read ({what}); convert it to 8 bits of grey or RGB")
+    format!("intact, but a type of TIFF that is not supported ({what}); convert it to 8 bits of grey or RGB")
 }

@@ -1,4 +1,4 @@
-//! Arrays of other layouts and types as bytes and class numbers, where that can be done in one way only.
+//! Conversion of arrays of various layouts and types to bytes and class numbers, where it is unambiguous.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use crate::error::DataError;
 use crate::pickle::Array;
 use gdas::data::{Images, SIZES};
 
-/// What the largest value of a pixel is.
+/// Value range of the pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scale {
     /// 0 to 255.
@@ -15,17 +15,18 @@ pub(super) enum Scale {
     Unit,
 }
 
-/// The class of each image, as it is stored.
+/// The class of each image as stored.
 pub(super) enum Labels {
     Numbers(Vec<i64>),
     Names(Vec<String>),
 }
 
-fn refuse<T>(label: &str, what: impl Into<String>, mend: &'static str) -> Result<T, DataError> {
-    Err(DataError::Malformed { file: label.into(), place: "the array".into(), what: what.into(), mend })
+fn refuse<T>(label: &str, what: impl Into<String>, advice: &'static str) -> Result<T, DataError> {
+    Err(DataError::Malformed { file: label.into(), place: "the array".into(), what: what.into(), advice })
 }
 
-/// The images as bytes `[n, height, width, channels]`, without labels. `scale` is that of the partition before.
+/// The images as bytes `[n, height, width, channels]`, without labels. `scale` is the range of the previous partition, or
+/// is set to that of this one.
 pub(super) fn images(
     array: &Array,
     label: &str,
@@ -33,7 +34,7 @@ pub(super) fn images(
     notes: &mut Vec<String>,
 ) -> Result<Images, DataError> {
     let size = |n: usize| SIZES.contains(&n);
-    // Height, width and channels, and whether the channels come before the pixels.
+    // Height, width and channels, and whether the channels are the first axis of an image.
     let (height, width, channels, planes) = match *array.shape.as_slice() {
         [_, height, width] => (height, width, 1, false),
         [_, height, width, channels @ (1 | 3)] => (height, width, channels, false),
@@ -67,13 +68,13 @@ pub(super) fn images(
     Ok(Images { height, width, channels: kept, pixels, labels: Vec::new() })
 }
 
-/// Every element as a byte.
+/// All elements as bytes 0 to 255.
 fn bytes(array: &Array, label: &str, scale: &mut Option<Scale>) -> Result<Vec<u8>, DataError> {
     if let (Some(bytes), 'u') = (array.as_u8(), array.dtype.kind) {
         return same_scale(scale, Scale::Bytes, label).map(|()| bytes.to_vec());
     }
     let Some(values) = array.floats() else {
-        let what = format!("elements of kind `{}` in {} bytes are no pixels", array.dtype.kind, array.dtype.size);
+        let what = format!("elements of kind `{}` in {} bytes are not pixels", array.dtype.kind, array.dtype.size);
         return refuse(label, what, "store them as unsigned bytes");
     };
     let (mut lowest, mut highest) = (f64::INFINITY, f64::NEG_INFINITY);
@@ -88,7 +89,7 @@ fn bytes(array: &Array, label: &str, scale: &mut Option<Scale>) -> Result<Vec<u8
     let found = match array.dtype.kind {
         'b' => Scale::Unit,
         'f' if lowest >= 0.0 && highest <= 1.0 => Scale::Unit,
-        // A little above 1 is neither the one nor the other.
+        // A maximum slightly above 1 fits neither range.
         'f' if lowest >= 0.0 && (16.0..=255.0).contains(&highest) => Scale::Bytes,
         _ if whole && lowest >= 0.0 && highest <= 255.0 => Scale::Bytes,
         _ if array.data.is_empty() => Scale::Bytes,
@@ -102,7 +103,7 @@ fn bytes(array: &Array, label: &str, scale: &mut Option<Scale>) -> Result<Vec<u8
     Ok(array.floats().into_iter().flatten().map(|value| (value * factor).round() as u8).collect())
 }
 
-/// All partitions must have the same range.
+/// Fails unless all partitions have the same range.
 fn same_scale(before: &mut Option<Scale>, found: Scale, label: &str) -> Result<(), DataError> {
     match *before {
         Some(scale) if scale != found => {
@@ -146,17 +147,17 @@ pub(super) fn labels(array: &Array, label: &str, count: usize) -> Result<Labels,
         )
     });
     let Some(values) = values else {
-        let what = format!("elements of kind `{}` in {} bytes are no labels", array.dtype.kind, array.dtype.size);
-        return refuse(label, what, "store whole numbers or text");
+        let what = format!("elements of kind `{}` in {} bytes are not labels", array.dtype.kind, array.dtype.size);
+        return refuse(label, what, "store integers or text");
     };
     if !whole {
-        let what = if single { "labels that are no whole numbers" } else { "shares of several classes for each image" };
+        let what = if single { "labels that are not integers" } else { "shares of several classes for each image" };
         return refuse(label, what, "store the number of one class for each image");
     }
     if single {
         return Ok(Labels::Numbers(values));
     }
-    // One 1 among zeros in every row.
+    // One-hot: a single 1 in every row.
     let row = array.shape[1];
     let one_hot = |row: &[i64]| row.iter().all(|&v| v == 0 || v == 1) && row.iter().sum::<i64>() == 1;
     if !values.chunks_exact(row).all(one_hot) {
@@ -169,8 +170,8 @@ pub(super) fn labels(array: &Array, label: &str, count: usize) -> Result<Labels,
     Ok(Labels::Numbers(values.chunks_exact(row).map(at).collect()))
 }
 
-/// The names of the classes. Numbers from 0 on are all classes, even if one does not occur; other numbers, and texts,
-/// are classes if they occur in training.
+/// The class names. Labels that start at 0 give all classes up to the largest, even if one does not occur; for other
+/// numbers and for text, the classes are the values that occur in training.
 pub(super) fn classes(train: &Labels, test: Option<&Labels>) -> Vec<String> {
     let numbers = match train {
         Labels::Names(names) => return names.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
@@ -189,7 +190,7 @@ pub(super) fn classes(train: &Labels, test: Option<&Labels>) -> Vec<String> {
     }
 }
 
-/// Each label's place among the classes.
+/// Index of each label among the classes.
 pub(super) fn indices(labels: &Labels, classes: &[String], origin: &str) -> Result<Vec<u32>, DataError> {
     let place: std::collections::HashMap<&str, u32> =
         classes.iter().enumerate().map(|(index, name)| (name.as_str(), index as u32)).collect();
