@@ -1,4 +1,4 @@
-//! Cells of the benchmark's space as small keys: the operation of each edge by number.
+//! Cells of the benchmark's space as compact keys: the operation of each edge by number.
 
 use gdas::space::{Genotype, GenotypeError, spaces};
 
@@ -7,17 +7,20 @@ pub const CANDIDATES: usize = 5;
 /// Number of edges of a cell.
 pub const EDGES: usize = 6;
 
-/// A cell: the candidate of each edge, numbered as the space numbers them, edges in its order (by target, then source).
+/// A cell: the index of each edge's operation among the space's candidates; edges ordered by target, then source.
 pub type Cell = [u8; EDGES];
 
-/// The cell of a genotype; an error where it is not of NAS-Bench-201's space.
+/// The cell of a genotype.
+///
+/// # Errors
+/// If the genotype is not of NAS-Bench-201's space.
 pub fn cell_of(genotype: &Genotype) -> Result<Cell, GenotypeError> {
     let space = spaces::nas_bench_201();
     genotype.check(&space)?;
     let candidates = &space.cells[0].operations;
     let mut cell = [0; EDGES];
     for (number, choice) in cell.iter_mut().zip(genotype.cells[0].nodes.iter().flatten()) {
-        // The check above has found every operation among the candidates.
+        // The check above ensures that every operation is a candidate.
         *number = candidates.iter().position(|candidate| *candidate == choice.operation).unwrap_or(0) as u8;
     }
     Ok(cell)
@@ -28,7 +31,7 @@ pub fn genotype_of(cell: Cell) -> Genotype {
     Genotype::from_picks(&spaces::nas_bench_201(), &[cell.iter().map(|pick| usize::from(*pick)).collect()])
 }
 
-/// Reads the benchmark's text form.
+/// Parses the benchmark's text form.
 pub(crate) fn parse(text: &str) -> Result<Cell, GenotypeError> {
     cell_of(&text.parse()?)
 }
@@ -38,11 +41,11 @@ pub(crate) fn text(cell: Cell) -> String {
     genotype_of(cell).to_string()
 }
 
-/// What the cell computes, as text; the same for cells that compute the same by the benchmark's rule.
+/// Canonical text of the function that the cell computes; equal for cells that the benchmark counts as isomorphic.
 ///
-/// A node is the sorted sum of its inputs; `skip_connect` is its input, `none` and everything on a node that is itself
-/// nothing (`#`) is nothing. This is the rule by which the benchmark counts 6,466 unique cells (NAS-Bench-201, appendix;
-/// a sum of nothings counts as something, as there).
+/// A node is the sorted sum of its inputs; `skip_connect` is its input; `none`, and any operation on a zero node, is zero
+/// (`#`). By this rule the benchmark counts 6,466 unique cells (NAS-Bench-201, appendix; as there, a sum of zeros is not
+/// simplified to zero).
 pub fn canonical(cell: Cell) -> String {
     let operations = &spaces::nas_bench_201().cells[0].operations;
     let mut nodes = vec!["0".to_owned()];

@@ -1,4 +1,4 @@
-//! The columns of the compact file, and the writer that fills them run by run.
+//! The columns of the compact file, and its writer.
 
 use std::io::{self, Write};
 
@@ -10,23 +10,23 @@ pub(super) const SOURCE_KEY: &str = "gdas.source";
 /// Version 1 was an Arrow file.
 pub(super) const VERSION: &str = "2";
 pub(super) const DATASETS_KEY: &str = "datasets";
-/// The seed of a row that is a mean over the seeds.
+/// Seed in the file for a row that is a mean over the seeds.
 pub(super) const NO_SEED: u32 = u32::MAX;
 
-/// Which learning curves go into the compact file. The complete set of NAS-Bench-201 takes some 15 MB without
-/// curves, some 30 MB more with those of the short runs, and some 500 MB more with all.
+/// Which learning curves a compact file contains. The complete table of NAS-Bench-201 takes about 15 MB without
+/// curves, about 30 MB more with those of the short runs, and about 500 MB more with all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Curves {
-    /// None: the last epoch only.
+    /// No curves: the last epoch only.
     None,
-    /// Those of the 12-epoch runs, which algorithms of several fidelities look at.
+    /// Curves of the 12-epoch runs, which multi-fidelity algorithms need.
     #[default]
     Short,
-    /// All.
+    /// All curves.
     All,
 }
 
-/// One training run on its way into a table.
+/// One training run, to be added to a table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
     /// The cell, by the benchmark's index.
@@ -42,7 +42,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// A run of which nothing is known yet.
+    /// A run without values.
     pub fn new(index: u16, setting: Setting, seed: Option<u32>) -> Self {
         Self { index, setting, seed, values: [None; Quantity::COUNT], curves: Default::default() }
     }
@@ -63,7 +63,7 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// Every quantity, and curves of all that may have one unless `curves` says none.
+    /// All quantities; with curves of all quantities that can have one, unless `curves` is [`Curves::None`].
     pub fn all(curves: Curves) -> Self {
         let with_curve = if curves == Curves::None { 0 } else { Quantity::PER_EPOCH };
         Self { quantities: Quantity::ALL.to_vec(), curves: Quantity::ALL[..with_curve].to_vec() }
@@ -74,7 +74,7 @@ pub(super) fn curve_name(quantity: Quantity) -> String {
     format!("{}_by_epoch", quantity.name())
 }
 
-/// Name of the array with the ends of each row's curve.
+/// Name of the array of offsets of the rows' curves.
 pub(super) fn starts_name(quantity: Quantity) -> String {
     format!("{}.starts", curve_name(quantity))
 }
@@ -88,16 +88,16 @@ pub(super) fn starts_name(quantity: Quantity) -> String {
 /// | array | type | meaning |
 /// | --- | --- | --- |
 /// | `cell` | u16 `[rows]` | the benchmark's index |
-/// | `dataset` | u16 `[rows]` | place in the metadata's `datasets` |
+/// | `dataset` | u16 `[rows]` | index into the metadata's `datasets` |
 /// | `epochs` | u16 `[rows]` | length of the training: 12 or 200 |
 /// | `seed` | u32 `[rows]` | the seed of the run; 4294967295 for a mean over the seeds |
 /// | every [`Quantity`] by name | f32 `[rows]` | percent, nats, millions or seconds, after the last epoch; NaN where missing |
 /// | `…_by_epoch`, of the first eight quantities | f32 | the curves of all rows, one after another; none where not every epoch was evaluated |
 /// | `…_by_epoch.starts` | u64 `[rows + 1]` | row `i` has the numbers from `starts[i]` to `starts[i + 1]` |
-/// | `cells` | u8 | the text of every cell, one a line, in the benchmark's order |
+/// | `cells` | u8 | the text of every cell, one per line, in the benchmark's order |
 ///
-/// The metadata hold `gdas.table` = `2` (the version of this table), `gdas.source`, `datasets` (names with commas between
-/// them) and `blake3`, the digest of all arrays.
+/// The metadata contain `gdas.table` = `2` (the version of this format), `gdas.source`, `datasets` (names separated by
+/// commas) and `blake3`, the digest of all arrays.
 pub struct TableWriter<W> {
     out: W,
     source: String,
@@ -106,12 +106,12 @@ pub struct TableWriter<W> {
     keys: [Vec<u16>; 3],
     seeds: Vec<u32>,
     values: Vec<Vec<f32>>,
-    /// Per quantity with curves the ends of each row's curve, and the numbers.
+    /// For each quantity with curves: end offset of each row's curve, and the values.
     by_epoch: Vec<(Vec<u64>, Vec<f32>)>,
 }
 
 impl<W: Write> TableWriter<W> {
-    /// Begins a file; `source` says where the data come from.
+    /// A writer to `out`; `source` names the origin of the data.
     pub fn new(out: W, source: &str, columns: Columns, curves: Curves) -> Self {
         let values = vec![Vec::new(); columns.quantities.len()];
         let by_epoch = vec![(vec![0], Vec::new()); columns.curves.len()];
@@ -140,7 +140,7 @@ impl<W: Write> TableWriter<W> {
         }
     }
 
-    /// Writes everything, with the cells in the benchmark's order; gives the sink back.
+    /// Writes the file, with the texts of the cells in the benchmark's order, and returns the sink.
     pub fn finish(mut self, cells: &[String]) -> io::Result<W> {
         let datasets = Dataset::ALL.map(Dataset::name).join(",");
         let [cell, dataset, epochs] = &self.keys;

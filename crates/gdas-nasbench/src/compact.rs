@@ -1,7 +1,6 @@
-//! The compact file: a safetensors file with one array per column, read whole and checked when it is opened.
+//! The compact file: a safetensors file with one array per column, read into memory and verified when it is opened.
 //!
-//! It is written and read here, as both are some lines of JSON: arrays are written one by one in a fixed order, so that
-//! equal tables are equal files, and a file that was damaged is an error.
+//! The arrays are written in a fixed order, so that equal tables give equal files.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -9,19 +8,19 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-/// Key of the metadata under which the BLAKE3 digest of all arrays is kept.
+/// Metadata key of the BLAKE3 digest of all arrays.
 const DIGEST_KEY: &str = "blake3";
-/// Name of the metadata in a header.
+/// Key of the metadata in the header.
 const METADATA: &str = "__metadata__";
 
-/// An array to be written: its values, in little endian.
+/// An array to be written, as little-endian bytes.
 pub(super) struct Column {
     name: String,
     kind: Kind,
     bytes: Vec<u8>,
 }
 
-/// Type of an array's numbers, as safetensors names it.
+/// Element type of an array, as named by safetensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Kind {
     U8,
@@ -42,9 +41,9 @@ impl Kind {
     }
 }
 
-/// A number that a column can hold.
+/// An element type of columns.
 pub(super) trait Number: Copy {
-    /// Its type in files.
+    /// The type's name in files.
     const KIND: u8;
     fn put(self, out: &mut Vec<u8>);
     fn get(bytes: &[u8]) -> Self;
@@ -87,7 +86,7 @@ impl Column {
     }
 }
 
-/// What a header says of an array.
+/// Header entry of an array.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Entry {
     dtype: Kind,
@@ -112,14 +111,14 @@ pub(super) fn write(out: &mut impl Write, metadata: &[(&str, &str)], columns: &[
     let metadata: BTreeMap<&str, &str> = metadata.iter().copied().chain([(DIGEST_KEY, digest.as_str())]).collect();
     header.insert(METADATA.to_owned(), serde_json::to_value(metadata)?);
     let mut header = serde_json::to_vec(&header)?;
-    // Arrays begin at a multiple of eight.
+    // Arrays are aligned to eight bytes.
     header.resize(header.len().next_multiple_of(8), b' ');
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(&header)?;
     columns.iter().try_for_each(|column| out.write_all(&column.bytes))
 }
 
-/// Whether a file that begins like this may be a compact one.
+/// Whether a file with these first bytes may be a compact file.
 pub(super) fn is_compact(start: &[u8]) -> bool {
     start.len() > 8 && start[8] == b'{' && start[4..8] == [0; 4]
 }
@@ -132,7 +131,7 @@ pub(super) struct CompactFile {
 }
 
 impl CompactFile {
-    /// Checks the layout and, where the file has one, the digest.
+    /// Verifies the layout, and the digest if the file has one.
     pub(super) fn open(bytes: Vec<u8>) -> Result<Self, String> {
         let damaged = |what: &str| format!("{what} is damaged");
         let length = bytes.first_chunk::<8>().map(|length| u64::from_le_bytes(*length));
@@ -161,15 +160,15 @@ impl CompactFile {
         Ok(Self { bytes, metadata, arrays })
     }
 
-    /// What the metadata say under a key.
-    pub(super) fn says(&self, key: &str) -> Option<&str> {
+    /// The value of a metadata key.
+    pub(super) fn metadata(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
     }
 
-    /// The numbers of an array; `None` where there is none of this name.
+    /// The values of an array; `None` if there is no array of this name.
     ///
     /// # Errors
-    /// It holds numbers of another type.
+    /// If the array has another element type.
     pub(super) fn find<T: Number>(&self, name: &str) -> Result<Option<Vec<T>>, String> {
         let Some((kind, range)) = self.arrays.get(name) else { return Ok(None) };
         let wanted = KINDS[usize::from(T::KIND)];
@@ -179,7 +178,7 @@ impl CompactFile {
         Ok(Some(self.bytes[range.clone()].chunks_exact(kind.size()).map(T::get).collect()))
     }
 
-    /// The numbers of an array that must be there.
+    /// The values of a required array.
     pub(super) fn take<T: Number>(&self, name: &str) -> Result<Vec<T>, String> {
         self.find(name)?.ok_or_else(|| format!("array `{name}` is missing"))
     }
@@ -208,7 +207,7 @@ mod tests {
     #[test]
     fn what_was_written_is_read_back() {
         let file = CompactFile::open(sample()).unwrap();
-        assert!(is_compact(&sample()) && file.says("format") == Some("sample"));
+        assert!(is_compact(&sample()) && file.metadata("format") == Some("sample"));
         assert_eq!(file.take::<u8>("cells").unwrap(), "ab\nc \u{fc}".as_bytes());
         assert_eq!(file.take::<u16>("epochs").unwrap(), [12, 200, 12]);
         assert_eq!(file.take::<u32>("seed").unwrap(), [777, u32::MAX, 999]);
@@ -241,7 +240,7 @@ mod tests {
         #[test]
         fn damage_anywhere_never_panics(places in prop::collection::vec((0usize..2_000, any::<u8>()), 1..6)) {
             let mut bytes = sample();
-            // Without the digest, so that the checks behind it are reached.
+            // Without the digest, so that the later checks are reached.
             let key = bytes.windows(6).position(|w| w == b"blake3").unwrap();
             bytes[key] = b'x';
             let length = bytes.len();

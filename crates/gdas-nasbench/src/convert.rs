@@ -1,4 +1,4 @@
-//! Tables from files of every known kind, and the way to the compact one.
+//! Opening tables of every supported format, and conversion between them.
 
 use std::fs;
 use std::io::Write;
@@ -9,8 +9,8 @@ use super::table::Table;
 use super::{BenchmarkError, cells, compact, csv, official};
 use gdas::files;
 
-/// Converts a table of any known kind: to CSV if `to` ends in `.csv`, otherwise to a compact file. Official files go
-/// to a compact one run by run: no more than that is held in memory.
+/// Converts a table of any supported format: to CSV if `to` ends in `.csv`, otherwise to a compact file. Official files
+/// are converted to a compact one run by run, to bound memory.
 pub fn convert(from: impl AsRef<Path>, to: impl AsRef<Path>, curves: Curves) -> Result<(), BenchmarkError> {
     let (from, to) = (from.as_ref(), to.as_ref());
     if to.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
@@ -32,8 +32,8 @@ pub fn convert(from: impl AsRef<Path>, to: impl AsRef<Path>, curves: Curves) -> 
 }
 
 impl Table {
-    /// Opens a table of any known kind, recognised by its content: a compact file; a CSV file or an official
-    /// file of NAS-Bench-201 or NATS-Bench by way of a compact one in memory (convert those once instead).
+    /// Opens a table of any supported format, recognised by its content. A CSV file or an official file of NAS-Bench-201 or
+    /// NATS-Bench is converted to a compact file in memory; converting such a file once with [`convert`] is faster.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, BenchmarkError> {
         let path = path.as_ref();
         let start = official::start_of(path)?;
@@ -78,7 +78,7 @@ impl Table {
     }
 }
 
-/// Writes a file; an error leaves what was there.
+/// Replaces a file; on an error the old file is kept.
 pub(super) fn replace(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,

@@ -1,4 +1,4 @@
-//! How far a ranking of cells agrees with the table's: correlations of ranks, and the file of what was compared.
+//! Rank correlations between a ranking of cells and the table, and the file of compared pairs.
 
 use std::cmp::Ordering;
 use std::fs::{File, OpenOptions};
@@ -10,32 +10,32 @@ use serde::Serialize;
 
 use super::BenchmarkError;
 
-/// A cell under both rankings.
+/// Score and accuracy of one cell.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Pair {
-    /// Its index in the table.
+    /// Index of the cell in the table.
     pub index: usize,
-    /// It as text.
+    /// The cell as text.
     pub cell: String,
-    /// What the ranking says of it; higher is better.
+    /// Its score in the ranking; higher is better.
     pub score: f64,
-    /// What the table says.
+    /// Its accuracy in the table, in percent.
     pub accuracy: f64,
 }
 
-/// Agreement of two rankings of the same cells.
+/// Correlation of two rankings of the same cells.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Correlation {
-    /// How many cells.
+    /// Number of cells.
     pub cells: usize,
-    /// Kendall's tau-b; `None` where one ranking tells nothing apart.
+    /// Kendall's tau-b; `None` if all values of a ranking are equal.
     pub kendall_tau: Option<f64>,
     /// Spearman's rank correlation; `None` likewise.
     pub spearman: Option<f64>,
 }
 
 impl Correlation {
-    /// Of scores with accuracies.
+    /// Correlation of the scores with the accuracies.
     pub fn of(pairs: &[Pair]) -> Self {
         let scores: Vec<f64> = pairs.iter().map(|pair| pair.score).collect();
         let accuracies: Vec<f64> = pairs.iter().map(|pair| pair.accuracy).collect();
@@ -47,9 +47,8 @@ impl Correlation {
     }
 }
 
-/// Kendall's tau-b of two rankings of the same things: 1 if they agree on every pair, -1 if on none, near 0 if they
-/// have nothing to do with each other; `None` where one of them tells nothing apart. Takes time with the square of the
-/// number of things.
+/// Kendall's tau-b of two rankings of the same items: 1 if they agree on every pair, -1 if on none, near 0 if they are
+/// independent; `None` if all values of one ranking are equal. Quadratic in the number of items.
 pub fn kendall_tau(a: &[f64], b: &[f64]) -> Option<f64> {
     let (mut score, mut told_by_a, mut told_by_b) = (0.0, 0.0, 0.0);
     for i in 0..a.len().min(b.len()) {
@@ -64,7 +63,7 @@ pub fn kendall_tau(a: &[f64], b: &[f64]) -> Option<f64> {
     (told_by_a > 0.0 && told_by_b > 0.0).then(|| score / f64::sqrt(told_by_a * told_by_b))
 }
 
-/// Spearman's rank correlation: that of Pearson between the ranks; `None` where one of them tells nothing apart.
+/// Spearman's rank correlation: Pearson's correlation of the ranks; `None` if all values of one ranking are equal.
 pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
     let n = a.len().min(b.len());
     let (a, b) = (ranks(&a[..n]), ranks(&b[..n]));
@@ -76,9 +75,9 @@ pub fn spearman(a: &[f64], b: &[f64]) -> Option<f64> {
 
 const HEAD: &str = "index,score,accuracy,cell,ranking\n";
 
-/// Pairs as a CSV file that grows line by line, so that a long comparison can be stopped at any time and gone on with.
+/// A CSV file of pairs, written line by line, so that a long comparison can be interrupted and resumed.
 ///
-/// Every line says in its last column how its score came about.
+/// The last column names the ranking that the score is from.
 #[derive(Debug)]
 pub struct PairFile {
     path: PathBuf,
@@ -87,15 +86,15 @@ pub struct PairFile {
 }
 
 impl PairFile {
-    /// Opens or begins the file of a ranking. Returns it with the pairs that it holds already; half a line at its end is
-    /// cut off.
+    /// Opens or creates the file of a ranking, and returns it with the pairs that it contains. An incomplete last line is
+    /// removed.
     ///
     /// # Errors
-    /// The file cannot be read or written, another process writes it, it is no such file, or has pairs of another ranking.
+    /// If the file cannot be read or written, is being written by another process, or is not a file of pairs of this ranking.
     pub fn open(path: &Path, ranking: &str) -> Result<(Self, Vec<Pair>), BenchmarkError> {
         let io = |cause| BenchmarkError::Io { path: path.to_owned(), cause };
         let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path).map_err(io)?;
-        // Two that went on with the same file would write over each other's lines.
+        // Two processes that resume the same file would overwrite each other's lines.
         file.try_lock().map_err(|error| io(io::Error::other(format!("another process writes it ({error})"))))?;
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(io)?;
@@ -104,7 +103,7 @@ impl PairFile {
         let mut pairs = Vec::new();
         let mut lines = text.lines();
         if lines.next().is_some_and(|head| head != HEAD.trim_end()) {
-            return Err(wrong(1, format!("it is not a file of pairs, which begins with `{}`", HEAD.trim_end())));
+            return Err(wrong(1, format!("it is not a file of pairs, which starts with `{}`", HEAD.trim_end())));
         }
         for (i, line) in lines.enumerate() {
             let (pair, found) = parse(line).ok_or_else(|| wrong(i + 2, "it is not a pair".to_owned()))?;
@@ -121,10 +120,10 @@ impl PairFile {
         Ok((Self { path: path.to_owned(), file, ranking: ranking.to_owned() }, pairs))
     }
 
-    /// Adds a pair.
+    /// Appends a pair.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// If the file cannot be written.
     pub fn push(&mut self, pair: &Pair) -> Result<(), BenchmarkError> {
         let Pair { index, cell, score, accuracy } = pair;
         let line = format!("{index},{score},{accuracy},{cell},{}\n", self.ranking);
@@ -141,7 +140,7 @@ fn parse(line: &str) -> Option<(Pair, &str)> {
     Some((Pair { index, cell, score, accuracy }, fields.next()?))
 }
 
-/// Pairs by what they promise, the best first.
+/// Sorts the pairs by score, the best first.
 pub fn best_first(pairs: &mut [Pair]) {
     pairs.sort_by(|a, b| b.score.partial_cmp(&a.score).unwrap_or(Ordering::Equal).then(a.index.cmp(&b.index)));
 }
@@ -183,7 +182,7 @@ mod tests {
         file.push(&pair(1, 1.0 / 3.0)).unwrap();
         drop(file);
         let whole = fs::read_to_string(&path).unwrap();
-        // Killed within a line.
+        // As after being killed within a line.
         fs::write(&path, format!("{whole}7,0.5,0.")).unwrap();
         let (mut file, known) = PairFile::open(&path, "synflow; seed 0").unwrap();
         assert_eq!(known, [pair(3, f64::NEG_INFINITY), pair(1, 1.0 / 3.0)]);

@@ -2,8 +2,8 @@
 //!
 //! The header is `index,architecture` and then columns named `{data set}_{split}_{epochs}` in any order, with the data
 //! sets `cifar10`, `cifar100` and `imagenet16_120` and the splits `train`, `valid`, `test`; numbers are accuracies in
-//! percent, an empty field is a missing one. `cifar10_valid_…` is of the training on one half (`cifar10-valid`), the
-//! other columns of CIFAR-10 are of the training on all of it.
+//! percent, an empty field is a missing value. `cifar10_valid_…` is from the training on one half (`cifar10-valid`), the
+//! other columns of CIFAR-10 are from the training on all training images.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -13,7 +13,7 @@ use super::columns::{Columns, Curves, Run, TableWriter};
 use super::table::Table;
 use super::{BenchmarkError, Dataset, Quantity, Seeds, Setting, cells};
 
-/// The columns that [`write`] gives, in order: those of the tables in circulation.
+/// The columns written by [`write`], in order: those of published CSV tables.
 const WRITTEN: [&str; 9] = [
     "cifar10_test_200",
     "cifar100_test_200",
@@ -26,7 +26,7 @@ const WRITTEN: [&str; 9] = [
     "imagenet16_120_test_12",
 ];
 
-/// What a column of this name holds.
+/// Setting and quantity of a column of this name.
 fn column(name: &str) -> Option<(Setting, Quantity)> {
     let (rest, epochs) = name.rsplit_once('_')?;
     let (dataset, split) = rest.rsplit_once('_')?;
@@ -87,7 +87,10 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Table, BenchmarkError> {
                 "" => None,
                 value => {
                     let number = value.parse::<f32>().ok().filter(|number| (0.0..=100.0).contains(number));
-                    Some(number.ok_or_else(|| wrong(line, format!("`{value}` in column `{name}` is no percentage")))?)
+                    Some(
+                        number
+                            .ok_or_else(|| wrong(line, format!("`{value}` in column `{name}` is not a percentage")))?,
+                    )
                 }
             };
             numbers.push(number);
@@ -126,7 +129,7 @@ pub(super) fn read(text: &str, path: &Path) -> Result<Table, BenchmarkError> {
     Table::from_bytes(table.finish(&texts).map_err(io)?, path)
 }
 
-/// Writes the means of a table as CSV; what the table lacks stays empty.
+/// Writes the means of a table as CSV; missing values are empty fields.
 pub(super) fn write(table: &Table, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "index,architecture,{}", WRITTEN.join(","))?;
     for (index, cell) in table.cells().iter().enumerate() {
@@ -134,7 +137,7 @@ pub(super) fn write(table: &Table, out: &mut impl Write) -> std::io::Result<()> 
         for (setting, quantity) in WRITTEN.iter().filter_map(|name| column(name)) {
             line.push(',');
             if let Ok(Some(value)) = table.get(index, setting, Seeds::Mean, quantity) {
-                // Four decimals at most, one at least: the form of the tables in circulation.
+                // One to four decimals, as in published CSV tables.
                 let digits = format!("{value:.4}");
                 let short = digits.trim_end_matches('0');
                 let _ = write!(line, "{short}{}", if short.ends_with('.') { "0" } else { "" });
@@ -172,9 +175,9 @@ mod tests {
         assert_eq!(error(&format!("{HEADER}1,{CELL},1,2\n")), "a.csv, line 2: index 0 was expected, found `1`");
         assert!(
             error(&format!("{HEADER}0,{CELL},101,2\n"))
-                .ends_with("`101` in column `cifar10_test_200` is no percentage")
+                .ends_with("`101` in column `cifar10_test_200` is not a percentage")
         );
-        assert!(error(&format!("{HEADER}0,{CELL},NaN,2\n")).ends_with("is no percentage"));
+        assert!(error(&format!("{HEADER}0,{CELL},NaN,2\n")).ends_with("is not a percentage"));
         assert!(error(&format!("{HEADER}0,|none~0|,1,2\n")).contains("line 2"));
         assert!(error(&format!("{HEADER}0,{CELL},1,2\n1,{CELL},1,2\n")).contains("cells 0 and 1 are the same"));
         assert_eq!(error(HEADER), "a.csv, line 1: there is no cell after the header");

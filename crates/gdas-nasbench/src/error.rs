@@ -1,10 +1,10 @@
-//! What can go wrong with a table.
+//! Errors of benchmark tables.
 
 use std::path::{Path, PathBuf};
 
 use super::Setting;
 
-/// An error of the benchmark table: what, where, and how to mend it.
+/// An error of a benchmark table.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BenchmarkError {
@@ -13,12 +13,12 @@ pub enum BenchmarkError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         cause: std::io::Error,
     },
-    /// The file is of no kind that is known here.
+    /// The file is not of a supported format.
     #[error(
-        "{path}: not a benchmark table; known are a table converted before (.safetensors), a CSV file, NAS-Bench-201's .pth, \
+        "{path}: not a benchmark table; supported are a converted table (.safetensors), a CSV file, NAS-Bench-201's .pth, \
          NATS-Bench's .pickle.pbz2 and the folder of its per-architecture files"
     )]
     UnknownFormat {
@@ -26,23 +26,23 @@ pub enum BenchmarkError {
         path: PathBuf,
     },
     /// The compact file is damaged, or is another safetensors file.
-    #[error("{path}: {reason}; convert the table anew with `gdas bench convert`")]
+    #[error("{path}: {reason}; convert the table again with `gdas bench convert`")]
     Compact {
         /// The file.
         path: PathBuf,
         /// What is wrong.
         reason: String,
     },
-    /// An Arrow file, which earlier builds wrote.
+    /// An Arrow file, written by an earlier version.
     #[error(
-        "{path}: tables are not kept as Arrow files any more; convert the benchmark's own file anew with \
+        "{path}: tables are no longer stored as Arrow files; convert the benchmark's own file again with \
          `gdas bench convert` (pandas.read_feather and polars.read_ipc still read this one)"
     )]
     Arrow {
         /// The file.
         path: PathBuf,
     },
-    /// A line of a CSV file makes no sense.
+    /// A line of a CSV file is malformed.
     #[error("{path}, line {line}: {reason}")]
     Csv {
         /// The file.
@@ -52,12 +52,12 @@ pub enum BenchmarkError {
         /// What is wrong, and what was expected.
         reason: String,
     },
-    /// An official file does not hold what it should.
+    /// The content of an official file is not as expected.
     #[error("{path}: at {place}: {reason}")]
     Official {
         /// The file.
         path: PathBuf,
-        /// Where in the data, as a chain of keys.
+        /// Position in the data, as a path of keys.
         place: String,
         /// What was expected and what was found.
         reason: String,
@@ -65,21 +65,21 @@ pub enum BenchmarkError {
     /// The architecture is not in the table.
     #[error("the table has no architecture {asked}; it has {known} of them, numbered from 0")]
     UnknownArchitecture {
-        /// What was asked for.
+        /// The requested architecture.
         asked: String,
         /// Number of architectures.
         known: usize,
     },
-    /// The text is no cell of the benchmark's space.
+    /// The text is not a cell of the benchmark's space.
     #[error(transparent)]
     Genotype(#[from] gdas::space::GenotypeError),
-    /// No such name of a data set.
+    /// The name is not that of a data set of the benchmark.
     #[error("unknown data set `{0}`: expected cifar10-valid, cifar10, cifar100 or ImageNet16-120")]
     UnknownDataset(String),
-    /// No such name of a quantity.
+    /// The name is not that of a quantity.
     #[error("unknown quantity `{asked}`: expected one of {known}")]
     UnknownQuantity {
-        /// What was asked for.
+        /// The requested name.
         asked: String,
         /// All names.
         known: String,
@@ -99,12 +99,12 @@ pub enum BenchmarkError {
         index: usize,
         /// Data set and training length.
         setting: Setting,
-        /// The seed asked for.
+        /// The requested seed.
         seed: u32,
-        /// The seeds there are.
+        /// The seeds in the table.
         known: String,
     },
-    /// The table lacks this quantity altogether.
+    /// The table does not contain this quantity.
     #[error("the table has no {quantity} for {setting}")]
     NoQuantity {
         /// The quantity.
@@ -112,7 +112,7 @@ pub enum BenchmarkError {
         /// Data set and training length.
         setting: Setting,
     },
-    /// An algorithm or a simulation was given settings that cannot work.
+    /// Invalid settings of an algorithm or a simulation.
     #[error("{0}")]
     Settings(String),
 }

@@ -1,11 +1,11 @@
-//! NAS-Bench-201 as a table: the results of all 15,625 cells, asked for instead of trained.
+//! NAS-Bench-201 as a table: the training results of all 15,625 cells, for queries instead of training.
 //!
 //! [`Table::open`] reads a compact file (its columns: [`TableWriter`]), a CSV file, or the benchmark's official
-//! files; [`Table::query`], [`Table::best`], [`Table::rank`] and [`Table::spread`] answer from it, and [`Simulator`]
-//! lets an algorithm "train" cells against a budget. Names and meaning are those of Dong and Yang, "NAS-Bench-201:
+//! files; [`Table::query`], [`Table::best`], [`Table::rank`] and [`Table::spread`] query it, and [`Simulator`]
+//! simulates the training of cells within a budget. Names and definitions are those of Dong and Yang, "NAS-Bench-201:
 //! Extending the Scope of Reproducible Neural Architecture Search" (ICLR 2020).
 //!
-//! [`algorithms`] search in the table; [`reproduce`] compares them as the benchmark's paper does.
+//! [`algorithms`] search on the table; [`reproduce`] compares them as the benchmark's paper does.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

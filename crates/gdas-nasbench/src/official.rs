@@ -1,10 +1,10 @@
 //! The benchmark's official files: NAS-Bench-201's `.pth` (PyTorch's zip form or the older chain of pickles) and
 //! NATS-Bench's topology set (`.pickle.pbz2`, or the folder of one such file per architecture).
 //!
-//! All of them are pickles of the same nest: `arch2infos[index][length]` is the state of an `ArchResults`, whose
+//! All are pickles of the same structure: `arch2infos[index][length]` is the state of an `ArchResults`, whose
 //! `all_results[(data set, seed)]` is the state of a `ResultsCount`, a training run. They are read as plain data by
-//! [`gdas_data::pickle`], twice: first for the plan of what the pickle refers back to, then run by run, each run leaving
-//! memory as soon as it is in the table.
+//! [`gdas_data::pickle`] in two passes: the first finds the memo entries that are used again, the second reads run by run
+//! and frees each run once it is in the table.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,7 +17,7 @@ use super::columns::{Columns, Curves, Run, TableWriter};
 use super::{BenchmarkError, Cell, Dataset, Quantity, Setting, cells};
 use gdas_data::pickle::{self, Hooks, Limits, Plan, Reader, Value};
 
-/// What kind of official file this is.
+/// Format of an official file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// `torch.save` in the zip form (PyTorch 1.6 and later).
@@ -31,7 +31,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Told by the first bytes, or by being a folder.
+    /// The format of a folder, or of a file with these first bytes.
     pub(super) fn of(path: &Path, start: &[u8]) -> Option<Self> {
         if path.is_dir() {
             return path.join(META).is_file().then_some(Self::Folder);
@@ -46,10 +46,10 @@ impl Kind {
 }
 
 const META: &str = "meta.pickle.pbz2";
-/// The number that begins PyTorch's older files, lowest byte first.
+/// Magic number of PyTorch's older files, little-endian.
 const TORCH_MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
-/// Reads an official file into a compact one; the sink is given back. No more than the columns is held in memory.
+/// Converts an official file to a compact one and returns the sink. Only the columns are held in memory.
 pub(super) fn convert<W: Write>(path: &Path, kind: Kind, out: W, curves: Curves) -> Result<W, BenchmarkError> {
     let source = match kind {
         Kind::TorchZip | Kind::TorchLegacy => "NAS-Bench-201",
@@ -69,7 +69,7 @@ pub(super) fn convert<W: Write>(path: &Path, kind: Kind, out: W, curves: Curves)
     table.finish(&texts).map_err(BenchmarkError::io(path))
 }
 
-/// A stream that begins with the pickle.
+/// Opens the file as a stream positioned at the pickle.
 fn open(path: &Path, kind: Kind) -> Result<Box<dyn BufRead>, BenchmarkError> {
     let wrong = |reason: String| official(path, "the start", reason);
     let file = File::open(path).map_err(BenchmarkError::io(path))?;
@@ -86,7 +86,7 @@ fn open(path: &Path, kind: Kind) -> Result<Box<dyn BufRead>, BenchmarkError> {
             let (start, size, method) = (entry.data_start(), entry.size(), entry.compression());
             drop(entry);
             let (Some(start), zip::CompressionMethod::Stored) = (start, method) else {
-                return Err(wrong(format!("data.pkl is packed ({method}), which torch.save never does")));
+                return Err(wrong(format!("data.pkl is compressed ({method}), which torch.save never does")));
             };
             let mut source = archive.into_inner();
             source.seek(SeekFrom::Start(start)).map_err(BenchmarkError::io(path))?;
@@ -97,7 +97,7 @@ fn open(path: &Path, kind: Kind) -> Result<Box<dyn BufRead>, BenchmarkError> {
             let magic = next().map_err(|error| wrong(error.to_string()))?;
             if !matches!(&magic, Value::BigInt(bytes) if **bytes == TORCH_MAGIC) {
                 return Err(wrong(
-                    "the pickle does not begin with PyTorch's number, so torch.save did not write it".into(),
+                    "the pickle does not begin with PyTorch's magic number, so torch.save did not write it".into(),
                 ));
             }
             for _ in ["version of the format", "system"] {
@@ -111,7 +111,7 @@ fn open(path: &Path, kind: Kind) -> Result<Box<dyn BufRead>, BenchmarkError> {
     }
 }
 
-/// Reads a pickle with a plan; `open` opens it anew for each of the two passes.
+/// Reads a pickle in two passes; `open` is called for each.
 fn read_pickle<R: BufRead>(
     path: &Path,
     open: impl Fn() -> Result<R, BenchmarkError>,
@@ -122,7 +122,7 @@ fn read_pickle<R: BufRead>(
     Reader::new(open()?, Limits::default(), hooks).with_plan(plan).read().map_err(wrong)
 }
 
-/// Reads `meta.pickle.pbz2` and the architectures' files, some at a time in parallel, in the order of their numbers.
+/// Reads `meta.pickle.pbz2` and the architectures' files, in parallel batches, in the order of their numbers.
 fn read_folder<W: Write>(
     path: &Path,
     table: &mut TableWriter<W>,
@@ -152,7 +152,7 @@ fn read_folder<W: Write>(
                 read_pickle(file, || Ok(BufReader::new(bzip2::bufread::MultiBzDecoder::new(bytes))), &mut collector)?;
                 collector.finish(file, &mut cells)?;
                 if cells.keys().any(|found| found != number) {
-                    let reason = format!("it is architecture {:?}, not {number} as its name says", cells.keys());
+                    let reason = format!("it is architecture {:?}, not {number} as in its name", cells.keys());
                     return Err(official(file, "arch_index", reason));
                 }
                 Ok((runs, cells))
@@ -168,7 +168,7 @@ fn read_folder<W: Write>(
     Ok(root)
 }
 
-/// The list of all architectures; the runs must have named theirs alike.
+/// The texts of all architectures, checked against those of the runs.
 fn architectures(path: &Path, root: &Value, known: &BTreeMap<u16, Cell>) -> Result<Vec<String>, BenchmarkError> {
     let list = root.get("meta_archs").and_then(Value::items);
     let list = list.ok_or_else(|| official(path, "meta_archs", "a list of architectures was expected".into()))?;
@@ -179,7 +179,7 @@ fn architectures(path: &Path, root: &Value, known: &BTreeMap<u16, Cell>) -> Resu
             item.as_str().ok_or_else(|| official(path, &place, format!("text was expected, not {}", item.kind())))?;
         let cell = cells::parse(text).map_err(|error| official(path, &place, error.to_string()))?;
         if u16::try_from(index).ok().and_then(|index| known.get(&index)).is_some_and(|other| *other != cell) {
-            return Err(official(path, &place, "its results are of another cell".into()));
+            return Err(official(path, &place, "its results are for another cell".into()));
         }
         texts.push(cells::text(cell));
     }
@@ -194,16 +194,16 @@ fn official(path: &Path, place: &str, reason: String) -> BenchmarkError {
     BenchmarkError::Official { path: path.to_owned(), place: place.to_owned(), reason }
 }
 
-/// Takes training runs out of the pickle while it is read, and passes them on once their architecture is known.
+/// Pickle hooks that extract training runs, and pass them on once their architecture is known.
 struct Collector<F> {
     sink: F,
-    /// Runs whose `ArchResults` is not complete yet; its entries come after theirs.
+    /// Runs whose `ArchResults` is not complete yet.
     pending: Vec<Run>,
     index: Option<i64>,
     text: Option<String>,
     seeds: Option<Vec<(Dataset, u32)>>,
     cells: BTreeMap<u16, Cell>,
-    /// The first thing that went wrong: where and why.
+    /// Position and reason of the first error.
     fault: Option<(String, String)>,
 }
 
@@ -230,7 +230,7 @@ impl<F: FnMut(Run)> Collector<F> {
         }
     }
 
-    /// Passes the runs on when their `ArchResults` is complete.
+    /// Passes the pending runs on, when their `ArchResults` is complete.
     fn complete(&mut self) {
         if self.pending.is_empty() || self.index.is_none() || self.text.is_none() || self.seeds.is_none() {
             return;
@@ -240,7 +240,7 @@ impl<F: FnMut(Run)> Collector<F> {
         };
         let pending = std::mem::take(&mut self.pending);
         let Ok(number) = u16::try_from(index) else {
-            return self.fail("arch_index", format!("{index} is no index of an architecture"));
+            return self.fail("arch_index", format!("{index} is not the index of an architecture"));
         };
         let cell = match cells::parse(&text) {
             Ok(cell) => cell,
@@ -250,7 +250,7 @@ impl<F: FnMut(Run)> Collector<F> {
             return self.fail("arch_str", format!("architecture {index} has two different cells"));
         }
         for mut run in pending {
-            // The official API looks only at the seeds that are listed.
+            // The official API uses only the seeds that are listed.
             if run.seed.is_some_and(|seed| seeds.contains(&(run.setting.dataset, seed))) {
                 run.index = number;
                 (self.sink)(run);
@@ -293,7 +293,7 @@ impl<F: FnMut(Run)> Hooks for Collector<F> {
     }
 }
 
-/// The (data set, seed) pairs of `dataset_seed`; what is no data set of the benchmark is passed over.
+/// The (data set, seed) pairs of `dataset_seed`; unknown data sets are skipped.
 fn seeds(value: &Value) -> Vec<(Dataset, u32)> {
     let mut found = Vec::new();
     for (name, list) in value.entries().unwrap_or_default() {
@@ -304,10 +304,10 @@ fn seeds(value: &Value) -> Vec<(Dataset, u32)> {
     found
 }
 
-/// Where something is wrong, and what.
+/// Position and reason of an error.
 type Fault = (String, String);
 
-/// A training run from the state of a `ResultsCount`; `None` for a data set that is none of the benchmark's.
+/// A training run from the state of a `ResultsCount`; `None` for an unknown data set.
 fn run(key: &[Value], state: &Value) -> Result<Option<Run>, Fault> {
     let [name, seed] = key else { return Ok(None) };
     let Some(Ok(dataset)) = name.as_str().map(str::parse::<Dataset>) else { return Ok(None) };
@@ -356,7 +356,7 @@ fn run(key: &[Value], state: &Value) -> Result<Option<Run>, Fault> {
     Ok(Some(run))
 }
 
-/// The numbers of a dictionary by epoch (counted from 0), where it has them.
+/// The values of a dictionary by epoch (from 0); `None` for missing epochs.
 fn by_epoch(table: Option<&Value>, epochs: u16, epoch_of: impl Fn(&Value) -> Option<usize>) -> Vec<Option<f64>> {
     let mut values = vec![None; usize::from(epochs)];
     for (key, value) in table.and_then(Value::entries).unwrap_or_default() {
@@ -367,7 +367,7 @@ fn by_epoch(table: Option<&Value>, epochs: u16, epoch_of: impl Fn(&Value) -> Opt
     values
 }
 
-/// Keeps the last epoch, and the curve where every epoch is there.
+/// Stores the value of the last epoch, and the curve if no epoch is missing.
 fn store(run: &mut Run, quantity: Quantity, values: Vec<Option<f64>>) {
     if let Some(Some(last)) = values.last() {
         run.set(quantity, *last);

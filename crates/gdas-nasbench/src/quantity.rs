@@ -1,4 +1,4 @@
-//! What the table knows of a training run, and of which training.
+//! Data sets, training lengths and quantities of the table.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::BenchmarkError;
 
-/// A data set of the benchmark, together with what the networks were trained on (NAS-Bench-201, section 2.2).
+/// A data set of the benchmark with its split (NAS-Bench-201, section 2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Dataset {
     /// CIFAR-10, trained on the training half (25,000), validated on the other half.
@@ -25,7 +25,7 @@ pub enum Dataset {
 }
 
 impl Dataset {
-    /// All four, in the benchmark's order.
+    /// All data sets, in the benchmark's order.
     pub const ALL: [Self; 4] = [Self::Cifar10Valid, Self::Cifar10, Self::Cifar100, Self::ImageNet16];
 
     /// The benchmark's own name.
@@ -38,7 +38,7 @@ impl Dataset {
         }
     }
 
-    /// Where a search on this data set looks for validation accuracy: CIFAR-10's is that of training on one half.
+    /// The data set whose validation accuracy a search uses: for CIFAR-10 that of the training on one half.
     #[must_use]
     pub fn for_search(self) -> Self {
         if self == Self::Cifar10 { Self::Cifar10Valid } else { self }
@@ -68,7 +68,7 @@ impl FromStr for Dataset {
 pub struct Setting {
     /// The data set.
     pub dataset: Dataset,
-    /// Epochs of the training, over which the learning rate falls to zero.
+    /// Number of epochs, over which the learning rate is annealed to zero.
     pub epochs: u16,
 }
 
@@ -85,7 +85,7 @@ impl fmt::Display for Setting {
     }
 }
 
-/// One number that the table may know of a training run.
+/// A measured quantity of a training run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(usize)]
 pub enum Quantity {
@@ -122,7 +122,7 @@ pub enum Quantity {
 }
 
 impl Quantity {
-    /// All, in the order of the columns of the compact file.
+    /// All quantities, in the order of the columns of the compact file.
     pub const ALL: [Self; 15] = [
         Self::TrainAccuracy,
         Self::TrainLoss,
@@ -140,9 +140,9 @@ impl Quantity {
         Self::TestSeconds,
         Self::ValidTestSeconds,
     ];
-    /// How many there are.
+    /// Number of quantities.
     pub const COUNT: usize = Self::ALL.len();
-    /// Those that may be known after every epoch; they are the first ones of [`ALL`](Self::ALL).
+    /// Number of quantities that can have a learning curve; they are the first ones of [`ALL`](Self::ALL).
     pub const PER_EPOCH: usize = 8;
 
     /// The name of the column.
@@ -166,7 +166,7 @@ impl Quantity {
         }
     }
 
-    /// The unit, for people.
+    /// The unit, for display.
     pub fn unit(self) -> &'static str {
         match self {
             Self::TrainAccuracy | Self::ValidAccuracy | Self::TestAccuracy | Self::ValidTestAccuracy => "%",
@@ -176,7 +176,7 @@ impl Quantity {
         }
     }
 
-    /// Whether more of it is better.
+    /// Whether a higher value is better.
     pub fn higher_is_better(self) -> bool {
         self.unit() == "%"
     }
@@ -200,11 +200,11 @@ impl FromStr for Quantity {
     }
 }
 
-/// The numbers known of a run, or of the mean over runs.
+/// The quantities of a run, or their means over runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Record {
     values: [Option<f64>; Quantity::COUNT],
-    /// Over how many runs this is the mean; 1 for a single run, 0 where the source gave only a mean.
+    /// Number of runs averaged; 1 for a single run, 0 if the source contains only a mean.
     pub runs: usize,
 }
 
@@ -213,12 +213,12 @@ impl Record {
         Self { values, runs }
     }
 
-    /// The number, if the table has it.
+    /// The value of a quantity, if the table has it.
     pub fn get(&self, quantity: Quantity) -> Option<f64> {
         self.values[quantity as usize]
     }
 
-    /// All that is known.
+    /// All quantities that the table has, with their values.
     pub fn iter(&self) -> impl Iterator<Item = (Quantity, f64)> + '_ {
         Quantity::ALL.into_iter().filter_map(|quantity| Some((quantity, self.get(quantity)?)))
     }

@@ -1,4 +1,4 @@
-//! Questions about the whole table: the best cell, a cell's rank, how a quantity is spread.
+//! Queries over the whole table: the best cell, the rank of a cell, the distribution of a quantity.
 
 use serde::Serialize;
 
@@ -17,38 +17,38 @@ pub struct Limits {
     pub latency: Option<f64>,
 }
 
-/// A cell's place among all.
+/// Rank of a cell among all cells.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Rank {
-    /// The number ranked by.
+    /// Value of the quantity.
     pub value: f64,
-    /// 1 for the best; cells with the same number share the better rank.
+    /// 1 for the best; cells with equal values share the better rank.
     pub rank: usize,
-    /// How many cells have the number.
+    /// Number of cells that have the quantity.
     pub of: usize,
 }
 
-/// How a quantity is spread over the cells.
+/// Distribution of a quantity over the cells.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Spread {
-    /// How many cells have the number.
+    /// Number of cells that have the quantity.
     pub cells: usize,
     /// Mean over the cells.
     pub mean: f64,
-    /// Standard deviation over the cells (of the whole, not of a sample).
+    /// Population standard deviation over the cells.
     pub deviation: f64,
     /// Minimum, quartiles and maximum.
     pub quartiles: [f64; 5],
-    /// The cell with the largest number.
+    /// Index of the cell with the largest value.
     pub largest: usize,
-    /// The cell with the smallest number.
+    /// Index of the cell with the smallest value.
     pub smallest: usize,
     /// Histogram of runs per cell: pairs of (runs, cells).
     pub runs: Vec<(usize, usize)>,
 }
 
 impl Table {
-    /// The cell with the best mean of this quantity within the limits, and that mean; the first of equals.
+    /// Index and mean of the cell with the best mean of this quantity within the limits; the first of equals.
     pub fn best(
         &self,
         setting: Setting,
@@ -83,7 +83,7 @@ impl Table {
         Ok(true)
     }
 
-    /// Where a cell stands by the mean of this quantity.
+    /// Rank of a cell by the mean of this quantity.
     pub fn rank(&self, index: usize, setting: Setting, quantity: Quantity) -> Result<Rank, BenchmarkError> {
         self.cell(index)?;
         let values = self.known(setting, quantity)?;
@@ -93,7 +93,7 @@ impl Table {
         Ok(Rank { value, rank: better + 1, of: values.len() })
     }
 
-    /// How the means of this quantity are spread.
+    /// Distribution of the cells' means of this quantity.
     pub fn spread(&self, setting: Setting, quantity: Quantity) -> Result<Spread, BenchmarkError> {
         let mut values = self.known(setting, quantity)?;
         values.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
@@ -121,8 +121,8 @@ impl Table {
         })
     }
 
-    /// So many different cells that have the quantity, drawn with this seed: index and mean. More cells with the same
-    /// seed begin with those of fewer.
+    /// Index and mean of this number of different cells that have the quantity, drawn with this seed. With the same seed, a smaller
+    /// sample is a prefix of a larger one.
     pub fn sample(
         &self,
         setting: Setting,
@@ -137,7 +137,10 @@ impl Table {
         Ok(values)
     }
 
-    /// Index and mean of all cells that have the quantity as a finite number; an error where none has.
+    /// Index and mean of all cells that have the quantity as a finite number.
+    ///
+    /// # Errors
+    /// If there is no such cell.
     fn known(&self, setting: Setting, quantity: Quantity) -> Result<Vec<(usize, f64)>, BenchmarkError> {
         let values: Vec<_> = self
             .means(setting, quantity)

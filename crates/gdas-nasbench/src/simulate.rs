@@ -1,4 +1,4 @@
-//! A search budget spent in simulated time: "training" a cell is a look-up that costs what the training would have.
+//! Simulated training: a query of a cell costs the simulated time that its training took.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,20 +6,20 @@ use super::cells::Cell;
 use super::{BenchmarkError, Dataset, Quantity, Seeds, Setting, Table};
 use gdas::rng::{Rng, Stream};
 
-/// Length of the trainings that a search looks at.
+/// Number of epochs of the trainings that a search queries.
 pub const SHORT_EPOCHS: u16 = 12;
 
-/// What a short training and one evaluation are taken to cost where the table has no times: 101.3 s.
+/// Assumed time in seconds of a short training and one evaluation, for tables without times.
 ///
 /// The mean over the three cells whose official records are public in NATS-Bench's repository (indices 0, 11 and 284:
 /// 89.2, 153.7 and 60.9 s for 12 epochs on `cifar10-valid` and one evaluation). A budget of 12,000 s is then 118 cells.
 pub const NOMINAL_SECONDS: f64 = 101.3;
 
-/// When a search has to stop.
+/// Budget of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Budget {
-    /// After so much simulated time, in seconds; what would end later is not begun.
+    /// Limit on the simulated time in seconds; a training that would exceed it is not started.
     Seconds(f64),
     /// Limit on the number of trainings.
     Queries(usize),
@@ -28,20 +28,20 @@ pub enum Budget {
 /// One simulated training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Visit {
-    /// The cell.
+    /// Index of the cell.
     pub index: usize,
-    /// Epochs of it that were trained.
+    /// Number of epochs.
     pub epochs: u16,
     /// Accuracy on the held-out images, in percent.
     pub accuracy: f64,
-    /// Simulated time when it was known, in seconds since the start.
+    /// Simulated time at its end, in seconds since the start.
     pub seconds: f64,
 }
 
-/// Trains cells by looking them up, and keeps account.
+/// Simulates the training of cells by table look-ups, and tracks the simulated time.
 ///
 /// As in the benchmark's own searches, a query returns one run drawn at random among the seeds of the 12-epoch
-/// training, and costs its training and one evaluation. A search on CIFAR-10 looks at `cifar10-valid`.
+/// training, and costs its training and one evaluation. A search on CIFAR-10 queries `cifar10-valid`.
 pub struct Simulator<'t> {
     table: &'t Table,
     setting: Setting,
@@ -53,7 +53,7 @@ pub struct Simulator<'t> {
 }
 
 impl<'t> Simulator<'t> {
-    /// A search on this data set; `seed` decides which runs the queries return.
+    /// A simulator for a search on this data set; `seed` determines which runs the queries return.
     pub fn new(table: &'t Table, dataset: Dataset, budget: Budget, seed: u64) -> Result<Self, BenchmarkError> {
         let valid = match budget {
             Budget::Seconds(seconds) => seconds.is_finite() && seconds > 0.0,
@@ -73,12 +73,12 @@ impl<'t> Simulator<'t> {
         Ok(Self { table, setting, budget, nominal, curves, rng, history: Vec::new() })
     }
 
-    /// Whether times are [`NOMINAL_SECONDS`], because the table has none.
+    /// Whether times are [`NOMINAL_SECONDS`], as the table has none.
     pub fn is_nominal(&self) -> bool {
         self.nominal
     }
 
-    /// Whether cells can be trained for fewer epochs than 12, because the table has learning curves.
+    /// Whether cells can be trained for fewer than 12 epochs, which requires learning curves in the table.
     pub fn has_curves(&self) -> bool {
         self.curves
     }
@@ -91,12 +91,12 @@ impl<'t> Simulator<'t> {
         })
     }
 
-    /// Trains a cell for 12 epochs; `None` where the budget does not allow it (the search ends).
+    /// Accuracy in percent of a cell trained for 12 epochs; `None` if the budget is exhausted.
     pub fn train(&mut self, cell: Cell) -> Result<Option<f64>, BenchmarkError> {
         self.train_for(cell, SHORT_EPOCHS)
     }
 
-    /// Trains a cell for the first `epochs` of the 12 (all of them where the table has no learning curves).
+    /// As [`train`](Self::train), for the first `epochs` of the 12 (for all 12 if the table has no learning curves).
     pub fn train_for(&mut self, cell: Cell, epochs: u16) -> Result<Option<f64>, BenchmarkError> {
         let index = self.index_of(cell)?;
         let epochs = if self.curves { epochs.clamp(1, SHORT_EPOCHS) } else { SHORT_EPOCHS };

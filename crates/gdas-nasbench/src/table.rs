@@ -1,4 +1,4 @@
-//! The table: every cell's results, asked for by cell, data set, training length and seed.
+//! The table of training results, queried by cell, data set, training length and seed.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::columns::{
 use super::compact::CompactFile;
 use super::{BenchmarkError, Dataset, Quantity, Record, Setting};
 
-/// Which runs a query looks at.
+/// Which runs of a cell a query uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Seeds {
     /// The mean over all runs.
@@ -20,10 +20,10 @@ pub enum Seeds {
     One(u32),
 }
 
-/// Number of a row of the file.
+/// Index of a row of the file.
 type Row = usize;
 
-/// The curves of one quantity: row `i` has `numbers[starts[i]..starts[i + 1]]`.
+/// The learning curves of one quantity: that of row `i` is `numbers[starts[i]..starts[i + 1]]`.
 struct ByEpoch {
     starts: Vec<u64>,
     numbers: Vec<f32>,
@@ -37,7 +37,7 @@ impl ByEpoch {
     }
 }
 
-/// An opened table, in memory. A query reads only its rows, in microseconds.
+/// A benchmark table in memory. A query takes microseconds.
 pub struct Table {
     path: PathBuf,
     source: String,
@@ -46,7 +46,7 @@ pub struct Table {
     /// Data set and training length of each row.
     settings: Vec<Setting>,
     seeds: Vec<u32>,
-    /// Each quantity row by row, NaN where it is missing; and its curves.
+    /// Values of each quantity by row, NaN if missing; and its curves.
     values: [Option<Vec<f32>>; Quantity::COUNT],
     curves: [Option<ByEpoch>; Quantity::COUNT],
     /// All rows by cell; those of cell `i` are `rows[starts[i]..starts[i + 1]]`.
@@ -55,11 +55,11 @@ pub struct Table {
 }
 
 impl Table {
-    /// Opens the bytes of a compact file; `path` names them in errors.
+    /// Reads the bytes of a compact file; `path` is used in errors.
     pub(super) fn from_bytes(bytes: Vec<u8>, path: &Path) -> Result<Self, BenchmarkError> {
         let wrong = |reason: String| BenchmarkError::Compact { path: path.to_owned(), reason };
         let file = CompactFile::open(bytes).map_err(wrong)?;
-        let version = file.says(VERSION_KEY);
+        let version = file.metadata(VERSION_KEY);
         if version != Some(VERSION) {
             return Err(wrong(format!("it is not a benchmark table of version {VERSION} (found: {version:?})")));
         }
@@ -75,14 +75,14 @@ impl Table {
             }
             cells.push(cell);
         }
-        let datasets = file.says(DATASETS_KEY).unwrap_or_default().split(',');
+        let datasets = file.metadata(DATASETS_KEY).unwrap_or_default().split(',');
         let datasets = datasets.map(str::parse).collect::<Result<Vec<Dataset>, _>>()?;
         let [of_cell, of_dataset, epochs] = ["cell", "dataset", "epochs"].map(|name| file.take::<u16>(name));
         let (of_cell, of_dataset) = (of_cell.map_err(wrong)?, of_dataset.map_err(wrong)?);
         let (epochs, seeds) = (epochs.map_err(wrong)?, file.take::<u32>("seed").map_err(wrong)?);
         let count = of_cell.len();
         if [of_dataset.len(), epochs.len(), seeds.len()] != [count; 3] {
-            return Err(wrong("its columns are not of one length".to_owned()));
+            return Err(wrong("its columns differ in length".to_owned()));
         }
         let mut starts = vec![0u32; cells.len() + 1];
         let mut settings = Vec::with_capacity(count);
@@ -104,7 +104,7 @@ impl Table {
         for quantity in Quantity::ALL {
             let found = file.find::<f32>(quantity.name()).map_err(wrong)?;
             if found.as_ref().is_some_and(|found| found.len() != count) {
-                return Err(wrong("its columns are not of one length".to_owned()));
+                return Err(wrong("its columns differ in length".to_owned()));
             }
             values[quantity as usize] = found;
             if let Some(numbers) = file.find(&curve_name(quantity)).map_err(wrong)? {
@@ -112,7 +112,7 @@ impl Table {
                 curves[quantity as usize] = Some(ByEpoch { starts, numbers });
             }
         }
-        let (path, source) = (path.to_owned(), file.says(SOURCE_KEY).unwrap_or_default().to_owned());
+        let (path, source) = (path.to_owned(), file.metadata(SOURCE_KEY).unwrap_or_default().to_owned());
         Ok(Self { path, source, cells, index, settings, seeds, values, curves, rows, starts })
     }
 
@@ -146,7 +146,7 @@ impl Table {
         self.index.get(&cell).map(|index| usize::from(*index))
     }
 
-    /// The index that a text means: a number, or a cell in the benchmark's notation.
+    /// Parses the index of a cell: a number, or a cell in the benchmark's notation.
     pub fn find(&self, text: &str) -> Result<usize, BenchmarkError> {
         let text = text.trim();
         if let Ok(index) = text.parse::<usize>() {
@@ -187,22 +187,22 @@ impl Table {
         settings
     }
 
-    /// The seeds of a cell's runs, in the order of the file; `None` stands for a mean whose runs are not known.
+    /// The seeds of a cell's runs, in the order of the file; `None` for a row that is a mean over the seeds.
     pub fn seeds(&self, index: usize, setting: Setting) -> Vec<Option<u32>> {
         self.rows_for(index, setting).map(|row| self.seed(row)).collect()
     }
 
-    /// What is known of a cell's training.
+    /// The quantities of a cell's training.
     ///
-    /// A mean is taken over the runs that have the number, as the benchmark's own API does: of latencies only
-    /// positive ones count, and where the runs disagree on parameters or FLOPs (a fault of old files), seed 888 is right.
+    /// Means are taken over the runs that have the value, as by the benchmark's API: only positive latencies count, and where
+    /// the runs disagree on parameters or FLOPs (an error of old files), the value of seed 888 is used.
     pub fn query(&self, index: usize, setting: Setting, seeds: Seeds) -> Result<Record, BenchmarkError> {
         let rows = self.selected(index, setting, seeds)?;
         let runs = rows.iter().filter(|row| self.seed(**row).is_some()).count();
         Ok(Record::new(Quantity::ALL.map(|quantity| self.combine(&rows, quantity)), runs))
     }
 
-    /// One number of [`query`](Self::query).
+    /// One quantity of [`query`](Self::query).
     pub fn get(
         &self,
         index: usize,
@@ -271,7 +271,7 @@ impl Table {
         Ok((count > 0.0).then(|| sum.into_iter().map(|sum| sum / count).collect()))
     }
 
-    /// Every run of a cell, as the compact file has it.
+    /// All runs of a cell as in the compact file.
     pub(super) fn runs(&self, index: usize) -> Vec<Run> {
         let mut runs = Vec::new();
         for &row in self.rows_of(index) {
@@ -287,7 +287,7 @@ impl Table {
         runs
     }
 
-    /// The columns that the file has, less what `curves` leaves out.
+    /// The columns of the table, without the curves that `curves` excludes.
     pub(super) fn columns(&self, curves: Curves) -> Columns {
         let all = || Quantity::ALL.into_iter();
         let with_curves = all().filter(|quantity| curves != Curves::None && self.curves[*quantity as usize].is_some());
@@ -297,19 +297,19 @@ impl Table {
         }
     }
 
-    /// Where the data came from, as the file says.
+    /// The origin of the data, as recorded in the file.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// The mean over the runs of every cell, by index; `None` where the table has none.
+    /// The mean over the runs of every cell, by index; `None` if the table has none.
     pub fn means(&self, setting: Setting, quantity: Quantity) -> Vec<Option<f64>> {
         (0..self.len())
             .map(|index| self.combine(&self.rows_for(index, setting).collect::<Vec<_>>(), quantity))
             .collect()
     }
 
-    /// What an operation is worth on an edge: the mean over all cells that have it there. NaN where the table has none.
+    /// Mean of the quantity over all cells with an operation on an edge, `[edges][operations]`; NaN if there is no such cell.
     pub fn operation_means(&self, setting: Setting, quantity: Quantity) -> [[f64; CANDIDATES]; EDGES] {
         let (mut sums, mut counts) = ([[0.0; CANDIDATES]; EDGES], [[0.0; CANDIDATES]; EDGES]);
         for (cell, value) in self.cells.iter().zip(self.means(setting, quantity)) {

@@ -1,4 +1,4 @@
-//! What the table knows of the cells that a search pointed to on its way.
+//! Table look-up of the cells that a search had derived after each epoch.
 
 use std::collections::BTreeMap;
 
@@ -6,41 +6,41 @@ use serde::Serialize;
 
 use super::{Dataset, Quantity, Rank, Setting, Table};
 
-/// The data sets that a trajectory is looked up on.
+/// The data sets of a trajectory's ranks.
 pub const TRAJECTORY_DATASETS: [Dataset; 3] = [Dataset::Cifar10, Dataset::Cifar100, Dataset::ImageNet16];
 
-/// The cells of a search, epoch by epoch, in the table.
+/// The derived cell of every epoch of a search, with its ranks in the table.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Trajectory {
-    /// What the entries of [`TrajectoryPoint::ranks`] belong to.
+    /// Data sets of the entries of [`TrajectoryPoint::ranks`].
     pub datasets: Vec<Dataset>,
     /// One per epoch.
     pub points: Vec<TrajectoryPoint>,
 }
 
-/// The cell of an epoch.
+/// The derived cell of one epoch.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TrajectoryPoint {
     /// Number of the epoch, from zero.
     pub epoch: usize,
     /// The cell as text.
     pub cell: String,
-    /// Its place in the table, if that holds it.
+    /// Index of the cell in the table, if it is in it.
     pub index: Option<usize>,
-    /// Value and rank per data set, where the table has them.
+    /// Value and rank per data set, if the table has them.
     pub ranks: Vec<Option<Rank>>,
 }
 
 impl Trajectory {
-    /// Looks up `(epoch, cell)` by a quantity after trainings of this length. A cell that the table does not hold has no
-    /// index and no ranks.
+    /// Looks up pairs of epoch and cell; ranks are by `quantity` after trainings of this length. A cell that is not in the
+    /// table has no index and no ranks.
     pub fn new<'a>(
         cells: impl IntoIterator<Item = (usize, &'a str)>,
         table: &Table,
         quantity: Quantity,
         epochs: u16,
     ) -> Self {
-        // Searches stay with a cell for many epochs, and a rank is a pass over the whole table.
+        // The cell often stays the same for many epochs, and a rank needs a pass over the whole table.
         let mut known: BTreeMap<&str, (Option<usize>, Vec<Option<Rank>>)> = BTreeMap::new();
         let points = cells.into_iter().map(|(epoch, cell)| {
             let (index, ranks) = known.entry(cell).or_insert_with(|| {

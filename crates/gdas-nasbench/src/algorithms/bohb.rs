@@ -17,17 +17,17 @@ use gdas::rng::Rng;
 /// Settings of BOHB.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bohb {
-    /// Reduction factor (eta): one training in eta goes on to the next rung, with eta times the epochs.
+    /// Reduction factor (eta): one training in eta is promoted to the next rung, with eta times the epochs.
     pub eta: usize,
     /// Epochs of the shortest rung.
     pub min_epochs: u16,
-    /// How many proposals are drawn for each cell, of which the one with the best ratio of densities is taken.
+    /// Number of proposals drawn per cell; the one with the best ratio of densities is trained.
     pub samples: usize,
-    /// Share of cells that are drawn uniformly even where there is a model.
+    /// Fraction of cells that are drawn uniformly even when there is a model.
     pub random_fraction: f64,
     /// Smallest bandwidth of the kernels.
     pub min_bandwidth: f64,
-    /// Percentage of the trainings that count as good.
+    /// Percentage of the trainings that are used for the density of good cells.
     pub top_percent: usize,
 }
 
@@ -50,7 +50,7 @@ impl Bohb {
         let epochs = if simulator.has_curves() { self.rungs() } else { vec![SHORT_EPOCHS] };
         let mut seen: Vec<Vec<(Cell, f64)>> = vec![Vec::new(); epochs.len()];
         for iteration in 0.. {
-            // Brackets take turns: first the one that begins with the most cells in the shortest rung.
+            // The brackets alternate, starting with the one that has the most cells in the shortest rung.
             let first = iteration % epochs.len();
             let halvings = epochs.len() - 1 - first;
             let starters = epochs.len() / (halvings + 1) * self.eta.pow(halvings as u32);

@@ -10,9 +10,9 @@ use gdas::rng::Rng;
 /// Settings of regularized evolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegularizedEvolution {
-    /// Individuals alive at any time.
+    /// Size of the population.
     pub population: usize,
-    /// How many of them are drawn, with repetition, to find a parent.
+    /// Tournament size: individuals drawn with repetition to select a parent.
     pub sample: usize,
 }
 
@@ -76,7 +76,7 @@ mod tests {
             assert_eq!(edges.len(), 1);
             changed[edges[0]] += 1;
         }
-        // A third for each node, shared among its edges.
+        // Each node is drawn with probability 1/3, shared among its edges.
         for (edge, expected) in [3_000, 1_500, 1_500, 1_000, 1_000, 1_000].into_iter().enumerate() {
             assert!(i32::abs(changed[edge] - expected) < 200, "edge {edge}: {}", changed[edge]);
         }

@@ -11,7 +11,7 @@ use gdas::rng::Rng;
 pub(super) fn search(simulator: &mut Simulator<'_>, rng: &mut Rng) -> Result<(), BenchmarkError> {
     let mut known: HashMap<Cell, f64> = HashMap::new();
     let total = CANDIDATES.pow(EDGES as u32);
-    // Where everything is known, nothing is left to look at.
+    // Stops when all cells of the table are known.
     while known.len() < total {
         let mut here = random_cell(rng);
         let Some(mut best) = look(simulator, &mut known, here)? else { return Ok(()) };

@@ -1,6 +1,5 @@
-//! Search algorithms without shared weights, on the benchmark's table: each cell they look at is one (simulated)
-//! training of 12 epochs. Settings are those that the benchmark's authors published with their code; each file names
-//! its source.
+//! Search algorithms without shared weights, on the benchmark's table: each query is one simulated training of 12 epochs.
+//! The settings are those that the benchmark's authors published with their code; each file names its source.
 
 mod bohb;
 mod evolution;
@@ -21,11 +20,11 @@ pub use reinforce::Reinforce;
 use crate::{BenchmarkError, Budget, CANDIDATES, Cell, Dataset, Simulator, Table};
 use gdas::rng::{Rng, Stream};
 
-/// The simulated time that NAS-Bench-201's scripts give a search, in seconds
+/// Simulated time budget of a search in NAS-Bench-201's scripts, in seconds
 /// (AutoDL-Projects, `scripts-search/NAS-Bench-201-algos/*.sh`).
 pub const BUDGET_SECONDS: f64 = 12_000.0;
 
-/// An algorithm of this family.
+/// A search algorithm on the benchmark's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TableAlgorithm {
@@ -42,7 +41,7 @@ pub enum TableAlgorithm {
 }
 
 impl TableAlgorithm {
-    /// All of them.
+    /// All algorithms.
     pub const ALL: [Self; 5] = [Self::Random, Self::Evolution, Self::Reinforce, Self::Bohb, Self::Local];
 
     /// The name on the command line.
@@ -78,13 +77,19 @@ impl TableAlgorithm {
         }
     }
 
-    /// One search with this seed, from start to end.
-    pub fn run(self, table: &Table, dataset: Dataset, budget: Budget, seed: u64) -> Result<Outcome, BenchmarkError> {
+    /// Runs one search with this seed.
+    pub fn run(
+        self,
+        table: &Table,
+        dataset: Dataset,
+        budget: Budget,
+        seed: u64,
+    ) -> Result<TableSearchResult, BenchmarkError> {
         let mut simulator = Simulator::new(table, dataset, budget, seed)?;
         let mut rng = Rng::new(seed, Stream::Algorithm, self as u64);
         self.search(&mut simulator, &mut rng)?;
         let best = simulator.best().ok_or_else(|| {
-            BenchmarkError::Settings("the budget does not even allow to train one cell; raise it".to_owned())
+            BenchmarkError::Settings("the budget does not suffice to train one cell; raise it".to_owned())
         })?;
         let mut trace: Vec<Improvement> = Vec::new();
         for visit in simulator.history() {
@@ -92,7 +97,7 @@ impl TableAlgorithm {
                 trace.push(Improvement { seconds: visit.seconds, index: visit.index, accuracy: visit.accuracy });
             }
         }
-        Ok(Outcome {
+        Ok(TableSearchResult {
             algorithm: self,
             dataset,
             seed,
@@ -112,7 +117,7 @@ impl TableAlgorithm {
         dataset: Dataset,
         budget: Budget,
         seeds: std::ops::Range<u64>,
-    ) -> Result<Vec<Outcome>, BenchmarkError> {
+    ) -> Result<Vec<TableSearchResult>, BenchmarkError> {
         seeds.into_par_iter().map(|seed| self.run(table, dataset, budget, seed)).collect()
     }
 }
@@ -141,37 +146,37 @@ impl FromStr for TableAlgorithm {
     }
 }
 
-/// When a search found a better cell than before.
+/// A cell that was better than all before it in a search.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Improvement {
-    /// Simulated seconds since the start.
+    /// Simulated time since the start in seconds.
     pub seconds: f64,
-    /// The cell.
+    /// Index of the cell.
     pub index: usize,
-    /// Its accuracy on the held-out images after the training that the search saw, in percent.
+    /// Accuracy on the held-out images in percent, after the training that the search queried.
     pub accuracy: f64,
 }
 
-/// What a search found.
+/// Result of a search on the table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Outcome {
+pub struct TableSearchResult {
     /// The algorithm.
     pub algorithm: TableAlgorithm,
     /// The data set searched on.
     pub dataset: Dataset,
     /// The seed.
     pub seed: u64,
-    /// The cell with the best accuracy on the held-out images.
+    /// Index of the cell with the best accuracy on the held-out images.
     pub best: usize,
-    /// That accuracy, as the search saw it, in percent.
+    /// Its accuracy in percent, in the training that the search queried.
     pub accuracy: f64,
-    /// How many trainings the budget allowed.
+    /// Number of trainings within the budget.
     pub queries: usize,
-    /// The simulated time they took, in seconds.
+    /// Simulated time of these trainings in seconds.
     pub seconds: f64,
-    /// Whether the time is nominal, because the table has no times.
+    /// Whether the time is [`NOMINAL_SECONDS`](crate::NOMINAL_SECONDS) per training, as the table has no times.
     pub nominal_seconds: bool,
-    /// The cells that were the best in their time.
+    /// The successive best cells.
     pub trace: Vec<Improvement>,
 }
 

@@ -1,5 +1,5 @@
-//! REINFORCE (Williams, 1992): a categorical policy per edge, raised along the gradient of the log-probability of what
-//! did better than the running mean. As in AutoDL-Projects' `exps/NAS-Bench-201-algos/reinforce.py`.
+//! REINFORCE (Williams, 1992) with a categorical policy per edge and a running mean of the rewards as baseline, as in
+//! AutoDL-Projects' `exps/NAS-Bench-201-algos/reinforce.py`.
 
 use crate::{BenchmarkError, CANDIDATES as K, Cell, EDGES, Simulator};
 use gdas::rng::Rng;
@@ -11,7 +11,7 @@ pub struct Reinforce {
     pub learning_rate: f64,
     /// Momentum of the exponential mean of the rewards, the baseline.
     pub momentum: f64,
-    /// Standard deviation of the logits at the start.
+    /// Standard deviation of the initial logits.
     pub start: f64,
 }
 
@@ -29,7 +29,7 @@ impl Reinforce {
         let mut logits = [[0.0; K]; EDGES];
         logits.iter_mut().flatten().for_each(|logit| *logit = self.start * rng.normal());
         let mut adam = Adam::default();
-        // Numerator and denominator of the running mean, so that it is unbiased from the first step on.
+        // Numerator and denominator of the bias-corrected running mean.
         let (mut sum, mut weight) = (0.0, 0.0);
         loop {
             let policy = logits.map(softmax);

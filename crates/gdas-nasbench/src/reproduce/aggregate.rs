@@ -1,4 +1,4 @@
-//! From results to the rows of the table.
+//! Aggregation of results to the rows of the report's table.
 
 use std::collections::BTreeMap;
 
@@ -18,10 +18,10 @@ pub const COLUMNS: [(&str, Dataset, Quantity); 6] = [
     ("ImageNet16-120 test", Dataset::ImageNet16, Quantity::TestAccuracy),
 ];
 
-/// Length of the trainings that the table reports.
+/// Number of epochs of the trainings in the report.
 const EPOCHS: u16 = 200;
 
-/// What a column says of an algorithm.
+/// Mean and deviation over the searches of an algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Score {
     /// Mean over the seeds, in percent.
@@ -43,29 +43,29 @@ pub struct Row {
     pub algorithm: String,
     /// The data set searched on.
     pub dataset: Dataset,
-    /// Preset of a search that trains.
+    /// Preset of a training search.
     pub preset: Option<String>,
     /// Number of searches.
     pub searches: usize,
-    /// The columns of [`COLUMNS`]; `None` where the table has no such number.
+    /// One score per column of [`COLUMNS`]; `None` if the table lacks it.
     pub scores: [Option<Score>; 6],
-    /// Time of a search in seconds.
+    /// Time per search in seconds.
     pub seconds: Score,
-    /// Whether that is nominal.
+    /// Whether the time is nominal, as the table has no times.
     pub nominal_seconds: bool,
-    /// Trainings that a search looked at.
+    /// Mean number of trainings per search.
     pub queries: f64,
-    /// Ranks of the cells found, by test accuracy on the data set searched on, one for each search; 1 is the best cell.
+    /// Rank of the cell found by each search, by test accuracy on the data set searched on; 1 is the best cell.
     pub ranks: Vec<usize>,
-    /// How many cells are ranked.
+    /// Number of ranked cells.
     pub ranked: usize,
     /// Test accuracy of the best cell so far, averaged over the searches: (seconds, percent).
     pub trajectory: Vec<(f64, f64)>,
-    /// What a reader must know to compare the row.
+    /// Remarks needed to compare the row.
     pub notes: Vec<String>,
 }
 
-/// Puts results together, by algorithm, data set and preset, in the order in which they first appear.
+/// Groups results by algorithm, data set and preset, in the order of first appearance.
 pub fn aggregate(results: &[JobResult], table: &Table) -> Result<Vec<Row>, ReproduceError> {
     let mut order: Vec<(&str, Dataset, Option<&str>)> = Vec::new();
     let mut groups: BTreeMap<usize, Vec<&JobResult>> = BTreeMap::new();
@@ -143,8 +143,8 @@ fn statistics(values: &[f64]) -> Score {
     Score { mean, deviation: variance.sqrt() }
 }
 
-/// The mean over the searches of the test accuracy of each one's best cell so far, at the times when any improved;
-/// it begins when every search has a cell.
+/// Mean over the searches of the test accuracy of each one's best cell so far, at the times of any improvement; starts when
+/// every search has a cell.
 fn trajectory(group: &[&JobResult], accuracies: &[Option<f64>]) -> Vec<(f64, f64)> {
     let mut events: Vec<(f64, usize, f64)> = Vec::new();
     for (search, result) in group.iter().enumerate() {

@@ -1,10 +1,10 @@
-//! What can go wrong with a reproduction.
+//! Errors of a reproduction.
 
 use std::path::{Path, PathBuf};
 
 use crate::BenchmarkError;
 
-/// An error of a reproduction: what, where, and how to mend it.
+/// An error of a reproduction.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReproduceError {
@@ -13,11 +13,11 @@ pub enum ReproduceError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         cause: std::io::Error,
     },
-    /// A file of the folder makes no sense.
-    #[error("{path}, line {line}: {reason}; remove the file to have it made again")]
+    /// A file of the folder is malformed.
+    #[error("{path}, line {line}: {reason}; remove the file to compute it again")]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -26,26 +26,26 @@ pub enum ReproduceError {
         /// What is wrong.
         reason: String,
     },
-    /// The folder was begun with another plan.
+    /// The folder belongs to another plan.
     #[error("{path} is of another plan ({difference}); choose another folder, or the same settings")]
     OtherPlan {
-        /// The folder's plan.
+        /// The plan file of the folder.
         path: PathBuf,
         /// The first difference.
         difference: String,
     },
-    /// Settings that cannot work.
+    /// Invalid settings.
     #[error("{0}")]
     Settings(String),
-    /// The table has no answer.
+    /// A query of the table failed.
     #[error(transparent)]
     Benchmark(#[from] BenchmarkError),
-    /// A search that trains failed.
+    /// A training search failed.
     #[error("job {job}: {reason}")]
     Search {
         /// The job.
         job: String,
-        /// What the search said.
+        /// The search's error.
         reason: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Doing jobs, and their result files.
+//! Execution of jobs, and their result files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,36 +12,36 @@ use crate::{Table, cell_of, genotype_of};
 use gdas::files;
 use gdas::space::Genotype;
 
-/// What a search found, whichever way.
+/// Result of a search on the table or of a training search.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobResult {
     /// The job.
     pub job: Job,
     /// The cell found, in the benchmark's text form.
     pub genotype: String,
-    /// How long the search took, in seconds: simulated for a table algorithm, measured for one that trains.
+    /// Time of the search in seconds: simulated for a table algorithm, measured for a training search.
     pub seconds: f64,
-    /// Whether that time is the nominal one, because the table has no times.
+    /// Whether the time is nominal, as the table has no times.
     #[serde(default)]
     pub nominal_seconds: bool,
-    /// The images that a search trained on, as its run names them.
+    /// Name of the images of a training search.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<String>,
-    /// Trainings that the search looked at (0 for a search that trains itself).
+    /// Number of trainings queried (0 for a training search).
     #[serde(default)]
     pub queries: usize,
-    /// The best cells in their time.
+    /// The successive best cells.
     #[serde(default)]
     pub trace: Vec<Improvement>,
 }
 
 impl JobResult {
-    /// Where the result of a job is kept.
+    /// Path of the result file of a job.
     pub fn path(folder: &Path, job: &Job) -> PathBuf {
         folder.join("results").join(format!("{}.json", job.id))
     }
 
-    /// Reads the result of a job; `None` if it has not been done.
+    /// Reads the result of a job; `None` if there is none yet.
     pub fn read(folder: &Path, job: &Job) -> Result<Option<Self>, ReproduceError> {
         let path = Self::path(folder, job);
         let text = match fs::read_to_string(&path) {
@@ -65,33 +65,33 @@ impl JobResult {
     }
 }
 
-/// How far a folder's jobs have come.
+/// Numbers of jobs done and left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Done by this call.
+pub struct JobCounts {
+    /// Jobs done by this call.
     pub done: usize,
-    /// Done before.
+    /// Jobs done before.
     pub before: usize,
-    /// Not done, because a stop was asked for.
+    /// Jobs not done because of a stop request.
     pub left: usize,
 }
 
-/// What a search that trains came to.
+/// Result of a training search.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trained {
     /// The cell.
     pub genotype: Genotype,
     /// Time of the search in seconds.
     pub seconds: f64,
-    /// The images it trained on, as the run names them.
+    /// Name of the images that it trained on.
     pub images: String,
 }
 
-/// A search that trains: does the job, in the run directory given. `None` if it was stopped and can be resumed.
+/// Runs a training search in the given run directory. `None` if it was stopped and can be resumed.
 pub type TrainingSearch<'a> = dyn Fn(&Job, &Path) -> Result<Option<Trained>, String> + Sync + 'a;
 
-/// Does those jobs of the part that have no result yet. Table algorithms run in parallel; searches that train run one
-/// after another, each with all cores, by way of `search`. `stop` is looked at before every job.
+/// Executes the jobs of the shard that have no result yet. Table algorithms run in parallel; training searches run one
+/// after another with all cores, by `search`. `stop` is polled before every job.
 pub fn execute(
     folder: &Path,
     plan: &Plan,
@@ -99,13 +99,13 @@ pub fn execute(
     table: &Table,
     search: &TrainingSearch<'_>,
     stop: &(dyn Fn() -> bool + Sync),
-) -> Result<Progress, ReproduceError> {
+) -> Result<JobCounts, ReproduceError> {
     let results = folder.join("results");
     fs::create_dir_all(&results).map_err(ReproduceError::io(&results))?;
-    let mut progress = Progress::default();
+    let mut progress = JobCounts::default();
     let (mut lookups, mut trainings) = (Vec::new(), Vec::new());
     for job in shard.select(plan) {
-        // A damaged result stops here, before work is done that would hide it.
+        // A damaged result is reported before any job runs.
         if JobResult::read(folder, job)?.is_some() {
             progress.before += 1;
         } else if job.table_algorithm().is_some() {

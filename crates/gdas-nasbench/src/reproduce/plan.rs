@@ -17,22 +17,22 @@ use crate::{Budget, Dataset};
 pub struct Job {
     /// Unique in the plan, and the name of its files.
     pub id: String,
-    /// The algorithm: one of [`TableAlgorithm`]'s names, or one that trains with shared weights.
+    /// Name of the algorithm: of a [`TableAlgorithm`], or of a search with shared weights.
     pub algorithm: String,
     /// The data set searched on.
     pub dataset: Dataset,
     /// The seed.
     pub seed: u64,
-    /// What the search may use up (of a table algorithm).
+    /// Budget of a table algorithm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
-    /// Preset of a search that trains; a name other than `paper` labels its row as shortened.
+    /// Preset of a training search; a row with another preset than `paper` is labelled as shortened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
 }
 
 impl Job {
-    /// The table algorithm, unless the search trains.
+    /// The table algorithm; `None` for a training search.
     pub fn table_algorithm(&self) -> Option<TableAlgorithm> {
         TableAlgorithm::ALL.into_iter().find(|algorithm| algorithm.name() == self.algorithm)
     }
@@ -60,7 +60,7 @@ impl Plan {
         }
     }
 
-    /// Adds searches that train, with seeds `0..seeds` on each data set.
+    /// Adds training searches with seeds `0..seeds` on each data set.
     pub fn add_search(&mut self, algorithm: &str, datasets: &[Dataset], seeds: u64, preset: &str) {
         for &dataset in datasets {
             self.jobs.extend((0..seeds).map(|seed| Job {
@@ -107,7 +107,10 @@ impl Plan {
         Self::from_lines(&lines, &path)
     }
 
-    /// Keeps the plan in a folder; a folder that has one must have this one.
+    /// Writes the plan to a folder.
+    ///
+    /// # Errors
+    /// If the folder has another plan, or cannot be written.
     pub fn store(&self, folder: &Path) -> Result<(), ReproduceError> {
         std::fs::create_dir_all(folder).map_err(ReproduceError::io(folder))?;
         let path = folder.join("plan.jsonl");
@@ -127,24 +130,24 @@ impl Plan {
     }
 }
 
-/// A part of the plan for one of several processes: jobs `index`, `index + of`, `index + 2 of`, ...
+/// The share of the plan for one of several processes: jobs `index`, `index + of`, `index + 2 of`, ...
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
-    /// Which part, from 0.
+    /// Index of the shard, from 0.
     pub index: usize,
-    /// Of how many.
+    /// Number of shards.
     pub of: usize,
 }
 
 impl Default for Shard {
-    /// Everything.
+    /// The whole plan.
     fn default() -> Self {
         Self { index: 0, of: 1 }
     }
 }
 
 impl Shard {
-    /// The jobs of this part.
+    /// The jobs of this shard.
     pub fn select<'p>(&self, plan: &'p Plan) -> impl Iterator<Item = &'p Job> + use<'p> {
         plan.jobs.iter().skip(self.index).step_by(self.of.max(1))
     }
@@ -153,12 +156,14 @@ impl Shard {
 impl FromStr for Shard {
     type Err = ReproduceError;
 
-    /// `INDEX/COUNT`, counted from 0 as array jobs do.
+    /// Parses `INDEX/COUNT`, counted from 0 like array jobs.
     fn from_str(text: &str) -> Result<Self, ReproduceError> {
         let parts = text.split_once('/').and_then(|(index, of)| Some((index.parse().ok()?, of.parse().ok()?)));
         match parts {
             Some((index, of)) if index < of => Ok(Self { index, of }),
-            _ => Err(ReproduceError::Settings(format!("`{text}` is no part: expected INDEX/COUNT such as 0/4 or 3/4"))),
+            _ => Err(ReproduceError::Settings(format!(
+                "`{text}` is not a shard: expected INDEX/COUNT such as 0/4 or 3/4"
+            ))),
         }
     }
 }

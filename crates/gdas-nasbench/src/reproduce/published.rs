@@ -1,7 +1,7 @@
-//! What the benchmark's paper reports, for the column that says "published", and nowhere else.
+//! The figures of the benchmark's paper, for the report's column "published".
 //!
-//! The paper's own text was not at hand. Every row names the later publication in whose text its figures were found again;
-//! figures that were found nowhere are left out.
+//! The paper itself was not available. Every row names the later publication from which its figures are quoted; figures
+//! without such a source are left out.
 
 /// A mean and its standard deviation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,14 +20,14 @@ pub struct Figure {
 /// instead of 84.07 %, and ENAS 54.30 instead of 53.89 %; later papers quote either, or mix them.)
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Published {
-    /// The algorithm's name here.
+    /// Name of the algorithm on the command line.
     pub algorithm: &'static str,
-    /// Validation and test accuracy on CIFAR-10, CIFAR-100 and ImageNet16-120, in this order; `None` where the figure was
-    /// not found.
+    /// Validation and test accuracy on CIFAR-10, CIFAR-100 and ImageNet16-120, in this order; `None` for figures without a
+    /// source.
     pub figures: [Option<Figure>; 6],
-    /// Over how many runs.
+    /// Number of runs averaged.
     pub runs: usize,
-    /// Where they were found.
+    /// Publication that quotes the figures.
     pub found_in: &'static str,
 }
 
@@ -38,7 +38,7 @@ const fn of(mean: f64, deviation: f64) -> Figure {
     Figure { mean, deviation }
 }
 
-/// A row of the first block, all of whose figures were found.
+/// A complete row of the first block, from [`RELIZO`].
 const fn relizo(algorithm: &'static str, figures: [Figure; 6]) -> Published {
     let [a, b, c, d, e, f] = figures;
     let figures = [Some(a), Some(b), Some(c), Some(d), Some(e), Some(f)];

@@ -1,4 +1,4 @@
-//! The table as text, Markdown and CSV: ours, and beside each figure the published one.
+//! The table of results and published figures as text, Markdown and CSV.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::job::write_whole;
 use super::{COLUMNS, Figure, ReproduceError, Row, Score, published};
 
-/// A published figure belongs beside a search on CIFAR-10 only: that is where the paper's searches were made.
+/// The published figure for a search on CIFAR-10; `None` for other data sets, on which the paper did not search.
 fn published_figure(row: &Row, column: usize) -> Option<Figure> {
     let on_cifar10 = row.dataset == crate::Dataset::Cifar10;
     on_cifar10.then(|| published(&row.algorithm)).flatten().and_then(|published| published.figures[column])
@@ -22,7 +22,7 @@ fn median(ranks: &[usize]) -> Option<usize> {
     sorted.get(sorted.len().saturating_sub(1) / 2).copied()
 }
 
-/// Head and cells of the table; every accuracy has a column of ours and one of the paper's.
+/// Header and cells of the table; every accuracy has a column for this program and one for the paper.
 fn cells(rows: &[Row]) -> Vec<Vec<String>> {
     let mut head = vec!["algorithm".to_owned(), "searched on".to_owned(), "searches".to_owned()];
     for (name, ..) in COLUMNS {
@@ -69,7 +69,7 @@ fn notes(rows: &[Row]) -> Vec<String> {
     lines
 }
 
-/// For a terminal: a block of lines per algorithm, as the full table is too wide.
+/// The table for a terminal: a block of lines per algorithm, as the full table is too wide.
 pub fn text(rows: &[Row]) -> String {
     let mut out = String::new();
     for row in rows {
@@ -92,7 +92,7 @@ pub fn text(rows: &[Row]) -> String {
     out + &notes(rows).join("\n") + "\n"
 }
 
-/// As a Markdown table.
+/// The table in Markdown.
 pub fn markdown(rows: &[Row]) -> String {
     let mut out = String::new();
     for (i, line) in cells(rows).iter().enumerate() {
@@ -104,7 +104,7 @@ pub fn markdown(rows: &[Row]) -> String {
     out + "\n" + &notes(rows).join("\n\n") + "\n"
 }
 
-/// As CSV, means and deviations in columns of their own; an empty field is a missing number.
+/// The table as CSV with separate columns for means and deviations; an empty field is a missing value.
 pub fn csv(rows: &[Row]) -> String {
     let mut head = vec!["algorithm".to_owned(), "preset".to_owned(), "searched_on".to_owned(), "searches".to_owned()];
     for (name, ..) in COLUMNS {
