@@ -1,6 +1,6 @@
-//! Trained networks for other programs, and from them: ONNX, safetensors, PyTorch, and modules of Burn.
+//! Export and import of trained networks: ONNX, safetensors, PyTorch, and modules of Burn.
 //!
-//! [`export`] writes a network with its weights; [`import`] finds the network that a file of weights belongs to.
+//! [`export`] writes a network with its weights; [`import`] reads weights and rebuilds their network.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

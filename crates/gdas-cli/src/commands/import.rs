@@ -4,7 +4,7 @@ use clap::Args;
 use gdas::config::{Auto, to_toml};
 use gdas::data::Statistics;
 use gdas::{Device, cost, shell};
-use gdas_exchange::import::{Given, StateDict, UNKNOWN_DATA, import};
+use gdas_exchange::import::{ImportOptions, StateDict, UNKNOWN_DATA, import};
 use serde_json::json;
 
 use crate::cli::RunsDir;
@@ -63,7 +63,7 @@ pub(crate) struct Import {
 
 pub(crate) fn run(command: &Import) -> anyhow::Result<()> {
     let dict = StateDict::read(&command.weights)?;
-    let mut given = Given {
+    let mut given = ImportOptions {
         image_size: command.image_size.map(|n| [usize::from(n); 2]),
         statistics: command.mean.clone().zip(command.std.clone()).map(|(mean, std)| Statistics {
             mean,
@@ -71,7 +71,7 @@ pub(crate) fn run(command: &Import) -> anyhow::Result<()> {
             published: false,
         }),
         classes: command.classes.clone(),
-        ..Given::default()
+        ..ImportOptions::default()
     };
     if let Some(text) = &command.genotype {
         given.genotype = Some(command.runs.genotype(text, &command.space)?);
@@ -86,9 +86,9 @@ pub(crate) fn run(command: &Import) -> anyhow::Result<()> {
         given.data = Some(flags::lasting(data));
     }
     let network = import(dict, &given).map_err(|error| match error {
-        gdas_exchange::import::ImportError::Unknown { what, mend } => {
+        gdas_exchange::import::ImportError::Unknown { what, advice } => {
             let flags = "--genotype, --data, --image-size, --mean and --std say it";
-            anyhow::Error::from(Usage(format!("the file does not say {what}; {mend} ({flags})")))
+            anyhow::Error::from(Usage(format!("the file does not say {what}; {advice} ({flags})")))
         }
         other => other.into(),
     })?;

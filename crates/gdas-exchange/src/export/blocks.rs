@@ -1,20 +1,20 @@
-//! A graph cut into blocks by its parameters' names: what the modules of other programs are made of.
+//! Division of a graph into blocks by its parameters' names, for the modules written for PyTorch and Burn.
 
 use gdas_kernels::graph::{Graph, Node, Op, ValueId};
 
-/// A run of nodes with one name.
+/// Consecutive nodes whose names share a block.
 pub(super) struct Block {
     pub(super) name: String,
     pub(super) nodes: Vec<ValueId>,
-    /// Values from outside, in order of first use.
+    /// Values of earlier blocks that it reads, in order of first use.
     pub(super) inputs: Vec<ValueId>,
     /// Values that later blocks (or the caller) read.
     pub(super) outputs: Vec<ValueId>,
 }
 
 impl Block {
-    /// What the block's text calls a value: `x0` for its first input, `v3` for its fourth node. Numbered within the
-    /// block, so that equal blocks give equal text.
+    /// Name of a value within the block's code: `x0` is its first input, `v3` its fourth node. Equal blocks thus have equal
+    /// code.
     pub(super) fn local(&self, graph: &Graph, mut value: ValueId) -> String {
         while let (Some(source), false) = (same_as(graph, value), self.inputs.contains(&value)) {
             value = source;
@@ -26,7 +26,7 @@ impl Block {
     }
 }
 
-/// The value that a node merely passes on: a sum of one, or drop-path after training.
+/// The input of a node that is an identity: a sum of one value, or drop-path in evaluation mode.
 pub(super) fn same_as(graph: &Graph, index: ValueId) -> Option<ValueId> {
     let node = &graph.nodes[index];
     match (&node.op, &node.inputs[..]) {
@@ -56,10 +56,10 @@ fn block_name(layer: &str) -> String {
     layer.split('.').take(depth).collect::<Vec<_>>().join(".")
 }
 
-/// Cuts the used part of the graph into blocks of consecutive nodes.
+/// Divides the used part of the graph into blocks of consecutive nodes.
 pub(super) fn blocks(graph: &Graph, used: &[bool]) -> Vec<Block> {
     let mut blocks: Vec<(String, Vec<ValueId>)> = Vec::new();
-    // Nodes without a name, waiting for the next named one.
+    // Nodes without a name since the last named one.
     let mut waiting: Vec<ValueId> = Vec::new();
     for (index, node) in graph.nodes.iter().enumerate().skip(1).filter(|(index, _)| used[*index]) {
         let Some(name) = layer_name(graph, node).map(block_name) else {
@@ -69,7 +69,7 @@ pub(super) fn blocks(graph: &Graph, used: &[bool]) -> Vec<Block> {
         match blocks.last_mut() {
             Some((last, nodes)) if *last == name => nodes.append(&mut waiting),
             last => {
-                // What joins values ends a block, the rest (ReLU, pools) leads into the next one.
+                // Sums and concatenations end a block; the other nodes (ReLU, pools) start the next one.
                 let joins = |&i: &ValueId| matches!(graph.nodes[i].op, Op::Sum(_) | Op::Concat);
                 let ours = waiting.iter().rposition(joins).map_or(0, |p| p + 1);
                 let rest = waiting.split_off(ours);

@@ -1,7 +1,7 @@
 //! A network as a Rust module on Burn's own layers (`burn::nn`).
 //!
-//! Cut into blocks as the PyTorch module is; the text is formatted as rustfmt does by default. The module needs
-//! nothing of this project, and of Burn neither features nor crates beyond a device.
+//! Divided into blocks like the PyTorch module, and formatted as by rustfmt's defaults. The module depends only on Burn
+//! with one of its backends.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,13 +11,13 @@ use gdas_kernels::graph::{Graph, Op, ValueId, Window};
 use super::blocks::{Block, blocks, part_name, same_as};
 use super::{ExportError, exportable, is_linear};
 
-/// Longest chain of calls that rustfmt leaves on one line.
+/// Maximum width of a call chain that rustfmt keeps on one line.
 const CHAIN: usize = 60;
 
 /// Writes the module. `title` becomes the first line of its documentation, for example the genotype.
 ///
 /// # Errors
-/// A graph of a search, or a normalisation without running statistics, which Burn has not.
+/// For the graph of a search, or a normalisation without running statistics, which Burn lacks.
 pub fn to_burn_module(graph: &Graph, title: &str) -> Result<String, ExportError> {
     let used = check(graph)?;
     let blocks = blocks(graph, &used);
@@ -62,7 +62,7 @@ pub fn to_burn_module(graph: &Graph, title: &str) -> Result<String, ExportError>
     Ok(out)
 }
 
-/// Conditions of this format beside those of all; tells which nodes the main output needs.
+/// Checks the conditions of this format and of all; returns which nodes the main output needs.
 pub(super) fn check(graph: &Graph) -> Result<Vec<bool>, ExportError> {
     let used = exportable(graph)?;
     for (node, _) in graph.nodes.iter().zip(&used).filter(|(_, used)| **used) {
@@ -75,7 +75,7 @@ pub(super) fn check(graph: &Graph) -> Result<Vec<bool>, ExportError> {
     Ok(used)
 }
 
-/// A dotted name as a field of a struct.
+/// A dotted name as the name of a struct field.
 pub(super) fn field(name: &str) -> String {
     name.replace('.', "_")
 }
@@ -107,7 +107,7 @@ fn imports(forward: &str, init: &str) -> String {
     )
 }
 
-/// Functions that blocks call, for as far as they do.
+/// Functions that blocks may call; only those called are written.
 const HELPERS: [(&str, &str); 4] = [
     (
         "avg_pool",
@@ -160,7 +160,7 @@ fn mean(x: Tensor<4>) -> Tensor<4> {
     ),
 ];
 
-/// The struct of the whole network.
+/// Writes the struct of the whole network.
 fn network(graph: &Graph, blocks: &[Block], class_of: &[usize], out: &mut String) {
     out.push_str("\n/// The whole network.\n#[derive(Module, Debug)]\npub struct Network {\n");
     for (block, class) in blocks.iter().zip(class_of) {
@@ -200,7 +200,7 @@ fn network(graph: &Graph, blocks: &[Block], class_of: &[usize], out: &mut String
     out.push_str("    }\n}\n");
 }
 
-/// How often each value is still read: the last reader takes it, the others clone it.
+/// Remaining reads of each value: the last read moves it, the others clone it.
 #[derive(Default)]
 struct Uses(BTreeMap<String, usize>);
 
@@ -220,7 +220,7 @@ impl Uses {
     }
 }
 
-/// The text of a block's struct; blocks with the same layers have the same.
+/// Code of a block's struct; blocks with the same layers share one.
 #[derive(PartialEq)]
 struct Class {
     fields: String,
@@ -330,14 +330,14 @@ fn expression(
         (Op::Shift, _) => format!("shift({first})"),
         (Op::Sum(_), _) if inputs.is_empty() => {
             let s = node.shape;
-            // Every block has an input: without one there would be no batch to give zeros for.
+            // Every block has an input, which gives the batch size of the zeros.
             uses.take("x0");
             format!("Tensor::<4>::zeros([x0.dims()[0], {}, {}, {}], &x0.device())", s.channels, s.height, s.width)
         }
         (Op::Sum(_), _) => inputs.join(" + "),
         (Op::Concat, _) => format!("Tensor::cat(vec![{}], 1)", inputs.join(", ")),
         (Op::GlobalAvgPool, _) => format!("mean({first})"),
-        // The rest pass on, which the caller handles.
+        // The others are identities, which the caller handles.
         _ => first,
     }
 }
@@ -375,7 +375,7 @@ fn layer(graph: &Graph, index: ValueId) -> Option<(&'static str, String)> {
     }
 }
 
-/// Calls one after another, on one line where that is short.
+/// A call chain, on one line if it is short.
 fn chain(head: &str, mut calls: Vec<String>) -> String {
     calls.push(".init(device)".to_owned());
     let line = format!("{head}{}", calls.concat());

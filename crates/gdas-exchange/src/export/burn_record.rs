@@ -8,11 +8,11 @@ use super::blocks::{blocks, part_name};
 use super::burn_module::{check, field};
 use super::{ExportError, Weights, is_linear, portable_shape, to_portable};
 
-/// Encodes the weights of the network in use. An array's path is the module's: block, layer, array, as in
+/// Encodes the weights of the network in use. An array's path is that in the module: block, layer, array, as in
 /// `cells_0.edge_1_0_nor_conv_3x3_1.weight`. `metadata` goes into the file's header.
 ///
 /// # Errors
-/// Weights of another network, a graph of a search, or a normalisation without running statistics, which Burn has not.
+/// For weights of another network, the graph of a search, or a normalisation without running statistics, which Burn lacks.
 pub fn to_burn_record(graph: &Graph, weights: &Weights, metadata: &[(&str, &str)]) -> Result<Vec<u8>, ExportError> {
     weights.check(graph)?;
     let used = check(graph)?;

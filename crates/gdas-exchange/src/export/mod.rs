@@ -1,9 +1,9 @@
-//! Trained networks for other programs: ONNX, safetensors, a PyTorch module, a Burn module with its record.
+//! Export of trained networks: ONNX, safetensors, a PyTorch module, a Burn module with its record.
 //!
-//! All of them write the *network in use*: its main output, without auxiliary heads and without drop-path, with
-//! batch normalisation in evaluation mode. A normalisation that keeps no running statistics normalises by the batch at
-//! hand in evaluation, too (as the engine and PyTorch do), so the prediction for an image then depends on the other
-//! images of its batch; [`depends_on_batch`] tells.
+//! All formats contain the *network in use*: the main output, without auxiliary heads and drop-path, with batch
+//! normalisation in evaluation mode. A normalisation without running statistics uses those of the batch in evaluation mode
+//! too (as in the engine and in PyTorch), so the prediction for an image then depends on the other images of its batch;
+//! [`depends_on_batch`] reports this.
 //!
 //! # Names and shapes of arrays
 //!
@@ -41,9 +41,9 @@ use gdas::weights::WeightsMismatch;
 use gdas_kernels::graph::{Graph, Op, ParamId};
 use serde_json::json;
 
-/// What a file says about a trained network beside its weights, so that [`crate::import`] needs nothing else: the cells
-/// (and their space, where it is not a built-in one), the names of the classes, what pixels are normalised with (of pixels
-/// in 0..255), and height, width and channels of the images. The values are JSON but for the first.
+/// The metadata of a file that [`crate::import`] needs beside the weights: the cells (and their space, unless built in), the
+/// class names, mean and deviation of the pixels (in 0..255), and height, width and channels of the images. The values are
+/// JSON, except the cells.
 pub fn metadata(model: &TrainedModel) -> Vec<(&'static str, String)> {
     let image = [model.image.height, model.image.width, model.image.channels];
     let mut metadata = vec![
@@ -63,50 +63,50 @@ pub fn metadata(model: &TrainedModel) -> Vec<(&'static str, String)> {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExportError {
-    /// A graph of a search, with gates.
+    /// The graph of a search, with gates.
     #[error("the network still has gates; export the network of a genotype, not a sampled supernet")]
     Gates,
-    /// A graph without result.
+    /// A graph without an output.
     #[error("the network has no output")]
     NoOutput,
     /// Weights that belong to another network.
     #[error(transparent)]
     Weights(#[from] WeightsMismatch),
-    /// An array that a file lacks.
+    /// An array is missing in the file.
     #[error("the file has no array `{name}`; it belongs to another network")]
     Missing {
-        /// Its name.
+        /// Name of the array.
         name: String,
     },
-    /// An array of another shape or type.
+    /// An array has another shape or type.
     #[error("array `{name}` is {found}, the network needs {expected}")]
     Mismatch {
-        /// Its name.
+        /// Name of the array.
         name: String,
         /// Shape and type needed.
         expected: String,
         /// Shape and type found.
         found: String,
     },
-    /// A file that cannot be read or written as safetensors.
+    /// The file cannot be read or written as safetensors.
     #[error("not a safetensors file: {0}")]
     Format(String),
-    /// A pool whose window is spread, which no target format has.
+    /// A dilated pool, which no target format supports.
     #[error("a pool with dilation {0:?} cannot be exported")]
     DilatedPool([usize; 2]),
-    /// A normalisation by the batch at hand, which Burn's layer does not do outside of training, and integers cannot.
+    /// A normalisation without running statistics, which neither Burn's layer nor quantisation supports in evaluation mode.
     #[error(
         "normalisation `{0}` keeps no running statistics, so it cannot be a layer of Burn or be quantised; train the \
          network first"
     )]
     BatchStatistics(String),
-    /// No images to calibrate a network of 8 bits with.
+    /// There are no images for the calibration of an 8-bit network.
     #[error("there is no image to calibrate the 8-bit network with")]
     NoCalibration,
 }
 
-/// Whether a prediction depends on the other images of its batch: true if some normalisation on the way to the main
-/// output keeps no running statistics.
+/// Whether a prediction depends on the other images of its batch: true if the main output needs a normalisation without
+/// running statistics.
 pub fn depends_on_batch(graph: &Graph) -> bool {
     in_use(graph).iter().zip(&graph.nodes).any(|(used, node)| match node.op {
         Op::Norm { norm, .. } => *used && !graph.norms[norm].track,
@@ -114,7 +114,7 @@ pub fn depends_on_batch(graph: &Graph) -> bool {
     })
 }
 
-/// Per node, whether the main output needs it.
+/// For each node, whether the main output needs it.
 fn in_use(graph: &Graph) -> Vec<bool> {
     let mut used = vec![false; graph.nodes.len()];
     if let Some(&main) = graph.outputs.first() {
@@ -124,13 +124,13 @@ fn in_use(graph: &Graph) -> Vec<bool> {
                 graph.nodes[index].inputs.iter().for_each(|&input| used[input] = true);
             }
         }
-        // The images are an input of the exported network, whether it reads them or not.
+        // The images are an input of the exported network even if it does not read them.
         used[0] = true;
     }
     used
 }
 
-/// Common conditions of every export; the result tells which nodes the main output needs.
+/// Checks the conditions of all exports; returns which nodes the main output needs.
 fn exportable(graph: &Graph) -> Result<Vec<bool>, ExportError> {
     if graph.outputs.is_empty() {
         return Err(ExportError::NoOutput);
@@ -157,7 +157,7 @@ fn is_linear(graph: &Graph, index: usize) -> bool {
         && single(node.inputs[0])
 }
 
-/// Shape of a parameter in PyTorch's layout, and whether it is a convolution's or a classifier's weight.
+/// Shape of a parameter in PyTorch's layout.
 fn portable_shape(graph: &Graph, param: ParamId) -> Vec<usize> {
     let shape = &graph.params[param].shape;
     match shape[..] {
@@ -171,7 +171,7 @@ fn portable_shape(graph: &Graph, param: ParamId) -> Vec<usize> {
     }
 }
 
-/// Turns `[kh, kw, in, out]` into `[out, in, kh, kw]`; arrays of another rank stay as they are.
+/// Transposes `[kh, kw, in, out]` to `[out, in, kh, kw]`; arrays of another rank are unchanged.
 fn to_portable(shape: &[usize], values: &[f32]) -> Vec<f32> {
     let [kh, kw, input, output] = shape[..] else { return values.to_vec() };
     let mut out = Vec::with_capacity(values.len());

@@ -1,7 +1,7 @@
-//! The few lines of the protocol-buffer wire format that ONNX and TensorBoard need.
+//! The part of the protocol-buffer wire format that ONNX and TensorBoard need.
 //!
-//! Written by hand because the whole of it is four kinds of field; a code generator and its runtime would be larger
-//! than what they replace. See <https://protobuf.dev/programming-guides/encoding/>.
+//! It has four kinds of field, so a code generator and its runtime would be larger than this file. See
+//! <https://protobuf.dev/programming-guides/encoding/>.
 
 /// A message under construction.
 #[derive(Clone, Debug, Default)]
@@ -77,7 +77,7 @@ impl Message {
         self.bytes(field, &value.bytes)
     }
 
-    /// Several of one field.
+    /// A repeated field: `add` is called with each item.
     #[must_use]
     pub fn each<T>(self, items: impl IntoIterator<Item = T>, add: impl Fn(Self, T) -> Self) -> Self {
         items.into_iter().fold(self, add)
@@ -91,13 +91,13 @@ pub(crate) enum Field<'a> {
     Integer(u64),
     /// Eight bytes: a double.
     Eight([u8; 8]),
-    /// Text, bytes, a message, or numbers one after another.
+    /// Text, bytes, a message, or packed numbers.
     Bytes(&'a [u8]),
     /// Four bytes: a float.
     Four([u8; 4]),
 }
 
-/// The fields of an encoded message with their numbers. After an error there are no more.
+/// Iterator over the fields of an encoded message with their numbers; it ends after an error.
 pub(crate) fn fields(bytes: &[u8]) -> impl Iterator<Item = Result<(u64, Field<'_>), String>> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -127,7 +127,7 @@ fn field(bytes: &[u8]) -> Result<(u64, Field<'_>, &[u8]), String> {
     Ok((key >> 3, field, rest))
 }
 
-/// A number of seven bits per byte, and what follows it.
+/// Decodes a varint; returns its value and the remaining bytes.
 pub(crate) fn varint(bytes: &[u8]) -> Result<(u64, &[u8]), String> {
     let mut value = 0;
     for (index, &byte) in bytes.iter().enumerate().take(10) {
@@ -165,7 +165,7 @@ mod tests {
         ];
         assert_eq!(fields(&bytes).collect::<Result<Vec<_>, _>>().as_deref(), Ok(&expected[..]));
         for length in 1..bytes.len() {
-            // Cut anywhere: the fields before it, then an error or the end, and never a panic.
+            // Truncated anywhere: the fields before it, then an error or the end, and never a panic.
             assert!(fields(&bytes[..length]).count() <= 4, "{length}");
         }
         assert!(fields(&[0xff; 20]).all(|field| field.is_err()));

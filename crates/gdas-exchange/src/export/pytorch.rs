@@ -1,6 +1,6 @@
 //! A network as a PyTorch module in one readable file.
 //!
-//! The graph is cut into blocks by its parameters' names (stem, cells, head); blocks with the same layers share one
+//! The graph is divided into blocks by its parameters' names (stem, cells, head); blocks with the same layers share one
 //! class. Submodules carry the parameters' dotted names, so the safetensors file of the same network is its
 //! state dictionary.
 
@@ -16,7 +16,7 @@ pub fn to_pytorch(graph: &Graph, title: &str) -> Result<String, ExportError> {
     let used = exportable(graph)?;
     let blocks = blocks(graph, &used);
     let mut out = String::from("\"\"\"");
-    // The title must not end the string that it stands in.
+    // The title must not terminate the string that contains it.
     let _ = writeln!(out, "{}\n", title.replace('\\', "\\\\").replace('"', "'"));
     let image = graph.shape(0);
     let _ = write!(
@@ -151,13 +151,13 @@ fn expression(node: &Node, inputs: &[String]) -> String {
         Op::Shift => format!("F.pad({}[:, :, 1:, 1:], (0, 1, 0, 1))", inputs[0]),
         Op::Sum(_) if inputs.is_empty() => {
             let s = node.shape;
-            // Every block has an input: without one there would be no batch to give zeros for.
+            // Every block has an input, which gives the batch size of the zeros.
             format!("x0.new_zeros(x0.shape[0], {}, {}, {})", s.channels, s.height, s.width)
         }
         Op::Sum(_) => inputs.join(" + "),
         Op::Concat => format!("torch.cat([{}], dim=1)", inputs.join(", ")),
         Op::GlobalAvgPool => format!("{}.mean((2, 3), keepdim=True)", inputs[0]),
-        // The rest pass on or have parameters, which the caller handles.
+        // The others are identities or have parameters, which the caller handles.
         Op::ScaleImages { .. } | Op::Image | Op::Conv { .. } | Op::Norm { .. } => inputs[0].clone(),
     }
 }

@@ -8,7 +8,7 @@ use gdas_kernels::graph::{Graph, Op};
 
 use super::{ExportError, Weights, exportable, from_portable, in_use, portable_shape, to_portable};
 
-/// Every array of the network in use: name, portable shape, and where it comes from.
+/// Origin of an array of the network in use.
 enum Source {
     Param(usize),
     Mean(usize),
@@ -58,8 +58,8 @@ pub fn to_safetensors(graph: &Graph, weights: &Weights, metadata: &[(&str, &str)
     with_metadata(&file, metadata).ok_or_else(|| ExportError::Format("its header cannot be extended".to_owned()))
 }
 
-/// The file with metadata in its header, ordered by key: the crate writes them in an order that differs from one process to
-/// the next.
+/// The file with metadata in its header, ordered by key, as the order in which the crate writes them differs between
+/// processes.
 fn with_metadata(file: &[u8], metadata: &[(&str, &str)]) -> Option<Vec<u8>> {
     if metadata.is_empty() {
         return Some(file.to_vec());
@@ -73,13 +73,13 @@ fn with_metadata(file: &[u8], metadata: &[(&str, &str)]) -> Option<Vec<u8>> {
         extended.push(b',');
     }
     extended.extend_from_slice(entries);
-    // Arrays begin at a multiple of eight.
+    // Arrays are aligned to eight bytes.
     extended.resize(extended.len().next_multiple_of(8), b' ');
     Some([&(extended.len() as u64).to_le_bytes()[..], &extended, arrays].concat())
 }
 
-/// Reads weights back. Arrays of the network that are not in use (auxiliary heads) stay zero; arrays of the file that the
-/// network does not have are passed over.
+/// Decodes the weights of a network. Arrays of the network that are not in use (auxiliary heads) stay zero; other arrays of
+/// the file are ignored.
 pub fn from_safetensors(graph: &Graph, bytes: &[u8]) -> Result<Weights, ExportError> {
     let file = SafeTensors::deserialize(bytes).map_err(|error| ExportError::Format(error.to_string()))?;
     let mut fault = None;
@@ -108,11 +108,11 @@ fn read(file: &SafeTensors, name: &str, shape: &[usize]) -> Result<Vec<f32>, Exp
     Ok(view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
 }
 
-/// Weights from arrays in the portable layout. `find` is asked for every array of the network in use by name and
-/// shape; where it has none, and for arrays that are not in use (auxiliary heads), the values are zero.
+/// Weights from arrays in PyTorch's layout. `find` is called with name and shape of every array of the network in use; if
+/// it returns `None`, and for arrays that are not in use (auxiliary heads), the values are zero.
 ///
 /// # Panics
-/// If `find` gives an array of another length than its shape says.
+/// If `find` returns an array whose length does not match the shape.
 pub fn from_arrays(graph: &Graph, mut find: impl FnMut(&str, &[usize]) -> Option<Vec<f32>>) -> Weights {
     let mut weights = Weights {
         params: graph.params.iter().map(|spec| vec![0.0; spec.len()]).collect(),

@@ -1,10 +1,10 @@
-//! How programs use an exported file: short examples for its user to copy.
+//! Short example programs that use an exported file.
 
 use super::{PixelInput, PixelLayout, PixelType};
 
-/// A Python program that classifies the image that its argument names with the ONNX file `file`, which was written by
-/// [`model_to_onnx`](super::model_to_onnx) with this `input`. It needs `numpy`, `onnxruntime` and `pillow`, and prepares
-/// images as `gdas predict` does.
+/// A Python program that classifies the image file given as its argument with the ONNX file `file`, written by
+/// [`model_to_onnx`](super::model_to_onnx) with this `input`. It needs `numpy`, `onnxruntime` and `pillow`, and
+/// preprocesses images like `gdas predict`.
 pub fn python_usage(file: &str, input: PixelInput) -> String {
     let axes = match input.layout {
         PixelLayout::ChannelsFirst => ".transpose(0, 3, 1, 2)",
@@ -30,7 +30,7 @@ print(classes[probabilities.argmax()], probabilities.max())
     )
 }
 
-/// A Rust program that does the same with the crates `tract-onnx`, `image` and `serde_json`. `size` is
+/// The same program in Rust, with the crates `tract-onnx`, `image` and `serde_json`. `size` is
 /// `[height, width, channels]` of the images.
 pub fn rust_usage(file: &str, [height, width, channels]: [usize; 3], input: PixelInput) -> String {
     let colour = if channels == 1 { "to_luma8" } else { "to_rgb8" };

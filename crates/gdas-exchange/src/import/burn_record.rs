@@ -1,19 +1,19 @@
-//! Weights out of a record of Burn (burnpack), as the module that [`crate::export::to_burn_module`] writes has them.
+//! Weights from a record of Burn (burnpack) of a module written by [`crate::export::to_burn_module`].
 
 use burn::tensor::{Bytes, DType};
 
 use super::torch::half;
 use super::{Array, StateDict};
 
-/// How the names that Burn's normalisation gives its arrays are called in PyTorch.
+/// Names of the arrays of a normalisation in Burn, with those in PyTorch.
 const NORM: [(&str, &str); 2] = [(".gamma", ".weight"), (".beta", ".bias")];
 
-/// Whether these are the first bytes of such a file.
+/// Whether these are the first bytes of a record of Burn.
 pub(super) fn recognises(bytes: &[u8]) -> bool {
     bytes.len() > burn_pack::HEADER_SIZE && burn_pack::Header::from_bytes(bytes).is_ok()
 }
 
-/// Reads the arrays. Fields of a Rust module have no dots in their names; [`super::names::dotted`] makes them comparable.
+/// Reads the arrays. Their names contain underscores for dots, as fields of a struct; see [`super::names::dotted`].
 pub(super) fn read(bytes: &[u8]) -> Result<StateDict, String> {
     let reader = burn_pack::Reader::from_bytes(Bytes::from_bytes_vec(bytes.to_vec())).map_err(|e| e.to_string())?;
     let metadata = reader.metadata().clone().into_iter().collect();
@@ -28,10 +28,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<StateDict, String> {
         };
         let shape: Vec<usize> = shape.iter().copied().collect();
         if shape.iter().product::<usize>() != values.len() {
-            return Err(format!("array `{name}` has {} numbers, which do not fit its shape", values.len()));
+            return Err(format!("array `{name}` has {} values, which do not match its shape", values.len()));
         }
         let array = Array { shape, values };
-        // Burn's linear layer multiplies from the other side.
+        // Burn stores the matrix of a linear layer transposed.
         let array = if array.shape.len() == 2 { transposed(&array) } else { array };
         let renamed = NORM.iter().find_map(|(theirs, ours)| Some(format!("{}{ours}", name.strip_suffix(theirs)?)));
         dict.arrays.insert(super::names::dotted(&renamed.unwrap_or(name)), array);

@@ -1,12 +1,12 @@
-//! Networks that were trained elsewhere, taken in as if they had been trained here.
+//! Import of networks that were trained elsewhere.
 //!
-//! Weights come as safetensors, as PyTorch's own files (`torch.save` of a state dictionary), as ONNX or as records of Burn,
-//! under the names that [`crate::export`] documents or, for NAS-Bench-201's network, under AutoDL's. What the numbers cannot tell (the
-//! genotype, the size of the images, what pixels were normalised with, the names of the classes) comes from the
-//! file's metadata, which `gdas export` writes, or from the caller.
+//! Weights are read from safetensors, PyTorch's files (`torch.save` of a state dictionary), ONNX or records of Burn, under
+//! the names that [`crate::export`] documents or, for NAS-Bench-201's network, under AutoDL's. The genotype, the size of the
+//! images, mean and deviation of the pixels and the class names do not follow from the arrays. They are read from the file's
+//! metadata, which `gdas export` writes, or given by the caller.
 //!
-//! The outcome is a run directory like that of a finished training, so that everything that takes one
-//! ([`gdas::train::TrainedModel`], the exports) takes it.
+//! The result is a run directory like that of a finished training, usable wherever one is expected
+//! ([`gdas::train::TrainedModel`], the exports).
 
 mod burn_record;
 mod names;
@@ -33,65 +33,65 @@ use gdas::train::{self, TrainResult};
 /// An array of a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
-    /// Its shape, in PyTorch's layout.
+    /// Shape, in PyTorch's layout.
     pub shape: Vec<usize>,
-    /// Its numbers, the last axis fastest.
+    /// Values in C order (last axis fastest).
     pub values: Vec<f32>,
 }
 
-/// The arrays of a file by name, and what it says about itself.
+/// The arrays and metadata of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateDict {
-    /// By name.
+    /// The arrays by name.
     pub arrays: BTreeMap<String, Array>,
-    /// The header of a safetensors file; empty for PyTorch's own.
+    /// The metadata; empty for PyTorch's files.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Why weights could not be taken in.
+/// Why weights could not be imported.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
     /// The file cannot be opened.
     #[error("cannot read {path}: {source}")]
     Io {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The file is none of the known forms, or damaged.
+    /// The file is damaged or not of a supported format.
     #[error("{path}: {reason}")]
     Format {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// What is wrong.
         reason: String,
     },
-    /// Something that neither the file nor the caller says.
-    #[error("the file does not say {what}; {mend}")]
+    /// A value that neither the file nor the caller provides.
+    #[error("the file does not say {what}; {advice}")]
     Unknown {
         /// What is missing.
         what: &'static str,
-        /// How to say it.
-        mend: &'static str,
+        /// How to provide it.
+        advice: &'static str,
     },
-    /// Something that the file and the caller say differently, or that makes no sense.
+    /// File and caller contradict each other, or a value is invalid.
     #[error("{0}")]
     Unsuitable(String),
-    /// The arrays are not those of the network.
+    /// The arrays do not match the network.
     #[error("the arrays are not those of the network of this genotype:{}", list(.missing, .wrong, .unexpected))]
-    Misfit {
-        /// Names that the network has and the file has not.
+    Mismatch {
+        /// Names of the network's arrays that the file lacks.
         missing: Vec<String>,
-        /// Names with what they should be and what they are.
+        /// Names of arrays with another shape, with the expected and the actual shape.
         wrong: Vec<String>,
-        /// Names that the file has and the network has not.
+        /// Names of the file's arrays that the network lacks.
         unexpected: Vec<String>,
     },
 }
 
-/// The misfits, a few of each kind.
+/// Describes the mismatches, at most a few of each kind.
 fn list(missing: &[String], wrong: &[String], unexpected: &[String]) -> String {
     let mut text = String::new();
     for (what, names) in [("missing", missing), ("of another shape", wrong), ("not in the network", unexpected)] {
@@ -107,11 +107,11 @@ fn list(missing: &[String], wrong: &[String], unexpected: &[String]) -> String {
 }
 
 impl StateDict {
-    /// Reads a safetensors file, one that PyTorch wrote, an ONNX file or a record of Burn, recognised by their first
-    /// bytes. Names are without those of wrappers (`module.`, `_orig_mod.` and such).
+    /// Reads a safetensors file, a file of `torch.save`, an ONNX file or a record of Burn, recognised by the first bytes. The
+    /// prefixes of wrappers (`module.`, `_orig_mod.` and others) are removed from the names.
     ///
     /// # Errors
-    /// The file cannot be read, is damaged, or holds something else than named tensors.
+    /// If the file cannot be read, is damaged, or does not contain named tensors.
     pub fn read(path: &Path) -> Result<Self, ImportError> {
         let bytes = std::fs::read(path).map_err(|source| ImportError::Io { path: path.to_path_buf(), source })?;
         let format = |reason: String| ImportError::Format { path: path.to_path_buf(), reason };
@@ -130,22 +130,22 @@ impl StateDict {
         Ok(dict)
     }
 
-    /// An array's extent along an axis.
+    /// Length of an array along an axis.
     fn extent(&self, name: &str, axis: usize) -> Option<usize> {
         self.arrays.get(name)?.shape.get(axis).copied()
     }
 }
 
-/// What to do with a file of text: it holds no weights, however it was exported.
+/// Advice for a text file, which contains no weights.
 fn text(bytes: &[u8]) -> Option<&'static str> {
     let start = std::str::from_utf8(&bytes[..bytes.len().min(1 << 16)]).ok()?.trim_start();
     if start.starts_with("\"\"\"") || start.starts_with("//!") {
         Some(
-            "the source of a module holds no weights; they are exported apart, to a .safetensors, .onnx or .bpk file, \
+            "the source of a module contains no weights; they are exported separately, to a .safetensors, .onnx or .bpk file, \
              which can be imported",
         )
     } else if start.starts_with(['{', '|', '/']) || start.starts_with("digraph") || start.starts_with("normal=") {
-        Some("a genotype holds no weights; `gdas train` trains it")
+        Some("a genotype contains no weights; `gdas train` trains it")
     } else {
         None
     }
@@ -154,7 +154,7 @@ fn text(bytes: &[u8]) -> Option<&'static str> {
 fn safetensors(path: &Path, bytes: &[u8]) -> Result<StateDict, ImportError> {
     let format = |reason: String| ImportError::Format { path: path.to_path_buf(), reason };
     let unknown = |error| {
-        format(format!("no weights in a known form: safetensors, torch.save, ONNX or a record of Burn ({error})"))
+        format(format!("no weights in a supported format: safetensors, torch.save, ONNX or a record of Burn ({error})"))
     };
     let file = ::safetensors::SafeTensors::deserialize(bytes).map_err(unknown)?;
     let (_, header) = ::safetensors::SafeTensors::read_metadata(bytes).map_err(unknown)?;
@@ -168,7 +168,7 @@ fn safetensors(path: &Path, bytes: &[u8]) -> Result<StateDict, ImportError> {
             ::safetensors::Dtype::F64 => {
                 data.as_chunks().0.iter().map(|bytes: &[u8; 8]| f64::from_le_bytes(*bytes) as f32).collect()
             }
-            // Counters of batches, which nothing needs.
+            // Batch counters (`num_batches_tracked`) are not needed.
             ::safetensors::Dtype::I64 => continue,
             other => return Err(format(format!("array `{name}` is of type {other:?}; F32 and F64 can be read"))),
         };
@@ -178,43 +178,42 @@ fn safetensors(path: &Path, bytes: &[u8]) -> Result<StateDict, ImportError> {
     Ok(StateDict { arrays, metadata })
 }
 
-/// What the caller knows about a network; what is `None` is read from the file.
+/// Properties of the network given by the caller; `None` is read from the file.
 #[derive(Clone, Debug, Default)]
-pub struct Given {
+pub struct ImportOptions {
     /// The cells.
     pub genotype: Option<Genotype>,
     /// Height and width of the images.
     pub image_size: Option<[usize; 2]>,
-    /// What pixels were normalised with.
+    /// Mean and deviation with which the pixels were normalised.
     pub statistics: Option<Statistics>,
-    /// Names of the classes. Where nobody names them, they are called by their numbers.
+    /// Class names; by default the class numbers.
     pub classes: Option<Vec<String>>,
-    /// The data that tests it, as `gdas evaluate` opens it.
+    /// The data set to test on: name or path, as for `gdas evaluate`.
     pub data: Option<String>,
 }
 
-/// A network that fits its weights.
+/// A network with imported weights.
 #[derive(Clone, Debug)]
 pub struct Imported {
-    /// The cells, and the sizes that were read off the arrays.
+    /// The cells, and the sizes derived from the arrays.
     pub config: TrainConfig,
     /// The network.
     pub graph: Graph,
-    /// Its weights.
+    /// The weights.
     pub weights: export::Weights,
     /// Names of the classes.
     pub classes: Vec<String>,
-    /// What pixels are normalised with.
+    /// Mean and deviation with which pixels are normalised.
     pub statistics: Statistics,
 }
 
-/// Finds the network that the arrays belong to: cells per stage, channels, stem and classes are read off their names
-/// and shapes.
+/// Builds the network of the arrays: cells per stage, channels, stem and classes are derived from their names and shapes.
 ///
 /// # Errors
-/// [`ImportError::Unknown`] for what nobody said; [`ImportError::Misfit`] lists every array that is missing, of
-/// another shape, or left over.
-pub fn import(mut dict: StateDict, given: &Given) -> Result<Imported, ImportError> {
+/// [`ImportError::Unknown`] if a value is neither in the file nor given; [`ImportError::Mismatch`] lists all arrays that are
+/// missing, unexpected or of another shape.
+pub fn import(mut dict: StateDict, given: &ImportOptions) -> Result<Imported, ImportError> {
     let genotype = genotype(&dict, given)?;
     let space = &genotype.space;
     if names::are_foreign(&dict) {
@@ -265,40 +264,40 @@ pub fn import(mut dict: StateDict, given: &Given) -> Result<Imported, ImportErro
     Ok(Imported { config, graph, weights, classes, statistics })
 }
 
-/// What stands in a configuration for data that nobody named.
+/// Value of `data` in the configuration if no data set is given.
 pub const UNKNOWN_DATA: &str = "unknown";
 
 impl Imported {
-    /// Fills a new run directory, as a finished training would.
+    /// Writes the files of a finished training to a new run directory.
     ///
     /// # Errors
-    /// The directory cannot be written.
+    /// If the directory cannot be written.
     pub fn save(&self, run: &mut RunDir, device: &Device) -> Result<TrainResult, Error> {
         train::adopt(run, &self.config, (&self.graph, &self.weights), &self.classes, &self.statistics, device)
     }
 }
 
-fn genotype(dict: &StateDict, given: &Given) -> Result<Genotype, ImportError> {
-    // A space of one's own stands in the file too; the form of the text tells a built-in one.
+fn genotype(dict: &StateDict, given: &ImportOptions) -> Result<Genotype, ImportError> {
+    // A custom space is stored in the file; a built-in one is recognised by the form of the genotype's text.
     let space = dict.metadata.get("space").map(|text| serde_json::from_str::<Space>(text)).transpose();
     let space = space.map_err(|error| ImportError::Unsuitable(format!("the space in the file's metadata: {error}")))?;
     let space = space.map(Arc::new);
-    let told = dict.metadata.get("genotype").map(|text| Genotype::find_in(text, None, space.as_ref()));
-    let told = told.map(|found| found.map(|found| found.genotype));
-    match (&given.genotype, told) {
-        (Some(given), Some(Ok(told))) if *given != told => Err(ImportError::Unsuitable(format!(
-            "the file says that it holds the weights of {told}, not those of {given}"
-        ))),
+    let recorded = dict.metadata.get("genotype").map(|text| Genotype::find_in(text, None, space.as_ref()));
+    let recorded = recorded.map(|found| found.map(|found| found.genotype));
+    match (&given.genotype, recorded) {
+        (Some(given), Some(Ok(recorded))) if *given != recorded => {
+            Err(ImportError::Unsuitable(format!("the file contains the weights of {recorded}, not of {given}")))
+        }
         (Some(given), _) => Ok(given.clone()),
-        (None, Some(Ok(told))) => Ok(told),
+        (None, Some(Ok(recorded))) => Ok(recorded),
         (None, Some(Err(error))) => {
             Err(ImportError::Unsuitable(format!("the genotype in the file's metadata cannot be read: {error}")))
         }
-        (None, None) => Err(ImportError::Unknown { what: "which cells it belongs to", mend: "give the genotype" }),
+        (None, None) => Err(ImportError::Unknown { what: "which cells it belongs to", advice: "give the genotype" }),
     }
 }
 
-/// Sizes that follow from the arrays.
+/// Sizes derived from the arrays.
 struct Layout {
     stem: Stem,
     channels: usize,
@@ -308,7 +307,7 @@ struct Layout {
 }
 
 fn layout(dict: &StateDict, space: &Space) -> Result<Layout, ImportError> {
-    let missing = |name: &str| ImportError::Misfit {
+    let missing = |name: &str| ImportError::Mismatch {
         missing: vec![name.to_owned()],
         wrong: vec![],
         unexpected: dict.arrays.keys().cloned().collect(),
@@ -325,7 +324,7 @@ fn layout(dict: &StateDict, space: &Space) -> Result<Layout, ImportError> {
     };
     let cells: BTreeSet<usize> =
         dict.arrays.keys().filter_map(|name| name.strip_prefix("cells.")?.split('.').next()?.parse().ok()).collect();
-    // The residual blocks always have weights, cells of the benchmark may have none; NASNet cells always do.
+    // Residual blocks and NASNet cells always have weights; cells of the benchmark may have none.
     let is_block = |index: &&usize| dict.arrays.contains_key(&format!("cells.{index}.a.conv.weight"));
     let all = cells.last().map_or(0, |last| last + 1);
     let count = if residual && stages > 1 {
@@ -348,12 +347,12 @@ fn layout(dict: &StateDict, space: &Space) -> Result<Layout, ImportError> {
     })
 }
 
-fn image_size(dict: &StateDict, given: &Given) -> Result<[usize; 2], ImportError> {
-    let told = dict.metadata.get("image").and_then(|text| serde_json::from_str::<[usize; 3]>(text).ok());
-    let size = given.image_size.or(told.map(|[height, width, _]| [height, width]));
+fn image_size(dict: &StateDict, given: &ImportOptions) -> Result<[usize; 2], ImportError> {
+    let recorded = dict.metadata.get("image").and_then(|text| serde_json::from_str::<[usize; 3]>(text).ok());
+    let size = given.image_size.or(recorded.map(|[height, width, _]| [height, width]));
     let size = size.ok_or(ImportError::Unknown {
         what: "how large the images are",
-        mend: "give the image size or the data that it was trained on",
+        advice: "give the image size or the data that it was trained on",
     })?;
     if size.iter().all(|n| (8..=224).contains(n)) {
         Ok(size)
@@ -362,13 +361,13 @@ fn image_size(dict: &StateDict, given: &Given) -> Result<[usize; 2], ImportError
     }
 }
 
-fn statistics(dict: &StateDict, given: &Given, channels: usize) -> Result<Statistics, ImportError> {
+fn statistics(dict: &StateDict, given: &ImportOptions, channels: usize) -> Result<Statistics, ImportError> {
     let numbers = |key: &str| dict.metadata.get(key).and_then(|text| serde_json::from_str::<Vec<f32>>(text).ok());
-    let told = numbers("mean").zip(numbers("std")).map(|(mean, std)| Statistics { mean, std, published: false });
-    // The file knows best: with other numbers the same network computes something else.
-    let found = told.or_else(|| given.statistics.clone()).ok_or(ImportError::Unknown {
+    let recorded = numbers("mean").zip(numbers("std")).map(|(mean, std)| Statistics { mean, std, published: false });
+    // The file takes precedence: with other statistics the network computes other outputs.
+    let found = recorded.or_else(|| given.statistics.clone()).ok_or(ImportError::Unknown {
         what: "what pixels were normalised with",
-        mend: "give mean and deviation per channel (of pixels in 0..255), or the data that it was trained on",
+        advice: "give mean and deviation per channel (of pixels in 0..255), or the data that it was trained on",
     })?;
     let fits = found.mean.len() == channels
         && found.std.len() == channels
@@ -384,23 +383,24 @@ fn statistics(dict: &StateDict, given: &Given, channels: usize) -> Result<Statis
     }
 }
 
-fn classes(dict: &StateDict, given: &Given, count: usize) -> Result<Vec<String>, ImportError> {
-    let told = dict.metadata.get("classes").and_then(|text| serde_json::from_str::<Vec<String>>(text).ok());
-    let names = told.or_else(|| given.classes.clone()).unwrap_or_else(|| (0..count).map(|n| n.to_string()).collect());
+fn classes(dict: &StateDict, given: &ImportOptions, count: usize) -> Result<Vec<String>, ImportError> {
+    let recorded = dict.metadata.get("classes").and_then(|text| serde_json::from_str::<Vec<String>>(text).ok());
+    let names =
+        recorded.or_else(|| given.classes.clone()).unwrap_or_else(|| (0..count).map(|n| n.to_string()).collect());
     if names.len() == count {
         Ok(names)
     } else {
         let given = names.len();
-        Err(ImportError::Unsuitable(format!("the network tells {count} classes apart, but {given} are named")))
+        Err(ImportError::Unsuitable(format!("the network has {count} classes, but {given} names are given")))
     }
 }
 
-/// Whether a shape is that of a 1x1 convolution, as ONNX has the classifier, for a matrix of this shape.
+/// Whether `shape` is `matrix` with two axes of length 1 appended, as ONNX stores the classifier.
 fn is_filter_of(shape: &[usize], matrix: &[usize]) -> bool {
     matrix.len() == 2 && shape.len() == 4 && shape.starts_with(matrix) && shape.ends_with(&[1, 1])
 }
 
-/// Puts every array in its place.
+/// The weights of the graph from the arrays.
 fn fit(graph: &Graph, mut dict: StateDict) -> Result<export::Weights, ImportError> {
     let (mut missing, mut wrong) = (Vec::new(), Vec::new());
     let mut find = |name: &str| dict.arrays.remove(name).or_else(|| dict.arrays.remove(&names::dotted(name)));
@@ -414,12 +414,12 @@ fn fit(graph: &Graph, mut dict: StateDict) -> Result<export::Weights, ImportErro
             None
         }
         Some(array) if array.values.iter().any(|value| !value.is_finite()) => {
-            wrong.push(format!("{name} (with numbers that are not finite)"));
+            wrong.push(format!("{name} (with values that are not finite)"));
             None
         }
         Some(array) => Some(array.values),
     });
-    // What a network carries for training alone, or in a node that nothing reads.
+    // Arrays needed for training only, or by nodes that nothing reads, are ignored.
     let layer = |name: &str| name.rsplit_once('.').map_or_else(String::new, |(layer, _)| names::dotted(layer));
     let unread: BTreeSet<String> = graph
         .params
@@ -434,7 +434,7 @@ fn fit(graph: &Graph, mut dict: StateDict) -> Result<export::Weights, ImportErro
     if missing.is_empty() && wrong.is_empty() && unexpected.is_empty() {
         Ok(weights)
     } else {
-        Err(ImportError::Misfit { missing, wrong, unexpected })
+        Err(ImportError::Mismatch { missing, wrong, unexpected })
     }
 }
 

@@ -1,20 +1,20 @@
-//! Names of arrays as other programs write them, turned into this project's.
+//! Conversion of other programs' array names to this project's.
 
 use std::collections::BTreeMap;
 
 use super::StateDict;
 
-/// What wrappers of PyTorch put into the names of what they wrap: `torch.compile`, `DataParallel` and its kin (also the
-/// moving average `AveragedModel`), sharding, and checkpoints of activations.
+/// Prefixes that wrappers of PyTorch add to names: `torch.compile`, `DataParallel` and similar (also the moving average
+/// `AveragedModel`), sharding, and activation checkpointing.
 const WRAPPERS: [&str; 4] = ["_orig_mod", "module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"];
 
-/// Takes wrappers off the names, and then what they all begin with when that is not the network itself: an attribute of
-/// an outer module, as in `model.stem.conv.weight`.
+/// Removes the prefixes of wrappers, and then a common first part that is not of the network: an attribute of an outer
+/// module, as in `model.stem.conv.weight`.
 ///
 /// # Errors
-/// Two arrays would have the same name.
+/// If two arrays would have the same name.
 pub(super) fn unwrap(dict: &mut StateDict) -> Result<(), String> {
-    // A counter of the moving average's updates, which is no array of the network.
+    // The update counter of the moving average is not an array of the network.
     dict.arrays.remove("n_averaged");
     let bare = |name: &String| -> String {
         name.split('.').filter(|part| !WRAPPERS.contains(part)).collect::<Vec<_>>().join(".")
@@ -35,7 +35,7 @@ pub(super) fn unwrap(dict: &mut StateDict) -> Result<(), String> {
     Ok(())
 }
 
-/// The first part of all names, where none is of the network itself.
+/// The common first part of all names, unless it is of the network itself.
 fn outer(names: &[String]) -> Option<String> {
     let (first, _) = names.first()?.split_once('.')?;
     let shared = names.iter().all(|name| name.split_once('.').is_some_and(|(part, _)| part == first));
@@ -43,12 +43,13 @@ fn outer(names: &[String]) -> Option<String> {
     (shared && !own).then(|| first.to_owned())
 }
 
-/// A name with dots for underscores. Fields of a Rust module cannot have dots, so that both spellings are compared so.
+/// A name with underscores replaced by dots. Names are compared in this form, as fields of a Rust struct cannot contain
+/// dots.
 pub(super) fn dotted(name: &str) -> String {
     name.replace('_', ".")
 }
 
-/// What AutoDL's modules within a candidate of the benchmark are called here: `op` is ReLU, convolution, norm.
+/// Names of AutoDL's modules within an operation, with this project's; `op` is ReLU, convolution, norm.
 const MODULES: [(&str, &str); 8] = [
     ("conv_a.op.1", "a.conv"),
     ("conv_a.op.2", "a.norm"),
@@ -60,25 +61,24 @@ const MODULES: [(&str, &str); 8] = [
     ("lastact.0", "head.norm"),
 ];
 
-/// Whether these are the names of AutoDL's or DARTS's code rather than this project's.
+/// Whether the names are those of AutoDL's or DARTS's code.
 pub(super) fn are_foreign(dict: &StateDict) -> bool {
     dict.arrays.contains_key("classifier.weight")
 }
 
-/// Whether they are of AutoDL's NAS-Bench-201 network (`TinyNetwork`), which is the same network as this project's.
+/// Whether the names are those of AutoDL's NAS-Bench-201 network (`TinyNetwork`), which equals this project's.
 pub(super) fn are_of_benchmark(dict: &StateDict) -> bool {
     dict.arrays.contains_key("lastact.0.weight") && dict.arrays.keys().any(|name| name.contains(".conv_a.op."))
 }
 
 /// Renames the arrays of AutoDL's NAS-Bench-201 network. `operations` are the cell's, in the order of the genotype's
-/// text: AutoDL numbers the layers of a cell in that order. Names that are not of that network stay as they are, to be
-/// reported as unexpected.
+/// text, in which AutoDL numbers the layers of a cell. Other names are unchanged, to be reported as unexpected.
 pub(super) fn rename(dict: &mut StateDict, edges: &[(usize, usize, &str)]) {
     let arrays = std::mem::take(&mut dict.arrays);
     dict.arrays = arrays.into_iter().map(|(name, array)| (renamed(&name, edges).unwrap_or(name), array)).collect();
 }
 
-/// `edges` are (to, from, operation).
+/// The new name; `edges` are (target node, source node, operation).
 fn renamed(name: &str, edges: &[(usize, usize, &str)]) -> Option<String> {
     let (module, array) = name.rsplit_once('.')?;
     if module == "classifier" {
@@ -117,7 +117,7 @@ mod tests {
             let names: Vec<&str> = wrapped.iter().map(String::as_str).chain(["n_averaged"]).collect();
             assert_eq!(unwrapped(&names).as_deref(), Ok(&own.map(str::to_owned)[..]), "{prefix}");
         }
-        // Parts that were compiled, sharded or checkpointed by themselves.
+        // Wrappers of parts of the network.
         let parts =
             ["cells.0._orig_mod.a._checkpoint_wrapped_module.conv.weight", "stem._fsdp_wrapped_module.conv.weight"];
         assert_eq!(unwrapped(&parts).as_deref(), Ok(&own.map(str::to_owned)[..]));

@@ -1,4 +1,4 @@
-//! Weights out of an ONNX file: its initializers, and the properties of the model.
+//! Weights from an ONNX file: its initializers, and the properties of the model.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ use crate::export::{INPUT_PREFIX, QUANTIZATION};
 const FLOAT: u64 = 1;
 const FLOAT16: u64 = 10;
 const DOUBLE: u64 = 11;
-/// `TensorProto.DataLocation.EXTERNAL`: the numbers are in another file.
+/// `TensorProto.DataLocation.EXTERNAL`: the values are in another file.
 const EXTERNAL: u64 = 1;
 
-/// Whether these are the first bytes of such a file: it begins with the version of its format.
+/// Whether these are the first bytes of an ONNX file, which starts with its IR version.
 pub(super) fn recognises(bytes: &[u8]) -> bool {
     matches!(bytes, [0x08, 1..=0x7f, ..])
 }
 
-/// Reads the arrays of floats; whole numbers are shapes and axes, which are no weights. Nor is what turns pixels into the
-/// network's input, which the metadata hold, too.
+/// Reads the arrays of floats. Integers are shapes and axes, not weights; constants that normalise pixels are skipped, as
+/// the metadata contain them.
 pub(super) fn read(bytes: &[u8]) -> Result<StateDict, String> {
     let mut dict = StateDict::default();
     let mut graphs = 0;
@@ -47,7 +47,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<StateDict, String> {
     if dict.metadata.contains_key(QUANTIZATION) {
         return Err("its weights are rounded to 8 bits; import the float32 file of this network instead".into());
     }
-    if graphs == 1 { Ok(dict) } else { Err("it holds no ONNX graph".into()) }
+    if graphs == 1 { Ok(dict) } else { Err("it contains no ONNX graph".into()) }
 }
 
 fn property(bytes: &[u8]) -> Result<(String, String), String> {
@@ -60,13 +60,13 @@ fn property(bytes: &[u8]) -> Result<(String, String), String> {
     Ok((parts.remove(&1).unwrap_or_default(), parts.remove(&2).unwrap_or_default()))
 }
 
-/// Name and numbers of an initializer; nothing for one that is not of floats.
+/// Name and values of an initializer; `None` if it is not of floats.
 fn tensor_of(bytes: &[u8]) -> Result<Option<(String, Array)>, String> {
     let (mut shape, mut kind, mut name, mut raw, mut floats) = (Vec::new(), 0, String::new(), None, Vec::new());
     for part in fields(bytes) {
         match part? {
             (1, Field::Integer(size)) => shape.push(size),
-            // Several sizes in one field: "packed".
+            // Several sizes in one packed field.
             (1, Field::Bytes(mut sizes)) => {
                 while !sizes.is_empty() {
                     let (size, rest) = varint(sizes)?;
@@ -94,6 +94,6 @@ fn tensor_of(bytes: &[u8]) -> Result<Option<(String, Array)>, String> {
     let count = |shape: &[usize]| shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
     match shape.filter(|shape| count(shape) == Some(values.len())) {
         Some(shape) => Ok(Some((name, Array { shape, values }))),
-        None => Err(format!("array `{name}` has {} numbers, which do not fit its shape", values.len())),
+        None => Err(format!("array `{name}` has {} values, which do not match its shape", values.len())),
     }
 }

@@ -20,12 +20,12 @@ fn floats(name: &str) -> Vec<f32> {
     std::fs::read(fixture(name)).unwrap().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }
 
-fn given() -> Given {
-    Given {
+fn given() -> ImportOptions {
+    ImportOptions {
         genotype: Some(CELL.parse().unwrap()),
         image_size: Some([8, 8]),
         statistics: Some(Statistics { mean: vec![120.0; 3], std: vec![60.0; 3], published: false }),
-        ..Given::default()
+        ..ImportOptions::default()
     }
 }
 
@@ -74,7 +74,7 @@ fn an_imported_network_is_a_trained_one() {
     for (name, bytes) in exported(&network, &metadata) {
         let file = folder.path().join(name);
         std::fs::write(&file, bytes).unwrap();
-        let again = import(StateDict::read(&file).unwrap(), &Given::default()).unwrap();
+        let again = import(StateDict::read(&file).unwrap(), &ImportOptions::default()).unwrap();
         assert_eq!(again.weights, network.weights, "{name}");
         assert_eq!((again.statistics.mean, again.classes), (vec![120.0; 3], network.classes.clone()), "{name}");
         assert_eq!(again.config.genotype, CELL, "{name}");
@@ -83,7 +83,7 @@ fn an_imported_network_is_a_trained_one() {
     let input = export::PixelInput { flip: true, ..export::PixelInput::default() };
     let file = folder.path().join("pixels.onnx");
     std::fs::write(&file, export::model_to_onnx(&model, input, None).unwrap()).unwrap();
-    let again = import(StateDict::read(&file).unwrap(), &Given::default()).unwrap();
+    let again = import(StateDict::read(&file).unwrap(), &ImportOptions::default()).unwrap();
     assert_eq!((again.weights, again.classes), (network.weights.clone(), network.classes.clone()));
     let images =
         gdas::data::Images { pixels: vec![7; 2 * 8 * 8 * 3], labels: vec![0, 1], ..gdas::data::Images::empty(8, 8, 3) };
@@ -94,10 +94,10 @@ fn an_imported_network_is_a_trained_one() {
     assert!(error.contains("rounded to 8 bits"), "{error}");
     // A source and a genotype are told apart from damage.
     for (name, text, told) in [
-        ("net.py", export::to_pytorch(&network.graph, CELL).unwrap(), "the source of a module holds no weights"),
-        ("net.rs", export::to_burn_module(&network.graph, CELL).unwrap(), "the source of a module holds no weights"),
-        ("net.json", serde_json::to_string(&model.genotype).unwrap(), "a genotype holds no weights"),
-        ("cell.txt", CELL.to_owned(), "a genotype holds no weights"),
+        ("net.py", export::to_pytorch(&network.graph, CELL).unwrap(), "the source of a module contains no weights"),
+        ("net.rs", export::to_burn_module(&network.graph, CELL).unwrap(), "the source of a module contains no weights"),
+        ("net.json", serde_json::to_string(&model.genotype).unwrap(), "a genotype contains no weights"),
+        ("cell.txt", CELL.to_owned(), "a genotype contains no weights"),
     ] {
         let file = folder.path().join(name);
         std::fs::write(&file, text).unwrap();
@@ -143,7 +143,7 @@ fn a_network_of_the_nasnet_space_comes_back_in_every_format() {
     for (name, bytes) in exported(&network, &metadata) {
         let file = folder.path().join(name);
         std::fs::write(&file, bytes).unwrap();
-        let again = import(StateDict::read(&file).unwrap(), &Given::default()).unwrap();
+        let again = import(StateDict::read(&file).unwrap(), &ImportOptions::default()).unwrap();
         assert_eq!((again.config.channels, again.config.cells), (4, 1), "{name}");
         assert!(again.weights == network.weights, "{name}");
     }
@@ -202,7 +202,7 @@ fn what_does_not_fit_is_listed() {
     for part in [
         "missing (1): cells.0.edge.1.0.nor_conv_3x3.1.weight",
         "of another shape (2): cells.1.shortcut.weight ([4, 1, 1, 2] instead of [4, 2, 1, 1]), head.norm.bias (with \
-         numbers that are not finite)",
+         values that are not finite)",
         "not in the network (1): extra.weight",
     ] {
         assert!(text.contains(part), "{text}");
@@ -210,16 +210,16 @@ fn what_does_not_fit_is_listed() {
     // A network of DARTS's own code is told apart from one that is the same.
     assert!(with(&|dict| drop(dict.arrays.remove("lastact.0.weight"))).contains("end without normalisation"));
     let other: Genotype = CELL.replace("nor_conv_1x1", "skip_connect").parse().unwrap();
-    let text = import(dict.clone(), &Given { genotype: Some(other), ..given() }).unwrap_err().to_string();
+    let text = import(dict.clone(), &ImportOptions { genotype: Some(other), ..given() }).unwrap_err().to_string();
     assert!(text.contains("not in the network (15): cells.0.edge.2.1.skip_connect.1.weight"), "{text}");
     // A node that nothing reads may have weights all the same: here node 2, whose only reader is now `none`.
     let other: Genotype =
         CELL.replace("nor_conv_3x3~2", "none~2").replace("avg_pool_3x3~1", "skip_connect~1").parse().unwrap();
     let mut unread = dict.clone();
     unread.arrays.retain(|name, _| !name.contains(".layers.5."));
-    let network = import(unread, &Given { genotype: Some(other), ..given() }).unwrap();
+    let network = import(unread, &ImportOptions { genotype: Some(other), ..given() }).unwrap();
     assert!(network.graph.params.iter().any(|spec| spec.name == "cells.0.edge.2.1.nor_conv_1x1.1.weight"));
-    let silent = |change: &dyn Fn(&mut Given)| {
+    let silent = |change: &dyn Fn(&mut ImportOptions)| {
         let mut given = given();
         change(&mut given);
         import(dict.clone(), &given).unwrap_err().to_string()
@@ -227,7 +227,7 @@ fn what_does_not_fit_is_listed() {
     assert!(silent(&|given| given.genotype = None).contains("which cells"));
     assert!(silent(&|given| given.image_size = None).contains("how large"));
     assert!(silent(&|given| given.statistics = None).contains("pixels were normalised"));
-    assert!(silent(&|given| given.classes = Some(vec!["a".into()])).contains("3 classes apart, but 1"));
+    assert!(silent(&|given| given.classes = Some(vec!["a".into()])).contains("3 classes, but 1"));
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn other_files_and_damaged_ones_are_refused() {
         std::fs::write(&file, bytes).unwrap();
         StateDict::read(&file).unwrap_err().to_string()
     };
-    assert!(refused(b"").contains("no weights in a known form"));
+    assert!(refused(b"").contains("no weights in a supported format"));
     assert!(refused(b"PK\x03\x04").contains("file: "));
     // pickle.dumps(os.system), as PyTorch's older files begin.
     let code = [

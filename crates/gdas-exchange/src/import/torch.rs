@@ -1,8 +1,8 @@
-//! PyTorch's own files (`torch.save`), read as data: the pickle by [`gdas_data::pickle`], the numbers beside it.
+//! PyTorch's files (`torch.save`), read as data: the pickle by [`gdas_data::pickle`], the storages beside it.
 //!
-//! Both forms are read: the zip archive that PyTorch has written since 1.6, and the chain of pickles before that.
-//! In either, a tensor is a call that names a storage, an offset, a shape and strides; the storages lie outside of
-//! the pickle. Nothing is imported or called: the names of those calls are all that is let through.
+//! Both formats are read: the zip archive of PyTorch 1.6 and later, and the older sequence of pickles. In either, a tensor
+//! is a call with a storage, an offset, a shape and strides; the storages are outside of the pickle. Nothing is imported or
+//! executed: only the names of these calls are allowed.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, Cursor, Read};
@@ -11,14 +11,14 @@ use std::path::Path;
 use super::{Array, ImportError, StateDict};
 use gdas_data::pickle::{self, Hooks, Limits, Object, Value};
 
-/// How PyTorch's older files begin: a pickle of a certain long integer.
+/// First bytes of PyTorch's older files: the pickle of a magic number.
 const LEGACY: &[u8] = &[0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
-/// No file may hold more numbers than this (1 GiB of them).
-const MOST_NUMBERS: usize = 1 << 28;
-/// Under which keys checkpoints keep the network's state, when it is not the file itself.
+/// Maximum number of values in a file (1 GiB).
+const MAX_VALUES: usize = 1 << 28;
+/// Usual keys of the state dictionary within a checkpoint.
 const STATE_KEYS: [&str; 6] = ["state_dict", "model_state_dict", "network", "base-model", "model", "net"];
 
-/// Whether these are the first bytes of such a file.
+/// Whether these are the first bytes of a file of `torch.save`.
 pub(super) fn recognises(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(LEGACY)
 }
@@ -31,7 +31,7 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<StateDict, ImportError> 
     let state = state_of(&root).ok_or_else(|| {
         let keys: Vec<&str> = root.entries().unwrap_or_default().iter().filter_map(|(key, _)| key.as_str()).collect();
         format(format!(
-            "it holds no state dictionary (names with tensors), only {} with {}; save one with \
+            "it contains no state dictionary (names with tensors), only {} with {}; save one with \
              torch.save(network.state_dict(), ...)",
             root.kind(),
             if keys.is_empty() { "no names".to_owned() } else { keys.join(", ") }
@@ -43,21 +43,21 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<StateDict, ImportError> 
         let (Some(name), Some(tensor)) = (name.as_str(), tensor(value)) else { continue };
         let array = materialise(tensor, &storages).map_err(|reason| format(format!("array `{name}`: {reason}")))?;
         numbers += array.values.len();
-        if numbers > MOST_NUMBERS {
-            return Err(format(format!("it holds more than {MOST_NUMBERS} numbers")));
+        if numbers > MAX_VALUES {
+            return Err(format(format!("it contains more than {MAX_VALUES} values")));
         }
         arrays.insert(name.to_owned(), array);
     }
     Ok(StateDict { arrays, metadata: BTreeMap::new() })
 }
 
-/// The dictionary with tensors in it: the root, or what a checkpoint keeps under a usual key.
+/// The dictionary of tensors: the root, or the value of a usual key of checkpoints.
 fn state_of(root: &Value) -> Option<&Value> {
     let has_tensors = |value: &Value| value.entries().is_some_and(|all| all.iter().any(|(_, v)| tensor(v).is_some()));
     std::iter::once(root).chain(STATE_KEYS.iter().filter_map(|key| root.get(key))).find(|value| has_tensors(value))
 }
 
-/// Lets the names of tensors through, and inert settings that checkpoints carry.
+/// Pickle hooks that allow tensors, and settings that checkpoints may contain.
 struct Tensors;
 
 impl Hooks for Tensors {
@@ -77,7 +77,7 @@ impl Hooks for Tensors {
     }
 }
 
-/// The call that makes a tensor; a parameter is one around another.
+/// The call that constructs a tensor; for a parameter, that of the tensor inside.
 fn tensor(value: &Value) -> Option<&Object> {
     let object = value.as_object()?;
     match object.class.name.as_str() {
@@ -98,9 +98,9 @@ fn zipped(bytes: &[u8]) -> Result<(Value, Storages), String> {
     let folder = data.strip_suffix("data.pkl").unwrap_or_default();
     let mut entry = |name: &str| -> Result<Vec<u8>, String> {
         let entry = archive.by_name(name).map_err(|error| format!("{name}: {error}"))?;
-        // Stored as they are, entries cannot be larger than the file.
+        // Uncompressed entries cannot be larger than the file.
         if entry.compression() != zip::CompressionMethod::Stored || entry.size() > bytes.len() as u64 {
-            return Err(format!("{name} is packed, which torch.save never does"));
+            return Err(format!("{name} is compressed, which torch.save never does"));
         }
         let mut content = Vec::new();
         entry.take(bytes.len() as u64).read_to_end(&mut content).map_err(|error| format!("{name}: {error}"))?;
@@ -108,7 +108,7 @@ fn zipped(bytes: &[u8]) -> Result<(Value, Storages), String> {
     };
     let byte_order = format!("{folder}byteorder");
     if names.contains(&byte_order) && entry(&byte_order)? != b"little" {
-        return Err("its numbers have their highest byte first; save it on another machine".into());
+        return Err("its values are big-endian; save it on another machine".into());
     }
     let pickle = entry(&data)?;
     let root = pickle::from_reader(pickle.as_slice(), Limits::default(), &mut Tensors).map_err(|e| e.to_string())?;
@@ -133,7 +133,7 @@ fn legacy(bytes: &[u8]) -> Result<(Value, Storages), String> {
     let mut sizes = BTreeMap::new();
     element_sizes(&root, &mut sizes);
     let mut storages = Storages::new();
-    for key in keys.items().ok_or("the list of its storages is missing")? {
+    for key in keys.items().ok_or("the list of storages is missing")? {
         let key = key.as_str().ok_or("a storage without a name")?;
         let size = *sizes.get(key).ok_or_else(|| format!("storage {key} belongs to no tensor"))?;
         let mut count = [0; 8];
@@ -147,7 +147,7 @@ fn legacy(bytes: &[u8]) -> Result<(Value, Storages), String> {
     Ok((root, storages))
 }
 
-/// Bytes per element of every storage that a value names.
+/// Bytes per element of every storage in a value.
 fn element_sizes(value: &Value, sizes: &mut BTreeMap<String, usize>) {
     if let Some(tensor) = value.as_object() {
         if let Ok((key, kind)) = storage(tensor) {
@@ -159,7 +159,7 @@ fn element_sizes(value: &Value, sizes: &mut BTreeMap<String, usize>) {
     value.entries().unwrap_or_default().iter().for_each(|(_, value)| element_sizes(value, sizes));
 }
 
-/// How a storage's elements are written.
+/// Element type of a storage.
 struct Kind {
     size: usize,
     read: fn(&[u8]) -> f32,
@@ -194,7 +194,7 @@ pub(super) fn half(bits: u16) -> f32 {
     }
 }
 
-/// Key and element type of the storage that a tensor's call names: `('storage', class, key, device, length)`.
+/// Key and element type of a tensor's storage, from `('storage', class, key, device, length)`.
 fn storage(tensor: &Object) -> Result<(&str, Kind), String> {
     let id = tensor.args.first().and_then(Value::items).unwrap_or_default();
     let [_, Value::Global(class), key, ..] = id else { return Err("it names no storage".into()) };
@@ -203,7 +203,7 @@ fn storage(tensor: &Object) -> Result<(&str, Kind), String> {
     Ok((key, kind))
 }
 
-/// The tensor's numbers, gathered from its storage.
+/// The tensor's values, gathered from its storage.
 fn materialise(tensor: &Object, storages: &Storages) -> Result<Array, String> {
     let (key, kind) = storage(tensor)?;
     let bytes = storages.get(key).ok_or_else(|| format!("the file has no storage {key}"))?;

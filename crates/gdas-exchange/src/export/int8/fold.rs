@@ -1,22 +1,22 @@
-//! Batch normalisations as part of the convolutions before them.
+//! Folding of batch normalisations into the convolutions before them.
 
 use gdas_kernels::graph::{Graph, Init, NORM_EPSILON, Op, ParamId, ParamSpec, ValueId};
 
 use super::super::blocks::same_as;
 use super::super::{ExportError, Weights, exportable, in_use};
 
-/// The network in use without identities, in which every normalisation right behind a convolution is part of that
-/// convolution's filter and bias. It computes the same but for rounding.
+/// The network in use without identities, with every normalisation directly after a convolution folded into the filter and
+/// bias. The outputs are equal up to rounding.
 ///
 /// # Errors
-/// The weights belong to another network, or a normalisation keeps no running statistics.
+/// If the weights belong to another network, or a normalisation keeps no running statistics.
 pub(super) fn fold_norms(graph: &Graph, weights: &Weights) -> Result<(Graph, Weights), ExportError> {
     weights.check(graph)?;
     let used = exportable(graph)?;
     let (mut graph, mut weights) = (graph.clone(), weights.clone());
     graph.outputs.truncate(1);
     let readers = readers(&graph, &used);
-    // Per value, the one that computes the same.
+    // For each value, the value that replaces it.
     let mut same: Vec<ValueId> = (0..graph.nodes.len()).collect();
     for index in (0..graph.nodes.len()).filter(|&index| used[index]) {
         for input in &mut graph.nodes[index].inputs {
@@ -52,7 +52,7 @@ pub(super) fn fold_norms(graph: &Graph, weights: &Weights) -> Result<(Graph, Wei
     Ok(only_used(&graph, &weights))
 }
 
-/// How many of the used nodes read each value; the output counts as one more.
+/// Number of used nodes that read each value; the output counts as one more.
 fn readers(graph: &Graph, used: &[bool]) -> Vec<usize> {
     let mut readers = vec![0; graph.nodes.len()];
     for (node, _) in graph.nodes.iter().zip(used).filter(|(_, used)| **used) {
@@ -62,7 +62,7 @@ fn readers(graph: &Graph, used: &[bool]) -> Vec<usize> {
     readers
 }
 
-/// Multiplies the output channels of a convolution and adds to them.
+/// Scales the output channels of a convolution by `factors` and adds `offsets`.
 fn fold(graph: &mut Graph, weights: &mut Weights, conv: ValueId, factors: &[f64], offsets: &[f64]) {
     let Op::Conv { weight, bias, .. } = &mut graph.nodes[conv].op else { return };
     let channels = factors.len();

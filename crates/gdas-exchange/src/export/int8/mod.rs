@@ -1,10 +1,10 @@
-//! Networks with weights and activations of 8 bits, for small devices (static quantisation after training).
+//! Static post-training quantisation to 8-bit weights and activations, for small devices.
 //!
-//! Batch normalisations become part of the convolutions before them. Weights are signed bytes, symmetric, with one scale
+//! Batch normalisations are folded into the convolutions before them. Weights are signed bytes, symmetric, with one scale
 //! per output channel; biases are 32-bit integers. Activations are unsigned bytes with one scale and zero point each,
-//! from their ranges on calibration images: as Krishnamoorthi, "Quantizing deep convolutional networks for efficient
-//! inference" (2018), sections 2 and 3. The ONNX file says it with QuantizeLinear and DequantizeLinear nodes (QDQ), which
-//! runtimes turn into integer arithmetic.
+//! from their ranges on calibration images, as in Krishnamoorthi, "Quantizing deep convolutional networks for efficient
+//! inference" (2018), sections 2 and 3. The ONNX file expresses this by QuantizeLinear and DequantizeLinear nodes (QDQ),
+//! which runtimes convert to integer arithmetic.
 
 mod fold;
 mod ranges;
@@ -25,31 +25,31 @@ use gdas::train::TrainedModel;
 pub(crate) use ranges::Affine;
 use ranges::Range;
 
-/// Shares of an activation's values that may lie outside of its range. The one is taken whose logits come nearest to
-/// those of float32.
-const LEFT_OUT: [f64; 3] = [0.0, 1e-5, 1e-4];
+/// Candidate fractions of an activation's values that are clipped. The one whose logits are nearest to those of float32 is
+/// used.
+const CLIPPED: [f64; 3] = [0.0, 1e-5, 1e-4];
 /// Images per batch.
 const BATCH: usize = 50;
 
-/// A trained network in 8 bits.
+/// A trained network quantised to 8 bits.
 #[derive(Clone, Debug)]
 pub struct Int8Network {
     pub(super) graph: Arc<Graph>,
-    /// Weights and biases as the bytes stand for them.
+    /// Dequantised weights and biases.
     pub(super) weights: Weights,
     /// Scales of the arrays that are stored as integers, one per output channel.
     pub(super) scales: BTreeMap<ParamId, Vec<f32>>,
-    /// How each value is stored; `None` for one that stays float32.
+    /// Quantisation of each value; `None` for one that stays float32.
     pub(super) activations: Vec<Option<Affine>>,
     statistics: Statistics,
 }
 
 impl Int8Network {
-    /// Quantises a trained network; `images`, some hundred training images, tell how large its activations are. `None` if
+    /// Quantises a trained network with the ranges of its activations on `images`, a few hundred training images. `None` if
     /// interrupted.
     ///
     /// # Errors
-    /// There is no image, or a normalisation of the network keeps no running statistics.
+    /// If there is no image, or a normalisation of the network keeps no running statistics.
     pub fn new(model: &TrainedModel, images: &Subset, interrupt: &Interrupt) -> Result<Option<Self>, ExportError> {
         Self::of(&model.graph, &model.export_weights(), &model.statistics, images, interrupt)
     }
@@ -85,7 +85,7 @@ impl Int8Network {
             }
         }
         let mut best: Option<(f64, Self)> = None;
-        for left_out in LEFT_OUT {
+        for left_out in CLIPPED {
             let activations = ranges.iter().zip(&stored).map(|(range, stored)| stored.then(|| range.affine(left_out)));
             let network = Self::rounded(&graph, &weights, activations.collect(), statistics);
             let simulation = network.simulation();
@@ -104,7 +104,7 @@ impl Int8Network {
         Ok(best.map(|(_, network)| network))
     }
 
-    /// Rounds weights and biases to what integers stand for.
+    /// Rounds weights and biases to the values that integers represent.
     fn rounded(graph: &Graph, weights: &Weights, activations: Vec<Option<Affine>>, statistics: &Statistics) -> Self {
         let (mut weights, mut scales) = (weights.clone(), BTreeMap::new());
         for node in &graph.nodes {
@@ -118,7 +118,7 @@ impl Int8Network {
             }
             let mut scale: Vec<f32> = largest.iter().map(|&most| if most > 0.0 { most / 127.0 } else { 1.0 }).collect();
             if let Some(bias) = bias {
-                // A bias is counted in steps of the product, and must not need more than 31 bits.
+                // The scale of a bias is the product of those of weights and input; its integers must fit into 31 bits.
                 for (scale, value) in scale.iter_mut().zip(&weights.params[bias]) {
                     *scale = scale.max(value.abs() / (input.scale * (1u32 << 30) as f32));
                 }
@@ -149,8 +149,8 @@ impl Int8Network {
         self.simulation().scores(batch, flip).into_data().iter::<f32>().collect()
     }
 
-    /// Loss and accuracy on some images, with every activation rounded as the file says (simulated in float32). With `flip`,
-    /// the logits are the mean over each image and its mirror image. `None` if interrupted.
+    /// Loss and accuracy on `images`, with every activation rounded as in the file (simulated in float32). With `flip`, the
+    /// logits are the mean over each image and its mirror image. `None` if interrupted.
     pub fn evaluate(&self, images: &Subset, flip: bool, interrupt: &Interrupt) -> Option<Metrics> {
         let simulation = self.simulation();
         let batches = EvaluationBatches::new(&self.statistics, images, BATCH);
@@ -166,13 +166,13 @@ impl Int8Network {
     }
 }
 
-/// The nearest multiple of `scale`, of at most `most` steps.
+/// The nearest multiple of `scale`, limited to `most` steps.
 fn to_step(value: f32, scale: f32, most: f32) -> f32 {
     (value / scale).round_ties_even().clamp(-most, most) * scale
 }
 
-/// Per value, whether it is stored in bytes: what operations with an integer form read. The logits stay float32, and so
-/// does what only ReLUs read, as their results are stored.
+/// For each value, whether it is quantised: the inputs of operations with an integer form. The logits stay float32, as do
+/// values that only ReLUs read, since the results of these are quantised.
 fn stored_as_bytes(graph: &Graph) -> Vec<bool> {
     let used = in_use(graph);
     let mut stored = vec![false; graph.nodes.len()];
@@ -184,7 +184,7 @@ fn stored_as_bytes(graph: &Graph) -> Vec<bool> {
     stored
 }
 
-/// A network run in float32 with its values rounded to those that bytes stand for.
+/// A network run in float32 with its values rounded to those that bytes represent.
 struct Simulation {
     graph: Graph,
     params: Vec<Tensor<1>>,
@@ -204,7 +204,7 @@ impl Simulation {
         Self { running: running.collect(), graph: graph.clone(), params, activations, device }
     }
 
-    /// Logits `[batch, classes]`; `observe` is shown every value, `[batch, height, width, channels]`.
+    /// Logits `[batch, classes]`; `observe` is called with every value, `[batch, height, width, channels]`.
     fn run(&self, batch: &Batch, observe: &mut dyn FnMut(ValueId, &Tensor<4>)) -> Tensor<2> {
         self.run_images(batch.tensor(&self.device), observe)
     }
@@ -245,7 +245,7 @@ mod tests {
         let worst = expected.iter().zip(&found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(worst < 1e-4 * scale, "{worst} of {scale}");
         let norms = |graph: &Graph| graph.nodes.iter().filter(|node| matches!(node.op, Op::Norm { .. })).count();
-        // Of the four on the way to the main output, two stand behind a convolution that nothing else reads.
+        // Of the four that the main output needs, two follow a convolution that nothing else reads.
         assert_eq!((norms(&graph), norms(&folded)), (4, 2));
         assert!(matches!(
             fold_norms(&every_operation(false), &weights),

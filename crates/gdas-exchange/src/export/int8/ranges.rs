@@ -2,10 +2,10 @@
 
 use burn::tensor::Tensor;
 
-/// Steps of a histogram between the smallest and the largest value.
+/// Number of bins of a histogram between the smallest and the largest value.
 const BINS: usize = 4096;
 
-/// How an activation is stored in a byte: `value = scale * (byte - zero)`.
+/// Affine quantisation of an activation to a byte: `value = scale * (byte - zero)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Affine {
     pub(crate) scale: f32,
@@ -13,7 +13,7 @@ pub(crate) struct Affine {
 }
 
 impl Affine {
-    /// The finest steps that reach from `low` to `high`. Zero is always one of them: images are padded with zeros.
+    /// The smallest scale that covers `low` to `high`. Zero is represented exactly, as images are padded with zeros.
     pub(super) fn of(low: f32, high: f32) -> Self {
         let (low, high) = (low.min(0.0), high.max(0.0));
         let scale = (high - low) / 255.0;
@@ -23,7 +23,7 @@ impl Affine {
         Self { scale, zero: (-low / scale).round().clamp(0.0, 255.0) as u8 }
     }
 
-    /// What is left of values that were stored in bytes.
+    /// Quantises and dequantises the values.
     pub(super) fn round_trip(self, x: Tensor<4>) -> Tensor<4> {
         let zero = f32::from(self.zero);
         let bytes = (x.div_scalar(self.scale)).round().add_scalar(zero).clamp(0.0, 255.0);
@@ -31,12 +31,12 @@ impl Affine {
     }
 }
 
-/// The values of one activation over all calibration images.
+/// Range and histogram of one activation over all calibration images.
 #[derive(Clone, Debug)]
 pub(super) struct Range {
     low: f32,
     high: f32,
-    /// Values per step between `low` and `high`.
+    /// Number of values per bin between `low` and `high`.
     counts: Vec<u64>,
 }
 
@@ -47,14 +47,14 @@ impl Default for Range {
 }
 
 impl Range {
-    /// Widens the range so that it has these values.
+    /// Widens the range to include these values.
     pub(super) fn widen(&mut self, values: &[f32]) {
         for &value in values.iter().filter(|value| value.is_finite()) {
             (self.low, self.high) = (self.low.min(value), self.high.max(value));
         }
     }
 
-    /// Counts values, none of which is outside of the range.
+    /// Adds values to the histogram; all must be within the range.
     pub(super) fn count(&mut self, values: &[f32]) {
         self.counts.resize(BINS, 0);
         let per_unit = BINS as f32 / (self.high - self.low).max(f32::MIN_POSITIVE);
@@ -64,7 +64,7 @@ impl Range {
         }
     }
 
-    /// Without this share of the values at either end; 0 leaves nothing out.
+    /// The quantisation that clips this fraction of the values at either end.
     pub(super) fn affine(&self, left_out: f64) -> Affine {
         if self.low > self.high {
             return Affine::of(0.0, 0.0);

@@ -1,4 +1,4 @@
-//! Attributes of nodes, and the types of inputs and outputs, as ONNX encodes them.
+//! ONNX encoding of node attributes and of the types of inputs and outputs.
 
 use gdas_kernels::graph::Window;
 

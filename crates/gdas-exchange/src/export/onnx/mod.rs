@@ -1,6 +1,6 @@
-//! ONNX files, readable by ONNX Runtime, OpenVINO, TensorRT, browsers and most else.
+//! ONNX files, readable by ONNX Runtime, OpenVINO, TensorRT, browsers and others.
 //!
-//! [`model_to_onnx`] writes a trained network that takes pixels as they are: the normalisation is part of the file.
+//! [`model_to_onnx`] writes a trained network that takes raw pixels: the normalisation is part of the file.
 //! [`to_onnx`] writes a graph that takes normalised images. The batch size is free in both.
 //!
 //! | | [`model_to_onnx`] | [`to_onnx`] |
@@ -27,10 +27,10 @@ use writer::Writer;
 pub const OPSET: i64 = 17;
 const IR_VERSION: i64 = 8;
 
-/// Key of the metadata that says that a file holds integers.
+/// Metadata key of a quantised file.
 pub(crate) const QUANTIZATION: &str = "quantization";
 
-/// What begins the names of the constants that turn pixels into the network's input: no weights of the network.
+/// Prefix of the names of constants that convert pixels to the network's input; they are not weights of the network.
 pub(crate) const INPUT_PREFIX: &str = "input.";
 
 /// Element type of the pixels that a file takes.
@@ -53,7 +53,7 @@ pub enum PixelLayout {
     ChannelsLast,
 }
 
-/// What images an ONNX file takes, and how it scores them.
+/// Input format of an ONNX file, and whether it averages over mirror images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PixelInput {
     /// Element type of the pixels.
@@ -68,7 +68,7 @@ pub struct PixelInput {
 /// model's properties.
 ///
 /// # Errors
-/// The weights belong to another network, or an operation cannot be written.
+/// If the weights belong to another network, or an operation has no ONNX form.
 pub fn to_onnx(graph: &Graph, weights: &Weights, metadata: &[(&str, &str)]) -> Result<Vec<u8>, ExportError> {
     weights.check(graph)?;
     let mut writer = Writer::new(graph, weights, "images");
@@ -79,11 +79,11 @@ pub fn to_onnx(graph: &Graph, weights: &Weights, metadata: &[(&str, &str)]) -> R
     Ok(encode(writer, &input, &[value_info("logits", FLOAT, &[classes])], metadata))
 }
 
-/// Encodes a trained network that takes pixels in 0..255, with its [`metadata`](metadata()) and how images must be
-/// prepared for it. With `int8`, which must be that network in 8 bits, the file has its integers instead of floats.
+/// Encodes a trained network that takes pixels in 0..255, with its [`metadata`](metadata()) and a description of the
+/// preprocessing. With `int8`, which must be the same network in 8 bits, the file contains integers instead of floats.
 ///
 /// # Errors
-/// An operation of the network cannot be written.
+/// If an operation of the network has no ONNX form.
 pub fn model_to_onnx(
     model: &TrainedModel,
     input: PixelInput,
@@ -101,7 +101,7 @@ pub fn model_to_onnx(
     pixels_to_onnx(&model.graph, &model.export_weights(), &model.statistics, input, &metadata)
 }
 
-/// What a program must do to an image before it hands it to the file, as JSON.
+/// The preprocessing that images need, as JSON.
 fn preprocessing(model: &TrainedModel, input: PixelInput) -> String {
     let colour = if model.image.channels == 1 { "grey" } else { "RGB" };
     json!({
@@ -117,7 +117,7 @@ fn preprocessing(model: &TrainedModel, input: PixelInput) -> String {
     .to_string()
 }
 
-/// As [`to_onnx`], for pixels in 0..255 that the file normalises by `statistics` itself.
+/// As [`to_onnx`], for pixels in 0..255, which the file normalises by `statistics`.
 pub(super) fn pixels_to_onnx(
     graph: &Graph,
     weights: &Weights,
@@ -189,7 +189,7 @@ fn pixels(
     Ok(encode(writer, &value_info("images", kind, &sizes), &outputs, metadata))
 }
 
-/// The images, and behind them their mirror images.
+/// Writes the concatenation of the images and their mirror images.
 fn mirror(writer: &mut Writer, images: &str, both: &str) {
     let constants = [("starts", -1), ("ends", i64::MIN), ("axes", 3), ("steps", -1)];
     let [starts, ends, axes, steps] =
@@ -199,14 +199,14 @@ fn mirror(writer: &mut Writer, images: &str, both: &str) {
     writer.op("Concat", &[images, &mirrored], both, vec![int("axis", 0)]);
 }
 
-/// `logits.both`, those of the images and then those of their mirror images, become `logits`.
+/// Writes the mean over the halves of `logits.both` (images and mirror images) as `logits`.
 fn mean_of_both(writer: &mut Writer, classes: usize) {
     let shape = writer.constant("logits.pairs.shape", &[2, -1, classes as i64]);
     writer.op("Reshape", &["logits.both", &shape], "logits.pairs", vec![]);
     writer.op("ReduceMean", &["logits.pairs"], "logits", vec![ints("axes", &[0]), int("keepdims", 0)]);
 }
 
-/// The nodes that the main output needs, and the output as a matrix.
+/// Writes the nodes that the main output needs, and the output as a matrix.
 fn write_nodes(writer: &mut Writer, graph: &Graph, output: &str) -> Result<(), ExportError> {
     let used = exportable(graph)?;
     for (index, node) in graph.nodes.iter().enumerate().filter(|(index, _)| used[*index]) {

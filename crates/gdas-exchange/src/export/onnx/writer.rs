@@ -9,7 +9,7 @@ use super::super::protobuf::Message;
 use super::super::{Weights, portable_shape, to_portable};
 use super::attributes::{FLOAT, INT8, INT32, INT64, UINT8, float, geometry, int, ints};
 
-/// The nodes and constants of a network under construction.
+/// Builder of the nodes and constants of an ONNX graph.
 pub(super) struct Writer<'a> {
     graph: &'a Graph,
     weights: &'a Weights,
@@ -18,7 +18,7 @@ pub(super) struct Writer<'a> {
     pub(super) nodes: Vec<Message>,
     pub(super) initializers: Vec<Message>,
     declared: BTreeSet<String>,
-    /// How values and weights are stored, where they are not float32.
+    /// The quantised network, if the file is one of 8 bits.
     int8: Option<&'a Int8Network>,
 }
 
@@ -34,7 +34,7 @@ impl<'a> Writer<'a> {
         Self { int8: Some(network), ..Self::new(&network.graph, &network.weights, image) }
     }
 
-    /// What a value of the graph is called.
+    /// Name of a value of the graph.
     pub(super) fn value(&self, index: usize) -> String {
         if index == 0 { self.image.clone() } else { format!("v{index}") }
     }
@@ -43,13 +43,13 @@ impl<'a> Writer<'a> {
         self.int8.and_then(|network| network.activations[index])
     }
 
-    /// What the readers of a value call it: where it is stored in bytes, what these stand for.
+    /// Name under which other nodes read a value: the dequantised one if it is quantised.
     fn read(&self, index: usize) -> String {
         let suffix = if self.stored(index).is_some() { ".dequantized" } else { "" };
         self.value(index) + suffix
     }
 
-    /// Writes one node of the graph, and behind it how its value is stored.
+    /// Writes one node of the graph, and the quantisation of its value.
     pub(super) fn node(&mut self, index: usize, node: &Node) {
         self.operation(index, node);
         let Some(Affine { scale, zero }) = self.stored(index) else { return };
@@ -69,7 +69,7 @@ impl<'a> Writer<'a> {
             Op::Image => {}
             Op::Relu => self.op("Relu", &inputs, &out, vec![]),
             Op::Conv { weight, bias, window, groups } => {
-                // A convolution keeps four axes, so the classifier's matrix is written as a 1x1 filter.
+                // The classifier is a convolution of four axes, so its matrix is written as a 1x1 filter.
                 let [kh, kw, per_group, channels] = self.graph.params[*weight].shape[..] else { return };
                 let weight = self.param_shaped(*weight, &[channels, per_group, kh, kw]);
                 let bias = bias.map(|b| self.param(b));
@@ -100,7 +100,7 @@ impl<'a> Writer<'a> {
                 self.op("Pad", &[&cut, &pads], &out, vec![]);
             }
             Op::Sum(_) if inputs.is_empty() => {
-                // Zeros of the batch's size.
+                // Zeros with the batch size of the input.
                 let (batch, size) = (format!("{out}.batch"), format!("{out}.shape"));
                 let image = self.image.clone();
                 self.op("Shape", &[&image], &batch, vec![int("start", 0), int("end", 1)]);
@@ -111,10 +111,10 @@ impl<'a> Writer<'a> {
                 self.op("ConstantOfShape", &[&size], &out, vec![]);
             }
             Op::Sum(_) if inputs.len() == 1 => self.op("Identity", &inputs, &out, vec![]),
-            // Runtimes have an integer form of the sum of two.
+            // Runtimes have an integer form of the sum of two values.
             Op::Sum(_) if inputs.len() == 2 && self.int8.is_some() => self.op("Add", &inputs, &out, vec![]),
             Op::Sum(_) => self.op("Sum", &inputs, &out, vec![]),
-            // Nothing is dropped once training is over.
+            // Drop-path is an identity in evaluation mode.
             Op::ScaleImages { .. } => self.op("Identity", &inputs, &out, vec![]),
             Op::Concat => self.op("Concat", &inputs, &out, vec![int("axis", 1)]),
             Op::GlobalAvgPool => self.op("GlobalAveragePool", &inputs, &out, vec![]),
@@ -140,7 +140,7 @@ impl<'a> Writer<'a> {
             self.op("BatchNormalization", &operands, out, vec![float("epsilon", NORM_EPSILON)]);
             return;
         }
-        // By the statistics of the batch: (x - mean) / sqrt(mean((x - mean)^2) + epsilon) * scale + shift.
+        // With the statistics of the batch: (x - mean) / sqrt(mean((x - mean)^2) + epsilon) * scale + shift.
         let name = |part: &str| format!("{out}.{part}");
         let axes = || vec![ints("axes", &[0, 2, 3]), int("keepdims", 1)];
         let epsilon = self.tensor("epsilon".to_owned(), &[1], &[NORM_EPSILON]);
@@ -158,7 +158,7 @@ impl<'a> Writer<'a> {
         self.op("Add", &[&name("scaled"), &name("shift")], out, vec![]);
     }
 
-    /// Appends a node with one output, which also names it.
+    /// Appends a node with one output, whose name is also the node's.
     pub(super) fn op(&mut self, kind: &str, inputs: &[&str], output: &str, attributes: Vec<Message>) {
         let node = Message::new()
             .each(inputs, |m, input| m.text(1, input))
@@ -207,13 +207,13 @@ impl<'a> Writer<'a> {
         self.declare(name, shape, FLOAT, &raw)
     }
 
-    /// A constant row of whole numbers; returns its name.
+    /// A constant vector of integers; returns its name.
     pub(super) fn constant(&mut self, name: &str, values: &[i64]) -> String {
         let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         self.declare(name.to_owned(), &[values.len()], INT64, &raw)
     }
 
-    /// Each name is stored once, however often it is used.
+    /// Stores a constant unless its name is stored already; returns the name.
     fn declare(&mut self, name: String, shape: &[usize], kind: i64, raw: &[u8]) -> String {
         if self.declared.insert(name.clone()) {
             let tensor =
