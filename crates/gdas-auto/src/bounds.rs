@@ -1,4 +1,4 @@
-//! Bounds on what the network that comes out may cost.
+//! Bounds on the cost of the resulting network.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use gdas::train::TrainedModel;
 use crate::config::AutoConfig;
 use crate::export;
 
-/// How long a network is timed for one image.
+/// Duration of a latency measurement.
 const LATENCY_TIME: Duration = Duration::from_millis(50);
 
-/// What is bounded, with the flag that bounds it.
+/// The bounded quantities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Measure {
     Params,
@@ -61,7 +61,7 @@ impl Measure {
     }
 }
 
-/// A bound that a network breaks.
+/// A bound that a network exceeds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Excess {
     measure: Measure,
@@ -70,13 +70,13 @@ pub(crate) struct Excess {
 }
 
 impl Excess {
-    /// How many times the limit the network has.
+    /// Ratio of the network's value to the limit.
     fn factor(&self) -> f64 {
         self.value / self.limit
     }
 }
 
-/// The bound that the network breaks by the largest factor, if it breaks one.
+/// The bound that the network exceeds by the largest factor, if any.
 pub(crate) fn broken(config: &AutoConfig, model: &TrainedModel) -> Result<Option<Excess>, Error> {
     let mut worst: Option<Excess> = None;
     for measure in Measure::ALL {
@@ -92,27 +92,27 @@ pub(crate) fn broken(config: &AutoConfig, model: &TrainedModel) -> Result<Option
     Ok(worst)
 }
 
-/// The smallest networks of some cells: what to say where even they break a bound.
+/// Tracks the network that exceeds a bound by the smallest factor, for the error message.
 #[derive(Default)]
 pub(crate) struct Smallest(Option<(Excess, String)>);
 
 impl Smallest {
-    /// One more network that breaks a bound, and what it is.
+    /// Adds a network that exceeds a bound; `network` describes it.
     pub(crate) fn add(&mut self, excess: Excess, network: impl FnOnce() -> String) {
         if self.0.as_ref().is_none_or(|(least, _)| excess.factor() < least.factor()) {
             self.0 = Some((excess, network()));
         }
     }
 
-    /// The error that no network keeps to the bounds.
+    /// The error that no network is within the bounds.
     pub(crate) fn error(self) -> Error {
         let Some((Excess { measure, limit, value }, network)) = self.0 else {
-            return Error::Unsuitable("there is no network to try in this space".to_owned());
+            return Error::Unsuitable("this space has no network to try".to_owned());
         };
         let flag = measure.flag();
         let (limit, value) = (measure.readable(limit), measure.readable(value));
         Error::Unsuitable(format!(
-            "no network keeps to {flag} ({limit}); the smallest that was looked at has {value}: {network}. Raise the bound\
+            "no network is within {flag} ({limit}); the smallest one tried has {value}: {network}. Raise the bound\
              {}",
             if measure == Measure::Params { "" } else { " or make the images smaller with --image-size" }
         ))

@@ -1,4 +1,4 @@
-//! The time that an automatic run may take, and how much of it is used.
+//! Time budget of an automatic run.
 
 use std::cell::Cell;
 use std::time::Instant;
@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 use gdas::Error;
 use gdas::run::{Event, Observer, RunDir};
 
-/// File of the run directory with the time that the processes before this one used.
+/// File of the run directory with the time used by earlier processes.
 const FILE: &str = "budget.json";
 
-/// Without a budget, an automatic run takes this long.
+/// Default budget in seconds.
 pub(crate) const DEFAULT_SECONDS: f64 = 3600.0;
 
-/// A clock that counts the time at work, over all processes of a run; pauses do not count.
+/// Clock of the working time of a run, summed over its processes, without pauses.
 pub(crate) struct Budget {
     total: f64,
-    /// Used by earlier processes.
+    /// Seconds used by earlier processes.
     before: f64,
     started: Instant,
     paused_seconds: Cell<f64>,
@@ -30,9 +30,9 @@ struct Used {
 }
 
 impl Budget {
-    /// The budget of a run, of which this process uses time since `started`.
+    /// The budget of a run of `total` seconds; the time of this process counts from `started`.
     pub(crate) fn open(run: &RunDir, total: f64, started: Instant) -> Self {
-        // Written with every checkpoint, and of no use for results: what cannot be read counts as nothing.
+        // The file affects no result, so an unreadable one counts as zero.
         let text = std::fs::read_to_string(run.path().join(FILE)).unwrap_or_default();
         let used: Used = serde_json::from_str(&text).unwrap_or_default();
         let before = if used.used_seconds.is_finite() { used.used_seconds.max(0.0) } else { 0.0 };
@@ -40,7 +40,7 @@ impl Budget {
         Self { total, before, started, paused_seconds: Cell::new(0.0), paused_since: Cell::new(None) }
     }
 
-    /// Seconds of the whole.
+    /// The whole budget in seconds.
     pub(crate) fn total(&self) -> f64 {
         self.total
     }
@@ -51,12 +51,12 @@ impl Budget {
         self.before + self.started.elapsed().as_secs_f64() - self.paused_seconds.get() - paused
     }
 
-    /// Seconds left; none after the end.
+    /// Seconds left, at least 0.
     pub(crate) fn left(&self) -> f64 {
         (self.total - self.used()).max(0.0)
     }
 
-    /// Keeps what is used, for a process that goes on with the run.
+    /// Saves the time used, for a process that resumes the run.
     pub(crate) fn save(&self, run: &RunDir) -> Result<(), Error> {
         let text = serde_json::to_string(&Used { used_seconds: self.used() })
             .map_err(|error| Error::Unsuitable(format!("{FILE} cannot be written: {error}")))?;
@@ -75,7 +75,7 @@ impl Budget {
     }
 }
 
-/// Passes events of a stage on, leaves pauses out of the budget, and saves what is used with every checkpoint.
+/// Observer of a stage that forwards events, excludes pauses from the budget, and saves the time used at every checkpoint.
 pub(crate) struct Watched<'a> {
     pub(crate) observer: &'a mut dyn Observer,
     pub(crate) budget: &'a Budget,
@@ -87,7 +87,7 @@ impl Observer for Watched<'_> {
         match event {
             Event::Paused { .. } => self.budget.pause(),
             Event::Continued { .. } => self.budget.go_on(),
-            // The time used matters for no result: a disk that is full ends the stage at its own checkpoint.
+            // An error is ignored, as the file affects no result; a full disk stops the stage at its own checkpoint.
             Event::Checkpoint { .. } => drop(self.budget.save(self.run)),
             _ => {}
         }

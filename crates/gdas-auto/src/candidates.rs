@@ -1,13 +1,13 @@
-//! Cells that are known to be good, and the sizes of networks made of them.
+//! Known good cells, and the sizes of networks built from them.
 
 use std::sync::Arc;
 
 use gdas::space::{CellGenotype, Genotype, Space};
 use serde::{Deserialize, Serialize};
 
-/// Known cells of the NAS-Bench-201 space. With the time of a step in mind, the first is the block of a residual network, with
-/// two convolutions; then one with three, the cell with the highest accuracy on CIFAR-10 in the benchmark's table (94.37 %
-/// after 200 epochs), and a light one. After 12 epochs the table gives 83.7, 84.5, 84.4 and 83.1 % (validation).
+/// Known cells of the NAS-Bench-201 space, chosen for accuracy and time per step: the block of a residual network, with two
+/// convolutions; one with three; the cell with the highest accuracy on CIFAR-10 in the benchmark's table (94.37 % after 200
+/// epochs); a light one. Their validation accuracies after 12 epochs are 83.7, 84.5, 84.4 and 83.1 % (table).
 const BENCHMARK: [(&str, &str); 4] = [
     ("residual", "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"),
     ("three convolutions", "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"),
@@ -18,7 +18,7 @@ const BENCHMARK: [(&str, &str); 4] = [
     ("light", "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|nor_conv_1x1~1|none~2|"),
 ];
 
-/// A cell that may become the network's.
+/// A cell of a candidate network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cell {
     /// Its name in reports.
@@ -27,7 +27,7 @@ pub struct Cell {
     pub genotype: Genotype,
 }
 
-/// Cells that are known to be good, as far as they are cells of this space; the most promising for a short training first.
+/// Known good cells that are cells of this space, the most promising for a short training first.
 pub fn known(space: &Arc<Space>) -> Vec<Cell> {
     let benchmark = BENCHMARK.iter().filter_map(|(name, text)| {
         let genotype = Genotype::parse(text, space).ok()?;
@@ -46,7 +46,7 @@ pub fn known(space: &Arc<Space>) -> Vec<Cell> {
     cells
 }
 
-/// The genotype as one of this space: the cells of the same names, if they can be cells there.
+/// The genotype converted to this space by the names of its cells; `None` if its cells are not of this space.
 fn within(genotype: &Genotype, space: &Arc<Space>) -> Option<Genotype> {
     let cells = space.cells.iter().map(|wanted| {
         let index = genotype.space.cells.iter().position(|cell| cell.name == wanted.name)?;
@@ -57,17 +57,16 @@ fn within(genotype: &Genotype, space: &Arc<Space>) -> Option<Genotype> {
     Genotype::parse(&text, space).ok()
 }
 
-/// Channels of the first stage (C), cells per stage (N), and how long a training has to be for a network of this size to be
-/// worth its time.
+/// Size of a network, and the shortest training for which this size is worthwhile.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Size {
-    /// C.
+    /// Channels of the first stage (C).
     pub channels: usize,
-    /// N.
+    /// Cells per stage (N).
     pub cells: usize,
-    /// Epochs that a training should have at least.
+    /// Minimum number of epochs of a training.
     pub epochs: f64,
-    /// Steps that it should have at least.
+    /// Minimum number of steps of a training.
     pub steps: f64,
 }
 
@@ -75,8 +74,8 @@ const fn size(channels: usize, cells: usize, epochs: f64, steps: f64) -> Size {
     Size { channels, cells, epochs, steps }
 }
 
-/// Sizes from the smallest to the largest. Larger networks learn more per image and take longer for it; with too few
-/// epochs they end below smaller ones (figures: `docs/results.md`).
+/// Sizes from the smallest to the largest. With too few epochs, larger networks end with a lower accuracy than smaller ones
+/// (figures: `docs/results.md`).
 const RESIDUAL: [Size; 10] = [
     size(4, 1, 0.0, 0.0),
     size(8, 1, 0.0, 0.0),
@@ -105,10 +104,10 @@ pub fn sizes(space: &Space) -> &'static [Size] {
     if space.family() == "nas-bench-201" { &RESIDUAL } else { &TWO_INPUTS }
 }
 
-/// A network that may come out.
+/// A candidate network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
-    /// What its cell is called; `found` is the one that the search found.
+    /// Name of its cell; `found` is the one that the search found.
     pub name: String,
     /// Its cell, in text form.
     pub genotype: String,
@@ -116,16 +115,16 @@ pub struct Candidate {
     pub channels: usize,
     /// Cells per stage (N).
     pub cells: usize,
-    /// Trainable values.
+    /// Number of trainable parameters.
     pub params: u64,
     /// Multiply-adds per image.
     pub multiply_adds: u64,
-    /// How long a training step took when it was measured, in seconds.
+    /// Measured time of a training step in seconds.
     pub seconds_per_step: f64,
 }
 
 impl Candidate {
-    /// For people.
+    /// One-line description for display.
     pub fn describe(&self) -> String {
         format!("{}, C = {}, N = {}", self.name, self.channels, self.cells)
     }

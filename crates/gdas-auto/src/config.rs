@@ -1,4 +1,4 @@
-//! What an automatic run is asked for.
+//! Configuration of an automatic run.
 
 use std::sync::Arc;
 
@@ -8,57 +8,56 @@ use gdas::config::Auto;
 use gdas::device::{DeviceName, Precision};
 use gdas::space::Space;
 
-/// What an automatic run is asked for.
+/// Configuration of an automatic run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AutoConfig {
-    /// Always `auto`; tells this file from those of other tasks.
+    /// Always `auto`; distinguishes the file from those of other tasks.
     pub task: String,
     /// A known data set's name, or a path to images.
     pub data: String,
-    /// Images are brought to this many pixels in height and width; `auto`: the data's own size.
+    /// Height and width in pixels to which images are resized; `auto`: the size of the data.
     pub image_size: Auto<usize>,
-    /// Whether image files that cannot be used are left out, and named, instead of ending the run.
+    /// Whether unusable image files are skipped with a warning instead of ending the run.
     #[serde(default)]
     pub skip_damaged: bool,
     /// Search space.
     #[serde(with = "gdas::space::shared")]
     pub space: Arc<Space>,
-    /// Seconds that the whole may take on this machine; 0: one hour.
+    /// Time budget of the run in seconds; 0: one hour.
     pub budget_seconds: f64,
-    /// Whether a cell is searched; `auto`: where the time is enough for a search that finds something, or no cell of the
-    /// space is known.
+    /// Whether to search for a cell; `auto`: if the budget suffices for a useful search, or no cell of the space is known.
     #[serde(default = "by_time")]
     pub search: Auto<bool>,
-    /// Most parameters of the network that comes out; 0: any number.
+    /// Maximum number of parameters of the network; 0: unlimited.
     #[serde(default)]
     pub max_params: f64,
-    /// Most multiply-adds of that network per image; 0: any number.
+    /// Maximum number of multiply-adds of the network per image; 0: unlimited.
     #[serde(default)]
     pub max_flops: f64,
-    /// Most milliseconds that it takes for one image on this machine's processor; 0: any time.
+    /// Maximum latency for one image on this machine's processor, in milliseconds; 0: unlimited.
     #[serde(default)]
     pub max_latency: f64,
-    /// Most bytes of its ONNX file; 0: any number.
+    /// Maximum size of the ONNX file in bytes; 0: unlimited.
     #[serde(default)]
     pub max_file_size: f64,
     /// Seed of all randomness.
     #[serde(with = "gdas::config::seed")]
     pub seed: u64,
-    /// Threads; `auto`: one per core.
+    /// Number of threads; `auto`: one per core.
     pub threads: Auto<usize>,
-    /// Where the tensors live and the steps run.
+    /// Device on which tensors are stored and steps run.
     #[serde(default)]
     pub device: DeviceName,
-    /// How a graphics device stores the values between operations.
+    /// Type in which a GPU stores values between operations.
     #[serde(default)]
     pub precision: Precision,
-    /// Whether the scalars of search and training are also written as event files for TensorBoard.
+    /// Whether search and training also write TensorBoard event files.
     #[serde(default)]
     pub tensorboard: bool,
 }
 
-/// Of configurations that were written before the key was.
+/// Default for configurations of earlier versions, which lack the key.
 fn by_time() -> Auto<bool> {
     Auto::Auto
 }

@@ -1,4 +1,4 @@
-//! The files of the network that comes out.
+//! Export of the resulting network.
 
 use std::path::PathBuf;
 

@@ -1,25 +1,26 @@
-//! Successive halving: many candidates are tried briefly, the better half of them for longer, and so on.
+//! Successive halving (Jamieson and Talwalkar, AISTATS 2016): many candidates are trained briefly, the better half of them
+//! for longer, and so on.
 
 use crate::plan::Rung;
 
-/// What a trial measured on the validation images; accuracy decides, among equals loss.
+/// Validation result of a trial; candidates are ordered by accuracy, then loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Score {
     pub(crate) accuracy: f64,
     pub(crate) loss: f64,
 }
 
-/// What came of trying a candidate.
+/// Result of an attempt to train a candidate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Attempt {
     Scored(Score),
-    /// There is no time for it any more: the order of the round before decides.
+    /// There is no time left; the order of the previous round decides.
     OutOfTime,
     Interrupted,
 }
 
-/// The candidate that is left in the end, by its index; the first without any rounds. `attempt` tries candidate `c` in round
-/// `r`. Of equal candidates the first goes on. `None` if interrupted.
+/// Index of the winning candidate; 0 if there are no rounds. `attempt` trains candidate `c` in round `r`. Of equal candidates
+/// the first is kept. `None` if interrupted.
 pub(crate) fn halve<E>(
     rungs: &[Rung],
     mut attempt: impl FnMut(usize, usize) -> Result<Attempt, E>,
@@ -35,7 +36,7 @@ pub(crate) fn halve<E>(
                 Attempt::Interrupted => return Ok(None),
             }
         }
-        // The sort is stable: of equal candidates the one before stays before.
+        // The sort is stable, so equal candidates keep their order.
         scored.sort_by(|(_, a), (_, b)| b.accuracy.total_cmp(&a.accuracy).then(a.loss.total_cmp(&b.loss)));
         left = scored.into_iter().map(|(candidate, _)| candidate).collect();
     }

@@ -1,16 +1,16 @@
-//! Images in, the best network that a budget of time buys out: search, trials, training, test, export.
+//! Automatic runs: from images and a time budget to a trained network.
 //!
-//! [`auto`] is the whole on one page:
+//! [`auto`] takes these steps:
 //!
-//! 1. a search finds a cell ([`AutoConfig::space`]), where the time is enough for a search that finds something;
-//! 2. that cell and some that are [`candidates::known`] to be good become networks of the [`candidates::sizes`]
-//!    that the time and the bounds allow, by the time that training steps of them take here;
-//! 3. short trainings of several, longer ones of fewer (successive halving) choose one of them by its accuracy on a part of the
-//!    training images; the test images have no part in any choice;
-//! 4. that network is trained on all training images for the time that is left, tested once, and exported.
+//! 1. A search finds a cell of [`AutoConfig::space`], if the budget suffices for a useful search.
+//! 2. That cell and [known good cells](candidates::known) become candidate networks, of the [sizes](candidates::sizes) that
+//!    the budget and the bounds allow by their measured time per step.
+//! 3. Successive halving by validation accuracy selects one of them. The validation images are held out of the training
+//!    images; the test images are not used for selection.
+//! 4. That network is trained on all training images for the time left, tested once, and exported.
 //!
-//! The directory of an automatic run holds an ordinary run for each: `search`, `tried/1-1` and so on, `train`. Whatever was
-//! decided by the clock is in a file before it is acted on, so that a run that is resumed does the same work.
+//! The run directory contains an ordinary run directory for each: `search`, `tried/1-1` and so on, `train`. Decisions that
+//! depend on measured time are saved before they take effect, so that a resumed run does the same work.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
@@ -50,15 +50,15 @@ pub use candidates::Candidate;
 pub use config::AutoConfig;
 pub use trials::Tried;
 
-/// What an automatic run leaves.
+/// Result of an automatic run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AutoResult {
-    /// What the search found; `None` where the time was too short for one.
+    /// Result of the search; `None` if there was no time for one.
     pub search: Option<SearchResult>,
-    /// Short trainings of several networks, which chose the one that was trained, in their order.
+    /// The trials of candidate networks, in order.
     #[serde(default)]
     pub tried: Vec<Tried>,
-    /// Result of the training of the network that was chosen.
+    /// Result of the training of the selected network.
     pub train: TrainResult,
     /// Files of the exported network, relative to the run's directory.
     pub exported: Vec<PathBuf>,
@@ -69,22 +69,22 @@ pub struct AutoResult {
 pub enum Outcome {
     /// It is complete; `result.json` is written.
     Finished(Box<AutoResult>),
-    /// It was asked to stop; everything done is durable.
+    /// A stop was requested; all completed work is saved.
     Interrupted,
 }
 
-/// Seconds of the whole, and of those the ones that are used by now; the arguments are those of [`auto`].
+/// The budget and the time used so far, in seconds; the arguments are those of [`auto`].
 pub fn time(config: &AutoConfig, run: &RunDir, started: Instant) -> (f64, f64) {
     let budget = Budget::open(run, config.budget_seconds, started);
     (budget.total(), budget.used())
 }
 
-/// Does the whole, or goes on with what `run` holds. The budget counts from `started`, so that the time in which the images
-/// were read can be counted, too.
+/// Starts the automatic run in the directory `run`, or resumes it. The budget counts from `started`, which may be before
+/// the images were read.
 ///
 /// # Errors
-/// The configuration does not suit the data or the run, no network keeps to the bounds, a file cannot be read or written, or
-/// a number is not finite.
+/// If the configuration does not suit the data or the run, no network is within the bounds, a file cannot be read or
+/// written, or a value is not finite.
 pub fn auto(
     config: &AutoConfig,
     dataset: &Dataset,
@@ -107,7 +107,7 @@ pub fn auto(
     let budget = &Budget::open(run, config.budget_seconds, started);
     let mut work = Work { config, dataset, run, observer, interrupt, device, budget, best_accuracy: None };
 
-    // A run that has come to its training has made all choices.
+    // Once the final training has begun, all selections are made.
     let is_chosen = stage::has_begun(work.run.path(), training::STAGE);
     let mut cells = known(&config.space);
     let search = if is_chosen && !stage::has_begun(work.run.path(), searching::STAGE) {
@@ -115,14 +115,14 @@ pub fn auto(
     } else {
         match searching::search(&mut work, cells.is_empty())? {
             Found::Cell(result) => Some(*result),
-            Found::LeftOut => None,
+            Found::Skipped => None,
             Found::Interrupted => return Ok(Outcome::Interrupted),
         }
     };
     if let Some(search) = &search
         && cells.iter().all(|cell| cell.genotype.cells != search.cells.cells)
     {
-        // Of the cells, the one that is made for these images is the second to be tried.
+        // The cell found for these images is the second candidate.
         cells.insert(cells.len().min(1), Cell { name: "found".to_owned(), genotype: search.cells.clone() });
     }
 

@@ -1,4 +1,4 @@
-//! Networks that may come out: cells at the sizes that fit the time and the bounds.
+//! Candidate networks: cells at the sizes that fit the time and the bounds.
 
 use gdas::Error;
 use gdas::cost;
@@ -10,20 +10,21 @@ use crate::plan::{Timed, choose_size};
 use crate::recipe;
 use crate::work::Work;
 
-/// A larger size of the first cell takes part, too, if its training gets this share of the steps that it should have.
-const NEARLY: f64 = 0.6;
+/// The first cell is also a candidate at the next larger size, if its training has at least this fraction of the required
+/// length.
+const LARGER_SIZE_FRACTION: f64 = 0.6;
 
-/// A network of each cell, of the size that fits into `seconds` of training, the first cell also one size larger. `None` if
-/// interrupted.
+/// A network of each cell, of the largest size suited to `seconds` of training; of the first cell also one size larger.
+/// `None` if interrupted.
 ///
 /// # Errors
-/// No network keeps to the bounds.
+/// If no network is within the bounds.
 pub(crate) fn candidates(work: &Work, cells: &[Cell], seconds: f64) -> Result<Option<Vec<Candidate>>, Error> {
     let steps_per_epoch = recipe::steps_per_epoch(work.dataset.train.len());
     let mut smallest = Smallest::default();
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut larger = None;
-    // What a multiply-add of a training step takes, by the steps timed so far.
+    // Time per multiply-add of a training step, from the steps timed so far.
     let mut seconds_per_multiply_add: Option<f64> = None;
     for cell in cells {
         let mut within = Vec::new();
@@ -32,7 +33,7 @@ pub(crate) fn candidates(work: &Work, cells: &[Cell], seconds: f64) -> Result<Op
             let model = model(work, &candidate)?;
             if let Some(excess) = broken(work.config, &model)? {
                 smallest.add(excess, || candidate.describe());
-                // Larger ones break it, too.
+                // Larger sizes exceed it too.
                 break;
             }
             let cost = cost::network(&model.graph);
@@ -47,7 +48,7 @@ pub(crate) fn candidates(work: &Work, cells: &[Cell], seconds: f64) -> Result<Op
                 },
             };
             let timed = Timed { size, seconds_per_step: candidate.seconds_per_step };
-            let is_far_too_large = timed.worth(seconds, steps_per_epoch) < NEARLY;
+            let is_far_too_large = timed.worth(seconds, steps_per_epoch) < LARGER_SIZE_FRACTION;
             within.push((timed, candidate));
             if is_far_too_large {
                 break;
@@ -55,18 +56,19 @@ pub(crate) fn candidates(work: &Work, cells: &[Cell], seconds: f64) -> Result<Op
         }
         let timed: Vec<Timed> = within.iter().map(|(timed, _)| *timed).collect();
         let Some(mut at) = choose_size(&timed, seconds, steps_per_epoch) else { continue };
-        // The size was chosen by an estimate where the cell is not the first; one that turns out too slow becomes smaller.
+        // Except for the first cell, the size was chosen by an estimate; a network that is slower becomes smaller.
         loop {
             let Some(measured) = time(work, &within[at].1)? else { return Ok(None) };
             within[at].1.seconds_per_step = measured;
             within[at].0.seconds_per_step = measured;
-            if at == 0 || within[at].0.worth(seconds, steps_per_epoch) >= NEARLY {
+            if at == 0 || within[at].0.worth(seconds, steps_per_epoch) >= LARGER_SIZE_FRACTION {
                 break;
             }
             at -= 1;
         }
         if candidates.is_empty() {
-            let next = within.get(at + 1).filter(|(timed, _)| timed.worth(seconds, steps_per_epoch) >= NEARLY);
+            let next =
+                within.get(at + 1).filter(|(timed, _)| timed.worth(seconds, steps_per_epoch) >= LARGER_SIZE_FRACTION);
             larger = next.map(|(_, candidate)| candidate.clone());
             let chosen = &within[at].1;
             seconds_per_multiply_add = Some(chosen.seconds_per_step / chosen.multiply_adds.max(1) as f64);
@@ -77,7 +79,7 @@ pub(crate) fn candidates(work: &Work, cells: &[Cell], seconds: f64) -> Result<Op
     if candidates.is_empty() { Err(smallest.error()) } else { Ok(Some(candidates)) }
 }
 
-/// Seconds that a training takes per image with a known cell at this size; zero where none is known, `None` if interrupted.
+/// Training time in seconds per image with a known cell at this size; 0 if no cell is known, `None` if interrupted.
 pub(crate) fn seconds_per_image(work: &Work, channels: usize, cells: usize) -> Result<Option<f64>, Error> {
     let Some(cell) = known(&work.config.space).pop() else { return Ok(Some(0.0)) };
     let candidate = untimed(&cell, Size { channels, cells, epochs: 0.0, steps: 0.0 });
@@ -102,7 +104,7 @@ fn model(work: &Work, candidate: &Candidate) -> Result<TrainedModel, Error> {
     TrainedModel::untrained(&config, work.dataset, work.device)
 }
 
-/// Seconds of a training step; `None` if interrupted.
+/// Measured time of a training step in seconds; `None` if interrupted.
 fn time(work: &Work, candidate: &Candidate) -> Result<Option<f64>, Error> {
     let config = recipe::training(work.config, work.dataset, candidate, 1_000, 0.0)?;
     let most = (0.002 * work.budget.total()).min(1.0);

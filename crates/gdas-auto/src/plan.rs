@@ -1,43 +1,43 @@
-//! What fits into a time: sizes of networks, trials, steps. Numbers in, numbers out; no clock is read here.
+//! Division of the budget: sizes of networks, trials, steps. Pure functions that read no clock.
 
 use serde::{Deserialize, Serialize};
 
 use crate::candidates::Size;
 
-/// Share of the budget that the search gets where it pays.
+/// Fraction of the budget for the search.
 const SEARCH_SHARE: f64 = 0.2;
-/// A search of fewer epochs finds no better cell than those that are known.
+/// Minimum and maximum number of epochs of a search; a shorter one finds no better cell than the known ones.
 pub(crate) const SEARCH_EPOCHS: (usize, usize) = (5, 50);
-/// Share of the time left after the search that short trainings of several candidates get where they pay.
+/// Fraction of the time left after the search for the trials.
 const TRIAL_SHARE: f64 = 0.12;
-/// A trial with fewer steps says little about the network.
+/// Minimum number of steps of a trial.
 const TRIAL_STEPS: f64 = 200.0;
-/// A trial is never longer than this share of the final training.
-const TRIAL_MOST: f64 = 0.25;
-/// More epochs or steps, whichever are more, bring nothing.
+/// Maximum length of a trial as a fraction of the final training.
+const TRIAL_MAX: f64 = 0.25;
+/// Maximum length of the final training; the larger of the two limits applies.
 const MOST_EPOCHS: f64 = 200.0;
 const MOST_STEPS: f64 = 6000.0;
 
-/// Seconds for the search, `seconds_per_epoch` being what an epoch of it takes: a share of the budget, at most what its
-/// longest schedule needs. `None` where that is less than its shortest schedule needs.
+/// Seconds for the search: a fraction of the budget, at most the time of its longest schedule. `None` if that is less than
+/// the time of its shortest schedule.
 pub(crate) fn search_seconds(budget: f64, seconds_per_epoch: f64) -> Option<f64> {
     let (fewest, most) = SEARCH_EPOCHS;
     let share = SEARCH_SHARE * budget;
     (share >= fewest as f64 * seconds_per_epoch).then(|| share.min(most as f64 * seconds_per_epoch))
 }
 
-/// Seconds that the trials get together, out of those left.
+/// Seconds for all trials together, out of those left.
 pub(crate) fn trial_seconds(left: f64) -> f64 {
     TRIAL_SHARE * left
 }
 
-/// Steps of the final training that fit into a time.
+/// Number of steps of the final training in this time.
 pub(crate) fn steps(seconds: f64, seconds_per_step: f64, steps_per_epoch: usize) -> u64 {
     let most = (MOST_EPOCHS * steps_per_epoch as f64).max(MOST_STEPS);
     (seconds / seconds_per_step.max(1e-9)).clamp(1.0, most) as u64
 }
 
-/// A size, and how long a step of a network of it takes.
+/// A size with the time per step of its network.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Timed {
     pub(crate) size: Size,
@@ -45,7 +45,7 @@ pub(crate) struct Timed {
 }
 
 impl Timed {
-    /// How much longer a training in this time is than it should be at least; below 1: it is shorter.
+    /// Ratio of the training's length in this time to the minimum length for the size.
     pub(crate) fn worth(&self, seconds: f64, steps_per_epoch: usize) -> f64 {
         let steps = seconds / self.seconds_per_step.max(1e-9);
         let needed = self.size.steps.max(self.size.epochs * steps_per_epoch as f64);
@@ -53,13 +53,13 @@ impl Timed {
     }
 }
 
-/// The largest size that gets as many steps in this time as it should; the smallest where none does.
+/// Index of the largest size whose training in this time has the minimum length; the smallest if there is none.
 pub(crate) fn choose_size(timed: &[Timed], seconds: f64, steps_per_epoch: usize) -> Option<usize> {
     let fits = |timed: &Timed| timed.worth(seconds, steps_per_epoch) >= 1.0;
     timed.iter().rposition(fits).or(if timed.is_empty() { None } else { Some(0) })
 }
 
-/// A round of trials: this many candidates, each trained for the same time.
+/// A round of trials; all candidates are trained for the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Rung {
     /// Number of candidates that are trained.
@@ -68,16 +68,16 @@ pub(crate) struct Rung {
     pub(crate) seconds: f64,
 }
 
-/// Rounds of successive halving (Jamieson and Talwalkar 2016) that fit into a time: every round gets the same, half of its
-/// candidates go on to the next, the last round decides. `seconds_per_step` are those of the candidates, the most promising
-/// first; as many of them take part as each get enough steps in the first round. Empty where that is fewer than two.
+/// Rounds of successive halving (Jamieson and Talwalkar, AISTATS 2016) within `seconds`. All rounds take the same time; half
+/// of the candidates are promoted to the next. `seconds_per_step` are those of the candidates, the most promising first; the
+/// number of candidates is the largest with enough steps for each in the first round. Empty if that is less than two.
 pub(crate) fn rungs(seconds: f64, seconds_per_step: &[f64], final_seconds: f64) -> Vec<Rung> {
     for count in (2..=seconds_per_step.len()).rev() {
         let sizes: Vec<usize> = std::iter::successors(Some(count), |&n| (n > 2).then(|| n.div_ceil(2))).collect();
         let each = seconds / sizes.len() as f64;
         let slowest = seconds_per_step[..count].iter().copied().fold(0.0, f64::max);
         if each / count as f64 >= TRIAL_STEPS * slowest {
-            let seconds = |n: usize| (each / n as f64).min(TRIAL_MOST * final_seconds);
+            let seconds = |n: usize| (each / n as f64).min(TRIAL_MAX * final_seconds);
             return sizes.into_iter().map(|n| Rung { candidates: n, seconds: seconds(n) }).collect();
         }
     }
@@ -125,7 +125,7 @@ mod tests {
             prop_assert!(rungs.is_sorted_by(|a, b| a.candidates > b.candidates));
             prop_assert!(rungs.first().is_none_or(|rung| rung.candidates <= speeds.len()));
             prop_assert!(rungs.last().is_none_or(|rung| rung.candidates == 2));
-            prop_assert!(rungs.iter().all(|rung| rung.seconds <= TRIAL_MOST * final_seconds));
+            prop_assert!(rungs.iter().all(|rung| rung.seconds <= TRIAL_MAX * final_seconds));
         }
 
         #[test]

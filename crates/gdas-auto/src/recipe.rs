@@ -1,4 +1,4 @@
-//! How the networks of an automatic run are trained.
+//! Training settings of automatic runs.
 
 use serde_json::{Map, Value, json};
 
@@ -10,24 +10,24 @@ use crate::candidates::Candidate;
 use crate::config::AutoConfig;
 use crate::stage::resolved;
 
-/// Share of the schedule over which the learning rate rises, and the most epochs that this takes.
+/// Warm-up of the learning rate: fraction of the schedule, and maximum number of epochs.
 const WARMUP: (f64, f64) = (0.12, 2.0);
-/// From this many epochs on, training images are cropped at random, and a part of each is cut out. With fewer, a network does
-/// not see an image often enough to gain by it (figures: `docs/results.md`).
+/// Minimum number of epochs for random crops and cutout. Shorter trainings do not gain by them (figures:
+/// `docs/results.md`).
 const CROP_EPOCHS: f64 = 6.0;
 const CUTOUT_EPOCHS: f64 = 30.0;
-/// Never.
+/// Interval of tests in epochs that is never reached.
 const NO_TESTS: usize = 1_000_000;
 
-/// The largest class may have this many times the images of the smallest before epochs are balanced.
+/// Ratio of the largest to the smallest class above which sampling is balanced.
 const IMBALANCE: f64 = 3.0;
 
-/// How often epochs show the images of each class: equally often where the classes differ much in size.
+/// Sampling of the training images: balanced if the classes differ much in size.
 pub(crate) fn sampling(dataset: &Dataset) -> Sampling {
     if dataset.imbalance() > IMBALANCE { Sampling::Balanced } else { Sampling::Uniform }
 }
 
-/// What a training reads and where it runs.
+/// Configuration keys common to all stages: data, device, seed.
 pub(crate) fn shared_keys(config: &AutoConfig, dataset: &Dataset) -> Map<String, Value> {
     let keys = json!({
         "data": config.data, "image_size": config.image_size, "skip_damaged": config.skip_damaged, "space": *config.space,
@@ -41,7 +41,7 @@ pub(crate) fn shared_keys(config: &AutoConfig, dataset: &Dataset) -> Map<String,
     }
 }
 
-/// Images per step: fewer where there are few, so that an epoch has steps enough.
+/// Images per step: smaller for small data sets, so that an epoch has enough steps.
 pub(crate) fn batch_size(images: usize) -> usize {
     match images {
         0..400 => 16,
@@ -51,13 +51,13 @@ pub(crate) fn batch_size(images: usize) -> usize {
     }
 }
 
-/// Steps of an epoch over this many images.
+/// Number of steps of an epoch over this many images.
 pub(crate) fn steps_per_epoch(images: usize) -> usize {
     images.div_ceil(batch_size(images)).max(1)
 }
 
-/// The training of a candidate for this many steps on all training images but the share that is held out for validation;
-/// tested or validated at its end alone.
+/// Configuration of the training of a candidate for this many steps, with a fraction of the training images held out for
+/// validation; evaluated only at the end.
 pub(crate) fn training(
     config: &AutoConfig,
     dataset: &Dataset,
@@ -89,7 +89,7 @@ pub(crate) fn training(
     resolved(&Value::Object(keys))
 }
 
-/// Share of the training images that trials are validated on: about 2,000 images, but never more than a fifth.
+/// Fraction of the training images held out for the validation of trials: about 2,000 images, at most a fifth.
 pub(crate) fn validation_share(images: usize) -> f64 {
     (2000.0 / images.max(1) as f64).clamp(0.02, 0.2)
 }

@@ -1,4 +1,4 @@
-//! The search, where it pays.
+//! The search stage.
 
 use serde_json::Value;
 
@@ -16,25 +16,25 @@ use crate::work::Work;
 
 /// Name of the stage.
 pub(crate) const STAGE: &str = "search";
-/// Share of the search that may go into judging candidates.
+/// Maximum fraction of the search's time for judging candidates.
 const JUDGING_SHARE: f64 = 0.25;
 
-/// The outcome of the search stage.
+/// Result of the search stage.
 pub(crate) enum Found {
     /// Its result.
     Cell(Box<SearchResult>),
-    /// It was left out, as it would have been too short to find anything.
-    LeftOut,
+    /// The stage was skipped, as the search would have been too short.
+    Skipped,
     /// A stop was requested.
     Interrupted,
 }
 
-/// Searches, unless the configuration says no or the time is too short for that; `needed` says that there is no other cell.
+/// Runs the search stage, unless it is turned off or there is too little time; `needed`: there is no known cell.
 pub(crate) fn search(work: &mut Work, needed: bool) -> Result<Found, Error> {
     let run = work.run.path().to_path_buf();
     if !has_begun(&run, STAGE) {
         if work.config.search == Auto::Is(false) && !needed {
-            return Ok(Found::LeftOut);
+            return Ok(Found::Skipped);
         }
         work.report(AutoPart::Planning, "measuring how long a search takes".to_owned(), None)?;
     }
@@ -48,9 +48,9 @@ pub(crate) fn search(work: &mut Work, needed: bool) -> Result<Found, Error> {
         }
     })?;
     let Some(mut config) = config else {
-        return Ok(if interrupted { Found::Interrupted } else { Found::LeftOut });
+        return Ok(if interrupted { Found::Interrupted } else { Found::Skipped });
     };
-    // The images may lie elsewhere now than when the stage began.
+    // The images may have been moved since the stage began.
     config.data.clone_from(&work.config.data);
     let (dataset, interrupt, device) = (work.dataset, work.interrupt, work.device);
     let found = finished_or(&run, STAGE, |inner| {
@@ -76,7 +76,7 @@ fn plan(work: &Work, needed: bool) -> Result<Planned, Error> {
     let mut plan: SearchConfig = resolved(&Value::Object(shared_keys(work.config, work.dataset)))?;
     let steps = (work.dataset.train.len() / 2).div_ceil(plan.batch_size).max(1);
     if !needed && work.config.search == Auto::Auto {
-        // A step of the search takes longer than one of a training; that is measured sooner.
+        // A training step is faster to measure, and a search step takes longer: a lower bound.
         match offers::seconds_per_image(work, plan.channels, plan.cells)? {
             None => return Ok(Planned::Interrupted),
             Some(least) => {
@@ -104,7 +104,7 @@ fn plan(work: &Work, needed: bool) -> Result<Planned, Error> {
     Ok(Planned::Search(Box::new(plan)))
 }
 
-/// Chooses how many epochs fit into a time, and shortens epochs where not even a few do.
+/// Sets the number of epochs that fit into the time, and shortens the epochs if too few fit.
 fn fit(seconds: f64, per_step: f64, full: usize, plan: &mut SearchConfig) {
     let total = (seconds / per_step.max(1e-9)) as usize;
     let (fewest, most) = SEARCH_EPOCHS;

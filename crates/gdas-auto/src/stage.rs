@@ -1,4 +1,4 @@
-//! Ordinary runs inside the directory of an automatic one.
+//! Stages: ordinary runs inside the directory of an automatic run.
 
 use std::path::Path;
 
@@ -12,19 +12,19 @@ pub(crate) fn unsuitable(error: impl std::fmt::Display) -> Error {
     Error::Unsuitable(error.to_string())
 }
 
-/// A configuration out of keys.
+/// A configuration from JSON keys.
 pub(crate) fn resolved<T: Config>(keys: &serde_json::Value) -> Result<T, Error> {
     let layer = Layer::flags(keys).map_err(unsuitable)?;
     resolve(&[layer]).map_err(unsuitable)
 }
 
-/// Whether a stage was begun: then its configuration stands.
+/// Whether a stage has begun, so that its configuration is fixed.
 pub(crate) fn has_begun(run: &Path, name: &str) -> bool {
     run.join(name).join("config.toml").is_file()
 }
 
-/// The configuration of a stage: the one it was begun with, or a new plan, which then begins it. `None` if the planning was
-/// interrupted.
+/// The configuration of a stage: the saved one if it has begun, else that of `plan`, which is saved. `None` if planning
+/// was interrupted.
 pub(crate) fn begin<T: Config>(
     run: &Path,
     name: &str,
@@ -42,7 +42,7 @@ pub(crate) fn begin<T: Config>(
     Ok(Some(config))
 }
 
-/// The result of a stage that is done, or what `work` makes of it.
+/// The saved result of a finished stage, or else the result of `work`.
 pub(crate) fn finished_or<T: for<'de> Deserialize<'de>>(
     run: &Path,
     name: &str,

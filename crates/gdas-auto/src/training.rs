@@ -1,4 +1,4 @@
-//! The training of the network that comes out, on all training images, for the time that is left.
+//! The final training, on all training images, for the time left.
 
 use gdas::Error;
 use gdas::run::AutoPart;
@@ -14,7 +14,7 @@ use crate::work::Work;
 /// Name of the stage.
 pub(crate) const STAGE: &str = "train";
 
-/// Trains the network, or goes on with that; `candidate` matters only where the training has not begun. `None` if interrupted.
+/// Starts or resumes the final training; `candidate` is used only if it has not begun. `None` if interrupted.
 pub(crate) fn train(work: &mut Work, candidate: Option<&Candidate>) -> Result<Option<TrainResult>, Error> {
     let run = work.run.path().to_path_buf();
     let images = work.dataset.train.len();
@@ -27,9 +27,9 @@ pub(crate) fn train(work: &mut Work, candidate: Option<&Candidate>) -> Result<Op
         recipe::training(work.config, work.dataset, candidate, steps, 0.0).map(Some)
     })?;
     let Some(mut config) = config else { return Ok(None) };
-    // The images may lie elsewhere now than when the stage began.
+    // The images may have been moved since the stage began.
     config.data.clone_from(&work.config.data);
-    // A training that goes on follows the plan as it was made last, whatever the time: so it ends with the same bits.
+    // A resumed training keeps its last plan whatever the time, so that the result is bit for bit the same.
     let goes_on = run.join(STAGE).join("checkpoint.0").is_file();
     let (dataset, interrupt, device, budget) = (work.dataset, work.interrupt, work.device, work.budget);
     finished_or(&run, STAGE, |inner| {
@@ -53,18 +53,18 @@ pub(crate) fn train(work: &mut Work, candidate: Option<&Candidate>) -> Result<Op
     })
 }
 
-/// Shares of the training after which its length is planned anew.
-const MOMENTS: [f64; 11] = [0.02, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.75, 0.85, 0.92, 0.97];
-/// A plan that is off by less stays as it is.
+/// Fractions of the training at which its length is replanned.
+const REPLAN_AT: [f64; 11] = [0.02, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.75, 0.85, 0.92, 0.97];
+/// Relative change of the length below which the plan is kept.
 const TOLERANCE: f64 = 0.01;
 
-/// Plans the length of a training anew, now and then, by the speed since the last time and by the time that is left.
+/// Replans the length of a training by the speed since the last plan and the time left.
 struct Pacer<'a> {
     budget: &'a Budget,
-    /// Seconds that are needed after the training.
+    /// Seconds needed after the training.
     after: f64,
     steps_per_epoch: usize,
-    /// Time used and steps done at the last plan.
+    /// Time used in seconds and steps done at the last plan.
     since: Option<(f64, u64)>,
     moment: usize,
 }
@@ -77,15 +77,15 @@ impl<'a> Pacer<'a> {
     fn replan(&mut self, StepCount { done, total }: StepCount) -> Option<u64> {
         let used = self.budget.used();
         let Some((then, before)) = self.since else {
-            // The first step takes longer than the others.
+            // The first step is slower than the others, so the measurement starts after it.
             self.since = Some((used, done));
             return None;
         };
-        let due = *MOMENTS.get(self.moment)? * total as f64;
+        let due = *REPLAN_AT.get(self.moment)? * total as f64;
         if (done as f64) < due || done == before {
             return None;
         }
-        while MOMENTS.get(self.moment).is_some_and(|moment| moment * total as f64 <= done as f64) {
+        while REPLAN_AT.get(self.moment).is_some_and(|moment| moment * total as f64 <= done as f64) {
             self.moment += 1;
         }
         self.since = Some((used, done));

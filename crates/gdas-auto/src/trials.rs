@@ -1,4 +1,4 @@
-//! Short trainings of several networks, which decide which of them is trained to the end.
+//! Trials: short trainings of candidate networks by which one is selected.
 
 use std::path::{Path, PathBuf};
 
@@ -17,42 +17,42 @@ use crate::recipe;
 use crate::stage::{begin, finished_or, unsuitable};
 use crate::work::Work;
 
-/// File of the run directory with the trials as they were planned.
+/// File of the run directory with the planned trials.
 pub(crate) const FILE: &str = "candidates.json";
-/// Trials may take this many times as long as planned; then the next round is left out.
+/// Ratio of the trials' actual to their planned time above which the remaining rounds are skipped.
 const PATIENCE: f64 = 2.0;
 
-/// A short training of one network on a part of the training images.
+/// A trial: a short training of one network on a part of the training images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tried {
     /// The network.
     #[serde(flatten)]
     pub network: Candidate,
-    /// The round, from 1; the better half of a round is in the next.
+    /// The round of successive halving, from 1.
     pub round: usize,
-    /// Training steps.
+    /// Number of training steps.
     pub steps: u64,
-    /// Time that it took, in seconds.
+    /// Duration in seconds.
     pub seconds: f64,
-    /// Accuracy on the training images that were held out, in 0..=1.
+    /// Accuracy on the held-out training images, in 0..=1.
     pub validation_accuracy: f64,
-    /// Cross-entropy on them.
+    /// Cross-entropy on the held-out training images.
     pub validation_loss: f64,
-    /// Its directory in that of the automatic run.
+    /// Run directory, relative to that of the automatic run.
     pub run: PathBuf,
 }
 
-/// Which networks are tried, and for how long: made once, by the clock.
+/// The candidates and the rounds of trials, planned once by measured times.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Plan {
     candidates: Vec<Candidate>,
     rungs: Vec<Rung>,
 }
 
-/// The network to train, and the trials that led to it. `None` if interrupted.
+/// Selects the network to train; returns it with the trials. `None` if interrupted.
 pub(crate) fn choose(work: &mut Work, cells: &[Cell]) -> Result<Option<(Candidate, Vec<Tried>)>, Error> {
     let Some(plan) = planned(work, cells)? else { return Ok(None) };
-    // Test images have no part in the choice.
+    // Test images are not used for selection.
     let images = Dataset { test: None, ..work.dataset.clone() };
     let mut tried: Vec<Tried> = Vec::new();
     let time: f64 = plan.rungs.iter().map(|rung| rung.candidates as f64 * rung.seconds).sum();
@@ -80,7 +80,7 @@ pub(crate) fn choose(work: &mut Work, cells: &[Cell]) -> Result<Option<(Candidat
     Ok(winner.and_then(|index| Some((plan.candidates.get(index)?.clone(), tried))))
 }
 
-/// The trials that were begun before in this run, for a run whose choice was made.
+/// The finished trials of a run whose selection is complete.
 pub(crate) fn done(run: &RunDir) -> Result<Vec<Tried>, Error> {
     let Some(plan) = read(run)? else { return Ok(Vec::new()) };
     let mut tried = Vec::new();
@@ -96,7 +96,7 @@ pub(crate) fn done(run: &RunDir) -> Result<Vec<Tried>, Error> {
     Ok(tried)
 }
 
-/// The plan as it was made, or a new one. `None` if interrupted.
+/// The saved plan, or a new one. `None` if interrupted.
 fn planned(work: &mut Work, cells: &[Cell]) -> Result<Option<Plan>, Error> {
     if let Some(plan) = read(work.run)? {
         return Ok(Some(plan));
@@ -129,13 +129,14 @@ fn read(run: &RunDir) -> Result<Option<Plan>, Error> {
     };
     serde_json::from_str(&text).map(Some).map_err(|error| {
         Error::Unsuitable(format!(
-            "{} is damaged ({error}); take it away, and the networks are planned again",
+            "{} is damaged ({error}); remove it, and the trials are planned again",
             path.display()
         ))
     })
 }
 
-/// Trains a candidate on the images that are not held out, or reads the result if that training is finished. `None` if interrupted.
+/// Trains a candidate on the images that are not held out, or reads the result if that training is finished. `None` if
+/// interrupted.
 fn attempt(
     work: &mut Work,
     images: &Dataset,
@@ -148,7 +149,7 @@ fn attempt(
     let config =
         begin(work.run.path(), name, || Ok(Some(recipe::training(work.config, images, candidate, steps, share)?)))?;
     let Some(mut config) = config else { return Ok(None) };
-    // The images may lie elsewhere now than when the trial began.
+    // The images may have been moved since the trial began.
     config.data.clone_from(&work.config.data);
     let (interrupt, device, run) = (work.interrupt, work.device, work.run.path().to_path_buf());
     let result = finished_or(&run, name, |inner| {

@@ -1,4 +1,4 @@
-//! What every part of an automatic run works with.
+//! State shared by the stages of an automatic run.
 
 use burn::tensor::Device;
 
@@ -41,10 +41,10 @@ impl Work<'_> {
         Watched { observer: self.observer, budget: self.budget, run: self.run }
     }
 
-    /// Seconds that the test at the end, the exported files and the rest take beside a training with steps this long.
+    /// Estimated seconds for the final test, the export and the rest, for a training with this time per step.
     pub(crate) fn seconds_after_training(&self, seconds_per_step: f64, batch_size: usize) -> f64 {
         let images = self.dataset.test_images().map_or(0, |test| test.len());
-        // A forward pass takes about a third of a step; mirrored images take another.
+        // A forward pass takes about a third of a step; mirrored images need a second one.
         let passes = if self.dataset.flip { 2.0 } else { 1.0 };
         let test = passes * 0.35 * seconds_per_step * images as f64 / batch_size as f64;
         test + (0.01 * self.budget.total()).clamp(0.3, 10.0)
