@@ -143,7 +143,7 @@ fn images_are_explained_and_damaged_ones_named() {
     // A folder that is called like a known set.
     fs::create_dir(dir.path().join("digits")).expect("a folder");
     let text = outcome(dir.path(), &["data", "inspect", "digits"]);
-    assert!(text.contains("exit code 0") && text.contains("for the files here, give `./digits`"), "{text}");
+    assert!(text.contains("exit code 0") && text.contains("for the local files, give `./digits`"), "{text}");
     // A run says it first, and not among its results.
     let score = ["score", CELL, "--data", "photos", "--skip-damaged", "--proxy", "synflow", "--json"];
     let text = succeed(dir.path(), &score);

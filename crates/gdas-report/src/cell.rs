@@ -1,4 +1,4 @@
-//! Genotypes as pictures.
+//! Drawings of genotypes.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use gdas::Error;
 use gdas::run::RunDir;
 use gdas::space::{CellGenotype, CellOutput, CellSpace, Genotype, GenotypeError};
 
-/// A picture of one cell. Edges carry the operation's published name, or its short label if `short`.
+/// The picture of one cell. Edges are labelled with the operation's published name, or its short label if `short`.
 pub fn cell_picture(title: &str, space: &CellSpace, cell: &CellGenotype, short: bool) -> Result<Picture, PictureError> {
     let states = space.inputs + space.nodes;
     let mut labels: Vec<String> = match space.inputs {
@@ -15,7 +15,7 @@ pub fn cell_picture(title: &str, space: &CellSpace, cell: &CellGenotype, short: 
         2 => vec!["c[k-2]".into(), "c[k-1]".into()],
         n => (0..n).map(|i| format!("in {i}")).collect(),
     };
-    // States are numbered as in the genotype's text, so that picture and text agree.
+    // States are numbered as in the genotype's text.
     labels.extend((space.inputs..states).map(|state| state.to_string()));
     let mut edges: Vec<((usize, usize), &str)> = Vec::new();
     for (node, choices) in cell.nodes.iter().enumerate() {
@@ -48,11 +48,11 @@ pub fn genotype_pictures(genotype: &Genotype, short: bool) -> Result<Vec<Picture
     pictures.collect()
 }
 
-/// Draws each cell of a genotype into the directory of the run that found it: `{cell}.svg`, after the cell's name in its
-/// space. Pictures that are there already are kept. Returns the files.
+/// Writes a drawing of each cell of a genotype, `{cell}.svg`, to the run directory. Existing drawings are kept. Returns the
+/// paths.
 ///
 /// # Errors
-/// The genotype does not fit its space, or a file cannot be written.
+/// If the genotype does not fit its space, or a file cannot be written.
 pub fn write_cells(run: &RunDir, genotype: &Genotype) -> Result<Vec<PathBuf>, Error> {
     let pictures = genotype_pictures(genotype, false).map_err(|error| Error::Unsuitable(error.to_string()))?;
     let files = pictures.iter().zip(&genotype.space.cells).map(|(picture, cell)| {

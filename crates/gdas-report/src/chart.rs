@@ -1,4 +1,4 @@
-//! Line charts as SVG: light and dark, colours that the colour-blind can tell apart, no external resource.
+//! Line charts as SVG: light and dark scheme, colour-blind-safe colours, no external resources.
 
 mod scale;
 
@@ -9,9 +9,8 @@ use serde_json::json;
 use self::scale::{Scale, label};
 use super::svg::escape;
 
-/// Colours of series in order (after Okabe and Ito, adjusted to a contrast of 3:1): light scheme, dark scheme.
-/// Every other series is dashed, too, so that none is known by its colour alone; from the ninth on the colours come
-/// again with other dashes.
+/// Colours of the series in order (after Okabe and Ito, adjusted to a contrast of 3:1): light scheme, dark scheme. Series
+/// also differ by their dashes; from the ninth on, the colours repeat with other dashes.
 pub const SERIES_COLOURS: [(&str, &str); 8] = [
     ("#0067a5", "#6cbcf0"),
     ("#c45100", "#ff9a56"),
@@ -23,7 +22,7 @@ pub const SERIES_COLOURS: [(&str, &str); 8] = [
     ("#b3261e", "#ff8a80"),
 ];
 const DASHES: [&str; 8] = ["", "7 3", "2 3", "9 3 2 3", "", "7 3", "2 3", "9 3 2 3"];
-/// Average width of a character in the chart's font, generously.
+/// Average width of a character in the chart's font in pixels, estimated from above.
 const CHARACTER: f64 = 6.6;
 const LINE: f64 = 18.0;
 
@@ -32,14 +31,14 @@ const LINE: f64 = 18.0;
 pub struct Series {
     /// Its name in the legend.
     pub name: String,
-    /// Its points; those that are not finite leave a gap.
+    /// Points `(x, y)`; those that are not finite leave a gap.
     pub points: Vec<(f64, f64)>,
 }
 
-/// How the numbers of the vertical axis are written.
+/// Number format of the vertical axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// As they are.
+    /// Plain numbers.
     Plain,
     /// Fractions as percentages.
     Percent,
@@ -48,28 +47,28 @@ pub enum Unit {
 /// A line chart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chart {
-    /// What it shows, with the unit where there is one.
+    /// Title, with the unit if there is one.
     pub title: String,
-    /// What the horizontal axis counts.
+    /// Label of the horizontal axis.
     pub x_label: String,
-    /// Its lines.
+    /// The lines.
     pub series: Vec<Series>,
-    /// How values are written.
+    /// Number format of the values.
     pub unit: Unit,
-    /// Lower and upper end of the vertical axis, where they are not to follow the data.
+    /// Fixed lower and upper end of the vertical axis; `None` to fit the data.
     pub range: (Option<f64>, Option<f64>),
-    /// Size of the plot with its numbers, without title and legend, in pixels.
+    /// Size in pixels of the plot with its axis labels, without title and legend.
     pub size: (f64, f64),
-    /// Whether its points are marked instead of joined by lines.
+    /// Whether points are drawn as markers without lines.
     pub scattered: bool,
-    /// Whether a value on the horizontal axis is the power of two that it stands for.
+    /// Whether the horizontal axis is logarithmic: a point at `x` is labelled with the power of two `2^x`.
     pub powers_of_two: bool,
-    /// Whether a page offers a logarithmic vertical axis.
+    /// Whether the page offers a logarithmic vertical axis.
     pub logarithmic: bool,
 }
 
 impl Chart {
-    /// A chart of the usual size.
+    /// A chart of the default size.
     pub fn new(title: &str, x_label: &str, series: Vec<Series>) -> Self {
         let (title, x_label) = (title.to_owned(), x_label.to_owned());
         Self {
@@ -85,40 +84,40 @@ impl Chart {
         }
     }
 
-    /// The same with powers of two on the horizontal axis: a point at 3 stands at 8.
+    /// Labels the horizontal axis with powers of two: a point at 3 is labelled 8.
     #[must_use]
     pub fn powers_of_two(mut self) -> Self {
         self.powers_of_two = true;
         self
     }
 
-    /// A value of the horizontal axis as the reader sees it.
+    /// The value shown for a position on the horizontal axis.
     fn x_value(&self, value: f64) -> f64 {
         if self.powers_of_two { value.exp2() } else { value }
     }
 
-    /// The same, with a logarithmic vertical axis on offer.
+    /// Offers a logarithmic vertical axis in the page.
     #[must_use]
     pub fn logarithmic(mut self) -> Self {
         self.logarithmic = true;
         self
     }
 
-    /// The same with percentages on the vertical axis.
+    /// Shows percentages on the vertical axis.
     #[must_use]
     pub fn percent(mut self) -> Self {
         self.unit = Unit::Percent;
         self
     }
 
-    /// The same with a mark at every point instead of lines.
+    /// Draws markers instead of lines.
     #[must_use]
     pub fn scattered(mut self) -> Self {
         self.scattered = true;
         self
     }
 
-    /// The same with fixed ends of the vertical axis.
+    /// Fixes the ends of the vertical axis.
     #[must_use]
     pub fn between(mut self, low: Option<f64>, high: Option<f64>) -> Self {
         self.range = (low, high);
@@ -135,7 +134,7 @@ impl Chart {
         self.draw(true)
     }
 
-    /// The same drawing to embed in a page that includes [`style`] once.
+    /// The drawing for embedding in a page that includes [`style`] once.
     pub fn to_svg_fragment(&self) -> String {
         self.draw(false)
     }
@@ -193,7 +192,7 @@ impl Chart {
         for &tick in &scale.x_ticks {
             let x = scale.x(tick);
             let text = label(self.x_value(tick), scale.x_step, Unit::Plain);
-            // The outermost numbers stay within the picture.
+            // The outermost labels are moved inside the picture.
             let half = text.chars().count() as f64 * CHARACTER / 2.0;
             let at = x.min(self.size.0 - half - 1.0);
             let _ = writeln!(
@@ -221,7 +220,7 @@ impl Chart {
             let _ = writeln!(out, "<path {} d=\"{path}\"/>", class(index));
         }
         let finite: Vec<_> = series.points.iter().filter(|p| is_finite(p)).collect();
-        // Markers where there is room for them; a lone point is nothing without.
+        // Markers where there is room for them, so that a single point is visible.
         if self.scattered || finite.len() as f64 <= self.size.0 / 25.0 {
             let class = index % SERIES_COLOURS.len();
             for (x, y) in finite {
@@ -238,7 +237,7 @@ impl Chart {
         }
     }
 
-    /// Number of rows, and per entry its series, left end and row.
+    /// Number of rows of the legend, and for each entry its series, left end in pixels and row.
     fn legend_rows(&self) -> (usize, Vec<(usize, f64, usize)>) {
         let lone = self.series.len() == 1 && self.series[0].name.is_empty();
         if lone || self.series.is_empty() {
@@ -258,7 +257,7 @@ impl Chart {
         (row + 1, entries)
     }
 
-    /// First and last value of every line in words.
+    /// Text alternative: the first and last value of every line.
     pub fn description(&self) -> String {
         let lines = self.series.iter().filter_map(|series| {
             let mut finite = series.points.iter().filter(|p| is_finite(p));
@@ -272,7 +271,7 @@ impl Chart {
         lines.collect::<Vec<_>>().join("; ")
     }
 
-    /// The chart's numbers as JSON, for the page's script. Charts with the same `group` share their cursor.
+    /// The data as JSON for the page's script. Charts of the same `group` share their cursor.
     pub fn to_json(&self, group: &str) -> String {
         let series: Vec<_> = self
             .series
@@ -290,7 +289,7 @@ impl Chart {
         .to_string()
     }
 
-    /// The chart's numbers, one line per point: series, x, y.
+    /// The data as CSV, one line per point: series, x, y.
     pub fn to_csv(&self) -> String {
         let mut out = String::from("series,x,y\n");
         for series in &self.series {
@@ -302,7 +301,7 @@ impl Chart {
     }
 }
 
-/// Lengths of dashes and gaps of the series, in order; none for a solid line.
+/// Lengths of dashes and gaps of the series, in order; empty for a solid line.
 pub(crate) fn dashes() -> [Vec<u32>; 8] {
     DASHES.map(|dashes| dashes.split_whitespace().filter_map(|length| length.parse().ok()).collect())
 }
@@ -330,7 +329,7 @@ pub fn style() -> String {
     )
 }
 
-/// What tells a line from the others.
+/// CSS class of a series, for its colour and dashes.
 fn class(index: usize) -> String {
     let colours = SERIES_COLOURS.len();
     let class = format!("class=\"s{}\"", index % colours);
@@ -345,7 +344,7 @@ fn is_finite(point: &(f64, f64)) -> bool {
     point.0.is_finite() && point.1.is_finite()
 }
 
-/// A number with six significant digits, which is more than a chart shows; `None` for what is not finite.
+/// The number rounded to six significant digits; `None` if it is not finite.
 fn rounded(value: f64) -> Option<f64> {
     format!("{value:.5e}").parse::<f64>().ok().filter(|value| value.is_finite())
 }

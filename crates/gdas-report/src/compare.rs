@@ -1,11 +1,10 @@
-//! Several runs side by side: what their configurations differ in, and the mean and deviation over seeds of runs that
-//! are otherwise equal.
+//! Comparison of runs: differences of their configurations, and mean and deviation over runs that differ only in the seed.
 
 use std::collections::BTreeMap;
 
 use super::run_data::{RunData, setting_text};
 
-/// Keys that decide nothing about a result, or only what a run starts from.
+/// Configuration keys that have no effect on the result, or only name the inputs.
 const WITHOUT_EFFECT: [&str; 9] = [
     "task",
     "data",
@@ -18,22 +17,22 @@ const WITHOUT_EFFECT: [&str; 9] = [
     "device",
 ];
 
-/// A configuration key whose value is not the same in all runs.
+/// A configuration key whose values differ between the runs.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Difference {
-    /// The key; those of a table within the configuration are joined by dots.
+    /// The key; nested keys are joined by dots.
     pub(crate) key: String,
-    /// The value in each run, in their order; `None` where a run's configuration has no such key.
+    /// The value in each run, in order; `None` if the run's configuration lacks the key.
     pub(crate) values: Vec<Option<String>>,
 }
 
-/// Runs that differ in nothing but their seed.
+/// Runs that differ only in their seed.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Group {
-    /// Indices of its runs.
+    /// Indices of the runs.
     pub(crate) runs: Vec<usize>,
-    /// Mean and sample standard deviation of their accuracies (fractions); `None` where no run has one, and no deviation
-    /// of a single run.
+    /// Mean and sample standard deviation of the accuracies (fractions); `None` if no run has one; no deviation for a single
+    /// run.
     pub(crate) accuracy: Option<(f64, Option<f64>)>,
 }
 
@@ -55,7 +54,7 @@ pub(crate) fn differences(runs: &[RunData]) -> Vec<Difference> {
     differing.collect()
 }
 
-/// The runs by configuration, in the order in which each first appears.
+/// The runs grouped by configuration, in the order of first appearance.
 pub(crate) fn groups(runs: &[RunData]) -> Vec<Group> {
     let mut index: BTreeMap<Vec<(String, String)>, usize> = BTreeMap::new();
     let mut groups: Vec<Group> = Vec::new();
@@ -76,7 +75,7 @@ pub(crate) fn groups(runs: &[RunData]) -> Vec<Group> {
     groups
 }
 
-/// Mean, and the sample standard deviation (n - 1 in the denominator) of two values or more.
+/// Mean, and the sample standard deviation (n - 1 in the denominator) if there are at least two values.
 pub(crate) fn mean_and_deviation(values: &[f64]) -> Option<(f64, Option<f64>)> {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
@@ -84,7 +83,7 @@ pub(crate) fn mean_and_deviation(values: &[f64]) -> Option<(f64, Option<f64>)> {
     (!values.is_empty()).then(|| (mean, (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt())))
 }
 
-/// Key and value of everything in a run's configuration that can have an effect.
+/// Keys and values of a run's configuration that can have an effect.
 fn settings(run: &RunData) -> Vec<(String, String)> {
     let mut out = Vec::new();
     if let Ok(table) = run.config.parse::<toml::Table>() {
@@ -98,7 +97,7 @@ fn flatten(prefix: &str, table: &toml::Table, out: &mut Vec<(String, String)>) {
     for (key, value) in table {
         let key = format!("{prefix}{key}");
         match value {
-            // A space of one's own stands whole in the configuration; its name says enough.
+            // A custom space is stored whole in the configuration; only its name is compared.
             toml::Value::Table(space) if key == "space" => {
                 let name = space.get("name").map_or_else(|| "own".to_owned(), setting_text);
                 out.push((key, name));

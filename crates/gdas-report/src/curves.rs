@@ -1,4 +1,4 @@
-//! The curves of a run as charts.
+//! Charts of a run's metrics.
 
 use super::chart::{Chart, Series};
 use super::epoch::Epoch;
@@ -8,7 +8,7 @@ use gdas::budget::Measure;
 use gdas::space::Genotype;
 
 impl RunData {
-    /// The curves of the run; those without any point are left out.
+    /// Charts of the run's metrics with their names; empty ones are left out.
     pub fn curves(&self) -> Vec<(&'static str, Chart)> {
         let both = |a: fn(&Epoch) -> Option<f64>, b: fn(&Epoch) -> Option<f64>| {
             vec![self.series("training", a), self.series(self.other(), b)]
@@ -64,7 +64,7 @@ impl RunData {
             .collect()
     }
 
-    /// The share over time, and where it is another in the cell that judges chose, that one after the last epoch.
+    /// The fraction over the epochs, and after the last epoch that of the cell chosen by judges, if it differs.
     fn parameter_free_series(&self) -> Vec<Series> {
         let mut of_alpha = self.series("", Epoch::parameter_free);
         let Some(judgement) = self.judgement().filter(|judgement| !judgement.is_own()) else { return vec![of_alpha] };
@@ -76,21 +76,21 @@ impl RunData {
         vec![of_alpha, Series { name: "the cell chosen by judges".to_owned(), points }]
     }
 
-    /// One value per epoch (counted from one) that has it: networks in training are not tested after every epoch.
+    /// A series of the epochs (from 1) that have the value; a training is not tested after every epoch.
     pub fn series(&self, name: &str, value: fn(&Epoch) -> Option<f64>) -> Series {
         let points = self.epochs.iter().filter_map(|e| Some(((e.number() + 1) as f64, value(e)?))).collect();
         Series { name: name.to_owned(), points }
     }
 
-    /// Per alpha table its name and one chart per edge: the probability of each operation over time.
+    /// For each alpha table its name and one chart per edge: the probability of each operation over the epochs.
     pub fn alpha_charts(&self) -> Vec<(String, Vec<Chart>)> {
         let Some(last) = self.epochs.iter().rev().find(|e| !e.alphas().is_empty()) else { return vec![] };
         let tables = last.alphas().iter().enumerate().map(|(t, table)| {
             let mut charts: Vec<Chart> = (0..table.alphas.len()).map(|edge| self.alpha_chart(t, edge)).collect();
             let points = charts.iter().flat_map(|chart| &chart.series).flat_map(|series| &series.points);
             let highest = points.map(|point| point.1).fold(0.0, f64::max);
-            // An even draw is the usual start, and a scale to 1 would hide what happens there. One scale for all
-            // edges lets them be compared.
+            // Searches start near the uniform distribution, where a scale up to 1 would hide the changes. All edges have one
+            // scale, for comparison.
             let top = [0.2, 0.5].into_iter().find(|top| highest <= *top).unwrap_or(1.0);
             for chart in &mut charts {
                 chart.range = (Some(0.0), Some(top));

@@ -1,19 +1,20 @@
-//! One epoch of a run, as reports show it.
+//! Metrics of one epoch of a search or a training.
 
 use gdas::budget::Measure;
 use gdas::run::{AlphaTable, EpochMetrics, Event, TrainEpochMetrics, relative_entropy};
 
-/// One epoch of a search or of a training. What a task does not have is `None`; accuracies and shares are fractions.
+/// Metrics of one epoch of a search or a training. Metrics that the task lacks are `None`; accuracies and shares are
+/// fractions.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Epoch {
-    /// Of a search.
+    /// An epoch of a search.
     Search(EpochMetrics),
-    /// Of a training.
+    /// An epoch of a training.
     Train(TrainEpochMetrics),
 }
 
 impl Epoch {
-    /// That of an event, if it ends an epoch.
+    /// The metrics in an event that ends an epoch.
     pub fn of(event: &Event) -> Option<Self> {
         match event {
             Event::Epoch(epoch) => Some(Self::Search(epoch.clone())),
@@ -36,7 +37,7 @@ impl Epoch {
         }
     }
 
-    /// Its number, from zero.
+    /// Number of the epoch, from zero.
     pub fn number(&self) -> usize {
         match self {
             Self::Search(epoch) => epoch.epoch,
@@ -68,7 +69,7 @@ impl Epoch {
         }
     }
 
-    /// Accuracy on them.
+    /// Accuracy on the images of [`other_loss`](Self::other_loss).
     pub fn other_accuracy(&self) -> Option<f64> {
         match self {
             Self::Search(epoch) => Some(epoch.metrics.held_out_accuracy),
@@ -97,37 +98,37 @@ impl Epoch {
         self.train()?.test_top5
     }
 
-    /// Share of dropped paths.
+    /// Drop-path rate.
     pub fn drop_path(&self) -> Option<f64> {
         Some(self.train()?.drop_path)
     }
 
-    /// Temperature of the draw.
+    /// Temperature tau of the sampling.
     pub fn tau(&self) -> Option<f64> {
         Some(self.search()?.metrics.tau)
     }
 
-    /// Share of the edges of alpha's cell without parameters.
+    /// Fraction of the edges of the cell derived from alpha that have no parameters.
     pub fn parameter_free(&self) -> Option<f64> {
         Some(self.search()?.parameter_free)
     }
 
-    /// Entropy of alpha as a share of the largest possible.
+    /// Entropy of alpha as a fraction of the maximum.
     pub fn entropy(&self) -> Option<f64> {
         relative_entropy(self.alphas())
     }
 
-    /// Alpha at its end; empty in a training.
+    /// Alpha at the end of the epoch; empty for a training.
     pub fn alphas(&self) -> &[AlphaTable] {
         self.search().map_or(&[], |epoch| &epoch.alphas)
     }
 
-    /// The cell at its end.
+    /// The derived cell at the end of the epoch.
     pub fn genotype(&self) -> Option<&str> {
         Some(&self.search()?.genotype)
     }
 
-    /// Expected cost over its bound, where there is one.
+    /// Ratio of the expected cost to its bound, if there is a bound.
     pub fn over_bound(&self, measure: Measure) -> Option<f64> {
         self.search()?.costs.iter().find(|c| c.measure == measure).map(|c| c.expected / c.limit)
     }

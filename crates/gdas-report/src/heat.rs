@@ -1,5 +1,4 @@
-//! Heat maps: which operation each edge of a cell prefers, epoch by epoch. One row per edge, so that a cell of 14 edges
-//! and 8 operations is one picture.
+//! Heat maps of the most probable operation of each edge by epoch, one row per edge.
 
 use std::fmt::Write as _;
 
@@ -11,13 +10,13 @@ use super::svg::escape;
 const ROW: f64 = 18.0;
 const CHARACTER: f64 = 6.6;
 const WIDTH: f64 = 940.0;
-/// Shades of a colour. Runs of epochs in one shade are one rectangle, which keeps the file small.
+/// Number of shades of a colour. Consecutive epochs of the same shade are one rectangle, to keep the file small.
 const SHADES: usize = 5;
 
-/// The probabilities of the operations of every edge over time.
+/// Probabilities of the operations of every edge over the epochs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeatMap {
-    /// What it shows.
+    /// Title of the drawing.
     pub title: String,
     /// Names of the edges, one per row.
     pub edges: Vec<String>,
@@ -27,7 +26,7 @@ pub struct HeatMap {
     pub epochs: Vec<(usize, Vec<Vec<f64>>)>,
 }
 
-/// The preferred operation of an edge in one epoch.
+/// The most probable operation of an edge in one epoch.
 #[derive(Clone, Copy, PartialEq)]
 struct Preferred {
     operation: usize,
@@ -45,12 +44,12 @@ impl HeatMap {
         self.draw(true)
     }
 
-    /// The same drawing to embed in a page that includes [`style`] and [`super::chart::style`] once.
+    /// The drawing for embedding in a page that includes [`style`] and [`super::chart::style`] once.
     pub fn to_svg_fragment(&self) -> String {
         self.draw(false)
     }
 
-    /// The numbers as JSON, probabilities in units of 1/10,000: what a page needs to show the values under the pointer.
+    /// The data as JSON, probabilities in units of 1/10,000, for the page's script.
     pub fn to_json(&self) -> String {
         let values: Vec<Vec<Vec<u32>>> = self
             .epochs
@@ -69,12 +68,12 @@ impl HeatMap {
         Some(Preferred { operation, probability: *row.get(operation)? })
     }
 
-    /// Left end of the rows, right of the edges' names.
+    /// Left end of the rows in pixels, right of the edges' names.
     fn left(&self) -> f64 {
         12.0 + self.edges.iter().map(|name| name.chars().count()).max().unwrap_or(0) as f64 * CHARACTER
     }
 
-    /// Right end of the rows, left of what each edge prefers in the last epoch.
+    /// Right end of the rows in pixels, left of the last epoch's most probable operations.
     fn right(&self) -> f64 {
         let longest = self.operations.iter().map(|name| name.chars().count()).max().unwrap_or(0) + 7;
         WIDTH - 12.0 - longest as f64 * CHARACTER
@@ -99,7 +98,7 @@ impl HeatMap {
             );
         }
         let _ = writeln!(out, "<text class=\"title\" x=\"6\" y=\"15\">{title}</text>");
-        // The most decided edge of all epochs has the full colour; an even draw has the faintest shade.
+        // Shades range from the uniform distribution to the largest probability of all edges and epochs.
         let even = 1.0 / self.operations.len().max(1) as f64;
         let all = (0..self.epochs.len()).flat_map(|epoch| (0..self.edges.len()).map(move |edge| (epoch, edge)));
         let highest =
@@ -160,7 +159,7 @@ impl HeatMap {
         out
     }
 
-    /// Epochs that are named below the rows, at most eleven, and the middle of each.
+    /// Epochs that are labelled below the rows, at most eleven, with their centres in pixels.
     fn ticks(&self, left: f64, width: f64) -> Vec<(usize, f64)> {
         let count = self.epochs.len();
         let step =
@@ -169,7 +168,7 @@ impl HeatMap {
         named.map(|(i, (epoch, _))| (*epoch, left + width * (i as f64 + 0.5))).collect()
     }
 
-    /// What every edge prefers in the last epoch, in words.
+    /// Text alternative: the most probable operation of every edge in the last epoch.
     pub fn description(&self) -> String {
         let Some(last) = self.epochs.len().checked_sub(1) else { return String::new() };
         let words = self.edges.iter().enumerate().filter_map(|(edge, name)| {
@@ -181,7 +180,7 @@ impl HeatMap {
     }
 }
 
-/// Top of the first row.
+/// Top of the first row in pixels.
 const TOP: f64 = 26.0;
 
 /// The style sheet of all heat maps, beside that of the charts.

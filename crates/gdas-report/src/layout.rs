@@ -1,13 +1,12 @@
-//! Places a [`Picture`] on the plane, left to right, so that nothing overlaps.
+//! Layout of a [`Picture`] from left to right without overlaps.
 //!
-//! The usual layered drawing (Sugiyama, Tagawa, Toda 1981) with one twist: labels get columns of their own between the
-//! columns of nodes, and an edge that passes a column gets a lane in it. Every box and lane of a column has its own
-//! stretch of height, and edges bend only in the gaps between columns; so no label, node or lane ever touches another,
-//! whatever the picture.
+//! A layered drawing (Sugiyama, Tagawa, Toda 1981) with an addition: labels have separate columns between those of the
+//! nodes, and an edge that passes a column has a lane in it. The boxes and lanes of a column have disjoint vertical ranges,
+//! and edges bend only in the gaps between columns, so labels, nodes and lanes cannot overlap.
 
 use super::picture::Picture;
 
-/// Width of a character of the labels' monospaced font, in units of its size.
+/// Width of a character of the labels' monospaced font, relative to the font size.
 const CHARACTER: f64 = 0.61;
 /// Font size of labels and nodes.
 pub const FONT_SIZE: f64 = 12.0;
@@ -43,13 +42,13 @@ impl Rect {
 /// The route of one edge.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
-    /// Level stretches from left to right: `(x start, x end, y)`. Between two, the edge bends.
+    /// Horizontal segments from left to right: `(x start, x end, y)`. The edge bends between them.
     pub levels: Vec<(f64, f64, f64)>,
-    /// Where its label stands, if it has one.
+    /// Box of its label, if it has one.
     pub label: Option<Rect>,
 }
 
-/// A drawing's geometry, in pixels; the origin is the upper left corner.
+/// Geometry of a drawing in pixels; the origin is the upper left corner.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
     /// Full width.
@@ -62,12 +61,12 @@ pub struct Layout {
     pub routes: Vec<Route>,
 }
 
-/// Width that `text` takes in the drawing's font.
+/// Width of `text` in the drawing's font, in pixels.
 pub fn text_width(text: &str) -> f64 {
     text.chars().count() as f64 * CHARACTER * FONT_SIZE
 }
 
-/// What stands in a column.
+/// A node, label or lane in a column.
 struct Item {
     width: f64,
     height: f64,
@@ -85,7 +84,7 @@ pub fn layout(picture: &Picture) -> Layout {
         let width = (text_width(&node.label) + 20.0).max(NODE_HEIGHT);
         items.push(Item::new(width, NODE_HEIGHT, 2 * layer));
     }
-    // Per edge: its items between source and target, and which of them is the label.
+    // For each edge: its items between source and target, and which of them is the label.
     let mut chains: Vec<(Vec<usize>, Option<usize>)> = Vec::new();
     let mut labels = vec![0usize; 2 * layers.iter().max().map_or(0, |m| m + 1)];
     for edge in &picture.edges {
@@ -152,7 +151,7 @@ impl Item {
     }
 }
 
-/// Longest path from any node without incoming edges; outputs and inputs need no special case.
+/// Layer of each node: length of the longest path to it from a node without incoming edges.
 fn layers(picture: &Picture) -> Vec<usize> {
     let mut layers = vec![0; picture.nodes.len()];
     for node in 0..layers.len() {
@@ -162,7 +161,7 @@ fn layers(picture: &Picture) -> Vec<usize> {
     layers
 }
 
-/// Order of the items of each column: barycentre sweeps, of which the one with the fewest crossings is kept.
+/// Order of the items in each column: the result with the fewest crossings of several barycentre sweeps.
 fn order(items: &[Item]) -> Vec<Vec<usize>> {
     let count = items.iter().map(|i| i.column + 1).max().unwrap_or(0);
     let mut columns = vec![Vec::new(); count];
@@ -199,7 +198,7 @@ fn order(items: &[Item]) -> Vec<Vec<usize>> {
     swap_neighbours(items, best)
 }
 
-/// Exchanges neighbours of a column as long as that removes crossings.
+/// Swaps neighbours in a column while that reduces crossings.
 fn swap_neighbours(items: &[Item], mut columns: Vec<Vec<usize>>) -> Vec<Vec<usize>> {
     let mut fewest = crossings(items, &columns);
     loop {
@@ -243,7 +242,7 @@ fn crossings(items: &[Item], columns: &[Vec<usize>]) -> usize {
     total
 }
 
-/// Heights: items drift toward their neighbours while their order and distances are kept.
+/// Vertical positions: items move towards their neighbours, keeping order and minimum distances.
 fn place_vertically(items: &mut [Item], columns: &[Vec<usize>]) {
     for column in columns {
         let total: f64 = column.iter().map(|&i| items[i].height + SPACING).sum();
@@ -274,13 +273,13 @@ fn place_vertically(items: &mut [Item], columns: &[Vec<usize>]) {
     }
 }
 
-/// The positions closest to `target` (least squares) that lie at least `distance` apart: pool adjacent violators.
+/// The positions closest to `target` (least squares) that are at least `distance` apart, by pool adjacent violators.
 fn nearest_with_distance(target: &[f64], distance: &[f64]) -> Vec<f64> {
     let mut offsets = vec![0.0];
     for d in distance {
         offsets.push(offsets[offsets.len() - 1] + d);
     }
-    // Blocks of (mean, size), whose means must not fall.
+    // Blocks of (mean, size) with non-decreasing means.
     let mut blocks: Vec<(f64, usize)> = Vec::new();
     for (w, offset) in target.iter().zip(&offsets) {
         let mut block = (w - offset, 1);

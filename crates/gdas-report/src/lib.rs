@@ -1,4 +1,4 @@
-//! What a user sees of a search: cells as pictures, curves, one self-contained page, and event files for TensorBoard.
+//! Reports of runs: drawings of cells, charts, a self-contained HTML page, and event files for TensorBoard.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
@@ -41,8 +41,8 @@ pub use tensorboard::TensorBoard;
 pub use terminal::TerminalStyle;
 pub use trials::Trial;
 
-/// Writes a report into a directory (made if it does not exist) and returns what was written, the page
-/// (`report.html`) first. With `files` every figure comes as SVG and PNG and every number as CSV, too.
+/// Writes a report to a directory (created if it does not exist) and returns the paths of the files, the page
+/// (`report.html`) first. With `files`, also all figures as SVG and PNG and all data as CSV.
 pub fn write(
     directory: &Path,
     runs: &[RunData],

@@ -1,11 +1,11 @@
-//! The network that a run's cell is built into.
+//! The network of a run's cell.
 
 use super::run_data::RunData;
 use gdas::network::{NetworkConfig, Stem, derive};
 use gdas::space::Wiring;
 use gdas_kernels::graph::{Graph, Shape};
 
-/// A network and its size.
+/// The network of a run's cell, with its size.
 #[derive(Clone, Debug)]
 pub(crate) struct RunNetwork {
     pub(crate) graph: Graph,
@@ -18,7 +18,7 @@ pub(crate) struct RunNetwork {
 }
 
 impl RunData {
-    /// A training's own network; for a search the one of published size that its cell is meant for.
+    /// The network of a training; for a search, the network of published size with its cell.
     pub(crate) fn network(&self) -> Option<RunNetwork> {
         let genotype = self.genotype()?;
         let space = &genotype.space;
@@ -32,7 +32,7 @@ impl RunData {
         let cells = number("cells").filter(|_| own).unwrap_or(published_cells);
         let image = number("image_size").unwrap_or(32);
         let classes = self.classes()?;
-        // A file that was tampered with must not make us build a giant.
+        // A modified file must not lead to a huge network.
         if !(1..=1024).contains(&channels) || !(1..=64).contains(&cells) || !(8..=224).contains(&image) {
             return None;
         }

@@ -1,11 +1,11 @@
-//! The numbers of a run as comma-separated values.
+//! The metrics of a run as CSV.
 
 use super::csv;
 use super::epoch::Epoch;
 use super::run_data::RunData;
 
 impl RunData {
-    /// One line per epoch.
+    /// Metrics as CSV, one line per epoch.
     pub fn epochs_csv(&self) -> String {
         let other = self.other().replace('-', "_");
         let mut out = csv::line([
@@ -44,13 +44,13 @@ impl RunData {
         out
     }
 
-    /// Number of lines of [`alphas_csv`](Self::alphas_csv), without its head.
+    /// Number of lines of [`alphas_csv`](Self::alphas_csv), without the header.
     pub(crate) fn alpha_count(&self) -> usize {
         let rows = self.epochs.iter().flat_map(Epoch::alphas).flat_map(|table| &table.alphas);
         rows.map(Vec::len).sum()
     }
 
-    /// One line per epoch, table, edge and operation.
+    /// Probabilities as CSV, one line per epoch, alpha table, edge and operation.
     pub fn alphas_csv(&self) -> String {
         let mut out = csv::line(["epoch", "table", "edge", "connects", "operation", "alpha", "probability"]);
         for row in &self.epochs {

@@ -10,16 +10,16 @@ const HEIGHT: f64 = 260.0;
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = HEIGHT - 24.0;
 
-/// One axis: a value per run, as text. Where every value is a number the axis is a scale, else its values stand evenly.
+/// One axis: a value per run, as text. If all values are numbers, the axis is linear, else the values are evenly spaced.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Axis {
-    /// What it is.
+    /// Name of the axis.
     pub(crate) name: String,
     /// The value of each run; `None` breaks the run's line.
     pub(crate) values: Vec<Option<String>>,
 }
 
-/// Runs as lines across axes.
+/// A plot of runs as lines across axes.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Parallel {
     /// Names of the runs.
@@ -29,14 +29,15 @@ pub(crate) struct Parallel {
 }
 
 impl Parallel {
-    /// A drawing to embed in a page that includes [`super::chart::style`] and [`style`]. Lines carry their run's index.
+    /// The drawing for embedding in a page that includes [`super::chart::style`] and [`style`]. Lines have their run's index as
+    /// an attribute.
     pub(crate) fn to_svg_fragment(&self) -> String {
         let scales: Vec<Scale> = self.axes.iter().map(Scale::of).collect();
         let names = |axis: &Axis| axis.name.chars().count() as f64 * CHARACTER;
         let labels = scales.iter().map(|scale| {
             scale.labels.iter().map(|(text, _)| text.chars().count()).max().unwrap_or(0) as f64 * CHARACTER
         });
-        // Each axis has room for its name and its numbers.
+        // Each axis has room for its name and its labels.
         let room: Vec<f64> =
             self.axes.iter().zip(labels).map(|(axis, label)| names(axis).max(label + 12.0) + 24.0).collect();
         let mut x = Vec::with_capacity(room.len());
@@ -82,11 +83,11 @@ impl Parallel {
     }
 }
 
-/// From values to heights.
+/// Mapping from values to vertical positions.
 struct Scale {
-    /// Ends of a scale of numbers.
+    /// Ends of a linear axis.
     numbers: Option<(f64, f64)>,
-    /// What is written beside the axis, and where.
+    /// Labels of the axis with their vertical positions.
     labels: Vec<(String, f64)>,
 }
 

@@ -1,19 +1,19 @@
-//! A cell as something to draw: named nodes and labelled edges, free of any search space.
+//! Graph of a cell for drawing: named nodes and labelled edges, independent of search spaces.
 
 use std::fmt::Write as _;
 
-/// What a node of a [`Picture`] is to the cell.
+/// Role of a node of a [`Picture`] in the cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeKind {
-    /// Comes from outside the cell.
+    /// Input of the cell.
     Input,
-    /// Computed within the cell.
+    /// Intermediate state.
     Inner,
-    /// Leaves the cell.
+    /// Output of the cell.
     Output,
 }
 
-/// The family of an operation; decides colour and dash of an edge.
+/// The class of an operation; determines colour and dash of its edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EdgeClass {
     /// `none`: no connection.
@@ -114,7 +114,7 @@ pub struct PictureEdge {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
-    /// What the picture shows; read out by screen readers.
+    /// Title, also the text alternative for screen readers.
     pub title: String,
     /// Nodes, every source before its targets.
     pub nodes: Vec<PictureNode>,

@@ -1,21 +1,21 @@
-//! Drawings as pixels, for where no vector graphics will do.
+//! Conversion of drawings to PNG.
 
 use std::sync::{Arc, OnceLock};
 
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::{Options, Tree, fontdb::Database};
 
-/// Pixels per unit of the drawing: enough for print at the size of a column.
+/// Pixels per unit of the drawing; sufficient for print at column width.
 const SCALE: f32 = 2.0;
 
-/// Why a drawing has no pixels.
+/// Why a drawing cannot be converted to PNG.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PngError {
-    /// What was given is no SVG that can be drawn.
+    /// The text is not an SVG that can be drawn.
     #[error("the drawing cannot be read: {0}")]
     Drawing(#[from] resvg::usvg::Error),
-    /// It has no size, or too large a one.
+    /// The drawing has no size, or is too large.
     #[error("the drawing has no usable size")]
     Size,
     /// The pixels cannot be written as PNG.
@@ -23,10 +23,10 @@ pub enum PngError {
     Encode(String),
 }
 
-/// One of this crate's own SVG files in the light scheme as PNG, two pixels per unit.
+/// Converts an SVG file of this crate to PNG in the light scheme, with two pixels per unit.
 ///
-/// Text is set in the DejaVu fonts that come with the crate, whatever the machine has, so that the same drawing gives
-/// the same pixels. They have the letters of Western European languages; others are left out.
+/// Text is set in the DejaVu fonts embedded in the crate, so that the pixels do not depend on the machine. They contain the
+/// letters of Western European languages; other characters are omitted.
 pub fn png(svg: &str) -> Result<Vec<u8>, PngError> {
     let options = Options { fontdb: fonts(), font_family: "DejaVu Sans".to_owned(), ..Options::default() };
     let tree = Tree::from_str(&light(svg), &options)?;

@@ -1,4 +1,4 @@
-//! Charts of the benchmark paper's comparison, made again (`gdas reproduce`).
+//! Charts of a reproduction of the benchmark paper's comparison (`gdas reproduce`).
 
 use std::io;
 use std::path::Path;
@@ -8,8 +8,8 @@ use gdas::files;
 use gdas_nasbench::Dataset;
 use gdas_nasbench::reproduce::Row;
 
-/// Accuracies lower than the best by more than this are not shown: the first cells of all are random, and what they
-/// begin with would flatten the rest. A fraction.
+/// Accuracies (fractions) lower than the best by more than this are not shown: the first cells of a search are random, and
+/// would compress the scale.
 const SHOWN: f64 = 0.08;
 
 fn name(row: &Row) -> String {
@@ -19,8 +19,7 @@ fn name(row: &Row) -> String {
     }
 }
 
-/// The mean test accuracy of the best cell so far against the time of the search: simulated, or nominal where the
-/// table has no times.
+/// Mean test accuracy of the best cell so far over the time of the search: simulated, or nominal if the table has no times.
 pub fn trajectories(rows: &[Row]) -> Chart {
     let shown = || rows.iter().filter(|row| row.trajectory.len() > 1);
     let percent = shown().flat_map(|row| &row.trajectory).map(|point| point.1);
@@ -28,7 +27,7 @@ pub fn trajectories(rows: &[Row]) -> Chart {
     let series = shown().map(|row| {
         let mut points: Vec<(f64, f64)> = Vec::new();
         for (seconds, percent) in row.trajectory.iter().filter(|point| point.1 / 100.0 >= least) {
-            // Steps: an accuracy holds until the next one.
+            // Step functions: an accuracy holds until the next one.
             points.extend(points.last().map(|(_, held)| (*seconds, *held)));
             points.push((*seconds, percent / 100.0));
         }
@@ -40,7 +39,7 @@ pub fn trajectories(rows: &[Row]) -> Chart {
     sized(Chart::new("Test accuracy of the best cell so far, mean over the searches", &label, series.collect()))
 }
 
-/// The share of searches whose cell is among the best 1, 2, 4, 8, ... of the space, by test accuracy.
+/// Fraction of searches whose cell is among the best 1, 2, 4, 8, ... of the space by test accuracy.
 pub fn ranks(rows: &[Row]) -> Chart {
     let shown = || rows.iter().filter(|row| !row.ranks.is_empty());
     let worst = shown().flat_map(|row| &row.ranks).copied().max().unwrap_or(1);
@@ -60,10 +59,10 @@ fn sized(chart: Chart) -> Chart {
     Chart { size: (720.0, 360.0), ..chart.percent() }
 }
 
-/// Writes `trajectories.svg` and `ranks.svg` into a folder.
+/// Writes `trajectories.svg` and `ranks.svg` to a folder.
 ///
 /// # Errors
-/// The files cannot be written.
+/// If the files cannot be written.
 pub fn write(folder: &Path, rows: &[Row]) -> io::Result<()> {
     for (name, chart) in [("trajectories.svg", trajectories(rows)), ("ranks.svg", ranks(rows))] {
         files::replace(&folder.join(name), |out| out.write_all(chart.to_svg().as_bytes()))?;

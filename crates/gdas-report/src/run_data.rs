@@ -1,4 +1,4 @@
-//! What a report says about one run, read from its directory.
+//! The data of one run for reports, read from its directory.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,20 +12,20 @@ use gdas::run::{
 };
 use gdas::space::{Genotype, Space};
 
-/// A run, ready to be reported.
+/// The data of one run for reports.
 #[derive(Clone, Debug)]
 pub struct RunData {
-    /// Its name, state and last figures.
+    /// Name, state and last metrics.
     pub info: RunInfo,
-    /// The text of its `config.toml`.
+    /// Text of its `config.toml`.
     pub config: String,
-    /// The space that it says; `None` where it says none.
+    /// The space in the configuration, if there is one.
     pub space: Option<Arc<Space>>,
-    /// The text of its `result.json`, if it is at its end.
+    /// Text of its `result.json`, if it is finished.
     pub result: Option<String>,
-    /// Its epochs, each once: what was done again after an interruption counts as done last.
+    /// Metrics of each epoch; of epochs repeated after an interruption the last ones.
     pub epochs: Vec<Epoch>,
-    /// Alarms whose condition holds at the end of the log, with what they mean and what can be done.
+    /// Alarms whose condition holds at the end of the log, with explanation and advice.
     pub alarms: Vec<(Alarm, String)>,
     /// Everything else that happened.
     pub events: Vec<Event>,
@@ -39,7 +39,7 @@ pub struct RunData {
 }
 
 impl RunData {
-    /// Reads a run directory; the run may be at work.
+    /// Reads a run directory; the run may be in progress.
     pub fn read(path: &Path) -> Result<Self, RunError> {
         let info = RunInfo::read(path)?;
         let config = read_config(path)?;
@@ -49,7 +49,7 @@ impl RunData {
         Ok(Self { test, stages, ..Self::new(info, config, result, RunInfo::events(path)?) })
     }
 
-    /// The runs with epochs of their own: the stages of an automatic run, else the run itself.
+    /// The runs that have epochs: the stages of an automatic run, else the run itself.
     pub fn parts(&self) -> Vec<&Self> {
         if self.stages.is_empty() { vec![self] } else { self.stages.iter().collect() }
     }
@@ -79,14 +79,14 @@ impl RunData {
         run
     }
 
-    /// Whether alpha is what its algorithm learns.
+    /// Whether its algorithm learns alpha.
     fn learns_alpha(&self) -> bool {
         let name = self.setting("algorithm");
         let known = Algorithm::ALL.into_iter().find(|algorithm| name.as_deref() == Some(algorithm.name()));
         known.is_none_or(|algorithm| algorithm.learns_alpha())
     }
 
-    /// How the cell was chosen, if judges chose it.
+    /// The judgement by which the cell was chosen, if the selection was judged.
     pub fn judgement(&self) -> Option<&Judgement> {
         self.events.iter().rev().find_map(|event| match event {
             Event::Judged(judgement) => Some(judgement),
@@ -108,8 +108,8 @@ impl RunData {
         })
     }
 
-    /// What is measured beside the training images: "held-out" for a search, "validation" for a training that chooses an
-    /// epoch, else "test".
+    /// Name of the images evaluated besides the training images: "held-out" for a search, "validation" for a training that
+    /// chooses an epoch, else "test".
     pub fn other(&self) -> &'static str {
         match self.info.task.as_str() {
             "train" if self.images().is_some_and(|(validation, _)| validation > 0) => "validation",
@@ -118,7 +118,7 @@ impl RunData {
         }
     }
 
-    /// Number of its validation images, and of its held-out (search) or test images (training).
+    /// Number of validation images, and of held-out (search) or test images (training).
     pub fn images(&self) -> Option<(usize, usize)> {
         self.events.iter().rev().find_map(|e| match e {
             Event::Started { validation_images, held_out_images, .. } => Some((*validation_images, *held_out_images)),
@@ -126,7 +126,7 @@ impl RunData {
         })
     }
 
-    /// How the test images of each class were answered; of a finished training with test images.
+    /// Test results by class, for a finished training with test images.
     pub fn test_classes(&self) -> Option<Vec<ClassResult>> {
         let result: serde_json::Value = serde_json::from_str(self.result.as_ref()?).ok()?;
         serde_json::from_value(result.get("test_classes")?.clone()).ok()?
@@ -145,33 +145,32 @@ impl RunData {
         serde_json::from_value(result.get("test_interval")?.clone()).ok()?
     }
 
-    /// The epoch whose weights a finished training hands out, from 1, and its accuracy on the validation images; where one
-    /// was chosen.
+    /// The epoch (from 1) whose weights a finished training kept, with its validation accuracy; `None` if no epoch was chosen.
     pub fn chosen_epoch(&self) -> Option<(u64, f64)> {
         let result: serde_json::Value = serde_json::from_str(self.result.as_ref()?).ok()?;
         Some((result["chosen_epoch"].as_u64()? + 1, result["validation_accuracy"].as_f64()?))
     }
 
-    /// The cell of the run, if it names one that can be read.
+    /// The genotype of the run, if it has one that can be parsed.
     pub fn genotype(&self) -> Option<Genotype> {
         let found = Genotype::find_in(self.info.genotype.as_ref()?, None, self.space.as_ref());
         found.ok().map(|found| found.genotype)
     }
 
-    /// Names of the operations of a table's columns.
+    /// Names of the operations of an alpha table's columns.
     pub fn operation_names(&self, table: usize) -> Vec<String> {
         let cell = self.space.as_ref().and_then(|s| s.cells.get(table));
         cell.map_or_else(Vec::new, |cell| cell.operations.iter().map(|op| op.name.clone()).collect())
     }
 
-    /// What an edge connects, as states of the genotype's text.
+    /// Source and target of an edge, as numbered in the genotype's text.
     pub fn edge_name(&self, table: usize, edge: usize) -> String {
         let found =
             self.space.as_ref().and_then(|s| s.cells.get(table)).and_then(|cell| cell.edges().get(edge).copied());
         found.map_or_else(|| format!("edge {edge}"), |e| format!("state {} \u{2192} {}", e.from, e.to))
     }
 
-    /// The cells that the search went through: first epoch, last epoch, genotype.
+    /// The successive derived cells of the search: first epoch, last epoch, genotype.
     pub fn genotype_history(&self) -> Vec<(usize, usize, String)> {
         let mut history: Vec<(usize, usize, String)> = Vec::new();
         for row in &self.epochs {
@@ -193,12 +192,12 @@ pub(crate) fn setting_text(value: &toml::Value) -> String {
     }
 }
 
-/// The alarms that stand after these epochs.
+/// The alarms whose condition holds after these epochs.
 fn alarms_of(epochs: &[EpochNumbers], judged: bool) -> Vec<(Alarm, String)> {
     let mut alarms = Alarms::default();
     for now in epochs {
         alarms.follow(now);
     }
     let Some(now) = epochs.last() else { return vec![] };
-    alarms.standing().iter().map(|&alarm| (alarm, alarms.message(alarm, now, judged))).collect()
+    alarms.active().iter().map(|&alarm| (alarm, alarms.message(alarm, now, judged))).collect()
 }

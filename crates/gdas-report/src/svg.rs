@@ -1,12 +1,12 @@
-//! A [`Picture`] as SVG: no script, no external resource, light and dark.
+//! A [`Picture`] as SVG: light and dark scheme, no script, no external resources.
 
 use std::fmt::Write as _;
 
 use super::layout::{FONT_SIZE, Layout, layout};
 use super::picture::{EdgeClass, NodeKind, Picture};
 
-/// Colours that stay apart for the colour-blind (after Okabe and Ito), darkened or lightened to keep a contrast of at
-/// least 3:1 with the background: class, light scheme, dark scheme.
+/// Colour-blind-safe colours (after Okabe and Ito), adjusted to a contrast of at least 3:1 with the background: class,
+/// light scheme, dark scheme.
 pub const CLASS_COLOURS: [(EdgeClass, &str, &str); 8] = [
     (EdgeClass::None, "#8a8a8a", "#7d7d7d"),
     (EdgeClass::Skip, "#5f6368", "#b4b8bd"),
@@ -36,7 +36,7 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// The style sheet that [`Picture::to_svg_fragment`] relies on; [`Picture::to_svg`] carries it along.
+/// The style sheet that [`Picture::to_svg_fragment`] needs; [`Picture::to_svg`] includes it.
 pub fn style() -> String {
     let mut light = String::new();
     let mut dark = String::new();
@@ -65,7 +65,7 @@ impl Picture {
         self.draw(Some(&style()))
     }
 
-    /// The same drawing to embed in a page that includes [`style`] once; it has no background of its own.
+    /// The drawing for embedding in a page that includes [`style`] once; it has no background.
     pub fn to_svg_fragment(&self) -> String {
         self.draw(None)
     }
@@ -73,7 +73,7 @@ impl Picture {
     fn draw(&self, style: Option<&str>) -> String {
         let layout = layout(self);
         let (width, height) = (layout.width.ceil(), layout.height.ceil());
-        // On a narrow page it is scrolled rather than made too small to read.
+        // On a narrow page the drawing scrolls instead of becoming too small to read.
         let least = if style.is_none() { format!(" style=\"min-width:{:.0}px\"", 0.7 * width) } else { String::new() };
         let mut out = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"cell\" role=\"img\" viewBox=\"0 0 {width} {height}\" \
@@ -129,7 +129,7 @@ impl Picture {
         }
     }
 
-    /// The picture in words, for those who cannot see it.
+    /// Text alternative of the picture.
     pub fn description(&self) -> String {
         let mut lines = Vec::new();
         for edge in &self.edges {

@@ -1,8 +1,8 @@
-//! The scalars of a run as event files that TensorBoard reads.
+//! Event files of a run's scalars for TensorBoard.
 //!
-//! Such a file is a sequence of records (`TFRecord`): length, checksum of the length, a protocol buffer
-//! (`tensorflow.Event`), its checksum. Both checksums are CRC-32C, rotated and offset. Written by hand because the
-//! whole of it is this file; see <https://www.tensorflow.org/tutorials/load_data/tfrecord>.
+//! An event file is a sequence of records (`TFRecord`): length, checksum of the length, a protocol buffer
+//! (`tensorflow.Event`), its checksum. Both checksums are masked CRC-32C; see
+//! <https://www.tensorflow.org/tutorials/load_data/tfrecord>.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -15,15 +15,15 @@ use gdas::run::{AlphaTable, EpochMetrics, Event, StepMetrics, read_config};
 use gdas::space::Space;
 use gdas_exchange::export::protobuf::Message;
 
-/// Directory of the event files in a run directory.
+/// Directory of the event files within a run directory.
 const DIRECTORY: &str = "tensorboard";
 const PREFIX: &str = "events.out.tfevents.";
 const SUFFIX: &str = ".gdas";
 
-/// Writes event files into a run directory, one per process that works there.
+/// Writer of event files in a run directory, one per process.
 ///
-/// A run that goes on from an earlier point does steps again: then the files before are cut to where it goes on, and
-/// the new one says so to a TensorBoard that has read them already. So no step is there twice.
+/// A run resumed from a checkpoint repeats steps. The earlier files are then truncated to the checkpoint, and the new one
+/// contains a session start for a TensorBoard that has read them already, so that no step appears twice.
 #[derive(Debug)]
 pub struct TensorBoard {
     run: PathBuf,
@@ -33,19 +33,19 @@ pub struct TensorBoard {
 }
 
 impl TensorBoard {
-    /// For the run at `path`; files are made when it starts.
+    /// A writer for the run at `path`; files are created when it starts.
     pub fn new(path: &Path) -> Self {
         Self { run: path.to_path_buf(), directory: path.join(DIRECTORY), file: None, space: None }
     }
 
-    /// Writes what there is to say of an event.
+    /// Writes the scalars of an event.
     ///
     /// # Errors
-    /// The files cannot be written, or those before cannot be read.
+    /// If the files cannot be written, or earlier ones cannot be read.
     pub fn event(&mut self, event: &Event) -> io::Result<()> {
         match event {
             Event::Started { step, space, .. } => {
-                // Names are a help to the reader; without them columns are numbered.
+                // If the names of the operations are unavailable, columns are numbered.
                 let whole = read_config(&self.run).ok().and_then(|text| space_of(&text).ok());
                 self.space = whole.or_else(|| Space::find(space));
                 self.start(*step)
@@ -122,12 +122,12 @@ impl TensorBoard {
             number = number.max(at + 1);
             cut(&path, step)?;
         }
-        // TensorBoard reads the files of a directory in the order of their names.
+        // TensorBoard reads the files of a directory in alphabetical order.
         let path = self.directory.join(format!("{PREFIX}{number:010}{SUFFIX}"));
         self.file = Some(OpenOptions::new().create_new(true).append(true).open(path)?);
         self.write(&Message::new().text(3, "brain.Event:2"))?;
         if step > 0 {
-            // SessionLog.START: what was read of later steps no longer counts.
+            // SessionLog.START: invalidates the later steps that were read before.
             let session = Message::new().int(1, 1);
             self.write(&Message::new().int(2, step as i64 + 1).message(7, &session))?;
         }
@@ -143,7 +143,7 @@ impl TensorBoard {
 
     fn write(&mut self, event: &Message) -> io::Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
-        // The time of day is for the reader alone, as in the event log.
+        // The time of day is only informative, as in the event log.
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
         let bytes = [Message::new().double(1, time).into_bytes(), event.clone().into_bytes()].concat();
         file.write_all(&record(&bytes))
@@ -165,7 +165,7 @@ fn files(directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     Ok(files)
 }
 
-/// Shortens a file to its records of steps up to `step`; what a killed process left half written goes, too.
+/// Truncates a file to its records of steps up to `step`; also removes an incomplete record of a killed process.
 fn cut(path: &Path, step: u64) -> io::Result<()> {
     let bytes = fs::read(path)?;
     let mut end = 0;
@@ -183,7 +183,7 @@ fn record(bytes: &[u8]) -> Vec<u8> {
     [&length[..], &masked_crc(&length).to_le_bytes(), bytes, &masked_crc(bytes).to_le_bytes()].concat()
 }
 
-/// The content of the record at the start of `bytes`, if a whole and undamaged one is there.
+/// The content of the record at the start of `bytes`, if it is complete and undamaged.
 fn read_record(bytes: &[u8]) -> Option<&[u8]> {
     let length = bytes.first_chunk::<8>()?;
     let number = |at: usize| bytes.get(at..)?.first_chunk::<4>().map(|b| u32::from_le_bytes(*b));
@@ -195,7 +195,7 @@ fn read_record(bytes: &[u8]) -> Option<&[u8]> {
     (number(end)? == masked_crc(content)).then_some(content)
 }
 
-/// Field 2 of an event that this module wrote: it comes second, after the time.
+/// The step (field 2) of an event written by this module, in which it is the second field.
 fn step_of(event: &[u8]) -> Option<u64> {
     let rest = event.get(9..)?;
     let (0x10, mut bytes) = (*rest.first()?, rest[1..].iter()) else { return None };
@@ -214,7 +214,7 @@ fn masked_crc(bytes: &[u8]) -> u32 {
     crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// CRC-32C (Castagnoli), bit by bit: a few kilobytes per epoch.
+/// CRC-32C (Castagnoli), computed bit by bit, as there are only a few kilobytes per epoch.
 fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0u32, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 })

@@ -1,17 +1,17 @@
-//! A [`Picture`] in text: every node is a vertical line, every edge one row that crosses from its source to its target.
+//! A [`Picture`] as text: every node is a vertical line, every edge a row from its source to its target.
 //!
-//! Such a drawing cannot overlap, whatever the cell, and reads top to bottom in the order of computation.
+//! Edges cannot overlap, and the rows are in the order of computation from top to bottom.
 
 use super::picture::{EdgeClass, Picture};
 
-/// How to draw in a terminal.
+/// Options of drawing in a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TerminalStyle {
-    /// Only the characters of ASCII.
+    /// Whether to use only ASCII characters.
     pub ascii: bool,
-    /// ANSI colours for the operations.
+    /// Whether to colour the operations by ANSI codes.
     pub colour: bool,
-    /// Columns available; a picture that needs more puts its labels at the right.
+    /// Available columns; labels are placed at the right if a picture needs more.
     pub width: usize,
 }
 
@@ -21,7 +21,7 @@ impl Default for TerminalStyle {
     }
 }
 
-/// One row: the sources (several only where unlabelled edges join), the target, the label.
+/// One row: the sources (several only for unlabelled edges that join), the target, the label.
 struct Row<'a> {
     from: Vec<usize>,
     to: usize,
@@ -90,14 +90,14 @@ impl Picture {
         out
     }
 
-    /// Edges sorted by target, unlabelled ones into the same target joined to one row.
+    /// Rows of the edges sorted by target; unlabelled edges to the same target share a row.
     fn rows(&self) -> Vec<Row<'_>> {
         let mut order: Vec<usize> = (0..self.edges.len()).collect();
         order.sort_by_key(|&e| (self.edges[e].to, self.edges[e].label.is_empty(), self.edges[e].from));
         let mut rows: Vec<Row> = Vec::new();
         for e in order {
             let edge = &self.edges[e];
-            // Sources may only join where their line ends, or a joint would look like a crossing.
+            // Sources may only join where their line ends; otherwise the joint would look like a crossing.
             let ends = self.edges.iter().all(|other| other.from != edge.from || other.to <= edge.to);
             match rows.last_mut() {
                 Some(row) if ends && edge.label.is_empty() && row.label.is_empty() && row.to == edge.to => {
@@ -109,7 +109,7 @@ impl Picture {
         rows
     }
 
-    /// Centres of the nodes with room for every label in a gap of its edge, if that fits the terminal.
+    /// Centres of the nodes with room for every label within its edge; `None` if that is wider than the terminal.
     fn wide(&self, rows: &[Row], width: usize) -> Option<Vec<usize>> {
         let mut gaps = self.gaps();
         let mut shortest_first: Vec<&Row> = rows.iter().filter(|r| !r.label.is_empty()).collect();
@@ -130,7 +130,7 @@ impl Picture {
         self.centres(&self.gaps())
     }
 
-    /// Distance of neighbouring lines that keeps the node labels apart.
+    /// Distances of neighbouring lines at which the node labels do not touch.
     fn gaps(&self) -> Vec<usize> {
         let length = |i: usize| self.nodes[i].label.chars().count();
         (1..self.nodes.len()).map(|i| (length(i - 1) / 2 + length(i) / 2 + 2).max(4)).collect()
@@ -147,7 +147,7 @@ impl Picture {
     }
 }
 
-/// The characters of one row, and where its label stands.
+/// The characters of one row, and the position of its label.
 fn draw_row(
     rows: &[Row],
     index: usize,
@@ -157,7 +157,7 @@ fn draw_row(
     inline: bool,
     glyphs: &Glyphs,
 ) -> (Vec<char>, Option<(usize, usize)>) {
-    // A node's line runs down to the last row that touches it.
+    // A node's line ends at the last row that touches it.
     let alive = |node: usize| rows[index..].iter().any(|r| r.to == node || r.from.contains(&node));
     let ends_here = |node: usize| !rows[index + 1..].iter().any(|r| r.to == node || r.from.contains(&node));
     let mut line = vec![' '; width];

@@ -1,13 +1,13 @@
-//! One number per edge and operation of a cell: alpha, its gradients, probabilities, prices.
+//! Matrices `[edges, operations]` of a cell: alpha, its gradients, probabilities, prices.
 
 use std::ops::{Index, IndexMut};
 
 use serde::{Deserialize, Serialize};
 
-/// A matrix `[edges, operations]` of one searched cell, row after row in one array.
+/// A matrix `[edges, operations]` of one searched cell, in row-major order.
 ///
-/// Alpha itself are such matrices (logits, one per cell that is searched), and so is everything that is computed per
-/// edge and operation: probabilities, gradients, prices. As JSON it is a list of rows.
+/// Alpha itself consists of such matrices (logits, one per searched cell), as do all values per edge and operation:
+/// probabilities, gradients, prices. In JSON a matrix is a list of rows.
 ///
 /// ```
 /// use gdas::Alpha;
@@ -26,18 +26,18 @@ pub struct Alpha {
 }
 
 impl Alpha {
-    /// Zeros.
+    /// A matrix of zeros.
     pub fn zeros(edges: usize, operations: usize) -> Self {
         Self { edges, operations, values: vec![0.0; edges * operations] }
     }
 
-    /// Zeros of this matrix's shape.
+    /// A matrix of zeros of the same shape.
     #[must_use]
     pub fn zeros_like(&self) -> Self {
         Self::zeros(self.edges, self.operations)
     }
 
-    /// The value of every (edge, operation), asked for row by row.
+    /// The matrix of `value(edge, operation)`, called in row-major order.
     pub fn from_fn(edges: usize, operations: usize, mut value: impl FnMut(usize, usize) -> f64) -> Self {
         let mut alpha = Self::zeros(edges, operations);
         for edge in 0..edges {
@@ -48,14 +48,14 @@ impl Alpha {
         alpha
     }
 
-    /// Rows of one length. A row that is shorter than the first is filled up with zeros, a longer one is cut.
+    /// A matrix of these rows. A row shorter than the first is padded with zeros, a longer one is truncated.
     pub fn from_rows<R: AsRef<[f64]>>(rows: &[R]) -> Self {
         let operations = rows.first().map_or(0, |row| row.as_ref().len());
         let value = |edge: usize, k: usize| rows[edge].as_ref().get(k).copied().unwrap_or(0.0);
         Self::from_fn(rows.len(), operations, value)
     }
 
-    /// Values row after row; `None` if they are not `edges * operations`.
+    /// A matrix of values in row-major order; `None` if their number is not `edges * operations`.
     pub fn from_values(edges: usize, operations: usize, values: Vec<f64>) -> Option<Self> {
         (values.len() == edges * operations).then_some(Self { edges, operations, values })
     }
@@ -75,22 +75,22 @@ impl Alpha {
         [self.edges, self.operations]
     }
 
-    /// One row per edge.
+    /// The rows, one per edge.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f64]> {
         (0..self.edges).map(|edge| &self[edge])
     }
 
-    /// The values, row after row.
+    /// The values in row-major order.
     pub fn values(&self) -> &[f64] {
         &self.values
     }
 
-    /// The values, row after row.
+    /// The values in row-major order, mutable.
     pub fn values_mut(&mut self) -> &mut [f64] {
         &mut self.values
     }
 
-    /// Every row replaced by what `change` makes of it: as many numbers.
+    /// Applies `change` to every row; it must keep the length.
     #[must_use]
     pub fn map_rows(&self, mut change: impl FnMut(&[f64]) -> Vec<f64>) -> Self {
         let mut result = self.zeros_like();
@@ -106,7 +106,7 @@ impl Alpha {
         self.map_rows(softmax)
     }
 
-    /// The operation with the largest value of every edge; the first of equals.
+    /// Index of the operation with the largest value of each edge; the first of equals.
     pub fn argmax(&self) -> Vec<usize> {
         self.rows().map(argmax).collect()
     }
@@ -163,7 +163,7 @@ impl TryFrom<Vec<Vec<f64>>> for Alpha {
     }
 }
 
-/// The index of the largest value; the first of equals, and 0 where there is none.
+/// The index of the largest value; the first of equals, 0 for an empty row.
 pub fn argmax(row: &[f64]) -> usize {
     let mut best = (0, f64::NEG_INFINITY);
     for (i, &value) in row.iter().enumerate() {
@@ -186,8 +186,8 @@ pub fn log_softmax(x: &[f64]) -> Vec<f64> {
     x.iter().map(|x| x - max - log_total).collect()
 }
 
-/// Back through `p = softmax(z / tau)`: the gradient in `z` from that in `p`, all `[edges, operations]`:
-/// `dz_k = p_k (dp_k - sum_j p_j dp_j) / tau`.
+/// Backward pass of `p = softmax(z / tau)`: the gradient with respect to `z` from that with respect to `p`, all
+/// `[edges, operations]`: `dz_k = p_k (dp_k - sum_j p_j dp_j) / tau`.
 pub fn softmax_gradient(p: &Alpha, dp: &Alpha, tau: f64) -> Alpha {
     let mut gradients = dp.rows();
     p.map_rows(|p| {

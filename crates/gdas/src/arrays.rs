@@ -1,6 +1,6 @@
-//! Named arrays: what weights and optimisers are kept as.
+//! Arrays in which the state of weights and optimisers is saved.
 
-/// The numbers of an [`Array`].
+/// The values of an [`Array`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Data {
     /// 32-bit floats.
@@ -9,16 +9,16 @@ pub enum Data {
     F64(Vec<f64>),
     /// Bytes.
     U8(Vec<u8>),
-    /// 64-bit counts.
+    /// 64-bit unsigned integers.
     U64(Vec<u64>),
 }
 
-/// A named block of numbers with a shape; kept bit for bit, NaN and infinity included.
+/// An array of values with a shape; saved bit for bit, NaN and infinity included.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
-    /// Extent of every axis; empty for a single number.
+    /// Length of each axis; empty for a scalar.
     pub shape: Vec<usize>,
-    /// The numbers, last axis fastest.
+    /// The values in C order (last axis fastest).
     pub data: Data,
 }
 
@@ -42,7 +42,7 @@ impl Array {
         Self::new(shape, Data::U8(data))
     }
 
-    /// An array of 64-bit counts.
+    /// An array of 64-bit unsigned integers.
     pub fn u64(shape: &[usize], data: Vec<u64>) -> Self {
         Self::new(shape, Data::U64(data))
     }

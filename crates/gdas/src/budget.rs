@@ -1,18 +1,18 @@
-//! Bounds on what the network searched with may cost, as penalties on alpha that have a gradient.
+//! Bounds on the cost of the searched network, as differentiable penalties on alpha.
 //!
-//! What a network costs is, but for its fixed part, a sum over edges of what the chosen operation costs there. With
+//! The cost of a network is a fixed part plus a sum over edges of the cost of the chosen operation. With
 //! `q = softmax(alpha)` of an edge, its expectation is
 //!
 //! ```text
 //! E = fixed + sum over edges of share * sum over k of q[k] * price[k]
 //! ```
 //!
-//! and the penalty `weight * max(0, ln(E / limit))`, summed over the bounds. A logarithm of a ratio, so one weight does
-//! for parameters and milliseconds alike. Below the limit there is neither penalty nor gradient.
+//! and the penalty is `weight * max(0, ln(E / limit))`, summed over the bounds. As the logarithm of a ratio it has no unit,
+//! so one weight applies to all measures. Below the limit, penalty and gradient are zero.
 //!
-//! Where a genotype takes the two best pairs per node, `none` is left out of `q`, as it is left out of the genotype,
-//! and each of a node's `n` edges counts for `2 / n`, as if both were drawn evenly. There `E` is an estimate, elsewhere
-//! exactly the mean over genotypes drawn from `q`.
+//! If a genotype keeps the two best edges per node, `none` is excluded from `q`, as it is from the genotype, and each of a
+//! node's `n` edges has the share `2 / n`, as if the two were drawn uniformly. `E` is then an estimate; otherwise it is the
+//! exact mean over genotypes drawn from `q`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,20 +25,20 @@ use crate::graph::Shape;
 use crate::network::{self, NetworkConfig, NetworkError, Stem};
 use crate::space::{Block, Body, CellSpace, Derivation, Genotype, Operation, Space};
 
-/// What is bounded.
+/// A cost that can be bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// Trainable numbers.
+    /// Number of trainable parameters.
     Parameters,
     /// Multiply-adds per image.
     MultiplyAdds,
-    /// Milliseconds per image on this machine, one image at a time.
+    /// Latency for one image on this machine, in milliseconds.
     Latency,
 }
 
 impl Measure {
-    /// For people.
+    /// Name for display.
     pub fn name(self) -> &'static str {
         match self {
             Self::Parameters => "parameters",
@@ -47,7 +47,7 @@ impl Measure {
         }
     }
 
-    /// A value with its unit.
+    /// Formats a value with its unit.
     pub fn readable(self, value: f64) -> String {
         match self {
             Self::Latency => format!("{value:.3} ms"),
@@ -56,20 +56,20 @@ impl Measure {
     }
 }
 
-/// What every operation costs on every edge, summed over the cells of its table.
+/// Cost of every operation on every edge, summed over the cells of its alpha table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prices {
-    /// What all networks of the space cost whatever is chosen: stem, reductions, classifier.
+    /// Cost of the fixed part of all networks of the space: stem, reductions, classifier.
     pub fixed: f64,
-    /// `[table][edge][operation]`.
+    /// Cost `[edges, operations]` for each alpha table.
     pub tables: Vec<Alpha>,
 }
 
 impl Prices {
-    /// Counts them on the network of these stages: the difference that one operation makes.
+    /// Counts the cost of each operation as the difference that it makes in the network of these stages.
     ///
     /// # Errors
-    /// The network cannot be built.
+    /// If the network cannot be built.
     pub fn counted(
         space: &Arc<Space>,
         blocks: &[Block],
@@ -77,14 +77,14 @@ impl Prices {
         of: impl Fn(Cost) -> u64,
     ) -> Result<Self, NetworkError> {
         let config = NetworkConfig { affine: true, ..config.clone() };
-        // Column 0 may be any operation; `none` is found by what it does.
+        // `none` is not always column 0; it is found by its definition.
         let empty: Vec<Vec<usize>> =
             space.cells.iter().map(|cell| vec![zero(cell).unwrap_or(0); cell.edges().len()]).collect();
         let count = |picks: &[Vec<usize>]| -> Result<f64, NetworkError> {
             let genotype = Genotype::from_picks(space, picks);
             Ok(of(cost::network(&network::derive(blocks, &config, &genotype)?)) as f64)
         };
-        // Without `none` in the space, the fixed part would hold column 0 on every edge; its price is then taken off.
+        // In a space without `none`, the base network has column 0 on every edge; its prices are subtracted.
         let base = count(&empty)?;
         let price = |table: usize, edge: usize, k: usize| {
             let mut picks = empty.clone();
@@ -94,11 +94,11 @@ impl Prices {
         Ok(Self { fixed: base, tables: table_of(space, price)? })
     }
 
-    /// Times them: each operation alone, at the size and stride that it has in each cell, for one image. The fixed part
-    /// is the time of the network without any. `budget` is spent on each of them.
+    /// Measures the latency of each operation by itself, with the size and stride that it has in each cell, for one image. The
+    /// fixed part is the latency of the network without operations. Each measurement takes `budget`.
     ///
     /// # Errors
-    /// The network cannot be built.
+    /// If the network cannot be built.
     pub fn timed(
         space: &Arc<Space>,
         blocks: &[Block],
@@ -135,7 +135,7 @@ impl Prices {
         Ok(Self { fixed, tables: table_of(space, &mut price)? })
     }
 
-    /// The cost of a genotype: exact where it was counted, an estimate where it was timed.
+    /// The cost of a genotype: exact for counted prices, an estimate for measured ones.
     pub fn of(&self, space: &Space, genotype: &Genotype) -> f64 {
         let mut total = self.fixed;
         for ((cell, prices), chosen) in space.cells.iter().zip(&self.tables).zip(&genotype.cells) {
@@ -169,7 +169,7 @@ impl Prices {
         (expected, gradients)
     }
 
-    /// The least that [`expected`](Self::expected) can come to.
+    /// Lower bound of [`expected`](Self::expected).
     pub fn least(&self, space: &Space) -> f64 {
         let edges = space.cells.iter().zip(&self.tables).flat_map(|(cell, prices)| {
             cell.edges().into_iter().zip(prices.rows()).map(move |(edge, prices)| {
@@ -181,10 +181,10 @@ impl Prices {
     }
 }
 
-/// How long an operation takes for one image on this machine's CPU, in milliseconds: beyond what reading its result takes.
+/// Latency of an operation for one image on this machine's CPU in milliseconds, without the time of reading its result.
 ///
 /// # Errors
-/// The operation cannot be built.
+/// If the operation cannot be built.
 pub fn milliseconds_alone(
     operation: &Operation,
     input: Shape,
@@ -207,7 +207,7 @@ fn zero(cell: &CellSpace) -> Option<usize> {
     cell.operations.iter().position(|op| op.body == Body::Zero)
 }
 
-/// How much of an edge into state `to` a genotype has, on average.
+/// Mean share of an edge into state `to` in a genotype.
 fn share(cell: &CellSpace, to: usize) -> f64 {
     match cell.derivation {
         Derivation::BestPerEdge => 1.0,
@@ -215,7 +215,7 @@ fn share(cell: &CellSpace, to: usize) -> f64 {
     }
 }
 
-/// Softmax over the operations that can be in a genotype; the others have none.
+/// Softmax over the operations that can be in a genotype; the others have probability 0.
 fn probabilities(cell: &CellSpace, logits: &[f64]) -> Vec<f64> {
     let kept: Vec<f64> = (0..logits.len()).filter(|&k| counts(cell, k)).map(|k| logits[k]).collect();
     let mut kept = softmax(&kept).into_iter();
@@ -239,16 +239,16 @@ fn table_of(
     Ok(tables)
 }
 
-/// Where a cell stands.
+/// Input of a cell in the network.
 struct Place {
     table: usize,
-    /// What its operations read.
+    /// Shape of the values that its operations read.
     shape: Shape,
     reduction: bool,
 }
 
 impl Place {
-    /// Size of what an edge reads, and its stride.
+    /// Shape of the input of an edge, and its stride.
     fn edge(&self, cell: &CellSpace, edge: usize) -> (Shape, usize) {
         match (self.reduction, cell.edges()[edge].from < cell.inputs) {
             (false, _) => (self.shape, 1),
@@ -279,34 +279,34 @@ fn places(blocks: &[Block], config: &NetworkConfig) -> Vec<Place> {
     places
 }
 
-/// A bound.
+/// An upper bound on a cost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bound {
-    /// On what.
+    /// The bounded cost.
     pub measure: Measure,
-    /// Not to be exceeded.
+    /// The limit, in the unit of the measure.
     pub limit: f64,
-    /// What operations cost.
+    /// Cost of the operations.
     pub prices: Prices,
 }
 
-/// How a bound stands.
+/// Current values for a bound.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Standing {
-    /// On what.
+    /// The bounded cost.
     pub measure: Measure,
-    /// Not to be exceeded; milliseconds for latency.
+    /// The limit; milliseconds for latency.
     pub limit: f64,
-    /// Its expectation over alpha.
+    /// Expected cost over `softmax(alpha)`.
     pub expected: f64,
-    /// What the network of the genotype costs.
+    /// Cost of the genotype's network.
     pub genotype: f64,
     /// The penalty.
     pub penalty: f64,
 }
 
 impl Bound {
-    /// Penalty at these logits, and its gradient: zero within the bound.
+    /// Penalty at these logits and its gradient, both zero within the bound.
     pub fn penalty(&self, weight: f64, space: &Space, alpha: &[Alpha]) -> (f64, Vec<Alpha>) {
         let (expected, mut gradients) = self.prices.expected(space, alpha);
         let within = expected <= self.limit;
@@ -316,7 +316,7 @@ impl Bound {
         (if within { 0.0 } else { weight * (expected / self.limit).ln() }, gradients)
     }
 
-    /// How it stands.
+    /// Expected cost, cost of the genotype, and penalty.
     pub fn standing(&self, weight: f64, space: &Space, alpha: &[Alpha], genotype: &Genotype) -> Standing {
         let expected = self.prices.expected(space, alpha).0;
         Standing {

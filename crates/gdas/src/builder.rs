@@ -1,4 +1,4 @@
-//! A search or a training put together in a program: images, keys of the configuration, and where its state lies.
+//! Builder of a search or a training: images, configuration keys, run directory.
 
 use std::path::{Path, PathBuf};
 
@@ -9,34 +9,34 @@ use crate::config::{Config, Keys, Layer, resolve, to_toml};
 use crate::data::Dataset;
 use crate::run::{Event, Interrupt, RunDir, read_config};
 
-/// A run that is about to begin: [`Search`](crate::Search) or [`Train`](crate::Train), by what `T` holds.
+/// Builder of a run: [`Search`](crate::Search) or [`Train`](crate::Train), by `T`.
 ///
-/// Every key of the configuration can be [set](Self::set); those that are not have the values of the preset. Without a
-/// [directory](Self::in_directory) nothing is written.
+/// Every key of the configuration can be [set](Self::set); the others have the values of the preset. Without a
+/// [directory](Self::in_directory) nothing is written to disk.
 pub struct Builder<'a, T> {
     pub(crate) dataset: &'a Dataset,
     pub(crate) keys: Keys,
     pub(crate) observer: Box<dyn FnMut(&Event) + 'a>,
     pub(crate) interrupt: Interrupt,
     place: Place,
-    /// What else the task needs.
+    /// Settings specific to the task.
     pub(crate) task: T,
 }
 
-/// Where a run leaves its state.
+/// Run directory.
 enum Place {
     Nowhere,
-    /// A directory that is made for it.
+    /// To be created.
     New(PathBuf),
-    /// A directory that holds it already.
+    /// An existing run, to be resumed.
     Existing(PathBuf),
 }
 
-/// A run at its start.
+/// A run after opening its directory.
 pub(crate) enum Opened<C> {
-    /// It is at its end already; its directory.
+    /// The run in this directory is finished.
     Finished(PathBuf),
-    /// Its configuration, and its directory if it has one.
+    /// Configuration, and directory if there is one.
     Ready(C, Option<RunDir>),
 }
 
@@ -56,58 +56,58 @@ impl<'a, T> Builder<'a, T> {
         Self { dataset, keys, observer: Box::new(|_| {}), interrupt, place, task }
     }
 
-    /// Begins with the values of a preset, such as `quick` or `paper`.
+    /// Uses the values of a preset, such as `quick` or `paper`, for keys that are not set.
     #[must_use]
     pub fn preset(self, name: &str) -> Self {
         self.set("preset", name)
     }
 
-    /// Passes over the training images.
+    /// Sets the number of epochs.
     #[must_use]
     pub fn epochs(self, epochs: usize) -> Self {
         self.set("epochs", epochs)
     }
 
-    /// Seed of all randomness.
+    /// Sets the seed of all randomness.
     #[must_use]
     pub fn seed(self, seed: u64) -> Self {
         self.set("seed", seed)
     }
 
-    /// Sets a key of the configuration; a key that does not exist or a value that does not suit it is an error of `run`.
+    /// Sets a key of the configuration. An unknown key or an invalid value is reported by `run`.
     #[must_use]
     pub fn set(mut self, key: &str, value: impl Serialize) -> Self {
         self.keys.set(key, &value);
         self
     }
 
-    /// Reports what happens, while it happens.
+    /// Calls `observer` with every event of the run.
     #[must_use]
     pub fn observe(mut self, observer: impl FnMut(&Event) + 'a) -> Self {
         self.observer = Box::new(observer);
         self
     }
 
-    /// Stops when this asks for it; `run` then ends with [`Error::Interrupted`].
+    /// Lets `interrupt` stop the run, which then ends with [`Error::Interrupted`].
     #[must_use]
     pub fn interrupt(mut self, interrupt: &Interrupt) -> Self {
         self.interrupt = interrupt.clone();
         self
     }
 
-    /// Keeps checkpoints, events and the result in a new directory, from which the run can be resumed.
+    /// Saves checkpoints, events and the result to a new directory, from which the run can be resumed.
     #[must_use]
     pub fn in_directory(mut self, path: impl Into<PathBuf>) -> Self {
         self.place = Place::New(path.into());
         self
     }
 
-    /// Whether it goes on with a run that has a configuration.
+    /// Whether it resumes an existing run.
     pub(crate) fn resumes(&self) -> bool {
         matches!(self.place, Place::Existing(_))
     }
 
-    /// Resolves the configuration, and makes or opens the directory.
+    /// Resolves the configuration, and creates or opens the directory.
     pub(crate) fn open<C: Config>(&mut self) -> Result<Opened<C>, Error> {
         match &self.place {
             Place::Nowhere => Ok(Opened::Ready(resolve(&[self.keys.layer()?])?, None)),

@@ -1,15 +1,15 @@
-//! Which classes a network takes for which.
+//! Confusion matrices.
 
 use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// A confusion matrix: how many images of each class got which answer. Answers that never occur take no memory.
+/// A sparse confusion matrix: number of images by true and predicted class.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<[u64; 3]>", into = "Vec<[u64; 3]>")]
 pub struct Confusion {
-    /// Number of images by (class, answer).
+    /// Number of images by (true class, predicted class).
     counts: BTreeMap<(u64, u64), u64>,
 }
 
@@ -25,18 +25,18 @@ impl From<Confusion> for Vec<[u64; 3]> {
     }
 }
 
-/// How the images of one class were answered.
+/// Results on the images of one class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassResult {
-    /// The class's name.
+    /// Name of the class.
     pub class: String,
     /// Number of its images.
     pub images: u64,
-    /// How many of them were answered correctly.
+    /// Number of correct predictions.
     pub correct: u64,
-    /// Their share (recall), in 0..=1; `None` for a class without images.
+    /// Recall in 0..=1; `None` for a class without images.
     pub accuracy: Option<f64>,
-    /// How many images were taken for which other class.
+    /// Number of wrong predictions by predicted class.
     pub mistaken_for: BTreeMap<String, u64>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn answer_of(scores: &[f32]) -> usize {
 }
 
 impl Confusion {
-    /// Adds a batch of scores `[batch, classes]`. The answer is the class of the highest score, of equal ones the first.
+    /// Adds a batch of scores `[batch, classes]`. The prediction is the class of the highest score, the first of equals.
     pub fn add(&mut self, scores: &Tensor<2>, labels: &[u32]) {
         let [_, classes] = scores.dims();
         let values: Vec<f32> = scores.to_data().convert::<f32>().iter::<f32>().collect();
@@ -55,17 +55,17 @@ impl Confusion {
         }
     }
 
-    /// Number of images of a class that got this answer.
+    /// Number of images of a class that were predicted as `answer`.
     pub fn count(&self, class: usize, answer: usize) -> u64 {
         self.counts.get(&(class as u64, answer as u64)).copied().unwrap_or(0)
     }
 
-    /// `[classes][classes]`: a row for each class, a column for each answer.
+    /// The matrix `[classes][classes]`: rows are true classes, columns predictions.
     pub fn matrix(&self, classes: usize) -> Vec<Vec<u64>> {
         (0..classes).map(|class| (0..classes).map(|answer| self.count(class, answer)).collect()).collect()
     }
 
-    /// One entry for each of the classes with these names.
+    /// Results by class; `names` are the class names.
     pub fn per_class(&self, names: &[String]) -> Vec<ClassResult> {
         let name = |index: u64| names.get(index as usize).cloned().unwrap_or_else(|| index.to_string());
         let class = |(index, class): (usize, &String)| {
@@ -86,7 +86,7 @@ impl Confusion {
 }
 
 impl ClassResult {
-    /// The other class that most of its images were taken for, and how many were; of equal ones the first by name.
+    /// The most frequent wrong prediction and its number; the first by name of equals.
     pub fn worst_mistake(&self) -> Option<(&str, u64)> {
         let worst = self.mistaken_for.iter().rev().max_by_key(|(_, count)| **count);
         worst.map(|(name, &count)| (name.as_str(), count))

@@ -1,6 +1,6 @@
-//! Data sets in memory, their splits, and the batches that a search or a training run reads.
+//! Data sets in memory, their splits, and the batches of a search or a training.
 //!
-//! A [`Dataset`] is made from any [`ImageSource`], or read from files with the crate `gdas-data`; [`digits()`] is embedded.
+//! A [`Dataset`] is built from an [`ImageSource`], or read from files by the crate `gdas-data`; [`digits()`] is embedded.
 //!
 //! ```
 //! use gdas::data;

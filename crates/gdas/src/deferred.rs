@@ -1,14 +1,13 @@
 //! Values that may still be on the device that computed them.
 //!
-//! Reading one makes the host wait for everything that was queued before, and the device is given nothing new to do
-//! meanwhile. So a step on a graphics processor asks for all its numbers at once, at its end. On the processor there is
-//! nothing to wait for, and values are known at once.
+//! Reading one blocks the host until all queued work is done, while the device receives no new work. A step on a GPU
+//! therefore reads all its values at once, at its end. On the CPU, values are known immediately.
 
 use std::fmt;
 
 use burn::tensor::Tensor;
 
-/// A value that may still be on the device, as numbers that it is made of.
+/// A value that may still be on the device, as a tensor of numbers from which it is computed.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -33,7 +32,7 @@ impl<T> Deferred<T> {
         Self(State::Known(value))
     }
 
-    /// A value that `make` makes of numbers on a device.
+    /// The value `make(numbers)` of numbers on a device.
     pub fn on_device(numbers: Tensor<1>, make: impl Fn(Vec<f32>) -> T + Send + 'static) -> Self {
         Self(State::OnDevice { numbers, make: Box::new(make) })
     }
@@ -54,7 +53,7 @@ impl<T> Deferred<T> {
         }
     }
 
-    /// The value; read now if it is not known. [`read_all`] reads several in one go.
+    /// The value, read from the device if necessary. [`read_all`] reads several at once.
     pub fn get(self) -> T {
         match self.0 {
             State::Known(value) => value,
@@ -77,7 +76,7 @@ pub trait Pending {
     /// The numbers that are still on the device, if there are any.
     fn pending(&self) -> Option<Tensor<1>>;
 
-    /// Takes these numbers, read from the device.
+    /// Sets the value from these numbers, read from the device.
     fn resolve(&mut self, numbers: Vec<f32>);
 }
 

@@ -1,7 +1,7 @@
-//! Where tensors live and steps run: the processor, or a graphics processor through Burn.
+//! Devices for tensors and steps: the CPU, or a GPU by Burn.
 //!
-//! The processor is always there and is the default: only there is a result the same bits every time. Other devices
-//! are Cargo features (`vulkan`, `wgpu`, `metal`, `cuda`), so that the usual build stays small.
+//! The CPU is the default and always available; only its results are reproducible bit for bit. Other devices are Cargo
+//! features (`vulkan`, `wgpu`, `metal`, `cuda`), to keep the default build small.
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,14 +25,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceName {
-    /// The processor.
+    /// The CPU.
     #[default]
     Cpu,
-    /// The first graphics card that this build can use, else the processor. Never a software device.
+    /// The first GPU that this build supports, else the CPU; never a software device.
     Auto,
     /// Vulkan: NVIDIA, AMD and Intel cards, and Mesa's software device.
     Vulkan,
-    /// Whatever graphics interface `wgpu` finds.
+    /// The graphics interface that `wgpu` selects.
     Wgpu,
     /// Metal, on Apple computers.
     Metal,
@@ -43,59 +43,59 @@ pub enum DeviceName {
 /// Why a device cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
-    /// The program was built without it.
+    /// The program was built without support for it.
     #[error(
         "this build of gdas cannot use the device `{0}`; build it with `cargo build --release --features {0}`, or use \
          `--device cpu`"
     )]
     NotBuilt(DeviceName),
-    /// The machine does not offer it.
+    /// The machine does not have it.
     #[error("the device `{device}` does not start: {reason}; `gdas devices` lists what there is")]
     NotFound {
-        /// Which device.
+        /// The device.
         device: DeviceName,
-        /// What the driver said.
+        /// The driver's error.
         reason: String,
     },
     /// The machine has fewer of them than requested.
-    #[error("the machine has {found} of the device `{device}`, and {asked} are asked for (`devices`)")]
+    #[error("the machine has {found} of the device `{device}`, but {asked} are requested (`devices`)")]
     TooFew {
-        /// Which device.
+        /// The device.
         device: DeviceName,
-        /// How many were asked for.
+        /// Requested number.
         asked: usize,
-        /// How many there are.
+        /// Available number.
         found: usize,
     },
-    /// The machine has it, but what it computes is wrong.
+    /// The machine has it, but it fails the test computation.
     #[error(
         "the device `{device}` computes wrong results ({name}): its driver does not go together with this build; \
          try another one (`cargo build --release --features wgpu`), or use `--device cpu`"
     )]
     Wrong {
-        /// Which device.
+        /// The device.
         device: DeviceName,
-        /// What it calls itself.
+        /// Name reported by the driver.
         name: String,
     },
-    /// The machine has it, but it cannot store values so.
+    /// The machine has it, but it does not support the precision.
     #[error(
         "the device `{device}` cannot store values as {precision} (`precision`); use `--precision float32`, which every \
          device can"
     )]
     Precision {
-        /// What the device calls itself.
+        /// Name reported by the driver.
         device: String,
-        /// What was asked for.
+        /// The requested precision.
         precision: Precision,
     },
 }
 
 impl DeviceName {
-    /// All names.
+    /// All devices.
     pub const ALL: [Self; 6] = [Self::Cpu, Self::Auto, Self::Vulkan, Self::Wgpu, Self::Metal, Self::Cuda];
 
-    /// As in configurations and flags.
+    /// The name in configurations and flags.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
@@ -107,7 +107,7 @@ impl DeviceName {
         }
     }
 
-    /// Whether this build can use it.
+    /// Whether this build supports it.
     pub fn is_built(self) -> bool {
         match self {
             Self::Cpu | Self::Auto => true,
@@ -118,8 +118,8 @@ impl DeviceName {
         }
     }
 
-    /// Starts the device. Of several cards the driver's first choice is taken; `CUBECL_WGPU_DEFAULT_DEVICE` and
-    /// `CUDA_VISIBLE_DEVICES` in the environment choose another.
+    /// Starts the device. Of several GPUs the driver's first choice is used; the environment variables
+    /// `CUBECL_WGPU_DEFAULT_DEVICE` and `CUDA_VISIBLE_DEVICES` select another.
     pub fn open(self) -> Result<Device, DeviceError> {
         match self {
             Self::Cpu => Ok(Device::flex()),
@@ -137,9 +137,9 @@ impl DeviceName {
         }
     }
 
-    /// Starts the first `count` cards, in the driver's order (of `vulkan`, `wgpu` and `metal`: the discrete ones). One is
-    /// what [`open`](Self::open) starts. The processor is one device, which is then returned `count` times; `auto` is not
-    /// the processor here, but the first kind of device with so many cards.
+    /// Starts the first `count` GPUs, in the driver's order (for `vulkan`, `wgpu` and `metal`: the discrete ones); a single one
+    /// as [`open`](Self::open) does. The CPU is returned `count` times. `auto` is the first kind of GPU of which there are
+    /// `count`, never the CPU.
     ///
     /// ```
     /// use gdas::device::{DeviceError, DeviceName};
@@ -180,12 +180,12 @@ impl DeviceName {
         }
     }
 
-    /// Kinds of graphics cards that this build can use, best first.
+    /// Kinds of GPU that this build supports, in order of preference.
     fn card_kinds() -> impl Iterator<Item = Self> {
         [Self::Cuda, Self::Metal, Self::Vulkan, Self::Wgpu].into_iter().filter(|name| name.is_built())
     }
 
-    /// The first graphics card, in the order CUDA, Metal, Vulkan, wgpu.
+    /// The first available GPU, in the order CUDA, Metal, Vulkan, wgpu.
     fn first_card() -> Option<Device> {
         Self::card_kinds().find_map(|name| name.open().ok().filter(is_card))
     }
@@ -208,7 +208,7 @@ impl FromStr for DeviceName {
     }
 }
 
-/// What the device calls itself.
+/// Name of the device, as reported by the driver.
 pub fn describe(device: &Device) -> String {
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     if let Some(identity) = device.identity() {
@@ -218,7 +218,7 @@ pub fn describe(device: &Device) -> String {
     if *device == Device::flex() { "processor".to_string() } else { format!("{device:?}") }
 }
 
-/// Refuses a precision that networks cannot run with on a device.
+/// Checks that networks can run with a precision on a device.
 pub fn check_precision(device: &Device, precision: Precision) -> Result<(), DeviceError> {
     if precision.is_supported(device) {
         return Ok(());
@@ -226,13 +226,13 @@ pub fn check_precision(device: &Device, precision: Precision) -> Result<(), Devi
     Err(DeviceError::Precision { device: describe(device), precision })
 }
 
-/// What computes on a device: the processor's instruction set, or the name of the card. Its results have the same bits
-/// wherever this is the same, as far as the device promises that at all.
+/// Identifies a device's arithmetic: the CPU's instruction set, or the name of the GPU. Results are equal bit for bit only
+/// where this is equal, and only if the device is deterministic.
 pub(crate) fn arithmetic(device: &Device) -> String {
     if *device == Device::flex() { gdas_kernels::cpu::simd_level().to_string() } else { describe(device) }
 }
 
-/// A warning, if a checkpoint was saved on something else that computes; nothing if it does not say (empty).
+/// A warning if a checkpoint was saved with another [`arithmetic`]; `None` if it is equal or not recorded (empty).
 pub(crate) fn other_arithmetic(saved: &str, device: &Device) -> Option<String> {
     let here = arithmetic(device);
     (!saved.is_empty() && saved != here).then(|| {
@@ -243,7 +243,7 @@ pub(crate) fn other_arithmetic(saved: &str, device: &Device) -> Option<String> {
     })
 }
 
-/// True for a graphics card, false for the processor and for software that plays one.
+/// Whether it is a GPU, as opposed to the CPU or a software device.
 fn is_card(device: &Device) -> bool {
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     return device.identity().is_some_and(|identity| identity.physical.is_some());
@@ -254,7 +254,7 @@ fn is_card(device: &Device) -> bool {
     }
 }
 
-/// Memory of a graphics device in bytes, where its driver tells (CUDA's does).
+/// Memory of a GPU in bytes, if its driver reports it (CUDA).
 pub fn memory(device: &Device) -> Option<u64> {
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     return gdas_kernels::gpu::memory(device);
@@ -265,8 +265,8 @@ pub fn memory(device: &Device) -> Option<u64> {
     }
 }
 
-/// Measured floating-point operations per second of a float32 matrix product, `[1024, 1024]` squared; the fastest of
-/// several within about a second.
+/// Measured floating-point operations per second of the square of a float32 matrix `[1024, 1024]`; the best of several runs
+/// within about a second.
 pub fn matrix_rate(device: &Device) -> Result<f64, String> {
     const SIZE: usize = 1024;
     let values = Tensor::<2>::random([SIZE, SIZE], Distribution::Uniform(-1.0, 1.0), &Device::flex()).into_data();
@@ -282,7 +282,7 @@ pub fn matrix_rate(device: &Device) -> Result<f64, String> {
             result = matrix.clone().matmul(matrix.clone());
         }
         device.sync().map_err(|error| error.to_string())?;
-        // Read one number, so that no device can put the work off.
+        // Reading one value ensures that the work is done.
         let _ = result.narrow(0, 0, 1).narrow(1, 0, 1).into_data();
         let seconds = clock.elapsed().as_secs_f64();
         best = best.min(seconds / f64::from(products));
@@ -293,18 +293,18 @@ pub fn matrix_rate(device: &Device) -> Result<f64, String> {
     Ok(2.0 * (SIZE as f64).powi(3) / best)
 }
 
-/// Work handed to a graphics processor by the fused engine; Burn's own kernels are not in it.
+/// Work submitted to a GPU by the fused engine, without Burn's kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Work {
-    /// Kernels launched.
+    /// Number of kernel launches.
     pub launches: u64,
-    /// Size of all tensors that they read or wrote.
+    /// Bytes of all tensors that they read or wrote.
     pub bytes: u64,
-    /// Times that the host waited for numbers from it.
+    /// Number of blocking reads by the host.
     pub reads: u64,
 }
 
-/// Does something, and counts the engine's work on the graphics processor meanwhile; `None` if there was none.
+/// Runs `work` and counts the engine's work on the GPU; `None` if there was none.
 pub fn counted<T>(work: impl FnOnce() -> T) -> (T, Option<Work>) {
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     {
@@ -333,7 +333,7 @@ mod wgpu {
 
     type Started = ((DeviceName, DeviceKind), Result<Device, DeviceError>);
 
-    /// A device may be started only once in a process; what came of it is kept.
+    /// Started devices, as a device may be started only once per process.
     static STARTED: Mutex<Vec<Started>> = Mutex::new(Vec::new());
 
     pub(super) fn open(device: DeviceName, kind: DeviceKind) -> Result<Device, DeviceError> {
@@ -357,7 +357,7 @@ mod wgpu {
         outcome
     }
 
-    /// The first discrete cards.
+    /// The first discrete GPUs.
     pub(super) fn open_cards(device: DeviceName, count: usize) -> Result<Vec<Device>, DeviceError> {
         let mut cards = Vec::new();
         while cards.len() < count {
@@ -372,7 +372,7 @@ mod wgpu {
     }
 }
 
-/// The device, if it passes a test computation.
+/// The device if it passes a test computation.
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 fn checked(name: DeviceName, device: Device) -> Result<Device, DeviceError> {
     if gdas_kernels::gpu::self_test(&device) {
@@ -381,7 +381,7 @@ fn checked(name: DeviceName, device: Device) -> Result<Device, DeviceError> {
     Err(DeviceError::Wrong { device: name, name: describe(&device) })
 }
 
-/// The CUDA devices. The driver's library is loaded at run time, and where it is missing the binding panics.
+/// The CUDA devices. The binding loads the driver's library at run time, and panics if it is missing.
 #[cfg(feature = "cuda")]
 fn cuda_cards() -> Result<Vec<Device>, DeviceError> {
     std::panic::catch_unwind(|| Device::enumerate(burn::tensor::DeviceType::Cuda).into_vec())

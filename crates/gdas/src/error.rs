@@ -7,73 +7,73 @@ use crate::network::NetworkError;
 use crate::run::{Checkpoint, RunError, read_checkpoint};
 use crate::space::{GenotypeError, SpaceError};
 
-/// No finite draw of one operation per edge: alpha itself is not finite, or tau is absurdly small.
+/// Sampling one operation per edge gave no finite result: alpha is not finite, or tau is too small.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error("no finite draw at tau {tau} in {tries} tries: {reason}")]
 pub struct DrawError {
-    /// Temperature of the draw.
+    /// Temperature tau of the sampling.
     pub tau: f64,
-    /// How often it was tried.
+    /// Number of attempts.
     pub tries: u64,
-    /// What was not finite.
+    /// The value that was not finite.
     pub reason: &'static str,
 }
 
-/// Why a search or a training could not go on. Nothing that was saved is lost.
+/// Error of a search or a training. Saved checkpoints remain valid.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The run directory.
+    /// Error of the run directory.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The images.
+    /// Error of the data set.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// The draw.
+    /// Error of the sampling of operations.
     #[error(transparent)]
     Draw(#[from] DrawError),
-    /// The search space.
+    /// Error of the search space.
     #[error(transparent)]
     Space(#[from] SpaceError),
-    /// The genotype.
+    /// Error of the genotype.
     #[error(transparent)]
     Genotype(#[from] GenotypeError),
-    /// The network.
+    /// The network cannot be built.
     #[error(transparent)]
     Network(#[from] NetworkError),
     /// A configuration that does not fit the data, or a checkpoint that does not fit the configuration.
     #[error("{0}")]
     Unsuitable(String),
-    /// The configuration.
+    /// Error of the configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// It was asked to stop. Where there is a run directory, a checkpoint of this very step is durable.
+    /// A stop was requested. If there is a run directory, the checkpoint of this step is saved.
     #[error("stopped after {step} steps, as it was asked to")]
     Interrupted {
-        /// Steps done.
+        /// Number of steps done.
         step: u64,
     },
-    /// A part that is not built in (an algorithm, an estimator, a selection) reports a failure of its own.
+    /// Error of a custom part (algorithm, estimator, selection).
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
-    /// The numbers left the finite range.
+    /// A value is not finite.
     #[error(
         "{what} is not finite {}; nothing of it was saved{kept}. The same settings lead there again: begin a new run \
          with a lower learning_rate, or with a clip_norm",
         place(*epoch, *step)
     )]
     NotFinite {
-        /// Which quantity.
+        /// Name of the value.
         what: String,
         /// The epoch, from 0.
         epoch: u64,
         /// The step of the epoch, from 0. `None`: after the last.
         step: Option<u64>,
-        /// What the run directory holds.
+        /// State saved in the run directory.
         kept: Kept,
     },
 }
 
-/// Where in a run, counted from 1 as progress is shown.
+/// Position in a run as text, counted from 1.
 fn place(epoch: u64, step: Option<u64>) -> String {
     match step {
         Some(step) => format!("in epoch {}, step {}", epoch + 1, step + 1),
@@ -81,14 +81,14 @@ fn place(epoch: u64, step: Option<u64>) -> String {
     }
 }
 
-/// The state that a run directory holds after a number was not finite.
+/// State saved in a run directory when a value was not finite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// The step was not one of a run.
+    /// There is no run directory.
     Unknown,
     /// No checkpoint had been saved.
     Nothing,
-    /// A checkpoint with this as the next step to do.
+    /// A checkpoint with this next step.
     State(Position),
 }
 
@@ -108,7 +108,7 @@ impl fmt::Display for Kept {
 }
 
 impl Error {
-    /// Accepts only the images that the run began with, compared by digest.
+    /// Checks by their digest that the images are those with which the run began.
     pub(crate) fn same_data(began_with: &str, given: &str, name: &str) -> Result<(), Self> {
         if began_with == given {
             return Ok(());
@@ -117,23 +117,23 @@ impl Error {
         Err(RunError::OtherImages { name, began_with, given }.into())
     }
 
-    /// Wraps any error, for parts that are not built in.
+    /// Wraps the error of a custom part.
     pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Other(error.into())
     }
 
-    /// Lets a finite value pass; any other is [`Error::NotFinite`] with the quantity's name.
+    /// Checks that a value is finite; `what` is its name in [`Error::NotFinite`].
     pub fn finite(value: f64, what: &str, at: Position) -> Result<(), Self> {
         if value.is_finite() { Ok(()) } else { Err(Self::not_finite(what, at.epoch, Some(at.step))) }
     }
 
-    /// Lets a finite value pass that was measured after an epoch.
+    /// As [`finite`](Self::finite), for a value measured at the end of an epoch.
     pub(crate) fn finite_after(value: f64, what: &str, epoch: u64) -> Result<(), Self> {
         if value.is_finite() { Ok(()) } else { Err(Self::not_finite(what, epoch, None)) }
     }
 
-    /// Lets a state be saved whose numbers are all finite: whatever else has failed to notice one that is not, it
-    /// must not replace the last good checkpoint. `next` is the step after the one that made the state.
+    /// Checks that all values of a state are finite before it replaces the last checkpoint. `next` is the step after the one
+    /// that produced the state.
     pub(crate) fn finite_state(checkpoint: &Checkpoint, next: Position) -> Result<(), Self> {
         let Some(name) = checkpoint.not_finite() else { return Ok(()) };
         let what = format!("a number of `{name}`");
@@ -147,7 +147,7 @@ impl Error {
         Self::NotFinite { what: what.to_owned(), epoch, step, kept: Kept::Unknown }
     }
 
-    /// The error of a run, which says what its directory, if it has one, holds where numbers were not finite.
+    /// Adds the state saved in the run directory, if there is one, to a [`NotFinite`](Self::NotFinite) error.
     pub(crate) fn in_run(self, run: Option<&Path>) -> Self {
         match (self, run) {
             (Self::NotFinite { what, epoch, step, .. }, Some(run)) => {
@@ -158,7 +158,7 @@ impl Error {
     }
 }
 
-/// What a run directory holds, as read from it.
+/// State saved in a run directory.
 fn kept(run: &Path) -> Kept {
     match read_checkpoint(run) {
         Ok(Some(loaded)) => {

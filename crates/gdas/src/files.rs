@@ -1,52 +1,52 @@
-//! Files that are replaced as a whole: a reader sees the old content or the new one, never a half.
+//! Atomic replacement of files: a reader sees the old content or the new one.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// One thing that is about to be done to the disk.
+/// A file system operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// Create or open a file for writing.
     Create,
-    /// Write some bytes.
+    /// Write bytes.
     Write,
-    /// Make a file durable.
+    /// Flush a file to disk (fsync).
     Sync,
     /// Rename a file over another.
     Rename,
-    /// Make a directory entry durable.
+    /// Flush a directory entry to disk.
     SyncDir,
 }
 
-/// Asked before every operation; its error is what the operation then fails with.
+/// Hook called before every operation, which fails with the hook's error. For tests.
 pub(crate) type Check<'a> = &'a dyn Fn(Operation, &Path) -> io::Result<()>;
 
-/// What failed, on which file or directory, and how.
+/// A failed operation: action, path, error.
 pub(crate) type Failure = (&'static str, PathBuf, io::Error);
 
-/// Writes a file under a temporary name beside it, makes it durable and renames it; an error leaves what was there.
+/// Writes a file under a temporary name beside `path`, flushes it to disk and renames it. On an error the old file remains.
 ///
-/// Several processes or threads may replace the same file at once: the last one wins. What is no regular file, as a
+/// If several processes or threads replace the same file, the last one wins. A path that is not a regular file, such as a
 /// pipe or `/dev/stdout`, is written to directly.
 ///
 /// # Errors
-/// What the system or `write` says.
+/// Errors of the system or of `write`.
 pub fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         let mut file = fs::OpenOptions::new().write(true).open(path)?;
         return write(&mut file);
     }
-    // A link stays one; the file that it leads to is replaced.
+    // A symbolic link is kept; its target is replaced.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let temporary = beside(&path, &format!(".{}-{number}.tmp", std::process::id()));
     replace_by_way_of(&temporary, &path, &|_, _| Ok(()), write).map_err(|(_, _, error)| error)
 }
 
-/// [`replace`] with a temporary name and a check of each operation.
+/// [`replace`] with a given temporary name and a hook for each operation.
 pub(crate) fn replace_by_way_of(
     temporary: &Path,
     path: &Path,
@@ -69,23 +69,23 @@ pub(crate) fn replace_by_way_of(
         sync_directory(directory, check).map_err(failed("make durable", directory))
     })();
     if written.is_err() {
-        // Best effort: whatever made the write fail may make this fail too.
+        // Best effort: this may fail for the same reason as the write.
         let _ = fs::remove_file(temporary);
     }
     written
 }
 
-/// Makes a file durable and renames it over another one beside it.
+/// Flushes a file to disk and renames it to `path` in the same directory.
 ///
 /// # Errors
-/// What the system says.
+/// Errors of the system.
 pub fn move_into_place(file: &Path, path: &Path) -> io::Result<()> {
     File::open(file)?.sync_all()?;
     fs::rename(file, path)?;
     sync_directory(parent(path), &|_, _| Ok(()))
 }
 
-/// Makes a file durable.
+/// Flushes a file to disk.
 pub(crate) fn sync(file: &File, path: &Path, check: Check) -> io::Result<()> {
     check(Operation::Sync, path)?;
     file.sync_all()
@@ -93,7 +93,7 @@ pub(crate) fn sync(file: &File, path: &Path, check: Check) -> io::Result<()> {
 
 fn sync_directory(directory: &Path, check: Check) -> io::Result<()> {
     check(Operation::SyncDir, directory)?;
-    // Only Unix can open a directory and make its entries durable; elsewhere the rename alone has to do.
+    // Only Unix can flush directory entries.
     #[cfg(unix)]
     File::open(directory)?.sync_all()?;
     Ok(())
@@ -103,10 +103,10 @@ fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The bytes handed to the system in one call; small enough that a long file is many chances to fail in a test.
+/// Bytes per write call; small, so that tests can fail at many points of a file.
 const CHUNK: usize = 1 << 16;
 
-/// A file that is written in chunks, each after a check.
+/// A file that is written in chunks, with the hook called before each.
 pub(crate) struct Checked<'a> {
     pub(crate) file: &'a File,
     pub(crate) path: &'a Path,
@@ -117,7 +117,7 @@ impl Write for Checked<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let chunk = &bytes[..bytes.len().min(CHUNK)];
         if let Err(error) = (self.check)(Operation::Write, self.path) {
-            // Half of a chunk is already in the file, as on a real disk.
+            // A failed write leaves half of the chunk in the file, as a real disk may.
             let _ = self.file.write_all(&chunk[..chunk.len() / 2]);
             return Err(error);
         }
@@ -130,7 +130,7 @@ impl Write for Checked<'_> {
     }
 }
 
-/// The path with something added to its last name.
+/// The path with a suffix appended to its file name.
 pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(suffix);

@@ -1,7 +1,6 @@
 //! Neural architecture search by gradient descent (GDAS), on Burn.
 //!
-//! [`Search`] finds a cell for some images, [`Train`] trains a network of it. [`search::step`] is one step of a search
-//! on one page.
+//! [`Search`] finds a cell for a data set, [`Train`] trains a network of it. [`search::step`] is one step of a search.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

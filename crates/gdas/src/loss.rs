@@ -1,4 +1,4 @@
-//! Cross-entropy, and what one reads off a batch's class scores.
+//! Cross-entropy and accuracy of a batch.
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Tensor, TensorData};
@@ -8,18 +8,18 @@ use crate::deferred::Deferred;
 /// Loss and accuracy of one batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Metrics {
-    /// Mean cross-entropy (of the smoothed targets, where there is smoothing).
+    /// Mean cross-entropy (with label smoothing, of the smoothed targets).
     pub loss: f64,
-    /// Share of images whose highest score is their class.
+    /// Top-1 accuracy, in 0..=1.
     pub accuracy: f64,
-    /// Share of images whose class is among the five highest scores.
+    /// Top-5 accuracy, in 0..=1.
     pub top5: f64,
     /// Number of images.
     pub images: usize,
 }
 
 impl Metrics {
-    /// Metrics of all images of some batches: means weighted by the batches' numbers of images, added in order.
+    /// Metrics over several batches: means weighted by the number of images, added in order.
     pub fn over(batches: &[Self]) -> Self {
         let images: usize = batches.iter().map(|batch| batch.images).sum();
         let mean = |of: fn(&Self) -> f64| {
@@ -30,7 +30,7 @@ impl Metrics {
     }
 }
 
-/// Metrics of `count` images, from sums over them as [`gdas_kernels::loss::Loss`] has them on a device.
+/// Metrics of a batch from the sums of [`gdas_kernels::loss::Loss`] on a device.
 pub(crate) fn deferred(sums: Tensor<1>, images: usize) -> Deferred<Metrics> {
     Deferred::on_device(sums, move |sums| {
         let mean = |i: usize| sums.get(i).map_or(f64::NAN, |&sum| f64::from(sum) / images.max(1) as f64);
@@ -38,14 +38,14 @@ pub(crate) fn deferred(sums: Tensor<1>, images: usize) -> Deferred<Metrics> {
     })
 }
 
-/// Mean cross-entropy of scores `[batch, classes]`, as a tensor to differentiate and as numbers. `smoothing` in
-/// `0..1` moves that share of the target from the class to all classes alike.
+/// Mean cross-entropy of scores `[batch, classes]`, as a differentiable tensor and as metrics. `smoothing` in `0..1` is the
+/// fraction of the target that is spread over all classes.
 pub fn cross_entropy(scores: &Tensor<2>, labels: &[u32], smoothing: f64) -> (Tensor<1>, Metrics) {
     let (loss, metrics) = measure(scores, labels, smoothing);
     (loss, metrics.get())
 }
 
-/// As [`cross_entropy`]; a graphics processor keeps the numbers until they are asked for.
+/// As [`cross_entropy`], with metrics that stay on a GPU until they are read.
 pub(crate) fn measure(scores: &Tensor<2>, labels: &[u32], smoothing: f64) -> (Tensor<1>, Deferred<Metrics>) {
     if let Some(loss) = gdas_kernels::loss::cross_entropy(scores, labels, smoothing) {
         return (loss.mean, deferred(loss.sums, labels.len()));
@@ -70,10 +70,10 @@ fn metrics(scores: &Tensor<2>, labels: &[u32], smoothing: f64) -> Metrics {
         let own = row[label as usize];
         let mean: f64 = row.iter().sum::<f64>() / classes as f64;
         loss += log_total - (1.0 - smoothing) * own - smoothing * mean;
-        // Among equal scores the lower class comes first.
+        // Of equal scores the lower class ranks first.
         let label = label as usize;
         let better = row.iter().enumerate().filter(|&(i, x)| *x > own || (*x == own && i < label)).count();
-        // A score that is not a number makes no image right.
+        // An image with a NaN score counts as wrong.
         first += usize::from(better == 0 && own.is_finite());
         fifth += usize::from(better < 5 && own.is_finite());
     }

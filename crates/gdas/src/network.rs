@@ -1,7 +1,7 @@
-//! Lowers a space, a skeleton and a choice of operations to a [`Graph`].
+//! Lowering of a space, its skeleton and a choice of operations to a [`Graph`].
 //!
-//! The supernet for one draw and the network derived from a genotype come out of the same code, with
-//! the same parameter names, so weights move between them by name.
+//! The supernet for one sample and the network of a genotype are built by the same code, with the same parameter names, so
+//! that weights can be transferred by name.
 
 use std::sync::Arc;
 
@@ -12,24 +12,24 @@ use crate::space::{
     Wiring,
 };
 
-/// What the first layers do to the image.
+/// First layers of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stem {
     /// One 3x3 convolution that keeps the image size.
     Cifar,
-    /// Three 3x3 convolutions of stride 2: the image shrinks by eight.
+    /// Three 3x3 convolutions of stride 2, which reduce height and width by a factor of eight.
     ImageNet,
 }
 
 impl Stem {
-    /// The usual stem for square images of this size.
+    /// The default stem for square images of this size.
     pub fn for_size(size: usize) -> Self {
         if size > 64 { Self::ImageNet } else { Self::Cifar }
     }
 }
 
-/// Everything about a network but its cells.
+/// Configuration of a network except its cells.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NetworkConfig {
     /// Size of the images.
@@ -38,16 +38,15 @@ pub struct NetworkConfig {
     pub classes: usize,
     /// Base channel count C.
     pub channels: usize,
-    /// First layers.
+    /// The first layers.
     pub stem: Stem,
-    /// Whether the candidates' normalisations have scale and shift. Without them the convolution
-    /// before has a bias.
+    /// Whether the candidates' normalisations have scale and shift. If not, their convolutions have a bias.
     pub affine: bool,
     /// Whether the candidates' normalisations keep running statistics.
     pub track: bool,
-    /// Whether a second classifier hangs off the second reduction (training only).
+    /// Whether there is an auxiliary classifier after the second reduction (training only).
     pub auxiliary: bool,
-    /// Whether operations other than the identity can be dropped per image (training only).
+    /// Whether operations other than the identity have drop-path (training only).
     pub drop_path: bool,
 }
 
@@ -55,28 +54,28 @@ pub struct NetworkConfig {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetworkError {
-    /// Its space cannot be built.
+    /// The space cannot be built.
     #[error(transparent)]
     Space(#[from] SpaceError),
-    /// The genotype is not one of its space.
+    /// The genotype is not of the space.
     #[error(transparent)]
     Genotype(#[from] GenotypeError),
     /// A number of the configuration is out of range.
     #[error("{what} of the network: {value}, but must be between {low} and {high}")]
     Size {
-        /// Which number.
+        /// Name of the number.
         what: &'static str,
-        /// What it is.
+        /// Its value.
         value: usize,
-        /// The least that can be built.
+        /// Minimum.
         low: usize,
-        /// The most.
+        /// Maximum.
         high: usize,
     },
-    /// A block asks for a cell that the space does not have, or for a kind of block that its skeleton does not have.
+    /// A block refers to a cell that the space lacks, or to a kind of block that its skeleton lacks.
     #[error("block {index} ({block:?}) does not belong to space `{space}`")]
     Block {
-        /// Its place in the list.
+        /// Index in the list.
         index: usize,
         /// The block.
         block: Block,
@@ -85,7 +84,7 @@ pub enum NetworkError {
     },
 }
 
-/// Largest sizes: far above any network that was published, and small enough that products of them are no overflow.
+/// Maximum sizes: far above those of published networks, and small enough that their products do not overflow.
 const MOST_PIXELS: usize = 1 << 14;
 const MOST_CHANNELS: usize = 1 << 14;
 const MOST_CELLS: usize = 1 << 10;
@@ -111,26 +110,26 @@ impl NetworkConfig {
 /// An operation on an edge of a cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {
-    /// What is computed.
+    /// The operation.
     pub operation: Arc<Operation>,
-    /// State that it reads.
+    /// Index of the state that it reads.
     pub input: usize,
-    /// Gate that multiplies it.
+    /// Index of the gate by which its result is multiplied.
     pub gate: Option<usize>,
 }
 
-/// What is summed into a node.
+/// The terms of the sum of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodePlan {
     /// Operations, in order.
     pub terms: Vec<Term>,
-    /// Gates added as constants (their value is zero, their gradient is not).
+    /// Gates that are added with value zero but a non-zero gradient.
     pub constant: Vec<usize>,
-    /// Whether a skip connection into it can be dropped per image: each has a row of the masks then.
+    /// Whether skip connections into it have dropout per image; each then has a row of the masks.
     pub drop_skips: bool,
 }
 
-/// A cell ready to be lowered: one entry per inner node.
+/// A cell to be lowered: one entry per inner node.
 pub type CellPlan = Vec<NodePlan>;
 
 fn cell_plan(genotype: &CellGenotype) -> CellPlan {
@@ -139,10 +138,10 @@ fn cell_plan(genotype: &CellGenotype) -> CellPlan {
     genotype.nodes.iter().map(node).collect()
 }
 
-/// The network of a genotype on blocks of its space, such as [`Space::derived_blocks`] gives.
+/// The network of a genotype with these blocks, such as those of [`Space::derived_blocks`].
 ///
 /// # Errors
-/// The space cannot be built, the genotype is not one of it, or the blocks or the configuration do not fit.
+/// If the space cannot be built, the genotype is not of it, or the blocks or the configuration do not fit.
 pub fn derive(blocks: &[Block], config: &NetworkConfig, genotype: &Genotype) -> Result<Graph, NetworkError> {
     check(&genotype.space, blocks, config)?;
     genotype.check_structure(&genotype.space)?;
@@ -150,11 +149,11 @@ pub fn derive(blocks: &[Block], config: &NetworkConfig, genotype: &Genotype) -> 
     Ok(build(&genotype.space, blocks, config, &plans))
 }
 
-/// The network in which each table's cells follow its plan, as the supernet makes them: with gates, and with any number of
-/// operations per edge.
+/// The network in which the cells of each alpha table follow its plan, for the supernet: with gates, and with any number
+/// of operations per edge.
 ///
 /// # Errors
-/// The space cannot be built, or the blocks, the configuration or the plans do not fit it.
+/// If the space cannot be built, or the blocks, the configuration or the plans do not fit it.
 pub fn lower(
     space: &Space,
     blocks: &[Block],
@@ -186,16 +185,16 @@ pub fn lower(
 /// Checks a number of cells per stage.
 ///
 /// # Errors
-/// It is more than can be built.
+/// If it is above the maximum.
 pub(crate) fn check_cells(cells: usize) -> Result<(), NetworkError> {
     let (low, high) = (0, MOST_CELLS);
     if cells <= high { Ok(()) } else { Err(NetworkError::Size { what: "cells per stage", value: cells, low, high }) }
 }
 
-/// Checks that blocks and configuration describe a network of a space that can be built.
+/// Checks that blocks and configuration describe a valid network of a valid space.
 ///
 /// # Errors
-/// What does not fit.
+/// The first violation.
 pub(crate) fn check(space: &Space, blocks: &[Block], config: &NetworkConfig) -> Result<(), NetworkError> {
     space.validate()?;
     config.check()?;
@@ -217,7 +216,7 @@ pub(crate) fn check(space: &Space, blocks: &[Block], config: &NetworkConfig) -> 
     Ok(())
 }
 
-/// As [`lower`], of what was checked before.
+/// As [`lower`], for checked arguments.
 pub(crate) fn build(space: &Space, blocks: &[Block], config: &NetworkConfig, plans: &[CellPlan]) -> Graph {
     let mut builder = Builder { graph: Graph::new(config.image), config };
     let (mut older, mut newer, mut reduced) = builder.stem(space);
@@ -251,10 +250,10 @@ pub(crate) fn build(space: &Space, blocks: &[Block], config: &NetworkConfig, pla
     graph
 }
 
-/// One operation (or none) on values of this shape, averaged over the image: to be timed alone.
+/// A network of one operation (or none) on values of this shape and a global mean, to measure its latency.
 ///
 /// # Errors
-/// The operation cannot be built, or the shape is empty or too large.
+/// If the operation cannot be built, or the shape is empty or too large.
 pub fn operation_alone(operation: Option<&Operation>, input: Shape, stride: usize) -> Result<Graph, NetworkError> {
     operation.map_or(Ok(()), Operation::validate)?;
     let config = NetworkConfig {
@@ -281,21 +280,21 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    /// Convolution and normalisation of the fixed parts: no bias, affine, running statistics.
+    /// Convolution and normalisation of the fixed part: without bias, affine, with running statistics.
     fn conv_norm(&mut self, x: ValueId, name: &str, channels: usize, window: Window, groups: usize) -> ValueId {
         let conv = self.graph.conv(x, &format!("{name}.conv"), channels, window, groups, false);
         self.graph.norm(conv, &format!("{name}.norm"), true, true)
     }
 
-    /// Normalisation of a candidate, a preprocessing layer or the fixed reduction cell: as the configuration says.
+    /// Normalisation of a candidate, a preprocessing layer or the fixed reduction cell, according to the configuration.
     fn candidate_norm(&mut self, x: ValueId, name: &str) -> ValueId {
         self.graph.norm(x, name, self.config.affine, self.config.track)
     }
 
-    /// The values that the first cell reads (older, newer), and whether the newer is half the size of the older.
+    /// The inputs of the first cell (older, newer), and whether the newer is half the size of the older.
     fn stem(&mut self, space: &Space) -> (ValueId, ValueId, bool) {
         let (residual, image) = (space.skeleton.wiring == Wiring::Residual, 0);
-        // Cells of one input keep the channels that they get.
+        // Cells with one input keep the number of channels.
         let c = self.config.channels * if residual { space.skeleton.widths[0] } else { 1 };
         match self.config.stem {
             Stem::Cifar => {
@@ -315,7 +314,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Batch normalisation, ReLU, global average pool, linear (both published skeletons end so).
+    /// Batch normalisation, ReLU, global average pool, linear layer, as in both published skeletons.
     fn head(&mut self, x: ValueId) -> ValueId {
         let x = self.graph.norm(x, "head.norm", true, true);
         let x = self.graph.relu(x);
@@ -323,8 +322,7 @@ impl Builder<'_> {
         self.graph.linear(x, "head.classifier", self.config.classes)
     }
 
-    /// DARTS's auxiliary head. The pooled image is averaged before the classifier, which changes nothing
-    /// at the published size, where it is 1 x 1 by then.
+    /// DARTS's auxiliary head. The pooled image is averaged before the classifier; at the published size it is 1 x 1 there.
     fn auxiliary_head(&mut self, x: ValueId) -> ValueId {
         let stride = if self.config.stem == Stem::ImageNet { 2 } else { 3 };
         let shape = self.graph.shape(x);
@@ -346,7 +344,7 @@ impl Builder<'_> {
         let a = self.conv_norm(a, &format!("{name}.a"), channels, Window::same(3, 2, 1), 1);
         let b = self.graph.relu(a);
         let b = self.conv_norm(b, &format!("{name}.b"), channels, Window::same(3, 1, 1), 1);
-        // Odd sizes are not in the benchmark; padding makes the pool round up as the convolutions do.
+        // The benchmark has no odd sizes; padding makes the pool round up like the convolutions.
         let Shape { height, width, .. } = self.graph.shape(x);
         let pool = Window { padding: [height % 2, width % 2], ..Window::valid(2, 2) };
         let shortcut = self.graph.avg_pool(x, pool);
@@ -372,7 +370,7 @@ impl Builder<'_> {
         self.candidate_norm(x, &format!("{name}.norm"))
     }
 
-    /// Brings a cell's two inputs to its width; the older one also to the newer one's size if a reduction lies between.
+    /// Projects a cell's two inputs to its width, and the older one to the size of the newer one after a reduction.
     fn preprocess(&mut self, [older, newer]: [ValueId; 2], name: &str, channels: usize, reduced: bool) -> [ValueId; 2] {
         let name0 = format!("{name}.preprocess.0");
         let older = if reduced {
@@ -383,12 +381,12 @@ impl Builder<'_> {
         [older, self.relu_conv_norm(newer, &format!("{name}.preprocess.1"), channels)]
     }
 
-    /// The fixed reduction cell of GDAS (FRC). As in the published supernet its normalisations and convolutions follow
-    /// the candidates: scale and shift where the configuration says `affine`, biases elsewhere.
+    /// The fixed reduction cell of GDAS (FRC). As in the published supernet, its normalisations and convolutions are like those
+    /// of the candidates: with scale and shift if `affine`, else with biases.
     fn fixed_reduction(&mut self, inputs: [ValueId; 2], name: &str, channels: usize, reduced: bool) -> ValueId {
         let inputs = self.preprocess(inputs, name, channels, reduced);
         let bias = !self.config.affine;
-        // Eight groups as published, or the most that divide an unusual channel count.
+        // Eight groups as published, or the largest number that divides the channels.
         let groups = (1..=8).rev().find(|g| channels.is_multiple_of(*g)).unwrap_or(1);
         let window = |kernel, stride, padding| Window { kernel, stride, padding, dilation: [1, 1] };
         let mut parts = Vec::new();
@@ -445,7 +443,7 @@ impl Builder<'_> {
         };
         for (i, layer) in layers.iter().enumerate() {
             let name = format!("{name}.{i}");
-            // The first layer that can take the stride has it.
+            // The stride is applied by the first layer that supports it.
             let step = if layer.takes_stride() { std::mem::replace(&mut stride, 1) } else { 1 };
             x = match *layer {
                 Layer::Relu => self.graph.relu(x),

@@ -1,4 +1,4 @@
-//! The two optimisers of the search: SGD with momentum for weights, Adam for alpha. As PyTorch defines them.
+//! Optimisers, as defined by PyTorch: SGD with momentum for weights, Adam for alpha.
 
 use burn::tensor::Tensor;
 use gdas_kernels::sgd;
@@ -8,34 +8,33 @@ use crate::arrays::Array;
 use crate::deferred::Deferred;
 use crate::weights::{Weights, flat, host};
 
-/// Constants of [`Sgd`].
+/// Settings of [`Sgd`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SgdConfig {
     /// Decay rate of the momentum.
     pub momentum: f64,
-    /// Whether the momentum looks ahead (Nesterov).
+    /// Whether to use Nesterov momentum.
     pub nesterov: bool,
     /// Added to the gradient, times the weight.
     pub weight_decay: f64,
 }
 
-/// Stochastic gradient descent with momentum on an arena of arrays. An array without a gradient in a
-/// step keeps weight and momentum untouched.
+/// Stochastic gradient descent with momentum. A parameter without a gradient in a step keeps its value and momentum.
 #[derive(Clone, Debug)]
 pub struct Sgd {
     config: SgdConfig,
-    /// Per array its momentum, once it had a gradient.
+    /// Momentum of each parameter; `None` before its first gradient.
     pub momentum: Vec<Option<Tensor<1>>>,
 }
 
 impl Sgd {
-    /// An optimiser of the given number of arrays.
+    /// An optimiser of this number of parameters.
     pub fn new(config: SgdConfig, arrays: usize) -> Self {
         Self { config, momentum: vec![None; arrays] }
     }
 
-    /// Moves the arrays at `indices` along their gradients, clipped to a global norm of `clip_norm` (0: any). Returns
-    /// the norm before clipping; where it is not finite nothing moves.
+    /// Updates the parameters at `indices` with their gradients, clipped to a global norm of `clip_norm` (0: no clipping).
+    /// Returns the norm before clipping; if it is not finite, nothing is updated.
     pub fn apply(
         &mut self,
         weights: &mut Weights,
@@ -66,20 +65,19 @@ impl Sgd {
         norm_of_all
     }
 
-    /// Moves the arrays at `indices` as gradients of zeros would: only decay and momentum act.
+    /// Updates the parameters at `indices` with zero gradients: only weight decay and momentum act.
     pub fn coast(&mut self, weights: &mut Weights, indices: &[usize], rate: f64) {
         self.move_arrays(weights, indices, vec![None; indices.len()], rate, sgd::step);
     }
 
-    /// Lets [`coast`](Self::coast) move the arrays at `indices` from now on, as if each had had a gradient: one that had none
-    /// has a momentum of zeros afterwards.
+    /// Sets the momentum of the parameters at `indices` that have none to zero, so that [`coast`](Self::coast) updates them.
     pub fn begin_momentum(&mut self, weights: &Weights, indices: &[usize]) {
         for &index in indices {
             self.momentum[index].get_or_insert_with(|| weights.values[index].zeros_like());
         }
     }
 
-    /// Hands the arrays at `indices` to `step`, and takes what becomes of them.
+    /// Replaces values and momenta of the parameters at `indices` by the results of `step`.
     fn move_arrays(
         &mut self,
         weights: &mut Weights,
@@ -90,7 +88,7 @@ impl Sgd {
     ) {
         let SgdConfig { momentum, nesterov, weight_decay } = self.config;
         let rule = sgd::Rule { rate, scale: 1.0, momentum, nesterov, weight_decay };
-        // Taken out, so that they can be moved in place.
+        // Taken out, so that the tensors are unshared and updated in place.
         let mut values: Vec<_> = std::mem::take(&mut weights.values).into_iter().map(Some).collect();
         let arrays = indices.iter().zip(gradients).map(|(&index, gradient)| {
             let weight = values[index].take().expect("each array is moved once");
@@ -104,7 +102,7 @@ impl Sgd {
         weights.values = values.into_iter().flatten().collect();
     }
 
-    /// The momentum of every parameter that has one, as `momentum/{name}`.
+    /// The existing momenta as arrays named `momentum/{name}`.
     pub fn to_arrays<'a>(&'a self, weights: &'a Weights) -> impl Iterator<Item = (String, Array)> + 'a {
         weights.specs.iter().zip(&self.momentum).filter_map(|(spec, momentum)| {
             let values = host(momentum.as_ref()?);
@@ -112,10 +110,10 @@ impl Sgd {
         })
     }
 
-    /// Takes the momenta back from `take`, which gives the values of a name and a shape, if there are any.
+    /// Restores the momenta; `take` returns the array of a name and a shape, if there is one.
     ///
     /// # Errors
-    /// Those of `take`.
+    /// Errors of `take`.
     pub fn set_arrays<E>(
         &mut self,
         weights: &Weights,
@@ -129,17 +127,17 @@ impl Sgd {
     }
 }
 
-/// The factor that brings gradients to a global norm of at most `max_norm` (0: no limit), and the norm.
+/// The factor that clips gradients to a global norm of `max_norm` (0: no clipping), and the norm.
 pub fn clip_factor<'a>(gradients: impl Iterator<Item = &'a Tensor<1>>, max_norm: f64) -> (f64, f64) {
     let norm = sgd::squared_sums(gradients.cloned().collect()).iter().sum::<f64>().sqrt();
     let factor = if max_norm > 0.0 { (max_norm / (norm + 1e-6)).min(1.0) } else { 1.0 };
     (factor, norm)
 }
 
-/// Constants of [`Adam`].
+/// Settings of [`Adam`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamConfig {
-    /// Step size.
+    /// Learning rate.
     pub rate: f64,
     /// Decay rates of the two moments.
     pub betas: [f64; 2],
@@ -157,7 +155,7 @@ pub struct Adam {
     pub first: Vec<Alpha>,
     /// Second moments.
     pub second: Vec<Alpha>,
-    /// Steps taken.
+    /// Number of steps taken.
     pub steps: u64,
 }
 
@@ -168,7 +166,7 @@ impl Adam {
         Self { config, first: zeros.clone(), second: zeros, steps: 0 }
     }
 
-    /// Moves every matrix along its gradient, which has the same shape.
+    /// Updates every matrix with its gradient of the same shape.
     pub fn step(&mut self, alpha: &mut [Alpha], gradients: &[Alpha]) {
         self.steps += 1;
         let AdamConfig { rate, betas: [b1, b2], epsilon, weight_decay } = self.config;
@@ -186,12 +184,12 @@ impl Adam {
     }
 }
 
-/// Cosine from `start` to `end`: `done` of `total` steps taken, `start` at 0 and `end` at `total`.
+/// Cosine annealing from `start` at 0 steps to `end` at `total` steps; `done` is the number of steps taken.
 pub fn cosine(start: f64, end: f64, done: f64, total: f64) -> f64 {
     end + 0.5 * (start - end) * (1.0 + (std::f64::consts::PI * (done / total).min(1.0)).cos())
 }
 
-/// The temperature of an epoch: linear from `max` in the first to `min` in the last.
+/// Temperature of an epoch: linear from `max` in the first epoch to `min` in the last.
 pub fn tau(max: f64, min: f64, epoch: usize, epochs: usize) -> f64 {
     if epochs < 2 { max } else { max - (max - min) * epoch as f64 / (epochs - 1) as f64 }
 }

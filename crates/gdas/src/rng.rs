@@ -1,17 +1,16 @@
 //! Counter-based random numbers: every draw is a pure function of (seed, stream, counter).
 //!
-//! Nothing here keeps hidden state, so a run resumes exactly by knowing its seed and how far it
-//! had come. The generator is Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as
-//! 1, 2, 3", SC 2011).
+//! There is no hidden state, so a run resumes exactly from its seed and its position. The generator is Philox4x32-10
+//! (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 
-/// What a sequence of random numbers is for; each has a stream of its own, so that adding a
-/// consumer never shifts the numbers of another.
+/// Purpose of a sequence of random numbers. Each purpose has a separate stream, so that a new one does not change the
+/// numbers of the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum Stream {
-    /// Start values of weights.
+    /// Initial weights.
     Weights = 1,
-    /// Start values of alpha.
+    /// Initial alpha.
     Alpha = 2,
     /// Gumbel noise of the weight step.
     DrawWeights = 3,
@@ -31,17 +30,17 @@ pub enum Stream {
     DropPath = 10,
     /// Architectures sampled uniformly.
     Architectures = 11,
-    /// A table algorithm's decisions.
+    /// Decisions of a table algorithm.
     Algorithm = 12,
-    /// Which seed's result a simulated benchmark query returns.
+    /// Choice of the run that a simulated benchmark query returns.
     Query = 13,
-    /// Order of the images on which shared weights are judged.
+    /// Order of the images on which candidates are judged with shared weights.
     Judge = 14,
-    /// Which images a skip connection is dropped for, in a search.
+    /// Skip-connection dropout in a search.
     SkipDropout = 15,
-    /// Start values of the controller of ENAS.
+    /// Initial parameters of ENAS's controller.
     Controller = 16,
-    /// Order in which the operations of an edge take turns in learning.
+    /// Order of the operations of an edge in fair sampling.
     FairDraws = 17,
 }
 
@@ -55,7 +54,7 @@ pub struct Rng {
 }
 
 impl Rng {
-    /// The sequence for this seed, purpose and step (an epoch, a batch, an image: whatever the caller counts).
+    /// The sequence for this seed, purpose and step (the caller's counter: an epoch, a batch, an image).
     pub fn new(seed: u64, stream: Stream, step: u64) -> Self {
         let counter = [0, stream as u32, step as u32, (step >> 32) as u32];
         Self { key: [seed as u32, (seed >> 32) as u32], counter, block: [0; 4], used: 4 }
@@ -110,7 +109,7 @@ impl Rng {
         radius * (std::f64::consts::TAU * self.uniform()).cos()
     }
 
-    /// Puts a slice into random order (Fisher and Yates).
+    /// Shuffles a slice (Fisher and Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i + 1));

@@ -1,9 +1,9 @@
-//! Words of a command line that can be pasted into a shell.
+//! Quoting of words for a shell.
 
 use std::borrow::Cow;
 use std::path::Path;
 
-/// `text` as one word of a POSIX shell: as it is where no character means anything there, else in single quotes.
+/// `text` as one word of a POSIX shell: unchanged if it has no special characters, else in single quotes.
 ///
 /// ```
 /// use gdas::shell::word;
@@ -23,7 +23,7 @@ pub fn word(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// As [`word`], for a path.
+/// As [`word`] for a path.
 pub fn path(path: &Path) -> String {
     word(&path.to_string_lossy()).into_owned()
 }

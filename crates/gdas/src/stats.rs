@@ -1,14 +1,14 @@
-//! Statistics that more than one part needs.
+//! Statistics used by several modules.
 
-/// Rank of every value, 1 for the smallest; equal ones share the mean of their ranks.
+/// Rank of every value, 1 for the smallest; equal values share the mean of their ranks.
 pub fn ranks(values: &[f64]) -> Vec<f64> {
     let below = |value: f64| values.iter().filter(|other| **other < value).count() as f64;
     let equal = |value: f64| values.iter().filter(|other| **other == value).count() as f64;
     values.iter().map(|&value| below(value) + f64::midpoint(1.0, equal(value))).collect()
 }
 
-/// The interval that has the true share with 95 % certainty, where `hits` of `total` were counted: Wilson's score interval
-/// (E. B. Wilson, 1927), which holds for few images and shares near 0 and 1, too. The whole range if nothing was counted.
+/// The 95 % confidence interval of a proportion with `hits` of `total`: Wilson's score interval (E. B. Wilson, 1927), which
+/// is also valid for small numbers and proportions near 0 and 1. The whole range 0..=1 if `total` is 0.
 pub fn wilson(hits: u64, total: u64) -> [f64; 2] {
     const Z: f64 = 1.959_963_984_540_054;
     if total == 0 {

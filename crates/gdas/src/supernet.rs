@@ -1,4 +1,4 @@
-//! The supernet: shared weights of every candidate, of which one drawn sub-network runs at a time.
+//! The supernet: shared weights of all candidate operations, of which one sampled sub-network runs at a time.
 
 use std::sync::Arc;
 
@@ -12,35 +12,35 @@ use crate::network::{self, CellPlan, NetworkConfig, NetworkError, NodePlan, Term
 use crate::space::{Block, CellSpace, Genotype, Space};
 use crate::weights::{Weights, flat};
 
-/// Shared weights, and how they are wired.
+/// The shared weights with the structure of the network.
 #[derive(Clone, Debug)]
 pub struct Supernet {
-    /// The space that is searched.
+    /// The search space.
     pub space: Arc<Space>,
-    /// Its stages.
+    /// The blocks of the network.
     pub blocks: Vec<Block>,
-    /// Everything but the cells.
+    /// Configuration of the network except its cells.
     pub config: NetworkConfig,
-    /// Whether drawn skip connections can be dropped per image (see [`Supernet::run_masked`]).
+    /// Whether sampled skip connections have dropout per image (see [`Supernet::run_masked`]).
     pub drop_skips: bool,
-    /// Every candidate's weights.
+    /// Weights of all candidates.
     pub weights: Weights,
 }
 
-/// A network drawn from a supernet.
+/// A network with a part of a supernet's weights.
 #[derive(Clone, Debug)]
 pub struct SubNetwork {
-    /// Its wiring.
+    /// The graph of the network.
     pub graph: Arc<Graph>,
-    /// Where its parameters stand among the supernet's weights.
+    /// Indices of its parameters in the supernet's weights.
     pub params: Vec<usize>,
 }
 
 impl Supernet {
-    /// A supernet with fresh weights. `cells` is N.
+    /// A supernet with initial weights. `cells` is N.
     ///
     /// # Errors
-    /// The space cannot be built, or a number of the configuration is out of range.
+    /// If the space cannot be built, or a number of the configuration is out of range.
     pub fn new(
         space: impl Into<Arc<Space>>,
         cells: usize,
@@ -53,7 +53,7 @@ impl Supernet {
         let blocks = space.supernet_blocks(cells);
         network::check(&space, &blocks, &config)?;
         let mut supernet = Self { space, blocks, config, drop_skips: false, weights: Weights::new(seed, device) };
-        // One pass per candidate declares all weights, in an order that depends on nothing but the space.
+        // One pass per candidate declares all weights, in an order that depends only on the space.
         let widest = supernet.space.cells.iter().map(CellSpace::width).max().unwrap_or(0);
         for k in 0..widest {
             let picks = supernet.uniform_picks(k);
@@ -68,21 +68,21 @@ impl Supernet {
         self.space.cells.iter().map(|cell| vec![k.min(cell.width() - 1); cell.edges().len()]).collect()
     }
 
-    /// The sub-network that takes operation `picks[table][edge]` on every edge.
+    /// The sub-network with operation `picks[table][edge]` on every edge.
     pub fn sub_network(&self, picks: &[Vec<usize>], form: EdgeOutput) -> SubNetwork {
         self.locate(self.sub_network_graph(picks, form))
     }
 
-    /// A sub-network of any plan over this supernet's weights.
+    /// The sub-network of any graph with this supernet's weights.
     pub fn locate(&self, graph: Graph) -> SubNetwork {
         let params = self.weights.locate(&graph);
         SubNetwork { graph: Arc::new(graph), params }
     }
 
-    /// The network of a genotype of this space, without gates, over this supernet's weights.
+    /// The network of a genotype, without gates, with this supernet's weights.
     ///
     /// # Errors
-    /// The genotype is of another space, or does not fit this one.
+    /// If the genotype is of another space, or does not fit this one.
     pub fn derived(&self, genotype: &Genotype) -> Result<SubNetwork, NetworkError> {
         genotype.check_structure(&self.space)?;
         Ok(self.locate(network::derive(&self.blocks, &self.config, genotype)?))
@@ -94,14 +94,14 @@ impl Supernet {
         })
     }
 
-    /// The network that computes every operation of every edge, each with a gate of its own; gates count by table, edge
-    /// and operation.
+    /// The network that computes all operations of every edge, each with a gate; gates are ordered by table, edge and
+    /// operation.
     pub fn mixture(&self) -> SubNetwork {
         self.locate(self.lower(|_, cell, first_gate| (mixed_plan(cell, first_gate), cell.edges().len() * cell.width())))
     }
 
-    /// Lowers the plans of all tables; `plan` makes one from the table's number, its cell and its first gate, and says
-    /// how many gates it has.
+    /// Lowers the plans of all tables. `plan` returns the plan of a table and its number of gates, from the table's index, its
+    /// cell and its first gate.
     fn lower(&self, plan: impl Fn(usize, &CellSpace, usize) -> (CellPlan, usize)) -> Graph {
         let mut first_gate = 0;
         let mut plans = Vec::new();
@@ -118,12 +118,13 @@ impl Supernet {
         graph
     }
 
-    /// Weights of the operations, `[edges, operations]` per searched cell, as the gates of [`Supernet::mixture`].
+    /// The gates of [`Supernet::mixture`] from the weights of the operations, `[edges, operations]` per searched cell.
     pub fn mixture_gates(&self, weights: &[Alpha]) -> Tensor<1> {
         flat(weights.iter().flat_map(Alpha::values).map(|&gate| gate as f32).collect(), self.weights.device())
     }
 
-    /// The gradient of [`Supernet::mixture_gates`], `[edges, operations]` per searched cell.
+    /// The gradient of the operations' weights from that of the gates, `[edges, operations]` per searched cell; the backward
+    /// pass of [`Supernet::mixture_gates`].
     pub fn mixture_gradients(&self, gradient: &[f32]) -> Vec<Alpha> {
         let mut gates = gradient.iter().map(|&x| f64::from(x));
         let mut next = || gates.next().unwrap_or(0.0);
@@ -131,13 +132,13 @@ impl Supernet {
         cells.map(|cell| Alpha::from_fn(cell.edges().len(), cell.width(), |_, _| next())).collect()
     }
 
-    /// The gates of drawn edges: the drawn operation's is one, the sum of the others' is zero.
+    /// The gates of sampled edges: 1 for the sampled operation, 0 for the sum of the others.
     pub fn gates(&self) -> Tensor<1> {
         let edges: usize = self.space.cells.iter().map(|cell| cell.edges().len()).sum();
         flat((0..2 * edges).map(|i| if i % 2 == 0 { 1.0 } else { 0.0 }).collect(), self.weights.device())
     }
 
-    /// Spreads the gradient of [`Supernet::gates`] over the operations: `dL/dh`, `[edges, operations]` per searched cell.
+    /// Distributes the gradient of [`Supernet::gates`] to the operations: `dL/dh`, `[edges, operations]` per searched cell.
     pub fn gate_gradients(&self, picks: &[Vec<usize>], gradient: &[f32]) -> Vec<Alpha> {
         let mut pairs = gradient.chunks_exact(2);
         let spread = picks.iter().zip(&self.space.cells).map(|(picks, cell)| {
@@ -148,7 +149,7 @@ impl Supernet {
         spread.collect()
     }
 
-    /// Runs a sub-network. `params` are its weights in its own order.
+    /// Runs a sub-network. `params` are its weights in the order of its parameters.
     pub fn run(
         &self,
         net: &SubNetwork,
@@ -160,8 +161,7 @@ impl Supernet {
         self.run_masked(net, mode, image, params, gates, None)
     }
 
-    /// As [`run`](Self::run), where skip connections can be dropped: `masks` has a factor per such connection and
-    /// image, `[graph.masks, batch]`.
+    /// As [`run`](Self::run), with dropout of skip connections: `masks` are the factors `[graph.masks, batch]`.
     pub fn run_masked(
         &self,
         net: &SubNetwork,
@@ -177,8 +177,8 @@ impl Supernet {
     }
 }
 
-/// The plan of a drawn cell. Edge `e` has gate `2 e` for its operation and `2 e + 1` for the sum of the gates
-/// that were not picked, counted from `first_gate`; an edge that drew `none` has the latter only.
+/// The plan of a sampled cell. Edge `e` has gate `2 e` for its operation and `2 e + 1` for the sum of the gates of the other
+/// operations, counted from `first_gate`; an edge with `none` has only the latter.
 fn drawn_plan(cell: &CellSpace, picks: &[usize], form: EdgeOutput, first_gate: usize) -> CellPlan {
     let mut plan = vec![NodePlan::default(); cell.nodes];
     for (i, (edge, &pick)) in cell.edges().iter().zip(picks).enumerate() {
@@ -192,8 +192,8 @@ fn drawn_plan(cell: &CellSpace, picks: &[usize], form: EdgeOutput, first_gate: u
     plan
 }
 
-/// The plan of a cell that computes everything: operation `k` of edge `e` has gate `e K + k`, counted from
-/// `first_gate`. A gate of `none` multiplies nothing, so it is not in the plan and has no gradient.
+/// The plan of a cell that computes all operations: operation `k` of edge `e` has gate `e K + k`, counted from `first_gate`.
+/// The gates of `none` are not in the plan and have no gradient.
 fn mixed_plan(cell: &CellSpace, first_gate: usize) -> CellPlan {
     let mut plan = vec![NodePlan::default(); cell.nodes];
     for (i, edge) in cell.edges().iter().enumerate() {

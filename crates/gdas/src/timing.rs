@@ -1,12 +1,11 @@
-//! How long a step takes, by trying a few.
+//! Measurement of the time per step.
 
 use std::time::Instant;
 
 use crate::Error;
 use crate::run::{Interrupt, phase};
 
-/// Seconds that `step` takes: the shorter of two measurements after one that is not counted.
-/// `None` if interrupted.
+/// Time of `step` in seconds: the minimum of two runs after a warm-up. `None` if interrupted.
 pub(crate) fn measure(
     interrupt: &Interrupt,
     mut step: impl FnMut(u64) -> Result<(), Error>,
@@ -27,8 +26,7 @@ pub(crate) fn measure(
     Ok(Some(best))
 }
 
-/// Seconds that `step` takes: the median of those done within this many seconds, at least one, after one that is not counted.
-/// `None` if interrupted.
+/// Time of `step` in seconds: the median of the runs within `seconds`, at least one, after a warm-up. `None` if interrupted.
 pub(crate) fn measure_for(
     seconds: f64,
     interrupt: &Interrupt,

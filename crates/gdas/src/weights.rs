@@ -1,4 +1,4 @@
-//! The trainable arrays and running statistics of a network, by name.
+//! Parameters and running statistics of networks, by name.
 
 mod plain;
 
@@ -16,15 +16,15 @@ use crate::rng::{Rng, Stream};
 
 pub use plain::{PlainWeights, WeightsMismatch};
 
-/// How much of a running statistic a batch replaces (PyTorch's default).
+/// Weight of a batch in the update of running statistics (PyTorch's default).
 const RUNNING_MOMENTUM: f64 = 0.1;
 
-/// Weights and running statistics. Several graphs may draw on one store, each on the arrays it names.
+/// Store of parameters and running statistics. Several graphs may use one store, each with the arrays that it names.
 #[derive(Clone, Debug)]
 pub struct Weights {
-    /// Descriptions, in order of first appearance.
+    /// Descriptions of the parameters, in order of declaration.
     pub specs: Vec<ParamSpec>,
-    /// Values, flattened, without gradient.
+    /// Values of the parameters, flattened, without gradient.
     pub values: Vec<Tensor<1>>,
     /// Running mean and variance `[2, channels]` of each tracked normalisation.
     pub running: BTreeMap<String, Tensor<2>>,
@@ -35,7 +35,7 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// An empty store whose arrays will start from this seed.
+    /// An empty store; parameters are initialised from this seed.
     pub fn new(seed: u64, device: &Device) -> Self {
         Self {
             specs: Vec::new(),
@@ -48,19 +48,19 @@ impl Weights {
         }
     }
 
-    /// Lets the device store so what networks compute with these weights, if it can; float32 in a new store.
+    /// Sets the precision in which the device stores values between operations; float32 by default.
     pub fn compute_in(&mut self, precision: Precision) -> Result<(), Error> {
         device::check_precision(&self.device, precision).map_err(|error| Error::Unsuitable(error.to_string()))?;
         self.precision = precision;
         Ok(())
     }
 
-    /// How it stores that.
+    /// The precision of values between operations.
     pub fn precision(&self) -> Precision {
         self.precision
     }
 
-    /// Adds the arrays and statistics of a graph that are not there yet.
+    /// Adds the parameters and running statistics of a graph that are missing.
     pub fn declare(&mut self, graph: &Graph) {
         for spec in &graph.params {
             if !self.index.contains_key(&spec.name) {
@@ -75,7 +75,7 @@ impl Weights {
         }
     }
 
-    /// Where each of the graph's parameters stands in this store.
+    /// Indices of the graph's parameters in this store.
     ///
     /// # Panics
     /// If the graph was not declared.
@@ -83,7 +83,7 @@ impl Weights {
         graph.params.iter().map(|spec| self.index[&spec.name]).collect()
     }
 
-    /// Position of an array by name.
+    /// Index of a parameter by name.
     pub fn find(&self, name: &str) -> Option<usize> {
         self.index.get(name).copied()
     }
@@ -93,7 +93,7 @@ impl Weights {
         graph.norms.iter().map(|norm| self.running.get(&norm.name).filter(|_| norm.track).cloned()).collect()
     }
 
-    /// Moves the running statistics towards a batch's. `stats` are as [`gdas_kernels::ForwardOutput`] gives them.
+    /// Updates the running statistics with those of a batch; `stats` are in the form of [`gdas_kernels::ForwardOutput`].
     pub fn update_running(&mut self, graph: &Graph, stats: &[Tensor<2>], batch: usize) {
         let counts = graph.nodes.iter().filter_map(|node| match node.op {
             Op::Norm { norm, .. } => Some((norm, batch * node.shape.height * node.shape.width)),
@@ -102,7 +102,7 @@ impl Weights {
         let (mut names, mut updates) = (vec![], vec![]);
         for (index, count) in counts {
             let norm = &graph.norms[index];
-            // Taken out, so that it can be moved in place.
+            // Taken out, so that the tensor is unshared and updated in place.
             let Some(running) = norm.track.then(|| self.running.remove(&norm.name)).flatten() else { continue };
             names.push(norm.name.clone());
             updates.push(RunningUpdate { running, batch: stats[index].clone(), count });
@@ -110,7 +110,7 @@ impl Weights {
         self.running.extend(names.into_iter().zip(running::update(RUNNING_MOMENTUM, updates)));
     }
 
-    /// Moves every value a little towards another store's, as an exponential moving average does.
+    /// Moves every value towards that of another store by the fraction `share`, as in an exponential moving average.
     pub fn approach(&mut self, target: &Self, share: f64) {
         let blend = |old: Tensor<1>, new: &Tensor<1>| old * (1.0 - share) + new.clone() * share;
         for (value, new) in self.values.iter_mut().zip(&target.values) {
@@ -123,27 +123,27 @@ impl Weights {
         }
     }
 
-    /// Number of trainable values.
+    /// Total number of parameters.
     pub fn count(&self) -> usize {
         self.specs.iter().map(ParamSpec::len).sum()
     }
 
-    /// The device that holds them.
+    /// The device of the tensors.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// Host copy of one array.
+    /// Host copy of a parameter.
     pub fn to_vec(&self, index: usize) -> Vec<f32> {
         host(&self.values[index])
     }
 
-    /// Replaces one array.
+    /// Replaces the values of a parameter.
     pub fn set(&mut self, index: usize, values: Vec<f32>) {
         self.values[index] = flat(values, &self.device);
     }
 
-    /// Everything by name: parameters as `{prefix}/{name}`, statistics as `{prefix}.running/{name}`.
+    /// All arrays by name: parameters as `{prefix}/{name}`, statistics as `{prefix}.running/{name}`.
     pub fn to_arrays(&self, prefix: &str) -> impl Iterator<Item = (String, Array)> {
         let parameters = self
             .specs
@@ -158,10 +158,10 @@ impl Weights {
         parameters.chain(statistics)
     }
 
-    /// Takes everything back from `take`, which gives the values of a name and a shape.
+    /// Restores all arrays; `take` returns the values of a name and a shape.
     ///
     /// # Errors
-    /// Those of `take`.
+    /// Errors of `take`.
     pub fn set_arrays<E>(
         &mut self,
         prefix: &str,

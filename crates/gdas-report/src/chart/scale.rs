@@ -1,8 +1,8 @@
-//! From numbers to places in a chart: ranges, round numbers on the axes, and how numbers are written.
+//! Scales of a chart: ranges, ticks and number formats.
 
 use super::{CHARACTER, Chart, Unit, is_finite};
 
-/// From data to pixels.
+/// Mapping from data to pixels.
 pub(super) struct Scale {
     pub(super) left: f64,
     pub(super) right: f64,
@@ -25,7 +25,7 @@ impl Scale {
         let (low, high) = if low < high { (low, high) } else { (low, low + 1.0) };
         let (top, bottom) = (28.0, chart.size.1 - 36.0);
         let y_step = nice_step((high - low) / ((bottom - top) / 36.0).max(2.0));
-        // Free ends are rounded outward to a number of the axis.
+        // Ends that are not fixed are rounded outward to a tick.
         let low = if chart.range.0.is_none() { (low / y_step).floor() * y_step } else { low };
         let high = if chart.range.1.is_none() { (high / y_step).ceil() * y_step } else { high };
         let y_ticks = ticks(low, high, y_step);
@@ -33,7 +33,7 @@ impl Scale {
         let left = 12.0 + widest as f64 * CHARACTER;
         let right = chart.size.0 - 12.0;
         let widest = label(chart.x_value(x_range.1), 1.0, Unit::Plain).chars().count().max(4) as f64 * CHARACTER + 14.0;
-        // Epochs and steps are whole numbers, so are the numbers below them.
+        // Epochs and steps are integers, so their ticks are too.
         let x_step = nice_step((x_range.1 - x_range.0) / ((right - left) / widest).floor().max(1.0)).max(1.0);
         Self {
             left,
@@ -60,8 +60,8 @@ impl Scale {
     }
 }
 
-/// The range of the values without single spikes: those further outside of the middle nine tenths than one and a half
-/// times their width. They are drawn at the border. `None` where there are no spikes, or too few values to tell.
+/// The range of the values without outliers: those further outside of the middle 90 % than 1.5 times its width. Outliers
+/// are drawn at the border. `None` if there are none, or too few values.
 fn without_spikes(mut values: Vec<f64>) -> Option<(f64, f64)> {
     if values.len() < 8 {
         return None;
@@ -77,7 +77,7 @@ fn without_spikes(mut values: Vec<f64>) -> Option<(f64, f64)> {
     (high > low && (below || above)).then_some(ends)
 }
 
-/// Smallest and largest value, never the same.
+/// Smallest and largest value, widened if they are equal.
 fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
     match () {
@@ -102,7 +102,7 @@ fn ticks(low: f64, high: f64, step: f64) -> Vec<f64> {
     (first..=last.min(first + 60)).map(|i| i as f64 * step).collect()
 }
 
-/// A number with as many decimals as steps of this size need.
+/// A number with the decimals that ticks at this distance need.
 pub(super) fn label(value: f64, step: f64, unit: Unit) -> String {
     let (value, step, suffix) = match unit {
         Unit::Plain => (value, step, ""),

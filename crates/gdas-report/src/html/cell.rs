@@ -1,4 +1,4 @@
-//! The cell that a run found or trains, and why judges chose it.
+//! The cell that a run found or trains, and the judgement by which it was chosen.
 
 use maud::{Markup, html};
 use serde_json::json;
@@ -29,7 +29,7 @@ pub(super) fn section(run: &RunData) -> Markup {
     }
 }
 
-/// The cell that alpha pointed to in any epoch, with a slider; nothing for a run without different cells.
+/// The cell derived from alpha in each epoch, with a slider; empty if it never changed.
 pub(super) fn on_the_way(run: &RunData) -> Markup {
     let history = run.genotype_history();
     let Some(data) = packed(run, &history).filter(|_| history.len() > 1) else { return Markup::default() };
@@ -44,7 +44,7 @@ pub(super) fn on_the_way(run: &RunData) -> Markup {
     }
 }
 
-/// Drawings and texts of all different cells, and the epochs with the cell of each: JSON, compressed, in base 64.
+/// Drawings and texts of the distinct cells, and the cell of each epoch, as compressed JSON in base64.
 fn packed(run: &RunData, history: &[(usize, usize, String)]) -> Option<String> {
     let mut texts: Vec<&String> = history.iter().map(|(_, _, text)| text).collect();
     texts.sort_unstable();
@@ -64,7 +64,7 @@ fn packed(run: &RunData, history: &[(usize, usize, String)]) -> Option<String> {
     parts::packed(&json!({ "epochs": epochs, "cells": cells }).to_string())
 }
 
-/// Why the cell of a judged end was chosen, and what the curves show instead.
+/// The judgement of a search with judged selection.
 pub(super) fn judgement(run: &RunData) -> Markup {
     let Some(judgement) = run.judgement() else { return Markup::default() };
     let reason = judgement.reason();
@@ -87,7 +87,7 @@ pub(super) fn judgement(run: &RunData) -> Markup {
     }
 }
 
-/// The cell chosen beside alpha's own, judge by judge.
+/// Ranks of the chosen cell and of alpha's cell by each judge.
 fn places(run: &RunData, judgement: &Judgement, own: &str) -> Vec<Vec<String>> {
     let free = |text: &str| {
         let genotype = run.space.as_ref().and_then(|space| Genotype::parse(text, space).ok());

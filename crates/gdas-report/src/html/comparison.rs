@@ -1,4 +1,4 @@
-//! Several runs beside each other.
+//! Comparison of several runs.
 
 use maud::{Markup, PreEscaped, html};
 
@@ -14,11 +14,11 @@ use crate::run_data::RunData;
 use gdas::cost::{self, readable};
 use gdas_nasbench::Table;
 
-/// Columns that every comparison has, before those of what the configurations differ in.
+/// Columns of every comparison, before those of the differing configuration keys.
 const COLUMNS: [&str; 10] =
     ["run", "state", "task", "data", "seed", "epochs", "accuracy", "parameter-free", "parameters", "multiply-adds"];
 
-/// A value of a run: as a number where it is one, and as it is shown.
+/// A value of a run: as text, and as a number if it is one.
 struct Value {
     number: Option<f64>,
     text: String,
@@ -83,7 +83,7 @@ fn all(runs: &[RunData], differences: &[Difference]) -> Markup {
     }
 }
 
-/// Mean and deviation of runs that differ in their seed alone; nothing where no two do.
+/// Mean and deviation of runs that differ only in their seed; empty if there are no such runs.
 fn over_seeds(runs: &[RunData], differences: &[Difference]) -> Markup {
     let groups = groups(runs);
     if groups.iter().all(|group| group.runs.len() < 2) {
@@ -106,7 +106,7 @@ fn over_seeds(runs: &[RunData], differences: &[Difference]) -> Markup {
     }
 }
 
-/// Every difference and the accuracy as an axis; nothing where there is no difference or no accuracy.
+/// Parallel coordinates of the differing keys and the accuracy; `None` if there is no difference or no accuracy.
 fn parallel(runs: &[RunData], differences: &[Difference]) -> Option<Parallel> {
     if differences.is_empty() || runs.iter().all(|run| run.info.accuracy.is_none()) {
         return None;
@@ -118,7 +118,7 @@ fn parallel(runs: &[RunData], differences: &[Difference]) -> Option<Parallel> {
     Some(Parallel { runs: runs.iter().map(|run| run.info.name.clone()).collect(), axes })
 }
 
-/// The figures of a comparison of several runs, as files; none for a single run.
+/// The figures of a comparison as files; empty for a single run.
 pub fn figures(runs: &[RunData]) -> Vec<Figure> {
     if runs.len() < 2 {
         return vec![];
@@ -126,7 +126,7 @@ pub fn figures(runs: &[RunData]) -> Vec<Figure> {
     charts(runs).into_iter().map(|chart| Figure { name: name(&chart), svg: chart.to_svg() }).collect()
 }
 
-/// The table of a comparison, as comma-separated values: plain numbers, accuracies and shares as fractions.
+/// The table of a comparison as CSV: plain numbers, accuracies and shares as fractions.
 pub fn csv(runs: &[RunData]) -> String {
     let differences = differences(runs);
     let head = COLUMNS.into_iter().chain(differences.iter().map(|difference| difference.key.as_str()));
@@ -164,10 +164,10 @@ fn values(run: &RunData) -> Vec<Value> {
     ]
 }
 
-/// One line per run.
+/// Charts with one line per run.
 fn charts(runs: &[RunData]) -> Vec<Chart> {
     let over = |title: &str, value: fn(&Epoch) -> Option<f64>| {
-        // Runs without such points stay in their places: a run has the same colour in every chart.
+        // Runs without points are kept, so that a run has the same colour in every chart.
         Chart::new(title, "epoch", runs.iter().map(|run| run.series(&run.info.name, value)).collect())
     };
     let mut charts = vec![

@@ -1,4 +1,4 @@
-//! What the network of a run's cell costs.
+//! Cost of a run's network.
 
 use maud::{Markup, html};
 
@@ -6,7 +6,7 @@ use super::parts::table;
 use crate::run_data::RunData;
 use gdas::cost::{self, Cost, readable, readable_bytes};
 
-/// Parameters, multiply-adds and memory, as a whole and layer by layer.
+/// Parameters, multiply-adds and memory, in total and by layer.
 pub(super) fn section(run: &RunData) -> Markup {
     let Some(network) = run.network() else { return Markup::default() };
     let total = cost::network(&network.graph);

@@ -1,4 +1,4 @@
-//! Curves of a run: its metrics, and the probabilities of each edge.
+//! Charts of a run: its metrics, and the probabilities of the operations of each edge.
 
 use maud::{Markup, html};
 

@@ -1,4 +1,4 @@
-//! The frame of a page: head, style, footer, script.
+//! The document around a page: head, style, footer, scripts.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde_json::json;
@@ -17,20 +17,20 @@ const SCRIPTS: [&str; 6] = [
     include_str!("page.js"),
 ];
 
-/// What makes a page follow something: `script` listens at `events` and renews the page when its revision is old.
+/// Live updates of a page: `script` listens to `events` and reloads the content when its revision is outdated.
 #[derive(Clone, Copy, Debug)]
 pub struct Live<'a> {
-    /// Where server-sent events come from.
+    /// URL of the server-sent events.
     pub events: &'a str,
-    /// What state of things the page shows.
+    /// Revision of the state that the page shows.
     pub revision: u64,
-    /// Style sheet, after the page's own.
+    /// Additional style sheet.
     pub style: &'a str,
-    /// Script, after the page's own.
+    /// Additional script.
     pub script: &'a str,
 }
 
-/// A whole page, which fetches nothing but the events that it follows.
+/// A complete page. It fetches nothing except the events of `live`.
 pub(super) fn document(title: &str, body: &Markup, live: Option<&Live>) -> String {
     let connect = if live.is_some() { "; connect-src 'self'" } else { "" };
     let policy = format!(
@@ -40,7 +40,7 @@ pub(super) fn document(title: &str, body: &Markup, live: Option<&Live>) -> Strin
         [chart::style(), heat::style(), reliability::style(), parallel::style().to_owned(), svg::style()].concat();
     let style = [drawings.as_str(), STYLE, live.map_or("", |live| live.style)].concat();
     let scripts = SCRIPTS.into_iter().chain(live.map(|live| live.script));
-    // Charts in the page have the colours of the drawings.
+    // Interactive charts have the colours of the SVG drawings.
     let colours = |of: fn(&(&'static str, &'static str)) -> &'static str| {
         json!(chart::SERIES_COLOURS.iter().map(of).collect::<Vec<_>>())
     };

@@ -7,7 +7,7 @@ use crate::run_data::RunData;
 use gdas::run::{Event, RunInfo};
 use gdas_nasbench::{Quantity, Table, cell_of};
 
-/// What goes wrong as of the last epoch.
+/// Alarms that hold at the last epoch.
 pub(super) fn alarms(run: &RunData) -> Markup {
     html! {
         @for (_, message) in &run.alarms {
@@ -16,7 +16,7 @@ pub(super) fn alarms(run: &RunData) -> Markup {
     }
 }
 
-/// State (unless it stands above), data, accuracy, genotype; with a table also what it knows of the cell.
+/// State (if `state`), data, accuracy, genotype; with a table also the cell's accuracies and ranks in it.
 pub(super) fn section(run: &RunData, known: Option<&Table>, state: bool) -> Markup {
     let standing = known.map_or_else(Vec::new, |known| standing(run, known));
     html! {

@@ -1,4 +1,4 @@
-//! The figures of a run as files of their own.
+//! Figures of a run as separate files.
 
 use crate::cell::genotype_pictures;
 use crate::chart::{Chart, Series};
@@ -6,19 +6,19 @@ use crate::reliability::Reliability;
 use crate::run_data::RunData;
 use gdas_nasbench::{Dataset, Quantity, Rank, Table, Trajectory};
 
-/// Epochs of the trainings that a trajectory looks up.
+/// Number of epochs of the trainings that a trajectory looks up.
 const TRAINED: u16 = 200;
 
-/// A figure of a report, to be written as a file of its own.
+/// A figure of a report, to be written as a separate file.
 #[derive(Clone, Debug)]
 pub struct Figure {
-    /// Name of the file without its ending, unique in the report.
+    /// File name without extension, unique in the report.
     pub name: String,
     /// A complete SVG file.
     pub svg: String,
 }
 
-/// Every figure of a run, as files; with a table also those of its cells in the table.
+/// All figures of a run; with a table also those of its cells in the table.
 pub fn figures(run: &RunData, table: Option<&Table>) -> Vec<Figure> {
     let name = |part: &str| format!("{}-{part}", file_name(&run.info.name));
     let mut figures = Vec::new();
@@ -43,7 +43,7 @@ pub fn figures(run: &RunData, table: Option<&Table>) -> Vec<Figure> {
     figures
 }
 
-/// Accuracy and rank of alpha's cell over the epochs of a search; none where the table knows none of the cells.
+/// Accuracy and rank of the derived cell over the epochs of a search; empty if none of the cells is in the table.
 pub(super) fn trajectory_charts(run: &RunData, table: &Table) -> Vec<(&'static str, Chart)> {
     let cells = run.epochs.iter().filter_map(|e| Some((e.number(), e.genotype()?)));
     let trajectory = Trajectory::new(cells, table, Quantity::TestAccuracy, TRAINED);
@@ -64,7 +64,7 @@ pub(super) fn trajectory_charts(run: &RunData, table: &Table) -> Vec<(&'static s
     charts.into_iter().filter(|(_, chart)| !chart.is_empty()).collect()
 }
 
-/// `text` with nothing in it that a file system could mind.
+/// `text` with the characters replaced that are not portable in file names.
 pub(crate) fn file_name(text: &str) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' };
     text.chars().map(safe).collect()

@@ -1,4 +1,4 @@
-//! How a run went, and how to repeat it.
+//! Event history of a run, and how to reproduce it.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use crate::run_data::RunData;
 use gdas::cost::readable_bytes;
 use gdas::run::Event;
 
-/// Cells on the way, and what happened besides epochs.
+/// The derived cells by epoch, and the events other than epochs.
 pub(super) fn section(run: &RunData) -> Markup {
     html! {
         (cells(run))
@@ -74,7 +74,7 @@ fn row(event: &Event) -> Option<Vec<String>> {
     Some(vec![name.to_owned(), step.map_or_else(String::new, |step| step.to_string()), remark])
 }
 
-/// JSON with a line per key, and with lists of numbers on one line each, so that a matrix is read as one.
+/// Formats JSON with one key per line and each list of numbers on one line, so that matrices are readable.
 fn readable_json(text: &str) -> String {
     fn write(value: &Value, indent: usize, out: &mut String) {
         let (line, close) = (format!("\n{:1$}", "", indent + 2), format!("\n{:1$}", "", indent));
@@ -110,7 +110,7 @@ fn readable_json(text: &str) -> String {
     out
 }
 
-/// What saving cost.
+/// Time and size of the checkpoints.
 fn checkpoints(run: &RunData) -> Markup {
     let saved = run.events.iter().filter_map(|event| match event {
         Event::Checkpoint { bytes, seconds, .. } => Some((*bytes, *seconds)),
@@ -127,7 +127,7 @@ fn checkpoints(run: &RunData) -> Markup {
     }
 }
 
-/// The command and its configuration; at the end of the run also its result.
+/// The command and its configuration, and the result of a finished run.
 pub(super) fn repeat(run: &RunData) -> Markup {
     let command = if run.info.task == "train" { "train" } else { "search" };
     html! {

@@ -1,6 +1,6 @@
-//! One self-contained HTML page about one run or several: no network, works from disk, light and dark.
+//! A self-contained HTML page about one or several runs; works offline, with light and dark scheme.
 //!
-//! Each part of the page is a function that gives [`Markup`], in the file named after it. Maud escapes all text.
+//! Each section of the page is a function that returns [`Markup`], in the file named after it. Maud escapes all text.
 
 mod cell;
 mod classes;
@@ -26,7 +26,7 @@ pub use document::Live;
 pub(crate) use figures::file_name;
 pub use figures::{Figure, figures};
 
-/// The page. `table` tells how the cells found do on NAS-Bench-201.
+/// The page about `runs`. With a `table`, it includes the cells' accuracies and ranks on NAS-Bench-201.
 pub fn page(runs: &[RunData], table: Option<&Table>) -> String {
     let title = match runs {
         [run] => title(run),
@@ -49,7 +49,7 @@ pub fn page(runs: &[RunData], table: Option<&Table>) -> String {
     document::document(&title, &body, None)
 }
 
-/// A page about one run that follows it; `top` is put below the heading.
+/// A live page about one run; `top` is inserted below the heading.
 pub fn live_run(run: &RunData, top: &Markup, live: &Live) -> String {
     let title = title(run);
     let body = html! {
@@ -61,7 +61,7 @@ pub fn live_run(run: &RunData, top: &Markup, live: &Live) -> String {
     document::document(&title, &body, Some(live))
 }
 
-/// Any page that follows something.
+/// A live page with any content.
 pub fn live(title: &str, body: &Markup, live: &Live) -> String {
     document::document(title, body, Some(live))
 }

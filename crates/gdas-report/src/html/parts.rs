@@ -1,4 +1,4 @@
-//! Pieces that several parts of the page are made of: figures, tables, downloads, numbers in words.
+//! Elements used by several sections of the page: figures, tables, downloads, number formats.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -11,13 +11,12 @@ use maud::{Markup, PreEscaped, html};
 use crate::chart::Chart;
 use crate::heat::HeatMap;
 
-/// A drawing; `name` is what a file of it is called.
+/// An SVG drawing; `name` is the file name of its download.
 pub(super) fn figure(svg: &str, name: &str) -> Markup {
     html! { figure data-name=(name) { (PreEscaped(svg)) } }
 }
 
-/// A chart: its drawing, and its numbers for the script that draws it to be explored. Charts of one `group` share their
-/// cursor.
+/// A chart: its drawing, and its data for the script that makes it interactive. Charts of one `group` share their cursor.
 pub(super) fn chart(chart: &Chart, name: &str, group: &str) -> Markup {
     html! {
         figure.chart data-name=(name) {
@@ -27,7 +26,7 @@ pub(super) fn chart(chart: &Chart, name: &str, group: &str) -> Markup {
     }
 }
 
-/// A heat map, and its numbers for the script that shows them under the pointer.
+/// A heat map, and its data for the script that shows the values under the pointer.
 pub(super) fn heat_map(map: &HeatMap, name: &str) -> Markup {
     html! {
         figure.heatmap data-name=(name) {
@@ -75,7 +74,7 @@ pub(super) fn table_download(name: &str, lines: usize, alone: bool, content: imp
     download(name, &content())
 }
 
-/// A link that holds the file itself.
+/// A download link with the file embedded.
 pub(super) fn download(name: &str, content: &str) -> Markup {
     let mut address = "data:text/plain;charset=utf-8,".to_owned();
     for byte in content.bytes() {
@@ -89,10 +88,10 @@ pub(super) fn download(name: &str, content: &str) -> Markup {
     html! { p.download { a download=(name) href=(address) { (name) } } }
 }
 
-/// Lines of the longest table that is part of a page: about 200 kB.
+/// Maximum number of lines of an embedded table (about 200 kB).
 const MOST_LINES: usize = 2_800;
 
-/// What stands for a value that is not there.
+/// Placeholder for a missing value.
 pub(super) fn dash() -> String {
     "\u{2013}".to_owned()
 }
@@ -101,7 +100,7 @@ pub(super) fn percent(fraction: f64) -> String {
     format!("{:.2} %", fraction * 100.0)
 }
 
-/// Short times with two digits, long ones as [`duration`].
+/// A time in seconds with two digits; a long one as by [`duration`].
 pub(super) fn seconds(seconds: f64) -> String {
     if seconds < 120.0 { format!("{seconds:.2} s") } else { duration(seconds) }
 }

@@ -1,4 +1,4 @@
-//! What the NAS-Bench-201 table knows of the cells that alpha pointed to, epoch by epoch.
+//! Accuracy and rank in the NAS-Bench-201 table of the cell derived in each epoch.
 
 use maud::{Markup, html};
 
@@ -7,7 +7,7 @@ use super::parts;
 use crate::run_data::RunData;
 use gdas_nasbench::Table;
 
-/// Accuracy and rank of alpha's cell over the epochs; nothing where the table knows none of the cells.
+/// Accuracy and rank of the derived cell over the epochs; empty if none of the cells is in the table.
 pub(super) fn section(run: &RunData, table: &Table) -> Markup {
     let charts = trajectory_charts(run, table);
     if charts.is_empty() {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A value, or `"auto"` for one that follows from the data or the machine.
+/// A value, or `"auto"` for one derived from the data or the machine.
 ///
 /// ```
 /// use gdas::config::Auto;
@@ -15,14 +15,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Auto<T> {
-    /// Left to the program; the key's description says to what.
+    /// Derived by the program, as described for the key.
     Auto,
     /// This value.
     Is(T),
 }
 
 impl<T> Auto<T> {
-    /// The value, or what `auto` stands for.
+    /// The value, or `auto` if it is [`Auto`](Self::Auto).
     pub fn or(self, auto: T) -> T {
         match self {
             Self::Auto => auto,
@@ -31,17 +31,17 @@ impl<T> Auto<T> {
     }
 }
 
-/// What can be left to the program: a count or a switch.
+/// Types of values that can be `auto`: a number or a boolean.
 pub trait AutoValue: Copy + FromStr + fmt::Display + Serialize {
-    /// What it is called in messages.
+    /// Name of the type in messages.
     const NAME: &'static str;
 
-    /// From a number of a file.
+    /// Converts a number of a file.
     fn from_count(_: u64) -> Option<Self> {
         None
     }
 
-    /// From `true` or `false` in a file.
+    /// Converts a boolean of a file.
     fn from_switch(_: bool) -> Option<Self> {
         None
     }

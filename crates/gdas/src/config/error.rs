@@ -1,53 +1,53 @@
 use super::Origin;
 use crate::space::SpaceError;
 
-/// What can be wrong with a configuration.
+/// An error in a configuration.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// Not TOML.
+    /// The file is not valid TOML.
     #[error("{origin}: {reason}")]
     Syntax {
         /// File and line.
         origin: Origin,
-        /// What the parser says.
+        /// The parser's error.
         reason: String,
     },
-    /// A key that does not exist.
+    /// An unknown key.
     #[error("{origin}: unknown key `{key}`{}", suggestion.as_ref().map_or_else(
         || "; the paper preset lists all keys (`gdas search --preset paper --print-config`)".to_string(),
         |name| format!("; did you mean `{name}`?"),
     ))]
     UnknownKey {
-        /// Where it stands.
+        /// Where it was set.
         origin: Origin,
         /// The key.
         key: String,
-        /// A known key much like it.
+        /// The most similar known key.
         suggestion: Option<String>,
     },
     /// A value of the wrong type.
     #[error("{origin}: `{key}`: {reason}")]
     Type {
-        /// Where it stands.
+        /// Where it was set.
         origin: Origin,
         /// The key.
         key: String,
-        /// What was found and what is expected.
+        /// Found and expected type.
         reason: String,
     },
     /// A space that cannot be read or built.
     #[error("{origin}: `space`: {reason}")]
     Space {
-        /// Where it was chosen.
+        /// Where it was set.
         origin: Origin,
         /// What is wrong with it.
         reason: SpaceError,
     },
-    /// A value of the right type that makes no sense.
+    /// A value out of range.
     #[error("{origin}: `{key}` is {value}, but must be {must}")]
     Value {
-        /// Where it stands.
+        /// Where it was set.
         origin: Origin,
         /// The key.
         key: String,

@@ -3,7 +3,7 @@ use serde::Serialize;
 use super::layer::Entry;
 use super::{ConfigError, Layer, Origin};
 
-/// Keys that a program sets one by one; the first value that cannot be written is kept as an error.
+/// Keys set by a program one by one, with the error of the first value that cannot be serialized.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     table: toml::Table,
@@ -11,7 +11,7 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// Sets a key, whatever it was before.
+    /// Sets a key, replacing its value.
     pub(crate) fn set(&mut self, key: &str, value: &(impl Serialize + ?Sized)) {
         match toml::Value::try_from(value) {
             Ok(value) => {
@@ -24,7 +24,7 @@ impl Keys {
         }
     }
 
-    /// Sets a key that was not set before.
+    /// Sets a key unless it is set.
     pub(crate) fn set_default(&mut self, key: &str, value: &(impl Serialize + ?Sized)) {
         if !self.table.contains_key(key) {
             self.set(key, value);

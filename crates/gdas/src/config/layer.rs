@@ -9,7 +9,7 @@ use super::{ConfigError, Preset};
 /// Where a value was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// In the space's `paper` preset, or nowhere.
+    /// In the space's `paper` preset.
     Default,
     /// In this preset.
     Preset(String),
@@ -33,7 +33,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Some values and where each was set.
+/// Values of some keys, with the origin of each.
 #[derive(Clone, Debug, Default)]
 pub struct Layer {
     pub(super) entries: Vec<Entry>,
@@ -47,12 +47,12 @@ pub(super) struct Entry {
 }
 
 impl Layer {
-    /// The values of a TOML file, `name` being what messages call it.
+    /// The values of a TOML file; `name` is used in messages.
     pub fn file(name: &str, text: &str) -> Result<Self, ConfigError> {
         Self::parse(text, |line| Origin::File(name.to_string(), line))
     }
 
-    /// The values of flags: what `flags` serializes to, `None` left out. Key `batch_size` is flag `--batch-size`.
+    /// The values of command-line flags, serialized from `flags` without `None`. Key `batch_size` is flag `--batch-size`.
     pub fn flags(flags: &impl Serialize) -> Result<Self, ConfigError> {
         let table = toml::Table::try_from(flags).map_err(|error| ConfigError::Write(error.to_string()))?;
         let entries = table.into_iter().map(|(key, value)| {
@@ -66,7 +66,7 @@ impl Layer {
         Self::parse(preset.text, |_| Origin::Preset(preset.name.to_string()))
     }
 
-    /// The same without all other keys.
+    /// The layer reduced to these keys.
     #[must_use]
     pub fn only(mut self, keys: &[&str]) -> Self {
         self.entries.retain(|entry| keys.contains(&entry.key.as_str()));

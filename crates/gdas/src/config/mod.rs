@@ -1,8 +1,8 @@
-//! Configuration: one flat TOML table per task, put together from a preset, a file and flags.
+//! Configuration: one flat TOML table per task, merged from a preset, a file and flags.
 //!
-//! Later layers win: preset, then file, then flags. Every key of a task stands in its `paper` preset, so the presets
-//! (`crates/gdas/presets/`) are also the list of what can be set. Unknown keys and values out of range are errors that
-//! name the place they came from.
+//! Later layers take precedence: preset, then file, then flags. The `paper` preset of a task has all of its keys, so the
+//! presets (`crates/gdas/presets/`) are also the reference of the keys. Unknown keys and values out of range are errors
+//! that name their origin.
 //!
 //! ```
 //! use gdas::config::{Layer, SearchConfig, resolve};
@@ -18,6 +18,7 @@
 //! ```
 
 mod auto;
+mod choices;
 mod error;
 mod keys;
 mod layer;
@@ -35,60 +36,63 @@ use serde::{Deserialize, Serialize};
 use crate::space::Space;
 
 pub use auto::Auto;
+pub use choices::{Algorithm, Criterion, EarlyStop, EdgeOutput, Estimator, Selection, Split, Undrawn, WeightDraws};
 pub use error::ConfigError;
 pub(crate) use keys::Keys;
 pub use layer::{Layer, Origin};
-pub use search::{
-    Algorithm, Criterion, EarlyStop, EdgeOutput, Estimator, SearchConfig, Selection, Split, Undrawn, WeightDraws,
-};
+pub use search::SearchConfig;
 pub use train::{StemRule, TrainConfig};
 
 /// A named set of values.
 #[derive(Clone, Copy, Debug)]
 pub struct Preset {
-    /// Its name on the command line.
+    /// Name on the command line.
     pub name: &'static str,
-    /// The space it belongs to; empty for presets of every space.
+    /// The space that it is for; empty for all spaces.
     pub space: &'static str,
-    /// Its values, as TOML with comments.
+    /// The values, as TOML with comments.
     pub text: &'static str,
 }
 
 /// The configuration of one task.
 pub trait Config: Serialize + DeserializeOwned {
-    /// What it configures, as in `task = "search"`; files may say so, so that none is taken for another task's.
+    /// The task, as in the optional `task = "search"` of a file, which protects against use for another task.
     const TASK: &'static str;
 
-    /// All presets; the first of a space (named `paper`) has every key, the others say where they differ from it.
+    /// All presets. The first of a space (named `paper`) has every key, the others have the keys that differ from it.
     const PRESETS: &'static [Preset];
 
-    /// The space where nothing names one.
+    /// The default space.
     const DEFAULT_SPACE: &'static str;
 
-    /// The preset where nothing names one.
+    /// The default preset for a data set.
     fn default_preset(data: Option<&str>) -> &'static str;
 
-    /// Values that were published with another algorithm than the `paper` preset's: they stand between that preset and
-    /// every other. `chosen` tells what the layers say of a key.
+    /// Published values of another algorithm than the `paper` preset's, which override that preset but no other layer.
+    /// `chosen` returns the value of a key in the layers.
     fn variant(chosen: &dyn Fn(&'static str) -> Option<String>) -> Option<Preset> {
         let _ = chosen;
         None
     }
 
-    /// Checks every value's range; the first that is wrong, and what would be right.
+    /// Checks the range of every value.
+    ///
+    /// # Errors
+    /// The first value out of range.
     fn validate(&self) -> Result<(), Invalid>;
 }
 
 /// A value out of its range.
 #[derive(Clone, Debug)]
 pub struct Invalid {
-    /// Which key.
+    /// The key.
     pub key: &'static str,
     /// What it must be.
     pub must: String,
 }
 
-/// Puts a configuration together; later layers win, and all win over the preset that they (or the data) choose.
+/// Merges the layers to a configuration. Later layers take precedence, and all of them over the preset, which is chosen by
+/// them or by the data.
 pub fn resolve<T: Config>(layers: &[Layer]) -> Result<T, ConfigError> {
     let chosen = |key: &str| layers.iter().rev().find_map(|layer| layer.get(key));
     let text = |key: &str| chosen(key).and_then(|entry| entry.value.as_str());
@@ -128,7 +132,7 @@ pub fn resolve<T: Config>(layers: &[Layer]) -> Result<T, ConfigError> {
             continue;
         }
         if entry.key == "space" {
-            // Read before, as a name, a file or a table.
+            // The space was resolved above from a name, a file or a table.
             origins.insert("space", &entry.origin);
             continue;
         }
@@ -164,12 +168,12 @@ fn find<T: Config>(space: &str, name: &str) -> Option<&'static Preset> {
     T::PRESETS.iter().find(|preset| preset.name == name && (preset.space == space || preset.space.is_empty()))
 }
 
-/// Names of the presets of a built-in space. A space of one's own has those of the one whose [`family`](Space::family) it is.
+/// Names of the presets of a built-in space. A custom space has those of its [`family`](Space::family).
 pub fn presets<T: Config>(space: &str) -> Vec<&'static str> {
     T::PRESETS.iter().filter(|p| p.space == space || p.space.is_empty()).map(|p| p.name).collect()
 }
 
-/// The space that the layers choose: a built-in name, the path of a TOML file, or a table that defines one.
+/// The space set in the layers: a built-in name, the path of a TOML file, or a table that defines one.
 fn chosen_space<T: Config>(layers: &[Layer]) -> Result<Arc<Space>, ConfigError> {
     let Some(entry) = layers.iter().rev().find_map(|layer| layer.get("space")) else {
         return Space::named_or_file(T::DEFAULT_SPACE)
@@ -186,7 +190,7 @@ fn chosen_space<T: Config>(layers: &[Layer]) -> Result<Arc<Space>, ConfigError> 
     }
 }
 
-/// The path of a space as a configuration file means it: beside that file, where there is such a file.
+/// Resolves the path of a space relative to the configuration file that contains it, if a file exists there.
 fn beside(given: &str, origin: &Origin) -> String {
     let Origin::File(file, _) = origin else { return given.to_string() };
     let path = Path::new(file).with_file_name(given);
@@ -194,7 +198,7 @@ fn beside(given: &str, origin: &Origin) -> String {
     if known { given.to_string() } else { path.display().to_string() }
 }
 
-/// The known key most like the unknown one, if any is like it at all.
+/// The most similar known key, if one is similar enough.
 fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> Option<String> {
     let key = key.replace('-', "_").to_lowercase();
     known
@@ -204,17 +208,17 @@ fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> Option<Str
         .map(|(_, candidate)| candidate.clone())
 }
 
-/// The configuration as a TOML file that gives the same configuration again, with its task in the first line. A space of
-/// one's own stands in it whole, so that the file needs no other.
+/// The configuration as a TOML file from which the same configuration is read, with its task in the first line. A custom
+/// space is included, so that the file is self-contained.
 pub fn to_toml<T: Config>(config: &T) -> Result<String, ConfigError> {
     let keys = toml::to_string(config).map_err(|error| ConfigError::Write(error.to_string()))?;
     Ok(format!("task = \"{}\"\n{keys}", T::TASK))
 }
 
-/// The space in the text of a configuration file, as [`to_toml`] wrote it.
+/// The space in the text of a configuration file written by [`to_toml`].
 ///
 /// # Errors
-/// The text is no TOML, names no space, or an unknown or wrong one.
+/// If the text is not TOML, or its space is missing, unknown or invalid.
 pub fn space_of(text: &str) -> Result<Arc<Space>, ConfigError> {
     #[derive(Deserialize)]
     struct Keys {
@@ -229,7 +233,7 @@ pub fn space_of(text: &str) -> Result<Arc<Space>, ConfigError> {
     Ok(keys.space)
 }
 
-/// The task that a configuration file is for, where it says so.
+/// The task in the text of a configuration file, if it has one.
 pub fn task_of(text: &str) -> Option<String> {
     let table: toml::Table = text.parse().ok()?;
     Some(table.get("task")?.as_str()?.to_string())

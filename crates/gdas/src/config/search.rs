@@ -1,266 +1,44 @@
 use std::sync::Arc;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
+use super::choices::{Algorithm, Criterion, EarlyStop, EdgeOutput, Estimator, Selection, Split, Undrawn, WeightDraws};
 use super::{Auto, Config, Invalid, Preset};
 use crate::data::Sampling;
 use crate::device::{DeviceName, Precision};
-use crate::proxies::Proxy;
 use crate::space::{Derivation, Space, Wiring};
 
-/// Which algorithm searches: the name of one in [`crate::search::algorithms`], or of the user's own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Algorithm {
-    /// Gradient-based search using a differentiable architecture sampler (Dong and Yang, CVPR 2019).
-    Gdas,
-    /// Differentiable architecture search, first order (Liu, Simonyan and Yang, ICLR 2019).
-    DartsV1,
-    /// The same, second order.
-    DartsV2,
-    /// Search by a self-evaluated template network (Dong and Yang, ICCV 2019).
-    Setn,
-    /// Efficient neural architecture search (Pham, Guan, Zoph, Le and Dean, ICML 2018).
-    Enas,
-    /// Random search with parameter sharing (Li and Talwalkar, UAI 2019).
-    Rsps,
-    /// Stochastic neural architecture search (Xie, Zheng, Liu and Lin, ICLR 2019).
-    Snas,
-    /// Dirichlet neural architecture search (Chen et al., ICLR 2021).
-    Drnas,
-    /// Alpha learns by the score function, as in TuNAS (Bender et al., CVPR 2020).
-    Reinforce,
-    /// Alpha learns by the mean of GDAS's gradient and that of the score function.
-    GdasReinforce,
-    /// An algorithm of the user's own, by its name; `own:NAME` in configurations. Only a program that defines it can
-    /// search with it.
-    Own(String),
-}
-
-/// What stands before the name of a user's own algorithm.
-const OWN: &str = "own:";
-
-impl Algorithm {
-    /// The built-in ones.
-    pub const ALL: [Self; 10] = [
-        Self::Gdas,
-        Self::DartsV1,
-        Self::DartsV2,
-        Self::Setn,
-        Self::Enas,
-        Self::Rsps,
-        Self::Snas,
-        Self::Drnas,
-        Self::Reinforce,
-        Self::GdasReinforce,
-    ];
-
-    /// The algorithm of this name: a built-in one, or else the user's own.
-    pub fn named(name: &str) -> Self {
-        let built_in = Self::ALL.into_iter().find(|algorithm| algorithm.name() == name);
-        built_in.unwrap_or_else(|| Self::Own(name.to_owned()))
-    }
-
-    /// Its name; that of a built-in one is what stands in configurations and on the command line.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Gdas => "gdas",
-            Self::DartsV1 => "darts-v1",
-            Self::DartsV2 => "darts-v2",
-            Self::Setn => "setn",
-            Self::Enas => "enas",
-            Self::Rsps => "rsps",
-            Self::Snas => "snas",
-            Self::Drnas => "drnas",
-            Self::Reinforce => "reinforce",
-            Self::GdasReinforce => "gdas-reinforce",
-            Self::Own(name) => name,
-        }
-    }
-
-    /// Whether it chooses among sampled cells, each of which must be a cell of the space: one operation on every edge.
-    pub fn samples_whole_cells(&self) -> bool {
-        matches!(self, Self::Setn | Self::Enas | Self::Rsps)
-    }
-
-    /// Whether it moves alpha by a gradient; of a user's own only the algorithm itself can say.
-    pub fn learns_alpha(&self) -> bool {
-        !matches!(self, Self::Enas | Self::Rsps)
-    }
-}
-
-impl Serialize for Algorithm {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Own(name) => serializer.collect_str(&format_args!("{OWN}{name}")),
-            built_in => serializer.serialize_str(built_in.name()),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Algorithm {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        const NAMES: &[&str] =
-            &["gdas", "darts-v1", "darts-v2", "setn", "enas", "rsps", "snas", "drnas", "reinforce", "gdas-reinforce"];
-        let text = String::deserialize(deserializer)?;
-        if let Some(name) = text.strip_prefix(OWN).filter(|name| !name.is_empty()) {
-            return Ok(Self::Own(name.to_owned()));
-        }
-        let built_in = Self::ALL.into_iter().find(|algorithm| algorithm.name() == text);
-        built_in.ok_or_else(|| D::Error::unknown_variant(&text, NAMES))
-    }
-}
-
-/// How the gradient of a drawn operation reaches alpha; see [`crate::search::Estimator`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Estimator {
-    /// Straight-through Gumbel-softmax, as published.
-    StraightThrough,
-    /// Second-order straight-through (Liu et al., NeurIPS 2023).
-    #[serde(rename = "reinmax")]
-    ReinMax,
-}
-
-/// How the operations are drawn whose weights learn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum WeightDraws {
-    /// By alpha, as published.
-    Alpha,
-    /// Uniformly, so that alpha does not decide what learns.
-    Uniform,
-    /// In turn: every operation of an edge equally often (FairNAS, strict fairness).
-    Fair,
-}
-
-/// What an edge hands on; both forms were published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EdgeOutput {
-    /// `h[k*] * op(x)` plus the other gates, zero in value but not in gradient (NAS-Bench-201's code).
-    AllGates,
-    /// `h[k*] * op(x)` alone (the NASNet space's code).
-    PickedGate,
-}
-
-/// What happens in a step to the weights of operations that were not drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Undrawn {
-    /// Nothing, as with PyTorch since 2.0.
-    Skip,
-    /// Weight decay and momentum move them on, as with PyTorch to 1.13, which the published figures were made with.
-    Decay,
-}
-
-/// When a search ends before its last epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EarlyStop {
-    /// Never, as published.
-    Off,
-    /// The first (normal) cell has at least `early_stop_limit` skip connections (DARTS+, criterion 1).
-    Skips,
-    /// Number of operations without parameters from which the rule triggers: skip connections, pools, and `none` where a cell may
-    /// hold it.
-    ParameterFree,
-    /// On every edge the best operation with parameters is the one of the epoch before (after DARTS+, criterion 2,
-    /// which wants the order of all of them to rest).
-    Stable,
-}
-
-/// How the cell is chosen in the end, where alpha is what learned (GDAS, DARTS).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Selection {
-    /// The operations of largest alpha, as published.
-    Argmax,
-    /// Of that cell, others drawn from alpha and others drawn uniformly, `candidates` together, the one that the `judges`
-    /// together put first. Better where the search was short. After an early stop alpha decides.
-    Judged,
-}
-
-/// What a judged selection ranks cells by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Criterion {
-    /// The held-out loss with the shared weights.
-    Loss,
-    /// The zero-cost proxy of this name, with weights of the cell's own, as they start.
-    Synflow,
-    /// Likewise.
-    Snip,
-    /// Likewise.
-    GradNorm,
-    /// Likewise.
-    Naswot,
-    /// Likewise.
-    JacobCov,
-}
-
-impl Criterion {
-    /// The name in configurations and on the command line.
-    pub fn name(self) -> &'static str {
-        self.proxy().map_or("loss", Proxy::name)
-    }
-
-    /// The proxy, if it is one.
-    pub fn proxy(self) -> Option<Proxy> {
-        match self {
-            Self::Loss => None,
-            Self::Synflow => Some(Proxy::Synflow),
-            Self::Snip => Some(Proxy::Snip),
-            Self::GradNorm => Some(Proxy::GradNorm),
-            Self::Naswot => Some(Proxy::Naswot),
-            Self::JacobCov => Some(Proxy::JacobCov),
-        }
-    }
-}
-
-/// Which images the weights learn from and which alpha learns from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Split {
-    /// As published for CIFAR-100 and ImageNet16-120 (`train-and-half-test`), for all other data `halves`.
-    Auto,
-    /// Two fixed halves of the train images.
-    Halves,
-    /// Weights: all train images; alpha: a fixed half of the test images.
-    TrainAndHalfTest,
-}
-
-/// Everything that decides what a search computes.
+/// Configuration of a search.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SearchConfig {
-    /// The preset that the other values started from; a record.
+    /// Name of the preset of the values that are not set; for the record.
     pub preset: String,
     /// Search space: `nas-bench-201`, `nasnet`, `nasnet-frc`, the path of a TOML file, or a table that defines one.
     #[serde(with = "crate::space::shared")]
     pub space: Arc<Space>,
-    /// Algorithm.
+    /// Search algorithm.
     pub algorithm: Algorithm,
     /// Seed of all randomness.
     #[serde(with = "super::seed")]
     pub seed: u64,
 
-    /// A known data set's name, or a path to images.
+    /// Name of a known data set, or path of images.
     pub data: String,
-    /// Images are brought to this many pixels in height and width; `auto`: the data's own size.
+    /// Height and width in pixels to which images are resized; `auto`: the size of the data.
     pub image_size: Auto<usize>,
-    /// Whether image files that cannot be used are left out, and named, instead of ending the run.
+    /// Whether unusable image files are skipped with a warning instead of ending the run.
     pub skip_damaged: bool,
-    /// Which images teach what.
+    /// Split of the images into those for the weights and those for alpha.
     pub split: Split,
-    /// Training images are mirrored half of the time; `auto`: unless that changes their meaning (digits, letters).
+    /// Whether training images are flipped horizontally with probability 1/2; `auto`: unless that changes their meaning
+    /// (digits, letters).
     pub flip: Auto<bool>,
     /// Padding of training images before the random crop, in pixels; `auto`: an eighth of the image's size.
     pub crop_padding: Auto<usize>,
-    /// Side of the square that is cut out of training images; 0: none.
+    /// Side length in pixels of the cutout square of training images; 0: none.
     pub cutout: usize,
-    /// How often an epoch shows each image: `uniform`, each once, or `balanced`, every class equally often.
+    /// Sampling of images per epoch: `uniform`, each once, or `balanced`, every class equally often.
     pub sampling: Sampling,
 
     /// Channels of the first stage (C).
@@ -271,114 +49,113 @@ pub struct SearchConfig {
     pub affine: bool,
     /// Whether the candidates' batch norm keeps running statistics.
     pub track_running_stats: bool,
-    /// What an edge hands on.
+    /// Output of an edge.
     pub edge_output: EdgeOutput,
 
-    /// Passes over the training images.
+    /// Number of epochs.
     pub epochs: usize,
-    /// Images per step, as many again for alpha.
+    /// Images per step, for the weights and again for alpha.
     pub batch_size: usize,
-    /// Largest number of steps per epoch; `auto`: one pass over all images.
+    /// Maximum number of steps per epoch; `auto`: one pass over all images.
     pub max_steps_per_epoch: Auto<usize>,
 
-    /// Learning rate of the weights at the start; falls along a cosine, step by step.
+    /// Initial learning rate of the weights; annealed by a cosine, step by step.
     pub learning_rate: f64,
-    /// Learning rate of the weights at the end.
+    /// Final learning rate of the weights.
     pub learning_rate_min: f64,
-    /// Batch size that the two learning rates refer to; they are multiplied by `batch_size` over this
-    /// (the linear rule of Goyal et al. 2017); `auto`: they are taken as they are. Alpha's is never scaled.
+    /// Batch size for which the two learning rates are given; they are multiplied by the ratio of `batch_size` to it (linear
+    /// scaling rule, Goyal et al. 2017); `auto`: they are not scaled. Alpha's learning rate is never scaled.
     pub learning_rate_batch: Auto<usize>,
     /// Momentum of the weights.
     pub momentum: f64,
-    /// Whether it is Nesterov's.
+    /// Whether to use Nesterov momentum.
     pub nesterov: bool,
     /// Weight decay of the weights.
     pub weight_decay: f64,
-    /// Largest norm of the weights' gradient; 0: any.
+    /// Maximum norm of the weights' gradient; 0: no clipping.
     pub clip_norm: f64,
-    /// What happens to the weights of operations not drawn.
+    /// Treatment of the weights of operations that were not sampled.
     pub undrawn: Undrawn,
 
-    /// Epochs at the start in which only the weights are trained, not alpha. Without it, operations that need no training
-    /// have a head start, and short searches end in cells of nothing else.
+    /// Number of initial epochs in which only the weights are trained, not alpha. Without a warm-up, operations without weights
+    /// have an advantage, and short searches end in cells of these only.
     pub alpha_warmup_epochs: usize,
     /// Learning rate of alpha (Adam).
     pub alpha_learning_rate: f64,
-    /// Adam's two decay rates.
+    /// Adam's decay rates of the two moments.
     pub alpha_betas: [f64; 2],
     /// Adam's epsilon.
     pub alpha_epsilon: f64,
     /// Weight decay of alpha, added to its gradient.
     pub alpha_weight_decay: f64,
-    /// Standard deviation of alpha at the start.
+    /// Standard deviation of the initial alpha.
     pub alpha_init_std: f64,
-    /// Temperature of the draw in the first epoch; falls linearly, epoch by epoch.
+    /// Temperature of the sampling in the first epoch; decreases linearly, epoch by epoch.
     pub tau_max: f64,
     /// Temperature in the last epoch.
     pub tau_min: f64,
-    /// How the gradient of a drawn operation reaches alpha (GDAS).
+    /// Gradient estimator of alpha (GDAS).
     pub estimator: Estimator,
-    /// How the operations are drawn whose weights learn (GDAS and REINFORCE).
+    /// Sampling of the operations in the weight step (GDAS and REINFORCE).
     pub weight_draws: WeightDraws,
-    /// Cells that REINFORCE compares on one held-out batch, each with the mean loss of the others as its baseline. 1: the
+    /// Number of cells that REINFORCE compares on one held-out batch, each with the mean loss of the others as baseline. 1: the
     /// baseline is an exponential mean of earlier losses.
     pub score_cells: usize,
-    /// Weight of beta decay (Beta-DARTS) at the end; grows linearly from zero. 0: none.
+    /// Final weight of beta decay (Beta-DARTS); increases linearly from zero. 0: none.
     pub beta_decay: f64,
-    /// Weight of alpha's entropy as a penalty; below zero it is a reward. 0: none.
+    /// Weight of alpha's entropy as a penalty; negative values reward entropy. 0: none.
     pub entropy_weight: f64,
     /// Weight of FairDARTS's zero-one loss. 0: none.
     pub zero_one_weight: f64,
 
-    /// When the search ends before its last epoch.
+    /// Rule by which the search stops before its last epoch.
     pub early_stop: EarlyStop,
-    /// So many operations are too many, for the rules that count.
+    /// Number of operations from which the count-based early-stop rules trigger.
     pub early_stop_limit: usize,
-    /// Consecutive epochs for which the rule must hold; those in which alpha rests do not count.
+    /// Number of consecutive epochs for which the rule must hold; warm-up epochs of alpha do not count.
     pub early_stop_patience: usize,
-    /// Share of the images for which a drawn skip connection gives nothing, in the first epoch; falls to a twentieth
-    /// of that along an exponential (P-DARTS).
+    /// Dropout rate of sampled skip connections, per image, in the first epoch; decays exponentially to 1/20 of it (P-DARTS).
     pub skip_dropout: f64,
-    /// Largest number of skip connections in the first (normal) cell of the genotype (P-DARTS: 2); `auto`: any number.
+    /// Maximum number of skip connections in the first (normal) cell of the genotype (P-DARTS: 2); `auto`: unlimited.
     pub max_skips: Auto<usize>,
 
-    /// Most parameters of the network searched with (that of `channels` and `cells`), by a penalty on alpha; 0: any.
+    /// Bound on the parameters of the network with `channels` and `cells`, as a penalty on alpha; 0: unlimited.
     pub max_params: f64,
-    /// Most multiply-adds per image, likewise; 0: any.
+    /// Bound on its multiply-adds per image, as a penalty on alpha; 0: unlimited.
     pub max_flops: f64,
-    /// Most milliseconds per image on this machine, likewise; 0: any. Operations are timed once, at the start, so two
-    /// runs differ where their times do.
+    /// Bound on its latency per image on this machine in milliseconds, as a penalty on alpha; 0: unlimited. Latencies of
+    /// operations are measured at the start, so runs with different measurements differ.
     pub max_latency: f64,
-    /// Weight of these penalties: it multiplies the logarithm of (expected cost / bound).
+    /// Weight of these penalties, the factor of `log(expected cost / bound)`.
     pub cost_weight: f64,
-    /// Steps of ENAS's controller at the end of every epoch.
+    /// Number of steps of ENAS's controller at the end of every epoch.
     pub controller_steps: usize,
-    /// Cells that it samples for one of them.
+    /// Number of cells sampled per step of ENAS's controller.
     pub controller_samples: usize,
-    /// How the cell is chosen in the end.
+    /// Selection of the final cell.
     pub selection: Selection,
-    /// What a judged selection goes by: the cell with the best sum of ranks is the result.
+    /// Judges of a judged selection; the cell with the best sum of ranks is the result.
     pub judges: Vec<Criterion>,
-    /// Cells that SETN, ENAS, RSPS and a judged selection choose from in the end.
+    /// Number of candidates for the final cell (SETN, ENAS, RSPS, judged selection).
     pub candidates: usize,
-    /// Held-out images per batch that they are judged on: one batch each, the same four batches for a judged selection.
+    /// Held-out images per batch for evaluating candidates: one batch each; for a judged selection the same four batches.
     pub candidate_batch_size: usize,
 
-    /// Where the tensors live and the steps run. Another device rounds differently.
+    /// Device on which tensors are stored and steps run. Devices differ in rounding.
     pub device: DeviceName,
-    /// How a graphics device stores the values between operations: `float32`, `float16` or `bfloat16`. Arithmetic, sums and
-    /// weights are float32 always.
+    /// Type in which a GPU stores values between operations: `float32`, `float16` or `bfloat16`. Arithmetic, sums and weights
+    /// are always float32.
     pub precision: Precision,
-    /// So many devices share every batch (experimental): each normalises its part by itself, so the result depends on
-    /// their number.
+    /// Number of devices that share every batch (experimental). Batch statistics are per device, so the result depends on the
+    /// number.
     pub devices: usize,
-    /// Threads; `auto`: one per core. Results do not depend on it.
+    /// Number of threads; `auto`: one per core. Results do not depend on it.
     pub threads: Auto<usize>,
     /// Seconds between checkpoints. Results do not depend on it.
     pub checkpoint_seconds: f64,
     /// Interval of `step` events in the log, in steps; 0: none. Results do not depend on it.
     pub log_interval: usize,
-    /// Whether the run's scalars are also written as event files for TensorBoard. Results do not depend on it.
+    /// Whether TensorBoard event files are written too. Results do not depend on it.
     pub tensorboard: bool,
 }
 
@@ -393,7 +170,7 @@ macro_rules! preset {
 }
 
 impl SearchConfig {
-    /// What the weights' learning rates are multiplied by.
+    /// Factor by which the weights' learning rates are scaled.
     ///
     /// ```
     /// use gdas::config::{Auto, SearchConfig, resolve};
@@ -456,7 +233,7 @@ impl Config for SearchConfig {
                 wrong(key, format!("\"auto\" or between {low} and {high}"))
             }
         };
-        // Written so that NaN is out of every range.
+        // NaN is out of every range by the form of the comparison.
         let within = |key, value: f64, low: f64, high: f64| {
             if value >= low && value <= high { Ok(()) } else { wrong(key, format!("between {low} and {high}")) }
         };

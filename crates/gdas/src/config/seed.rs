@@ -1,4 +1,4 @@
-//! Seeds in configurations. TOML's numbers end at 2^63 - 1; a larger seed stands as text.
+//! Seeds in configurations. Integers in TOML are limited to 2^63 - 1; a larger seed is written as text.
 
 use std::fmt;
 
@@ -6,18 +6,18 @@ use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserializer, Serializer};
 use serde_json::Value;
 
-/// What a seed is, for messages.
+/// Description of valid seeds, for messages.
 pub const RANGE: &str = "a whole number from 0 to 18446744073709551615, in quotes above 9223372036854775807";
 
-/// A seed as a value of a configuration's key.
+/// A seed as the value of a configuration key.
 pub fn key(seed: u64) -> Value {
     if i64::try_from(seed).is_ok() { seed.into() } else { seed.to_string().into() }
 }
 
-/// Writes a seed as a number, or as text where TOML has no such number.
+/// Serializes a seed as a number, or as text if it exceeds TOML's integers.
 ///
 /// # Errors
-/// Those of the serializer.
+/// Errors of the serializer.
 pub fn serialize<S: Serializer>(seed: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     match i64::try_from(*seed) {
         Ok(number) => serializer.serialize_i64(number),
@@ -25,10 +25,10 @@ pub fn serialize<S: Serializer>(seed: &u64, serializer: S) -> Result<S::Ok, S::E
     }
 }
 
-/// Reads a seed from a number or from text.
+/// Deserializes a seed from a number or from text.
 ///
 /// # Errors
-/// It is neither, or out of range.
+/// If the value is neither, or out of range.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     struct Seed;
 

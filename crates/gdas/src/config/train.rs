@@ -8,7 +8,7 @@ use crate::device::{DeviceName, Precision};
 use crate::network::Stem;
 use crate::space::{Genotype, Space};
 
-/// Which first layers a network has.
+/// Choice of a network's stem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StemRule {
@@ -31,11 +31,11 @@ impl StemRule {
     }
 }
 
-/// Everything that decides how a genotype is trained from scratch.
+/// Configuration of the training of a genotype from scratch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
-    /// The preset that the other values started from; a record.
+    /// Name of the preset of the values that are not set; for the record.
     pub preset: String,
     /// Space of the genotype: a built-in name, the path of a TOML file, or a table that defines one.
     #[serde(with = "crate::space::shared")]
@@ -48,17 +48,18 @@ pub struct TrainConfig {
 
     /// A known data set's name, or a path to images.
     pub data: String,
-    /// Images are brought to this many pixels in height and width; `auto`: the data's own size.
+    /// Height and width in pixels to which images are resized; `auto`: the size of the data.
     pub image_size: Auto<usize>,
-    /// Whether image files that cannot be used are left out, and named, instead of ending the run.
+    /// Whether unusable image files are skipped with a warning instead of ending the run.
     pub skip_damaged: bool,
-    /// Training images are mirrored half of the time; `auto`: unless that changes their meaning (digits, letters).
+    /// Whether training images are flipped horizontally with probability 1/2; `auto`: unless that changes their meaning
+    /// (digits, letters).
     pub flip: Auto<bool>,
     /// Padding of training images before the random crop, in pixels; `auto`: an eighth of the image's size.
     pub crop_padding: Auto<usize>,
-    /// Side of the square that is cut out of training images; 0: none.
+    /// Side length in pixels of the cutout square of training images; 0: none.
     pub cutout: usize,
-    /// How often an epoch shows each training image: `uniform`, each once, or `balanced`, every class equally often.
+    /// Sampling of training images per epoch: `uniform`, each once, or `balanced`, every class equally often.
     pub sampling: Sampling,
 
     /// Channels of the first stage (C).
@@ -69,63 +70,62 @@ pub struct TrainConfig {
     pub stem: StemRule,
     /// Weight of the auxiliary classifier's loss; 0: none.
     pub auxiliary_weight: f64,
-    /// Share of paths dropped in the last epoch; rises linearly from 0.
+    /// Drop-path rate in the last epoch; rises linearly from 0.
     pub drop_path: f64,
 
-    /// Passes over the training images.
+    /// Number of epochs.
     pub epochs: usize,
     /// Epochs of linear learning rate warm-up; may be a fraction.
     pub warmup_epochs: f64,
     /// Images per step.
     pub batch_size: usize,
-    /// Largest number of steps per epoch; `auto`: one pass over all images.
+    /// Maximum number of steps per epoch; `auto`: one pass over all images.
     pub max_steps_per_epoch: Auto<usize>,
-    /// The training, and its schedule, ends after this many steps, in the midst of an epoch if need be; `auto`: after
-    /// `epochs`.
+    /// Number of steps after which the training and its schedule end, also within an epoch; `auto`: after `epochs`.
     #[serde(default = "auto_steps")]
     pub max_steps: Auto<usize>,
 
-    /// Largest learning rate; falls along a cosine, step by step.
+    /// Initial learning rate; annealed by a cosine, step by step.
     pub learning_rate: f64,
-    /// Learning rate at the end.
+    /// Final learning rate.
     pub learning_rate_min: f64,
-    /// Momentum.
+    /// Momentum of SGD.
     pub momentum: f64,
-    /// Whether it is Nesterov's.
+    /// Whether to use Nesterov momentum.
     pub nesterov: bool,
     /// Weight decay.
     pub weight_decay: f64,
-    /// Largest norm of the gradient; 0: any.
+    /// Maximum norm of the gradient; 0: no clipping.
     pub clip_norm: f64,
-    /// Share of the target that is spread over all classes.
+    /// Label smoothing: fraction of the target that is spread over all classes.
     pub label_smoothing: f64,
-    /// Decay of the weights' exponential moving average, which is then what is tested; 0: none.
+    /// Decay of the weights' exponential moving average, which is then evaluated; 0: none.
     pub ema_decay: f64,
 
-    /// Whether a test image's scores are averaged with those of its mirror image.
+    /// Test-time flip: whether scores are averaged over each test image and its mirror image.
     pub test_flip: bool,
-    /// Epochs between two tests (with `validation`: validations); the last epoch is always tested.
+    /// Interval of tests (with `validation`: validations) in epochs; the last epoch is always evaluated.
     pub test_interval: usize,
-    /// Share of every class's training images that is held out to choose the epoch whose weights are kept, by their
-    /// accuracy on those images. 0: none is held out, and the last weights (or their moving average) are kept.
+    /// Fraction of each class's training images that is held out for validation. The weights of the epoch with the highest
+    /// validation accuracy are kept. 0: none is held out, and the last weights (or their moving average) are kept.
     pub validation: f64,
 
-    /// Where the tensors live and the steps run. Another device rounds differently.
+    /// Device on which tensors are stored and steps run. Devices differ in rounding.
     pub device: DeviceName,
-    /// How a graphics device stores the values between operations: `float32`, `float16` or `bfloat16`. Arithmetic, sums and
-    /// weights are float32 always.
+    /// Type in which a GPU stores values between operations: `float32`, `float16` or `bfloat16`. Arithmetic, sums and weights
+    /// are always float32.
     pub precision: Precision,
-    /// Threads; `auto`: one per core. Results do not depend on it.
+    /// Number of threads; `auto`: one per core. Results do not depend on it.
     pub threads: Auto<usize>,
     /// Seconds between checkpoints. Results do not depend on it.
     pub checkpoint_seconds: f64,
     /// Interval of `train_step` events in the log, in steps; 0: none. Results do not depend on it.
     pub log_interval: usize,
-    /// Whether the run's scalars are also written as event files for TensorBoard. Results do not depend on it.
+    /// Whether TensorBoard event files are written too. Results do not depend on it.
     pub tensorboard: bool,
 }
 
-/// Of configurations that were written before the key was.
+/// Default for configurations of earlier versions, which lack the key.
 fn auto_steps() -> Auto<usize> {
     Auto::Auto
 }
@@ -170,7 +170,7 @@ impl Config for TrainConfig {
     fn validate(&self) -> Result<(), Invalid> {
         let wrong = |key, must: String| Err(Invalid { key, must });
         let range = |key, value: f64, low: f64, high: f64| {
-            // Written so that NaN is out of every range.
+            // NaN is out of every range by the form of the comparison.
             if value >= low && value <= high { Ok(()) } else { wrong(key, format!("between {low} and {high}")) }
         };
         let count = |key, value: usize, low: usize, high: usize| {

@@ -1,42 +1,39 @@
-//! Random changes to training images, and normalisation.
+//! Augmentation and normalisation of images.
 
 use gdas_kernels::resident::{ImageTransform, TransformSizes};
 
 use super::dataset::{Images, Statistics};
 use crate::rng::Rng;
 
-/// What is done to an image before a network sees it: flip, padded crop, normalise, cutout, in this order.
+/// Preprocessing of an image: flip, padded crop, normalisation, cutout, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Augmentation {
-    /// Mirror left to right, in half of the cases.
+    /// Flip horizontally with probability 1/2.
     pub flip: bool,
-    /// Padding in black pixels on every side, before a crop of the original size at a random place;
-    /// 0 for no crop.
+    /// Black padding in pixels on every side, before a crop of the original size at a random position; 0 for no crop.
     pub crop_padding: usize,
-    /// Set a square of this side length at a random place to the mean (it may reach over the edge);
-    /// 0 for none.
+    /// Side length in pixels of a square at a random position that is set to the mean; it may extend over the edge. 0 for none.
     pub cutout: usize,
 }
 
 impl Augmentation {
-    /// Nothing random.
+    /// No augmentation.
     pub fn none() -> Self {
         Self { flip: false, crop_padding: 0, cutout: 0 }
     }
 
-    /// Flip (if that is allowed) and crop with padding 4 for 32 pixels, 2 for 16, in proportion for
-    /// others (algorithm, section 3).
+    /// Flip (if allowed) and crop with a padding of an eighth of the size: 4 for 32 pixels, 2 for 16.
     pub fn standard(size: usize, flip: bool) -> Self {
         Self { flip, crop_padding: (size + 4) / 8, cutout: 0 }
     }
 
-    /// The same with cutout (DeVries and Taylor, 2017) of 16 for 32 pixels, in proportion for others.
+    /// Adds cutout (DeVries and Taylor, 2017) of half the size: 16 for 32 pixels.
     #[must_use]
     pub fn with_cutout(self, size: usize) -> Self {
         Self { cutout: size / 2, ..self }
     }
 
-    /// What happens to the next image of this size.
+    /// Draws the transformation of the next image of this size.
     pub(super) fn draw(&self, height: usize, width: usize, rng: &mut Rng) -> ImageTransform {
         let mirror = self.flip && rng.below(2) == 1;
         let places = 2 * self.crop_padding + 1;
@@ -45,13 +42,13 @@ impl Augmentation {
         ImageTransform { mirror, top, left, cutout }
     }
 
-    /// What all images have in common.
+    /// The sizes common to the transformations of all images.
     pub(super) fn frame(&self) -> TransformSizes {
         TransformSizes { padding: self.crop_padding, cutout: self.cutout }
     }
 }
 
-/// The normalised value of every byte of every channel.
+/// Look-up table of the normalised value of every byte, by channel.
 #[derive(Clone, Debug)]
 pub(super) struct Normalise {
     /// `[channels][256]`.
@@ -70,12 +67,12 @@ impl Normalise {
         Self { table: table.collect() }
     }
 
-    /// The table in one row, `[channels, 256]`.
+    /// The table as a flat array `[channels, 256]`.
     pub(super) fn values(&self) -> Vec<f32> {
         self.table.concat()
     }
 
-    /// Appends image `index` to `out` as `[height, width, channels]`, changed.
+    /// Appends image `index` to `out` as `[height, width, channels]`, transformed and normalised.
     pub(super) fn push(
         &self,
         images: &Images,

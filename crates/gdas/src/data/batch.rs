@@ -1,4 +1,4 @@
-//! Batches as pure functions of (seed, epoch, step), so that a resumed run reads what it would have read.
+//! Batches as pure functions of (seed, epoch, step), so that a resumed run reads the same batches.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,20 +11,20 @@ use super::sampling::{self, Sampling};
 use super::split::SearchSplit;
 use crate::rng::{Rng, Stream};
 
-/// Images ready for a network.
+/// A batch of normalised images with labels.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
-    /// Normalised pixels, `[n, height, width, channels]`; none where a device makes them.
+    /// Normalised pixels, `[n, height, width, channels]`; empty if a device computes them.
     pub images: Vec<f32>,
     /// Classes, `[n]`.
     pub labels: Vec<u32>,
-    /// Pixels from top to bottom.
+    /// Height in pixels.
     pub height: usize,
-    /// Pixels from left to right.
+    /// Width in pixels.
     pub width: usize,
-    /// 1 or 3.
+    /// Channels, 1 or 3.
     pub channels: usize,
-    /// How the device makes the images, if they lie there.
+    /// How the device computes the images, if the data set is stored on it.
     pub(crate) recipe: Option<Recipe>,
 }
 
@@ -34,17 +34,17 @@ impl Batch {
         self.labels.len()
     }
 
-    /// Whether there are none.
+    /// Whether the batch is empty.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// `[n, height, width, channels]`.
+    /// Shape `[n, height, width, channels]`.
     pub fn shape(&self) -> [usize; 4] {
         [self.len(), self.height, self.width, self.channels]
     }
 
-    /// The images as a tensor `[n, height, width, channels]` on a device; made by it, if they lie there.
+    /// The images as a tensor `[n, height, width, channels]` on a device; computed by it if the data set is stored on it.
     pub fn tensor(&self, device: &Device) -> Tensor<4> {
         match &self.recipe {
             Some(recipe) => recipe.make(),
@@ -67,47 +67,47 @@ pub struct SearchBatch {
     pub epoch: u64,
     /// Step within the epoch, from 0.
     pub step: u64,
-    /// For the weight step.
+    /// Training batch for the weight step.
     pub weights: Batch,
-    /// For the architecture step; as many images.
+    /// Held-out batch of the same size for the architecture step.
     pub alpha: Batch,
 }
 
-/// Size and treatment of batches.
+/// Size, augmentation and sampling of batches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchOptions {
     /// Images per batch.
     pub batch_size: usize,
-    /// Leave out the last batch of an epoch if it is not full. By default it is kept, as in PyTorch.
+    /// Whether to drop the last batch of an epoch if it is not full. By default it is kept, as in PyTorch.
     pub drop_last: bool,
-    /// Random changes to training and held-out images alike (algorithm, section 3).
+    /// Augmentation of training and held-out images.
     pub augmentation: Augmentation,
-    /// How often an epoch shows each image.
+    /// Sampling of the images of an epoch.
     pub sampling: Sampling,
 }
 
 impl BatchOptions {
-    /// The usual augmentation for the data set's size, with flips where it allows them.
+    /// The standard augmentation for the data set's size, with flips if it allows them.
     pub fn for_dataset(dataset: &Dataset, batch_size: usize) -> Self {
         let size = dataset.train.height.min(dataset.train.width);
         let augmentation = Augmentation::standard(size, dataset.flip);
         Self { batch_size: batch_size.max(1), drop_last: false, augmentation, sampling: Sampling::Uniform }
     }
 
-    /// The number of batches that `images` make. One batch always remains.
+    /// Number of batches for `images`, at least one.
     fn steps(&self, images: usize) -> u64 {
         let steps = if self.drop_last { images / self.batch_size } else { images.div_ceil(self.batch_size) };
         steps.max(1) as u64
     }
 }
 
-/// A subset shuffled anew each epoch.
+/// A subset that is shuffled in each epoch.
 #[derive(Debug)]
 struct Shuffled {
     subset: Subset,
     seed: u64,
     sampling: Sampling,
-    /// The order of the epoch asked for last; it is a function of the epoch, and only kept to save time.
+    /// Cached order of the last requested epoch, which is a function of the epoch.
     order: Mutex<Option<(u64, Arc<[u32]>)>>,
 }
 
@@ -135,19 +135,19 @@ impl Shuffled {
         order
     }
 
-    /// The images of a step.
+    /// Indices of the images of a step.
     fn members(&self, epoch: u64, step: u64, batch_size: usize) -> Vec<u32> {
         let order = self.order(epoch);
         order.iter().skip(step as usize * batch_size).take(batch_size).copied().collect()
     }
 }
 
-/// A number for each (epoch, step).
+/// Random counter for each (epoch, step).
 fn counter(epoch: u64, step: u64) -> u64 {
     epoch << 32 | step
 }
 
-/// What makes the images of batches.
+/// Computes the images of batches.
 #[derive(Debug)]
 struct Maker {
     normalise: Normalise,
@@ -159,7 +159,7 @@ impl Maker {
         Self { normalise: Normalise::new(statistics), on_device: OnDevice::default() }
     }
 
-    /// Images with these numbers, each changed at random; by the device, if they lie there.
+    /// Fills a batch with the images of these indices, each augmented; on the device if the data set is stored there.
     fn fill(
         &self,
         batch: &mut Batch,
@@ -186,20 +186,19 @@ impl Maker {
     }
 }
 
-/// The batches of a search: pairs of a training batch and a held-out batch.
+/// Batches of a search: pairs of a training batch and a held-out batch.
 #[derive(Debug)]
 pub struct SearchBatches {
     training: Shuffled,
     held_out: Subset,
-    /// The held-out images by class, where each class is drawn equally often.
+    /// The held-out images by class, for balanced sampling.
     held_out_classes: Option<Vec<Vec<u32>>>,
     options: BatchOptions,
     maker: Maker,
 }
 
 impl SearchBatches {
-    /// The training half is shuffled each epoch; the held-out images are drawn at random, with
-    /// replacement, from the held-out half (algorithm, section 3).
+    /// The training images are shuffled in each epoch; the held-out images are drawn with replacement.
     pub fn new(dataset: &Dataset, split: &SearchSplit, options: &BatchOptions, seed: u64) -> Self {
         Self {
             training: Shuffled::new(&split.weights, seed, options.sampling),
@@ -222,7 +221,7 @@ impl SearchBatches {
         self.options.steps(self.training.subset.len())
     }
 
-    /// The batches of a step: the same, bit for bit, whenever they are asked for.
+    /// The batches of a step, a pure function of epoch and step.
     pub fn batch(&self, epoch: u64, step: u64) -> SearchBatch {
         let mut batch = SearchBatch::default();
         self.fill(&mut batch, epoch, step);
@@ -238,7 +237,7 @@ impl SearchBatches {
         self.fill_alpha(batch, epoch, step, members.len());
     }
 
-    /// A full held-out batch and no training batch, for a step in which the weights do not learn.
+    /// As [`Self::fill`], with a full held-out batch and an empty training batch, for a step without a weight update.
     pub fn fill_held_out(&self, batch: &mut SearchBatch, epoch: u64, step: u64) {
         batch.weights.clear_for(&self.training.subset.images);
         self.fill_alpha(batch, epoch, step, self.options.batch_size);
@@ -262,7 +261,7 @@ impl SearchBatches {
     }
 }
 
-/// The batches of an ordinary training run.
+/// Batches of a training.
 #[derive(Debug)]
 pub struct TrainBatches {
     training: Shuffled,
@@ -271,7 +270,7 @@ pub struct TrainBatches {
 }
 
 impl TrainBatches {
-    /// The subset is shuffled each epoch.
+    /// The subset is shuffled in each epoch.
     pub fn new(dataset: &Dataset, subset: &Subset, options: &BatchOptions, seed: u64) -> Self {
         Self {
             training: Shuffled::new(subset, seed, options.sampling),
@@ -292,7 +291,7 @@ impl TrainBatches {
         self.options.steps(self.training.subset.len())
     }
 
-    /// The batch of a step: the same, bit for bit, whenever it is asked for.
+    /// The batch of a step, a pure function of epoch and step.
     pub fn batch(&self, epoch: u64, step: u64) -> Batch {
         let mut batch = Batch::default();
         self.fill(&mut batch, epoch, step);
@@ -308,7 +307,7 @@ impl TrainBatches {
     }
 }
 
-/// A subset in its own order, unchanged but for normalisation; the last batch may be smaller.
+/// Batches for evaluation: a subset in order, normalised without augmentation; the last batch may be smaller.
 #[derive(Debug)]
 pub struct EvaluationBatches {
     subset: Subset,
@@ -317,7 +316,7 @@ pub struct EvaluationBatches {
 }
 
 impl EvaluationBatches {
-    /// Normalised with the statistics of the training partition, like everything else.
+    /// `statistics` are those of the training partition.
     pub fn new(statistics: &Statistics, subset: &Subset, batch_size: usize) -> Self {
         Self { subset: subset.clone(), batch_size: batch_size.max(1), maker: Maker::new(statistics) }
     }
@@ -334,7 +333,7 @@ impl EvaluationBatches {
         self.subset.len().div_ceil(self.batch_size) as u64
     }
 
-    /// Batch `step`; empty beyond the last.
+    /// Batch `step`; empty after the last.
     pub fn batch(&self, step: u64) -> Batch {
         let mut batch = Batch::default();
         self.fill(&mut batch, step);

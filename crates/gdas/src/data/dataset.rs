@@ -10,12 +10,12 @@ use crate::rng::{Rng, Stream};
 /// Smallest and largest height and width of images that are accepted, in pixels.
 pub const SIZES: std::ops::RangeInclusive<usize> = 8..=224;
 
-/// A classification data set, whole in memory as bytes.
+/// A classification data set in memory, as bytes.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// What to call it: `cifar10`, `digits`, or the name of the file or folder.
+    /// Name: `cifar10`, `digits`, or the name of the file or folder.
     pub name: String,
-    /// What it was read from.
+    /// Format from which it was read.
     pub format: Format,
     /// Name of each class; labels are indices into it.
     pub classes: Vec<String>,
@@ -23,13 +23,13 @@ pub struct Dataset {
     pub train: Arc<Images>,
     /// The test partition, if there is one; see [`hold_out`](Self::hold_out).
     pub test: Option<Arc<Images>>,
-    /// Whether the test partition was not given, but held out of the training data.
+    /// Whether the test partition was held out of the training images.
     pub held_out: bool,
-    /// Mean and deviation per channel.
+    /// Mean and standard deviation per channel.
     pub statistics: Statistics,
-    /// Whether an image shows the same thing when flipped left to right; not so for digits.
+    /// Whether a horizontal flip keeps the class; not so for digits.
     pub flip: bool,
-    /// Remarks made while reading: images resized, partitions left out, unusual counts.
+    /// Remarks of the reader: resized images, unused partitions, unusual counts.
     pub notes: Vec<String>,
     /// The files that the images were read from, where each is one of its own.
     pub files: Files,
@@ -47,15 +47,15 @@ pub struct Files {
 /// Images of one size with their labels.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Images {
-    /// Pixels from top to bottom.
+    /// Height in pixels.
     pub height: usize,
-    /// Pixels from left to right.
+    /// Width in pixels.
     pub width: usize,
-    /// 1 (grey) or 3 (red, green, blue).
+    /// Channels: 1 (grey) or 3 (red, green, blue).
     pub channels: usize,
-    /// `[n, height, width, channels]`.
+    /// Pixels `[n, height, width, channels]`.
     pub pixels: Vec<u8>,
-    /// `[n]`, each below the number of classes.
+    /// Labels `[n]`, each below the number of classes.
     pub labels: Vec<u32>,
 }
 
@@ -70,23 +70,22 @@ impl std::fmt::Debug for Images {
 pub struct Subset {
     /// The partition.
     pub images: Arc<Images>,
-    /// Which of its images, in ascending order.
+    /// Indices of the selected images, in ascending order.
     pub indices: Arc<[u32]>,
 }
 
 /// Mean and standard deviation of the pixels per channel, in 0..255.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Statistics {
-    /// One per channel.
+    /// Mean of each channel.
     pub mean: Vec<f32>,
-    /// One per channel, never zero.
+    /// Standard deviation of each channel, never zero.
     pub std: Vec<f32>,
-    /// Whether these are the constants that published results use; otherwise they were computed
-    /// from the training partition.
+    /// Whether these are the constants of published results; otherwise they are computed from the training partition.
     pub published: bool,
 }
 
-/// What a data set was read from.
+/// Format from which a data set was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
@@ -104,12 +103,12 @@ pub enum Format {
     Idx,
     /// MedMNIST's `.npz`.
     MedMnist,
-    /// Images that a program handed over ([`ImageSource`](super::ImageSource)).
+    /// Images of a program's [`ImageSource`](super::ImageSource).
     Source,
 }
 
 impl Images {
-    /// How many.
+    /// Number of images.
     pub fn len(&self) -> usize {
         self.labels.len()
     }
@@ -119,7 +118,7 @@ impl Images {
         self.labels.is_empty()
     }
 
-    /// Bytes of one image.
+    /// Size of one image in bytes.
     pub fn image_len(&self) -> usize {
         self.height * self.width * self.channels
     }
@@ -130,7 +129,7 @@ impl Images {
         &self.pixels[index * n..(index + 1) * n]
     }
 
-    /// Those images, copied.
+    /// A copy of the images with these indices.
     pub(super) fn select(&self, indices: &[u32]) -> Self {
         let mut pixels = Vec::with_capacity(indices.len() * self.image_len());
         for &index in indices {
@@ -140,7 +139,7 @@ impl Images {
         Self { pixels, labels, ..*self }
     }
 
-    /// Appends images stored as planes (`[n, channels, height, width]`, as CIFAR stores them), turned into channels-last.
+    /// Appends images stored as planes (`[n, channels, height, width]`, as in CIFAR), converted to channels-last.
     pub fn push_planes(&mut self, planes: &[u8]) {
         let area = self.height * self.width;
         for image in planes.chunks_exact(area * self.channels) {
@@ -150,14 +149,14 @@ impl Images {
         }
     }
 
-    /// No images yet, of this size.
+    /// An empty collection of images of this size.
     pub fn empty(height: usize, width: usize, channels: usize) -> Self {
         Self { height, width, channels, pixels: Vec::new(), labels: Vec::new() }
     }
 }
 
 impl Statistics {
-    /// Of every pixel of the images. A channel that never changes gets deviation 1.
+    /// Computes the statistics of all pixels. A constant channel has deviation 1.
     pub fn of(images: &Images) -> Self {
         let channels = images.channels;
         let mut counts = vec![[0u64; 256]; channels];
@@ -177,7 +176,7 @@ impl Statistics {
         Self { mean, std, published: false }
     }
 
-    /// The constants that published results use, one per channel, in 0..255.
+    /// Statistics of published results, per channel, in 0..255.
     pub fn published(mean: [f32; 3], std: [f32; 3]) -> Self {
         Self { mean: mean.into(), std: std.into(), published: true }
     }
@@ -189,8 +188,8 @@ impl Subset {
         Self { images: images.clone(), indices: (0..images.len() as u32).collect() }
     }
 
-    /// The same images in a fixed mixed order. Data sets often come sorted by class, and the statistics of a batch of one
-    /// class are useless.
+    /// The same images in a fixed shuffled order. Data sets are often sorted by class, and batch statistics of a single class
+    /// are useless.
     #[must_use]
     pub fn mixed(&self) -> Self {
         let mut indices = self.indices.to_vec();
@@ -204,7 +203,7 @@ impl Subset {
         Self { images: self.images.clone(), indices: self.indices[..count.min(self.indices.len())].into() }
     }
 
-    /// How many images.
+    /// Number of images.
     pub fn len(&self) -> usize {
         self.indices.len()
     }
@@ -214,19 +213,18 @@ impl Subset {
         self.indices.is_empty()
     }
 
-    /// The partition's index of the subset's image `i`.
+    /// Index in the partition of the subset's image `i`.
     pub fn index(&self, i: usize) -> usize {
         self.indices[i] as usize
     }
 }
 
 impl Dataset {
-    /// Checks what every reader must deliver, so that nothing later has to: sizes within [`SIZES`], 1 or 3 channels, two
-    /// classes or more, as many pixels as the labels need, and every label the index of a class. `file` is what an error
-    /// names as the source.
+    /// Checks the requirements on a data set: sizes within [`SIZES`], 1 or 3 channels, at least two classes, as many pixels as
+    /// the labels require, and valid labels. `file` names the source in an error.
     ///
     /// # Errors
-    /// [`DataError::Unsuitable`] says what is wrong and where.
+    /// [`DataError::Unsuitable`] with the requirement that is not met.
     pub fn check(self, file: &str) -> Result<Self, DataError> {
         let wrong = |what: String| Err(DataError::Unsuitable(format!("{file}: {what}")));
         let Images { height, width, channels, .. } = *self.train;
@@ -262,10 +260,9 @@ impl Dataset {
         Ok(self)
     }
 
-    /// Holds a part of the training images out as test images, the same share of every class, if
-    /// there is no test partition: of `n` images of a class, `fraction * n` rounded, drawn with a
-    /// fixed seed; at least one where there are two, and none where there is one, which a note says. Both
-    /// partitions keep the order of the images. If none is held out, there is no test partition.
+    /// If there is no test partition, holds out a part of the training images as one: `fraction * n` rounded of the `n` images
+    /// of each class, drawn with a fixed seed; at least one of two or more, and none of a single one, which is noted. Both
+    /// partitions keep the order of the images. If no image can be held out, there is no test partition.
     #[must_use]
     pub fn hold_out(mut self, fraction: f64) -> Self {
         if self.test.is_some() || fraction <= 0.0 {
@@ -312,7 +309,7 @@ impl Dataset {
         self
     }
 
-    /// A digest of every pixel, label and class name: two runs with the same digest read the same data.
+    /// Digest of all pixels, labels and class names; equal digests mean equal data.
     pub fn digest(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         for class in &self.classes {
@@ -330,7 +327,7 @@ impl Dataset {
     }
 }
 
-/// Names as a phrase, eight of them at most.
+/// The names as a phrase, at most eight of them.
 pub fn first_names(names: &[&str]) -> String {
     let shown: Vec<String> = names.iter().take(8).map(|name| format!("`{name}`")).collect();
     let more = if names.len() > 8 { format!(" and {} more", names.len() - 8) } else { String::new() };

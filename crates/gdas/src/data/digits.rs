@@ -9,8 +9,8 @@ const RECORDS: &[u8] = include_bytes!("../../assets/digits.bin");
 const SIZE: usize = 8;
 
 /// The UCI handwritten digits (E. Alpaydin, C. Kaynak; CC BY 4.0): 1,797 grey images of 8x8 pixels, values 0..16 scaled
-/// to 0..255. There is no test partition; [`Dataset::hold_out`] makes one, and the same writers are then in both parts,
-/// so accuracies are those for known writers.
+/// to 0..255. There is no test partition; [`Dataset::hold_out`] makes one with the same writers in both partitions, so
+/// accuracies are for known writers.
 pub fn digits() -> Dataset {
     let mut images = Images::empty(SIZE, SIZE, 1);
     for record in RECORDS.chunks_exact(1 + SIZE * SIZE) {

@@ -1,9 +1,9 @@
-//! What can go wrong with images in memory and their batches.
+//! Errors of data sets in memory and their batches.
 
-/// Why images cannot be used, or no batch could be made of them.
+/// Error of a data set in memory or of its batches.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
-    /// A request that makes no sense for this data.
+    /// An option that does not suit the data; the message says which and why.
     #[error("{0}")]
     Unsuitable(String),
     /// An image of a source ([`ImageSource`](super::ImageSource)) could not be read.
@@ -11,12 +11,12 @@ pub enum DataError {
     Source {
         /// `training` or `test`.
         part: &'static str,
-        /// The image, from 0.
+        /// Index of the image, from 0.
         index: usize,
-        /// What the source reports.
+        /// Error of the source.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// No thread could be started to prepare batches.
+    /// The thread that prepares batches could not be started.
     #[error("cannot start a thread that prepares batches: {0}")]
     Thread(#[source] std::io::Error),
     /// The thread that prepares batches panicked.

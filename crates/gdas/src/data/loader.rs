@@ -1,4 +1,4 @@
-//! Batches prepared ahead of the step that needs them.
+//! Prefetching of batches.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,15 +8,15 @@ use std::thread::JoinHandle;
 use super::batch::{Batch, EvaluationBatches, SearchBatch, SearchBatches, TrainBatches};
 use super::error::DataError;
 
-/// Something that can make the batch of any (epoch, step).
+/// Source of the batch of any (epoch, step).
 pub trait BatchSource: Send + Sync + 'static {
-    /// What it makes.
+    /// Type of the batches.
     type Batch: Default + Send + 'static;
 
     /// Steps per epoch.
     fn steps(&self) -> u64;
 
-    /// Makes the batch in the memory of an old one.
+    /// Computes a batch, reusing the memory of an old one.
     fn fill(&self, batch: &mut Self::Batch, epoch: u64, step: u64);
 }
 
@@ -56,7 +56,7 @@ impl BatchSource for EvaluationBatches {
     }
 }
 
-/// A place in a run: the next step to do.
+/// Position in a run: epoch and step of the next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// Epoch, from 0.
@@ -66,7 +66,7 @@ pub struct Position {
 }
 
 impl Position {
-    /// The very beginning.
+    /// The first step.
     pub const START: Self = Self { epoch: 0, step: 0 };
 
     /// The step after this one.
@@ -80,8 +80,8 @@ impl Position {
     }
 }
 
-/// A worker thread that stays a few batches ahead. It holds at most [`Prefetch::AHEAD`] finished
-/// batches, ends when this is dropped, and reports a panic instead of hanging.
+/// Worker thread that prepares up to [`Prefetch::AHEAD`] batches ahead. It ends when this is dropped; its panics are
+/// reported as errors.
 pub struct Prefetch<B> {
     ready: Option<Receiver<Result<(Position, B), DataError>>>,
     used: Sender<B>,
@@ -89,13 +89,13 @@ pub struct Prefetch<B> {
 }
 
 impl<B: Default + Send + 'static> Prefetch<B> {
-    /// Finished batches that wait at most.
+    /// Maximum number of batches prepared ahead.
     pub const AHEAD: usize = 3;
 
-    /// Starts at any position and goes on until `epochs` are complete.
+    /// Starts the worker at position `from`; it ends after `epochs` epochs.
     ///
     /// # Errors
-    /// If the system gives no thread.
+    /// If the thread cannot be started.
     pub fn start<S>(source: S, from: Position, epochs: u64) -> Result<Self, DataError>
     where
         S: BatchSource<Batch = B>,
@@ -109,9 +109,9 @@ impl<B: Default + Send + 'static> Prefetch<B> {
         Ok(Self { ready: Some(ready), used, worker: Some(worker) })
     }
 
-    /// Gives a used batch's memory back.
+    /// Returns the memory of a used batch for reuse.
     pub fn recycle(&self, batch: B) {
-        // The worker may have ended already; then the memory is simply freed.
+        // If the worker has ended, the memory is freed.
         drop(self.used.send(batch));
     }
 }
@@ -119,8 +119,7 @@ impl<B: Default + Send + 'static> Prefetch<B> {
 impl<B: Default + Send + 'static> Iterator for Prefetch<B> {
     type Item = Result<(Position, B), DataError>;
 
-    /// The next batch and its position; `None` when all epochs are complete. [`DataError::Worker`]
-    /// if the worker panicked.
+    /// The next batch and its position; `None` after the last epoch; [`DataError::Worker`] if the worker panicked.
     fn next(&mut self) -> Option<Self::Item> {
         self.ready.as_ref()?.recv().ok()
     }

@@ -1,4 +1,4 @@
-//! Batches made on the graphics device that reads them, out of images that lie there.
+//! Batches computed on a GPU from images stored on it.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use gdas_kernels::resident::{ImageTransform, ResidentImages, TransformSizes};
 use super::augment::Normalise;
 use super::dataset::{Images, Statistics};
 
-/// Partitions of a data set that lie on a graphics device. Empty where there is none, and where the images are too many
-/// for it: then the host makes the batches.
+/// Partitions of a data set that are stored on a GPU. Empty on the CPU, or if the images do not fit: the host then computes
+/// the batches.
 #[derive(Clone, Debug, Default)]
 pub struct OnDevice(Vec<(Arc<Images>, Arc<ResidentImages>)>);
 
 impl OnDevice {
-    /// Brings partitions to a device, each once.
+    /// Copies the partitions to the device, each once.
     pub fn new(partitions: &[&Arc<Images>], statistics: &Statistics, device: &Device) -> Self {
         let values = Normalise::new(statistics).values();
         let mut there = Self::default();
@@ -30,14 +30,14 @@ impl OnDevice {
         there
     }
 
-    /// The partition on the device, if it is there.
+    /// The copy of the partition on the device, if there is one.
     pub(super) fn find(&self, images: &Arc<Images>) -> Option<&Arc<ResidentImages>> {
         self.0.iter().find(|(there, _)| Arc::ptr_eq(there, images)).map(|(_, resident)| resident)
     }
 }
 
-/// How a device makes a batch: which images, and what is done to each. Drawn by the host from the same random numbers as
-/// the batches that it makes itself.
+/// Instructions for a device to compute a batch: indices and transformations of the images. The host draws them from the
+/// same random numbers as for its own batches.
 #[derive(Clone, Debug)]
 pub(crate) struct Recipe {
     from: Arc<ResidentImages>,
@@ -56,12 +56,12 @@ impl Recipe {
         Self { from: from.clone(), frame, changes: Vec::new() }
     }
 
-    /// One more image.
+    /// Adds an image.
     pub(super) fn push(&mut self, index: u32, change: ImageTransform) {
         self.changes.push((index, change));
     }
 
-    /// `[n, height, width, channels]`, on the device.
+    /// Computes the batch `[n, height, width, channels]` on the device.
     pub(crate) fn make(&self) -> Tensor<4> {
         self.from.batch(&self.changes, self.frame)
     }

@@ -1,19 +1,19 @@
-//! Which images an epoch shows, and how often.
+//! Sampling of the images of an epoch.
 
 use serde::{Deserialize, Serialize};
 
 use super::dataset::{Dataset, Subset, by_class};
 use crate::rng::Rng;
 
-/// How often an epoch shows each image.
+/// Sampling of the images of an epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sampling {
     /// Every image once.
     #[default]
     Uniform,
-    /// Every class equally often, with as many images in all: those of small classes come several times, those of large
-    /// ones not in every epoch.
+    /// Every class equally often, with the same number of images in total: images of small classes are repeated, those of large
+    /// classes are not in every epoch.
     Balanced,
 }
 
@@ -33,8 +33,8 @@ pub(super) fn classes_of(subset: &Subset) -> Vec<Vec<u32>> {
     classes
 }
 
-/// As many images as the subset has, in mixed order, every class equally often but for one. The images of a class follow
-/// one another in mixed order, each again only after all others.
+/// Indices for one balanced epoch, as many as the subset has images, in shuffled order. Class counts differ by at most one.
+/// The images of a class are drawn in shuffled order, each again only after all others.
 pub(super) fn balanced(subset: &Subset, rng: &mut Rng) -> Vec<u32> {
     let mut classes = classes_of(subset);
     rng.shuffle(&mut classes);
@@ -53,8 +53,7 @@ pub(super) fn balanced(subset: &Subset, rng: &mut Rng) -> Vec<u32> {
 }
 
 impl Dataset {
-    /// How many times the images of the smallest class the largest one has, of the training images; classes without any
-    /// are left out.
+    /// Ratio of the largest to the smallest class of the training images, without empty classes.
     pub fn imbalance(&self) -> f64 {
         let sizes =
             || by_class(&self.train, self.classes.len()).into_iter().map(|class| class.len()).filter(|&n| n > 0);

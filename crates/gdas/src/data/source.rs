@@ -1,17 +1,17 @@
-//! Images from anywhere: the trait through which a data set takes them.
+//! Trait for custom sources of images.
 
 use std::sync::Arc;
 
 use super::dataset::{Dataset, Files, Format, Images, Statistics};
 use super::error::DataError;
 
-/// Labelled images of one size: a folder of one's own format, a database, a generator, another library's data set.
+/// Labelled images of one size: files of a custom format, a database, a generator, another library's data set.
 ///
-/// [`Dataset::from_sources`] reads each image once, in order, and checks everything that a source reports: a wrong
-/// label or a failed read is an error that names the part and the image.
+/// [`Dataset::from_sources`] reads each image once, in order. An invalid label or a failed read is an error that names the
+/// partition and the image.
 ///
 /// # Example
-/// Bars that lie or stand, drawn when they are asked for:
+/// Horizontal and vertical bars, drawn on request:
 ///
 /// ```
 /// use gdas::data::{Dataset, ImageSource};
@@ -49,18 +49,18 @@ pub trait ImageSource {
         self.len() == 0
     }
 
-    /// `[height, width, channels]` of every image; 1 channel (grey) or 3 (red, green, blue).
+    /// Shape `[height, width, channels]` of every image; 1 channel (grey) or 3 (red, green, blue).
     fn shape(&self) -> [usize; 3];
 
-    /// Writes image `index` into `into`, which holds `height * width * channels` zeros, rows from top to bottom, channels
+    /// Writes image `index` to `into`, which contains `height * width * channels` zeros, rows from top to bottom, channels
     /// last; returns its label, the index of its class.
     ///
     /// # Errors
-    /// The image cannot be read.
+    /// If the image cannot be read.
     fn read(&self, index: usize, into: &mut [u8]) -> Result<u32, Box<dyn std::error::Error + Send + Sync>>;
 }
 
-/// Images in memory are a source, too.
+/// Images in memory are a source as well.
 impl ImageSource for Images {
     fn len(&self) -> usize {
         self.labels.len()
@@ -72,20 +72,19 @@ impl ImageSource for Images {
 
     fn read(&self, index: usize, into: &mut [u8]) -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
         let (start, n) = (index * self.image_len(), self.image_len());
-        let label = self.labels.get(index).ok_or("there is no such image")?;
+        let label = self.labels.get(index).ok_or("the index is out of range")?;
         into.copy_from_slice(self.pixels.get(start..start + n).ok_or("pixels are missing")?);
         Ok(*label)
     }
 }
 
 impl Dataset {
-    /// A data set of the images of one or two sources; `classes` names what the labels stand for. Without `test` there is
-    /// no test partition ([`hold_out`](Self::hold_out) makes one). Images may be mirrored in training; set
-    /// [`flip`](Self::flip) to false where left and right matter.
+    /// A data set of the images of one or two sources; `classes` are the names of the labels. Without `test` there is no test
+    /// partition ([`hold_out`](Self::hold_out) makes one). Training images may be flipped; set [`flip`](Self::flip) to false if
+    /// left and right matter.
     ///
     /// # Errors
-    /// [`DataError::Source`] if an image cannot be read, [`DataError::Unsuitable`] for everything that
-    /// [`check`](Self::check) refuses.
+    /// [`DataError::Source`] if an image cannot be read, [`DataError::Unsuitable`] if [`check`](Self::check) fails.
     pub fn from_sources(
         name: impl Into<String>,
         classes: impl IntoIterator<Item = impl Into<String>>,
@@ -97,10 +96,10 @@ impl Dataset {
         Self::in_memory(name, classes, train, test)
     }
 
-    /// A data set of images that are in memory already, as [`from_sources`](Self::from_sources) makes one.
+    /// As [`from_sources`](Self::from_sources), for images that are in memory.
     ///
     /// # Errors
-    /// [`DataError::Unsuitable`] for everything that [`check`](Self::check) refuses.
+    /// [`DataError::Unsuitable`] if [`check`](Self::check) fails.
     pub fn in_memory(
         name: impl Into<String>,
         classes: impl IntoIterator<Item = impl Into<String>>,
@@ -133,7 +132,7 @@ fn read_all(source: &dyn ImageSource, part: &'static str) -> Result<Images, Data
     let total = size.checked_mul(source.len()).ok_or_else(too_large)?;
     images.pixels.try_reserve_exact(total).map_err(|_| too_large())?;
     images.pixels.resize(total, 0);
-    // A size of zero is refused by `Dataset::check`; chunks cannot be empty.
+    // `Dataset::check` refuses a size of zero; chunks cannot be empty.
     for (index, pixels) in images.pixels.chunks_exact_mut(size.max(1)).enumerate() {
         let label = source.read(index, pixels).map_err(|source| DataError::Source { part, index, source })?;
         images.labels.push(label);

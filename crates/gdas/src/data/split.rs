@@ -1,4 +1,4 @@
-//! Which images teach the weights, and which teach alpha (algorithm, section 3).
+//! Split of the images of a search into those for the weights and those for alpha.
 
 use std::sync::Arc;
 
@@ -6,38 +6,35 @@ use super::dataset::{Dataset, Images, Subset, by_class};
 use super::error::DataError;
 use crate::rng::{Rng, Stream};
 
-/// The seed of the fixed split. Results of different runs can only be compared on the same split, so
-/// it does not follow the run's seed.
+/// Seed of the split. It is independent of the run's seed, as results are comparable only on the same split.
 pub const SPLIT_SEED: u64 = 0;
 
-/// How the data of a search is divided.
+/// Rule by which the images of a search are split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SplitRule {
-    /// The training partition in two halves, one for the weights, one for alpha (CIFAR-10).
+    /// Two halves of the training partition, one for the weights, one for alpha (CIFAR-10).
     Halves,
-    /// Weights on the whole training partition, alpha on a fixed half of the test partition (CIFAR-100,
-    /// ImageNet16-120).
+    /// The training partition for the weights, a fixed half of the test partition for alpha (CIFAR-100, ImageNet16-120).
     TestHalf,
 }
 
-/// The data of a search.
+/// The images of a search.
 #[derive(Clone, Debug)]
 pub struct SearchSplit {
     /// Images for the weight step.
     pub weights: Subset,
-    /// Images for the architecture step, and for held-out accuracy.
+    /// Held-out images for the architecture step and the held-out accuracy.
     pub alpha: Subset,
-    /// Images that the search does not touch: the test partition, or what the rule leaves of it.
+    /// Images that the search does not use: the test partition, or the half of it that alpha does not use.
     pub test: Option<Subset>,
-    /// How it was divided.
+    /// The rule that was applied.
     pub rule: SplitRule,
 }
 
 impl SearchSplit {
-    /// Divides a data set. Halves have the same share of every class; where the number of a class's
-    /// images is odd, the extra ones alternate between the halves, so the halves' sizes differ by at
-    /// most one. Which images go where depends on `seed` and the labels alone.
+    /// Splits a data set. Halves are stratified by class; the extra images of classes with an odd number alternate between the
+    /// halves, so that their sizes differ by at most one. The split depends only on `seed` and the labels.
     ///
     /// # Errors
     /// If there are too few images for two halves, or no test partition for [`SplitRule::TestHalf`].
@@ -71,7 +68,7 @@ fn halves(images: &Arc<Images>, classes: usize, seed: u64) -> (Subset, Subset) {
     let (mut first, mut second) = (Vec::new(), Vec::new());
     for mut members in by_class(images, classes) {
         rng.shuffle(&mut members);
-        // The extra image of an odd class goes to the half that is behind.
+        // The extra image of an odd class goes to the smaller half.
         let middle = if first.len() > second.len() { members.len() / 2 } else { members.len().div_ceil(2) };
         first.extend_from_slice(&members[..middle]);
         second.extend_from_slice(&members[middle..]);

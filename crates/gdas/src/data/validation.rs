@@ -1,28 +1,27 @@
-//! Training images held out to choose an epoch by, and the test images that choose nothing.
+//! Split of the training images of a training into those for the weights and those for validation.
 
 use super::dataset::{Dataset, Subset, by_class};
 use super::error::DataError;
 use super::split::SPLIT_SEED;
 use crate::rng::{Rng, Stream};
 
-/// The training partition of a training from scratch.
+/// The training images of a training, split for validation.
 #[derive(Clone, Debug)]
 pub struct TrainSplit {
-    /// The images that the weights learn from.
+    /// Images for the weights.
     pub training: Subset,
-    /// The images that choose the epoch, if one is to be chosen.
+    /// Images by which the epoch is chosen, if one is chosen.
     pub validation: Option<Subset>,
-    /// Names of the classes without a validation image, because they have fewer than two training images.
+    /// Names of the classes without a validation image, as they have fewer than two training images.
     pub not_validated: Vec<String>,
 }
 
 impl TrainSplit {
-    /// Holds out this share of every class's training images, rounded, but at least one image and never all of them.
-    /// A share of 0 holds out nothing. The split depends on the labels alone, not on a run's seed, so that runs can be
-    /// compared.
+    /// Holds out the fraction `share` of each class's training images, rounded, but at least one and never all. With 0 nothing
+    /// is held out. The split depends only on the labels, not on a run's seed, so that runs are comparable.
     ///
     /// # Errors
-    /// If a share is asked for and no class has two training images.
+    /// If `share` is positive and no class has two training images.
     pub fn new(dataset: &Dataset, share: f64) -> Result<Self, DataError> {
         if share <= 0.0 {
             return Ok(Self { training: Subset::all(&dataset.train), validation: None, not_validated: vec![] });
@@ -54,7 +53,7 @@ impl TrainSplit {
         Ok(Self { training: pick(false), validation: Some(pick(true)), not_validated })
     }
 
-    /// What to say about classes that have no validation image, if there are any.
+    /// Warning about classes without a validation image, if there are any.
     pub fn warning(&self) -> Option<String> {
         let names = self.not_validated.as_slice();
         let classes = if names.len() == 1 { "class" } else { "classes" };

@@ -1,21 +1,21 @@
-//! A linear network in double precision, together with its derivative along its own weights (forward mode).
+//! Forward-mode derivative of a linear network along its weights, in double precision.
 //!
-//! Every value has two planes: the value itself, and its derivative when the weights of all convolutions and of the
-//! classifier grow alike, `w (1 + t)` at `t = 0`. One pass gives both, without keeping any value for a way back.
+//! Every value has two planes: the value, and its derivative in `t` at `t = 0` when the weights of all convolutions and of
+//! the classifier are scaled by `1 + t`. One forward pass computes both.
 
 use std::rc::Rc;
 
 use gdas_kernels::cpu::Convolution;
 use gdas_kernels::graph::{Graph, Node, Op, Shape, Window};
 
-/// Value and derivative.
+/// Number of planes: value and derivative.
 const PLANES: usize = 2;
 
 /// `[height, width, PLANES, channels]`.
 type Planes = Rc<Vec<f64>>;
 
-/// Sum over the main outputs of the derivative, of a network whose normalisations are left out, on one image of ones. No
-/// parameter may be negative: then no value is, and every ReLU passes its input on. Biases stay as they are.
+/// Sum of the derivatives of the main outputs for an image of ones, with normalisations omitted. No parameter may be
+/// negative, so that no value is and every ReLU is an identity. Biases are not scaled.
 pub(super) fn derivative_along_weights(graph: &Graph, params: &[Vec<f64>]) -> f64 {
     let mut last_use = vec![0; graph.nodes.len()];
     for (id, node) in graph.nodes.iter().enumerate() {
@@ -43,7 +43,7 @@ fn value(graph: &Graph, node: &Node, params: &[Vec<f64>], values: &[Planes]) -> 
     let mut out = vec![0.0; shape.height * shape.width * pixel];
     match &node.op {
         Op::Image => out.chunks_exact_mut(pixel).for_each(|to| to[..shape.channels].fill(1.0)),
-        // Identities here.
+        // Identities for non-negative values and omitted normalisations.
         Op::Relu | Op::Norm { .. } | Op::ScaleImages { .. } => return values[node.inputs[0]].clone(),
         Op::Conv { weight, bias, window, groups } => {
             let input = graph.shape(node.inputs[0]);
@@ -78,7 +78,7 @@ fn value(graph: &Graph, node: &Node, params: &[Vec<f64>], values: &[Planes]) -> 
             for (to, window) in out.chunks_exact_mut(pixel).zip(windows) {
                 for c in 0..shape.channels {
                     let value = |at: usize| inputs[0][at * pixel + c];
-                    // Of equal values the first has the derivative.
+                    // Of equal values the first determines the derivative.
                     let largest = window.iter().copied().reduce(|a, b| if value(b) > value(a) { b } else { a });
                     let Some(largest) = largest else { continue };
                     to[c] = value(largest);
@@ -111,7 +111,7 @@ fn value(graph: &Graph, node: &Node, params: &[Vec<f64>], values: &[Planes]) -> 
     Planes::new(out)
 }
 
-/// Per output pixel the input pixels that its window covers, row by row.
+/// For each output pixel, row by row, the input pixels in its window.
 fn windows(window: &Window, input: Shape, output: Shape) -> impl Iterator<Item = Vec<usize>> {
     let window = *window;
     let along = move |axis: usize, at: usize, size: usize| {

@@ -1,5 +1,5 @@
-//! Two proxies that read the gradient of the cross-entropy on one batch, in training mode, as Abdelfattah et al. (2021)
-//! define them. Only weights of convolutions and classifier count.
+//! Proxies computed from the gradient of the cross-entropy on one batch in training mode, as defined by Abdelfattah et al.
+//! (2021), over the weights of convolutions and classifier.
 
 use std::sync::Arc;
 
@@ -23,14 +23,14 @@ pub fn snip(graph: &Graph, params: &[Tensor<1>], batch: &Batch) -> f64 {
         .sum()
 }
 
-/// Grad norm: the sum over the layers of the Euclidean length of `dL/dweight`.
+/// Grad norm: the sum over the layers of the Euclidean norm of `dL/dweight`.
 pub fn grad_norm(graph: &Graph, params: &[Tensor<1>], batch: &Batch) -> f64 {
     let lengths = layers(graph, params, batch)
         .map(|(_, gradient)| gradient.iter().map(|&g| f64::from(g).powi(2)).sum::<f64>().sqrt());
     lengths.sum()
 }
 
-/// Weights and gradient of each layer that has a gradient.
+/// Iterator over weights and gradient of each layer that has a gradient.
 fn layers(graph: &Graph, params: &[Tensor<1>], batch: &Batch) -> impl Iterator<Item = (Vec<f32>, Vec<f32>)> {
     let params: Vec<_> = params.iter().map(|param| param.clone().autodiff().require_grad()).collect();
     let image = batch.tensor(&Device::flex());

@@ -1,12 +1,12 @@
-//! What the proxies need of linear algebra.
+//! Linear algebra for the proxies.
 
-/// The lower triangle L of a symmetric positive definite matrix `L L^T`.
+/// Cholesky factor L, a lower triangular matrix, of a symmetric positive definite matrix `L L^T`.
 pub(super) struct Cholesky {
     rows: Vec<Vec<f64>>,
 }
 
 impl Cholesky {
-    /// Decomposes a matrix `[n, n]`; `None` if it is not positive definite as far as double precision can tell.
+    /// Decomposes a matrix `[n, n]`; `None` if it is not positive definite in double precision.
     pub(super) fn new(matrix: &[f64], n: usize) -> Option<Self> {
         let largest = (0..n).map(|i| matrix[i * n + i]).fold(0.0, f64::max);
         let least = n as f64 * f64::EPSILON * largest;
@@ -27,12 +27,12 @@ impl Cholesky {
         Some(Self { rows })
     }
 
-    /// Logarithm of the matrix's determinant.
+    /// Logarithm of the determinant of the matrix.
     pub(super) fn log_determinant(&self) -> f64 {
         self.rows.iter().enumerate().map(|(i, row)| 2.0 * row[i].ln()).sum()
     }
 
-    /// Trace of the matrix's inverse: the sum of the squares of the inverse of L.
+    /// Trace of the inverse of the matrix: the sum of the squares of the elements of the inverse of L.
     pub(super) fn trace_of_inverse(&self) -> f64 {
         let n = self.rows.len();
         let mut total = 0.0;

@@ -1,13 +1,13 @@
-//! Zero-cost proxies: what a network with fresh weights and one batch of images tell of how well it would learn.
+//! Zero-cost proxies: scores of untrained networks that predict their accuracy after training.
 //!
 //! One file each, with its source: [`synflow`], [`gradients`] (`snip` and `grad-norm`), [`naswot`], [`jacob_cov`]. They
-//! read nothing but a [`Graph`], so they work on every space. A higher score promises a better network; scores of
-//! different proxies, data or batch sizes have nothing to do with each other. Everything runs on the processor: the
-//! numbers do not depend on the device of a search.
+//! need only a [`Graph`], so they work on every space. A higher score predicts a better network; scores of different
+//! proxies, data or batch sizes are not comparable. Proxies run on the CPU, so that scores do not depend on the device of a
+//! search.
 //!
 //! Batch sizes and forms are those of Abdelfattah, Mehrotra, Dudziak and Lane, "Zero-cost proxies for lightweight NAS"
 //! (ICLR 2021) and of Mellor, Turner, Storkey and Crowley, "Neural architecture search without training" (ICML 2021).
-//! The images are not augmented here; there, they are.
+//! Unlike there, the images are not augmented.
 
 mod forward_mode;
 pub mod gradients;
@@ -26,26 +26,26 @@ use gdas_kernels::graph::{Graph, Op, ParamId};
 use crate::data::{Batch, Dataset, EvaluationBatches, Subset};
 use crate::weights::Weights;
 
-/// A proxy.
+/// A zero-cost proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proxy {
-    /// The product of weights and their gradients in a network made linear ([`synflow`]).
+    /// Sum of the products of weights and gradients in a linearised network ([`synflow`]).
     Synflow,
-    /// What the loss would change by without each weight ([`gradients::snip`]).
+    /// Sensitivity of the loss to the removal of weights ([`gradients::snip`]).
     Snip,
-    /// Length of the loss's gradient ([`gradients::grad_norm`]).
+    /// Norm of the gradient of the loss ([`gradients::grad_norm`]).
     GradNorm,
-    /// How differently images switch the ReLUs ([`naswot`]).
+    /// Dissimilarity of the images' ReLU activation patterns ([`naswot`]).
     Naswot,
-    /// How little the gradients of different images are alike ([`jacob_cov`]).
+    /// Dissimilarity of the images' gradients ([`jacob_cov`]).
     JacobCov,
 }
 
 impl Proxy {
-    /// All of them.
+    /// All proxies.
     pub const ALL: [Self; 5] = [Self::Synflow, Self::Snip, Self::GradNorm, Self::Naswot, Self::JacobCov];
 
-    /// Its name on the command line.
+    /// Name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Synflow => "synflow",
@@ -61,13 +61,13 @@ impl Proxy {
         if self == Self::Naswot { 128 } else { 64 }
     }
 
-    /// The score of a network whose weights start from this seed. A score that is not a number (of a network without
-    /// any gradient, say) comes out as minus infinity: the worst.
+    /// The score of a network with weights initialised from this seed. NaN, as for a network without a gradient, is replaced by
+    /// minus infinity.
     pub fn score(self, graph: &Graph, batch: &Batch, seed: u64) -> f64 {
         self.score_with(graph, &fresh(graph, seed), batch)
     }
 
-    /// As [`Proxy::score`], with these weights in the graph's order.
+    /// As [`Proxy::score`], with the given parameters in the graph's order.
     pub(crate) fn score_with(self, graph: &Graph, params: &[Tensor<1>], batch: &Batch) -> f64 {
         let score = match self {
             Self::Synflow => synflow::score(graph, params),
@@ -97,19 +97,19 @@ impl FromStr for Proxy {
     }
 }
 
-/// The images that proxies look at: the first of the training partition in a fixed mixed order.
+/// The images for proxies: the first of the training partition in a fixed shuffled order.
 pub fn images(dataset: &Dataset, batch_size: usize) -> Batch {
     EvaluationBatches::new(&dataset.statistics, &Subset::all(&dataset.train).mixed(), batch_size).batch(0)
 }
 
-/// Start values of a network's parameters, in its own order.
+/// Initial values of a network's parameters, in the graph's order.
 pub(crate) fn fresh(graph: &Graph, seed: u64) -> Vec<Tensor<1>> {
     let mut weights = Weights::new(seed, &Device::flex());
     weights.declare(graph);
     weights.locate(graph).into_iter().map(|index| weights.values[index].clone()).collect()
 }
 
-/// The weights of convolutions and classifiers: the layers that the published proxies look at.
+/// The weights of convolutions and classifiers, over which the published proxies are computed.
 fn kernels(graph: &Graph) -> impl Iterator<Item = ParamId> + '_ {
     graph.nodes.iter().filter_map(|node| match node.op {
         Op::Conv { weight, .. } => Some(weight),

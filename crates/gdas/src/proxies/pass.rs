@@ -1,4 +1,4 @@
-//! A pass of one batch through a network by the processor's engine, on any device's search.
+//! Forward and backward pass of a batch by the CPU engine, whatever the device of the search.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use gdas_kernels::graph::{Graph, Mode};
 use crate::data::Batch;
 use crate::weights::host;
 
-/// A network, its weights and a batch, as the engine takes them.
+/// A network, its parameters and a batch, in the engine's form.
 pub(super) struct Pass {
     pub(super) graph: Arc<Graph>,
     images: usize,
@@ -23,13 +23,13 @@ impl Pass {
         Self { graph: Arc::new(graph.clone()), images: batch.len(), image, params: params.iter().map(host).collect() }
     }
 
-    /// The parameters' values, in the graph's order.
+    /// The values of the parameters in the graph's order.
     pub(super) fn params(&self) -> Vec<&[f32]> {
         self.params.iter().map(Vec::as_slice).collect()
     }
 
-    /// Runs forward with the batch's statistics and keeps what a backward pass needs. Gates and masks are one: a
-    /// derived network has none.
+    /// Forward pass with batch statistics that keeps the values for a backward pass. Gates and masks are 1, as a derived
+    /// network has none.
     pub(super) fn forward(&self) -> Forward {
         let Self { graph, images, image, .. } = self;
         let (gates, masks) = (vec![1.0; graph.gates], vec![1.0; graph.masks * images]);

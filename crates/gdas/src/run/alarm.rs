@@ -1,48 +1,49 @@
-//! Alarms of a search that goes wrong in one of the two known ways: alpha stays flat, so that the cell it points to is chance;
-//! or its cells consist of operations without parameters.
+//! Alarms for the two known failure modes of a search: alpha stays flat, so that the derived cell is random; or the derived
+//! cells consist of operations without parameters.
 //!
-//! Both are read off the numbers that the log has of every epoch, so a report finds in any log what the search itself said.
+//! Both are computed from the logged metrics of each epoch, so reports find the same alarms in a log as the search itself.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Alarm, AlphaTable, Event};
 
-/// Alpha is flat from this relative entropy on. At 0.99 its logits deviate by 0.18 (five operations) or 0.2 (eight) from
-/// their mean: an operation that stands out alone is drawn with 28 % instead of 20 %, or 21 % instead of 12.5 %.
+/// Relative entropy from which alpha is considered flat. At 0.99 the standard deviation of the logits is 0.18 (five
+/// operations) or 0.2 (eight): if a single operation is preferred, its probability is 28 % instead of 20 %, or 21 % instead
+/// of 12.5 %.
 pub const FLAT: f64 = 0.99;
 
-/// Alpha is expected to have left the flat start after this share of the epochs in which it learns. A step of Adam is bounded
-/// by its rate, so in the second half alpha travels about as far again as in the first.
+/// Fraction of the epochs with alpha updates after which a flat alpha is an alarm. As a step of Adam is bounded by its
+/// learning rate, alpha moves about as far in the second half as in the first.
 pub const LATE: f64 = 0.5;
 
-/// Cells are made of operations without parameters from this share of their edges on: five edges of six in NAS-Bench-201,
-/// seven of eight in a NASNet cell. In the table the best of the 729 cells without any parameters reaches 86.8 % on CIFAR-10's
-/// test images and the median of those with parameters on one edge of six 86.6 %, where that of all cells is above 90 %.
+/// Fraction of edges without parameters from which a cell raises the alarm: five edges of six in NAS-Bench-201, seven of
+/// eight in a NASNet cell. In the table, the best of the 729 cells without parameters has 86.8 % test accuracy on CIFAR-10,
+/// the median of those with parameters on one edge of six 86.6 %, and the median of all cells is above 90 %.
 pub const SATURATED: f64 = 0.8;
 
-/// A condition must hold over this share of the epochs, without a gap, as alpha's cell changes back and forth.
+/// Fraction of the epochs for which a condition must hold without interruption, as derived cells fluctuate.
 pub const PATIENCE: f64 = 0.1;
 
-/// And over this number of epochs at least.
-pub const LEAST_EPOCHS: usize = 3;
+/// Minimum number of epochs for which a condition must hold.
+pub const MIN_EPOCHS: usize = 3;
 
-/// The logged numbers of an epoch that alarms are read off.
+/// The logged metrics of an epoch from which alarms are computed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EpochNumbers {
     /// Number of the epoch, from zero.
     pub epoch: usize,
-    /// Epochs of the whole search.
+    /// Number of epochs of the whole search.
     pub epochs: usize,
-    /// Whether alpha rested.
+    /// Whether alpha was not updated (warm-up).
     pub alpha_rests: bool,
-    /// [`relative_entropy`] of alpha at its end.
+    /// [`relative_entropy`] of alpha at the end of the epoch.
     pub entropy: f64,
-    /// Share of the edges of alpha's cell without parameters.
+    /// Fraction of the derived cell's edges without parameters.
     pub parameter_free: f64,
 }
 
 impl EpochNumbers {
-    /// Those of an event, if it ends an epoch of a search and has alpha.
+    /// The metrics in an event that ends an epoch of a search with alpha.
     pub fn of(event: &Event) -> Option<Self> {
         let Event::Epoch(ended) = event else { return None };
         Some(Self {
@@ -56,25 +57,25 @@ impl EpochNumbers {
 
     /// Number of epochs over which a condition must hold.
     fn patience(&self) -> usize {
-        ((PATIENCE * self.epochs as f64).ceil() as usize).max(LEAST_EPOCHS)
+        ((PATIENCE * self.epochs as f64).ceil() as usize).max(MIN_EPOCHS)
     }
 }
 
-/// What the alarms have seen so far. A pure function of the epochs that it followed.
+/// State of the alarms, a pure function of the epochs so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Alarms {
-    /// Epochs in which alpha rested.
+    /// Number of epochs without alpha updates.
     rested: usize,
-    /// For how many epochs alpha has been flat.
+    /// Number of consecutive epochs with a flat alpha.
     flat: usize,
-    /// For how many epochs its cells have had few parameters.
+    /// Number of consecutive epochs with cells of few parameters.
     parameter_free: usize,
-    /// Alarms that were given and whose condition has held since.
-    standing: Vec<Alarm>,
+    /// Alarms that were raised and whose condition still holds.
+    active: Vec<Alarm>,
 }
 
 impl Alarms {
-    /// Takes in the next epoch and returns the alarms that begin with it.
+    /// Updates the state with the next epoch and returns the new alarms.
     pub fn follow(&mut self, now: &EpochNumbers) -> Vec<Alarm> {
         if now.alpha_rests {
             self.rested += 1;
@@ -90,13 +91,13 @@ impl Alarms {
             (Alarm::Flat, is_late && self.flat >= now.patience()),
             (Alarm::ParameterFree, self.parameter_free >= now.patience()),
         ] {
-            match self.standing.iter().position(|standing| *standing == alarm) {
+            match self.active.iter().position(|standing| *standing == alarm) {
                 None if holds => {
-                    self.standing.push(alarm);
+                    self.active.push(alarm);
                     begun.push(alarm);
                 }
                 Some(at) if !holds => {
-                    self.standing.remove(at);
+                    self.active.remove(at);
                 }
                 _ => {}
             }
@@ -105,11 +106,11 @@ impl Alarms {
     }
 
     /// Alarms whose condition held in the last epoch, the oldest first.
-    pub fn standing(&self) -> &[Alarm] {
-        &self.standing
+    pub fn active(&self) -> &[Alarm] {
+        &self.active
     }
 
-    /// For how many epochs the condition of an alarm has held.
+    /// Number of consecutive epochs for which the condition of an alarm has held.
     fn epochs(&self, alarm: Alarm) -> usize {
         match alarm {
             Alarm::Flat => self.flat,
@@ -117,7 +118,7 @@ impl Alarms {
         }
     }
 
-    /// What an alarm means as of an epoch, and what can be done. `judged`: whether the cell is chosen by judges in the end.
+    /// Explanation of an alarm at an epoch, with advice. `judged`: whether the selection is judged.
     pub fn message(&self, alarm: Alarm, now: &EpochNumbers, judged: bool) -> String {
         let percent = |share: f64| format!("{:.0} %", 100.0 * share);
         let epochs = self.epochs(alarm);
@@ -147,8 +148,8 @@ impl Alarms {
     }
 }
 
-/// Entropy of softmax(alpha) as a share of the largest possible, ln K: the mean over all edges of all tables. `None` where no
-/// edge has a choice.
+/// Entropy of softmax(alpha) relative to its maximum ln K, averaged over all edges of all tables. `None` if no edge has more
+/// than one operation.
 pub fn relative_entropy(tables: &[AlphaTable]) -> Option<f64> {
     let rows = tables.iter().flat_map(AlphaTable::probabilities).filter(|row| row.len() > 1);
     let entropies: Vec<f64> = rows
@@ -186,7 +187,7 @@ mod tests {
             let time = |epoch: usize| (epoch + 1) as f64 / epochs as f64;
             let free = |epoch: usize| if epoch.is_multiple_of(epochs / 10) { 5.0 / 6.0 } else { 0.5 };
             let (begun, at_end) = alarms(|epoch| 1.0 - 0.1 * time(epoch).powi(2), free, epochs);
-            assert_eq!((begun, at_end.standing().len()), (vec![], 0), "{epochs} epochs");
+            assert_eq!((begun, at_end.active().len()), (vec![], 0), "{epochs} epochs");
         }
         // Too short to say anything.
         assert_eq!(alarms(|_| 1.0, |_| 1.0, 2).0, []);
@@ -198,7 +199,7 @@ mod tests {
         assert_eq!(alarms(|_| 0.989, |_| 0.5, 250).0, []);
         // What it is in the end counts.
         let (begun, at_end) = alarms(|epoch| if epoch < 200 { 0.999 } else { 0.9 }, |_| 0.5, 250);
-        assert_eq!((begun, at_end.standing()), (vec![(124, Alarm::Flat)], &[][..]));
+        assert_eq!((begun, at_end.active()), (vec![(124, Alarm::Flat)], &[][..]));
     }
 
     #[test]
@@ -210,7 +211,7 @@ mod tests {
         let free = |epoch: usize| if epoch == 10 || (100..150).contains(&epoch) { 0.5 } else { 1.0 };
         let (begun, at_end) = alarms(|_| 0.9, free, 250);
         assert_eq!(begun, [(35, Alarm::ParameterFree), (174, Alarm::ParameterFree)]);
-        assert_eq!(at_end.standing(), [Alarm::ParameterFree]);
+        assert_eq!(at_end.active(), [Alarm::ParameterFree]);
     }
 
     /// Epochs in which alpha rests are neither flat nor part of the search that alpha has.

@@ -1,11 +1,11 @@
 use std::time::{Duration, Instant};
 
-/// A save may take one part in a hundred of the time, so that with the first and the last one, which are not held
-/// back, and with some that take longer than the one before, it is less than two.
+/// Reciprocal of the fraction of the time that saving may take. With the first and the last save, which are not delayed,
+/// and with varying durations, the fraction stays below 2 %.
 const SHARE: u32 = 100;
 
-/// When the next checkpoint is due: after the interval that was asked for, or later where saving is so slow (a busy
-/// network disk, say) that it would take more than 1 % of the time. An interval of zero saves at every step.
+/// Schedule of checkpoints: after the configured interval, or later if saving is so slow (as on a busy network disk) that
+/// it would take more than 1 % of the time. An interval of zero saves at every step.
 pub(crate) struct Cadence {
     interval: Duration,
     /// End of the last save, or the start of the run.
@@ -14,18 +14,18 @@ pub(crate) struct Cadence {
 }
 
 impl Cadence {
-    /// Counts from now; `seconds` between checkpoints.
+    /// Starts now, with `seconds` between checkpoints.
     pub(crate) fn new(seconds: f64) -> Self {
         let interval = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
         Self { interval, last: Instant::now(), cost: Duration::ZERO }
     }
 
-    /// Whether it is time to save.
+    /// Whether a checkpoint is due.
     pub(crate) fn is_due(&self) -> bool {
         self.interval.is_zero() || self.last.elapsed() >= self.wait()
     }
 
-    /// A checkpoint is durable, `began` being when its saving began.
+    /// Records a save that started at `began`.
     pub(crate) fn saved(&mut self, began: Instant) {
         self.cost = began.elapsed();
         self.last = Instant::now();

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use super::{RunError, tensors};
 use crate::arrays::{Array, Data};
 
-/// The version of the checkpoint format that this program writes; it reads all versions up to it.
+/// Version of the checkpoint format written; all versions up to it can be read.
 pub const FORMAT_VERSION: u32 = 1;
 
 const MAGIC: &[u8; 8] = b"GDASCKPT";
@@ -18,7 +18,7 @@ const CONFIG_HASH: &str = "run/config";
 
 /// Everything that a run needs to go on exactly where it was: counters and settings as JSON, numbers as arrays.
 ///
-/// Floats in `state` must be finite (JSON has no others); floats that may not be belong into `arrays`.
+/// Floats in `state` must be finite, as JSON has no others; other floats belong in `arrays`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Checkpoint {
     /// The small part: counters, names, best results.
@@ -28,16 +28,16 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// A checkpoint of `state` and no arrays yet.
+    /// A checkpoint of `state` without arrays.
     pub fn new(state: &impl Serialize) -> Result<Self, RunError> {
         let state =
             serde_json::to_value(state).map_err(|e| RunError::Content(format!("the state cannot be written: {e}")))?;
         Ok(Self { state, arrays: BTreeMap::new() })
     }
 
-    /// The state as the type it was made from.
+    /// The state, deserialized.
     pub fn state<T: DeserializeOwned>(&self) -> Result<T, RunError> {
-        T::deserialize(&self.state).map_err(|e| RunError::Content(format!("its state cannot be understood: {e}")))
+        T::deserialize(&self.state).map_err(|e| RunError::Content(format!("its state cannot be parsed: {e}")))
     }
 
     /// Adds an array.
@@ -45,7 +45,7 @@ impl Checkpoint {
         self.arrays.insert(name.into(), array);
     }
 
-    /// The name of an array with a number that is not finite, if there is one.
+    /// Name of an array with a value that is not finite, if there is one.
     pub fn not_finite(&self) -> Option<&str> {
         let is_bad = |array: &Array| match &array.data {
             Data::F32(values) => values.iter().any(|x| !x.is_finite()),
@@ -55,7 +55,7 @@ impl Checkpoint {
         self.arrays.iter().find(|(_, array)| is_bad(array)).map(|(name, _)| name.as_str())
     }
 
-    /// Takes out 32-bit floats of the expected shape.
+    /// Removes and returns an array of 32-bit floats of this shape.
     pub fn take_f32(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, RunError> {
         match self.take(name, shape)? {
             Data::F32(values) => Ok(values),
@@ -63,12 +63,12 @@ impl Checkpoint {
         }
     }
 
-    /// The same, where it may be absent.
+    /// As [`take_f32`](Self::take_f32); `None` if it is absent.
     pub(crate) fn take_f32_if_there(&mut self, name: &str, shape: &[usize]) -> Result<Option<Vec<f32>>, RunError> {
         self.arrays.contains_key(name).then(|| self.take_f32(name, shape)).transpose()
     }
 
-    /// Takes out 64-bit floats of the expected shape.
+    /// Removes and returns an array of 64-bit floats of this shape.
     pub fn take_f64(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f64>, RunError> {
         match self.take(name, shape)? {
             Data::F64(values) => Ok(values),
@@ -76,7 +76,7 @@ impl Checkpoint {
         }
     }
 
-    /// Takes out 64-bit counts of the expected shape.
+    /// Removes and returns an array of 64-bit unsigned integers of this shape.
     pub fn take_u64(&mut self, name: &str, shape: &[usize]) -> Result<Vec<u64>, RunError> {
         match self.take(name, shape)? {
             Data::U64(values) => Ok(values),
@@ -96,7 +96,7 @@ impl Checkpoint {
         Ok(array.data)
     }
 
-    /// The file: header, state as JSON, arrays as a safetensors file, BLAKE3 over all of it.
+    /// Encodes the file: header, state as JSON, arrays as a safetensors file, BLAKE3 hash of all of it.
     ///
     /// Header, little endian: magic (8 bytes), format version (u32), zero (u32), generation (u64), length of the event
     /// log (u64), length of the state (u64), length of the arrays (u64). Every version of the format starts with the
@@ -121,7 +121,7 @@ impl Checkpoint {
         Ok(file)
     }
 
-    /// Reads what [`encode`](Self::encode) wrote; any other bytes are an error, never a panic.
+    /// Decodes a file of [`encode`](Self::encode); any other bytes are an error, never a panic.
     pub(super) fn decode(path: &Path, file: &[u8]) -> Result<(Self, Position, Option<blake3::Hash>), RunError> {
         let damaged = |reason: String| RunError::Damaged { path: path.to_path_buf(), reason };
         if file.len() < HEADER + CHECKSUM {
@@ -131,7 +131,7 @@ impl Checkpoint {
             return Err(damaged("it does not start as a checkpoint does".to_string()));
         }
         let (content, checksum) = file.split_at(file.len() - CHECKSUM);
-        // The hash type compares in constant time, which does no harm, and against plain bytes.
+        // The hash type compares with plain bytes.
         if blake3::hash(content) != *checksum {
             return Err(damaged("its checksum does not match its content".to_string()));
         }
@@ -157,12 +157,12 @@ impl Checkpoint {
     }
 }
 
-/// Where in the life of a run a checkpoint was taken.
+/// Generation and log length of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Position {
-    /// Grows by one with every save.
+    /// Number of the checkpoint, incremented with every save.
     pub(super) generation: u64,
-    /// Bytes of the event log that belong to the state saved.
+    /// Length of the event log at the checkpoint, in bytes.
     pub(super) log_length: u64,
 }
 

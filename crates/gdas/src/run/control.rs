@@ -1,4 +1,4 @@
-//! Requests (pause, continue, stop) that other processes write into a run directory.
+//! Requests (pause, continue, stop) by other processes, as a file in the run directory.
 
 use std::fs;
 use std::io;
@@ -7,22 +7,22 @@ use std::path::Path;
 use super::{RunError, lock};
 use crate::files;
 
-/// The file that holds the request: one word.
+/// File with the request, one word.
 const CONTROL: &str = "control";
 
-/// What another process can ask of the one that works in a run directory.
+/// Request to the process that works in a run directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Save a checkpoint and end with the outcome "interrupted", as on a signal.
+    /// Save a checkpoint and end as interrupted, as on a signal.
     Stop = 1,
     /// Save a checkpoint and wait, at the next step boundary.
     Pause = 2,
-    /// Go on after a pause.
+    /// Continue after a pause.
     Continue = 3,
 }
 
 impl Request {
-    /// Its name in the control file and in URLs.
+    /// The word in the control file and in URLs.
     pub fn word(self) -> &'static str {
         match self {
             Self::Stop => "stop",
@@ -36,7 +36,7 @@ impl Request {
 /// and acts on them after the current step.
 ///
 /// # Errors
-/// No process works there, or the request cannot be written.
+/// If no process works in the directory, or the request cannot be written.
 pub fn ask(path: &Path, request: Request) -> Result<(), RunError> {
     if lock::holder_of(path).is_none() {
         return Err(RunError::Idle(path.to_path_buf()));
@@ -48,9 +48,9 @@ pub fn ask(path: &Path, request: Request) -> Result<(), RunError> {
     files::replace(&file, |out| out.write_all(request.word().as_bytes())).map_err(RunError::io("write", &file))
 }
 
-/// The pending request in the run at `path`; `None` where there is none or the file holds anything else.
+/// The pending request in the run at `path`; `None` if there is none or the file is invalid.
 pub fn requested(path: &Path) -> Option<Request> {
-    // A few bytes of a file that somebody may have made large.
+    // Only a few bytes are read, as the file may be large.
     let mut start = [0; 16];
     let mut file = fs::File::open(path.join(CONTROL)).ok()?;
     let length = io::Read::read(&mut file, &mut start).ok()?;
@@ -61,7 +61,7 @@ pub fn requested(path: &Path) -> Option<Request> {
     }
 }
 
-/// Removes a request that is withdrawn or was meant for an earlier process.
+/// Removes a request that was withdrawn or meant for an earlier process.
 pub(super) fn forget(path: &Path) -> Result<(), RunError> {
     let file = path.join(CONTROL);
     match fs::remove_file(&file) {

@@ -3,11 +3,11 @@ use std::path::Path;
 
 use super::{RunError, is_run, lock, stages};
 
-/// Removes the run at `path` with everything in its directory.
+/// Deletes the directory of the run at `path`.
 ///
 /// # Errors
-/// There is no run, a process works in it or in one of its stages, it is a stage of an automatic run, or a file cannot
-/// be removed.
+/// If there is no run, a process works in it or in one of its stages, it is a stage of an automatic run, or a file cannot be
+/// removed.
 pub fn delete(path: &Path) -> Result<(), RunError> {
     if !is_run(path) {
         return Err(RunError::Missing(path.to_path_buf()));
@@ -17,14 +17,14 @@ pub fn delete(path: &Path) -> Result<(), RunError> {
         return Err(RunError::Stage { path: path.to_path_buf(), whole: whole.to_path_buf() });
     }
     let locks = stages(&place).iter().chain([&place]).map(|run| lock::acquire(run)).collect::<Result<Vec<_>, _>>()?;
-    // Renamed first: half a run must not be found under its name, neither by a reader nor by a new run of that name.
+    // Renamed first, so that neither a reader nor a new run of that name finds a partially deleted run.
     let name = place.file_name().map_or_else(Default::default, |name| name.to_string_lossy().into_owned());
     let doomed = place.with_file_name(format!(".{name}.deleted"));
     if doomed.exists() {
         fs::remove_dir_all(&doomed).map_err(RunError::io("delete", &doomed))?;
     }
     if cfg!(windows) {
-        // A directory with open files in it cannot be renamed there.
+        // On Windows, a directory with open files cannot be renamed.
         drop(locks);
     }
     fs::rename(&place, &doomed).map_err(RunError::io("delete", path))?;

@@ -16,7 +16,7 @@ pub(super) const EVENTS: &str = "events.jsonl";
 pub(super) const RESULT: &str = "result.json";
 const CHECKPOINTS: [&str; 2] = ["checkpoint.0", "checkpoint.1"];
 
-/// A run directory that this process, and no other, works in.
+/// A run directory locked by this process.
 ///
 /// ```
 /// # let temporary = tempfile::tempdir()?;
@@ -39,9 +39,9 @@ pub struct RunDir {
     storage: Storage,
     log: File,
     log_length: u64,
-    /// The newest checkpoint known to be whole; the next save goes into the other slot.
+    /// The newest valid checkpoint; the next save goes to the other slot.
     newest: Newest,
-    /// Of `config.toml`; goes into every checkpoint, so that damage of that file is noticed too.
+    /// Hash of `config.toml`; stored in every checkpoint to detect damage of that file.
     config: blake3::Hash,
     _lock: File,
 }
@@ -53,25 +53,25 @@ enum Newest {
     At { slot: usize, generation: u64 },
 }
 
-/// A checkpoint that was read.
+/// A loaded checkpoint.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The newest whole one.
+    /// The newest valid checkpoint.
     pub checkpoint: Checkpoint,
-    /// Its number among the checkpoints of the run.
+    /// Number of the checkpoint in the run.
     pub generation: u64,
-    /// What was found damaged on the way; worth showing to the user.
+    /// Warnings about damaged files, for the user.
     pub warnings: Vec<String>,
 }
 
-/// A checkpoint that was written.
+/// Report on a saved checkpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct Saved {
-    /// Its number among the checkpoints of the run.
+    /// Number of the checkpoint in the run.
     pub generation: u64,
-    /// Size of the file.
+    /// Size of the file in bytes.
     pub bytes: u64,
-    /// Time it took; for the log alone.
+    /// Duration of the save in seconds; for the log only.
     pub seconds: f64,
 }
 
@@ -84,15 +84,15 @@ impl Saved {
 }
 
 impl RunDir {
-    /// Makes a new run directory (and its parents) with this resolved configuration in it.
+    /// Creates a run directory (and its parents) with this resolved configuration.
     ///
     /// # Errors
-    /// There already is a run, another process works there, or the place cannot be written.
+    /// If there is a run already, another process works there, or the directory cannot be written.
     pub fn create(path: impl Into<PathBuf>, config: &str) -> Result<Self, RunError> {
         Self::create_on(Storage::disk(), path, config)
     }
 
-    /// As [`create`](Self::create), with every write going through `storage`.
+    /// As [`create`](Self::create), with all writes through `storage`.
     pub fn create_on(storage: Storage, path: impl Into<PathBuf>, config: &str) -> Result<Self, RunError> {
         let path = path.into();
         fs::create_dir_all(&path).map_err(RunError::io("create", &path))?;
@@ -100,7 +100,7 @@ impl RunDir {
         if path.join(CONFIG).exists() {
             return Err(RunError::Exists(path));
         }
-        // The configuration comes last: with it the directory is a run, without it a name still free.
+        // The configuration is written last: it makes the directory a run.
         let log = storage.append(&path.join(EVENTS))?;
         log.set_len(0).map_err(RunError::io("empty", &path.join(EVENTS)))?;
         let config = seal::seal_config(config);
@@ -109,15 +109,15 @@ impl RunDir {
         Ok(Self { path, storage, log, log_length: 0, newest: Newest::Absent, config, _lock: lock })
     }
 
-    /// Opens the run at `path` to go on with it.
+    /// Opens the run at `path` to resume it.
     ///
     /// # Errors
-    /// There is no run, another process works in it, or it cannot be read.
+    /// If there is no run, another process works in it, or it cannot be read.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, RunError> {
         Self::open_on(Storage::disk(), path)
     }
 
-    /// As [`open`](Self::open), with every write going through `storage`.
+    /// As [`open`](Self::open), with all writes through `storage`.
     pub fn open_on(storage: Storage, path: impl Into<PathBuf>) -> Result<Self, RunError> {
         let path = path.into();
         if !path.join(CONFIG).is_file() {
@@ -133,7 +133,7 @@ impl RunDir {
         Ok(Self { path, storage, log, log_length, newest: Newest::NotLooked, config, _lock: lock })
     }
 
-    /// Where it is.
+    /// Path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -143,12 +143,12 @@ impl RunDir {
         read_config(&self.path)
     }
 
-    /// Whether the run is at its end: a result has been written.
+    /// Whether the run is finished: its result has been written.
     pub fn is_finished(&self) -> bool {
         self.path.join(RESULT).is_file()
     }
 
-    /// Appends an event to the log, with the time of day beside it.
+    /// Appends an event to the log, with the time of day.
     pub fn log(&mut self, event: &Event) -> Result<(), RunError> {
         #[derive(Serialize)]
         struct Line<'a> {
@@ -156,7 +156,7 @@ impl RunDir {
             #[serde(flatten)]
             event: &'a Event,
         }
-        // A clock before 1970 is wrong, but no reason to stop a run: the time is for the reader alone.
+        // A clock before 1970 is no reason to stop a run, as the time is only informative.
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| (d.as_secs_f64() * 1e3).round() / 1e3);
         let line = serde_json::to_vec(&Line { time, event })
             .map_err(|e| RunError::Content(format!("cannot write an event: {e}")))?;
@@ -167,7 +167,7 @@ impl RunDir {
             return Err(RunError::Gone(self.path.clone()));
         }
         if let Err(error) = self.storage.write(&self.log, &path, &line) {
-            // Take back the part of the line that went out, so that the log stays readable.
+            // Remove the incomplete line, so that the log stays readable.
             let _ = self.log.set_len(self.log_length);
             return Err(error);
         }
@@ -175,7 +175,7 @@ impl RunDir {
         Ok(())
     }
 
-    /// Whether the event log that is open is not the one in the directory any more.
+    /// Whether the open event log is no longer the one in the directory.
     fn is_gone(&self) -> bool {
         let there = match fs::metadata(self.path.join(EVENTS)) {
             Ok(there) => there,
@@ -187,7 +187,7 @@ impl RunDir {
             let place = |file: &fs::Metadata| (file.dev(), file.ino());
             self.log.metadata().is_ok_and(|ours| place(&ours) != place(&there))
         }
-        // Elsewhere a directory cannot be deleted or moved while a file in it is open.
+        // On other systems a directory cannot be deleted or moved while a file in it is open.
         #[cfg(not(unix))]
         {
             let _ = there;
@@ -195,7 +195,7 @@ impl RunDir {
         }
     }
 
-    /// Saves a checkpoint. The one before it stays until this one is durable, and one more save after that.
+    /// Saves a checkpoint to the slot of the older one; the previous checkpoint is kept.
     pub fn save(&mut self, checkpoint: &Checkpoint) -> Result<Saved, RunError> {
         phase::enter("saving");
         let start = Instant::now();
@@ -216,11 +216,11 @@ impl RunDir {
         Ok(Saved { generation, bytes: bytes.len() as u64, seconds: start.elapsed().as_secs_f64() })
     }
 
-    /// Reads the newest whole checkpoint, and cuts the event log back to where that was taken, so that what the run
-    /// does again is not in the log twice. `None` where the run had not come to its first checkpoint.
+    /// Reads the newest valid checkpoint and truncates the event log to its position, so that repeated steps are not logged
+    /// twice. `None` if there is no checkpoint.
     ///
     /// # Errors
-    /// Checkpoints exist and none is whole, or one is of a format that this version does not know.
+    /// If there are checkpoints but no valid one, or one has an unknown format version.
     pub fn load(&mut self) -> Result<Option<Loaded>, RunError> {
         let Some(found) = scan(&self.path)? else {
             self.newest = Newest::Absent;
@@ -240,7 +240,7 @@ impl RunDir {
         Ok(Some(Loaded { checkpoint: found.checkpoint, generation: found.position.generation, warnings }))
     }
 
-    /// As [`load`](Self::load); damage that was found is reported to the observer and the log.
+    /// As [`load`](Self::load); warnings about damage go to the observer and the log.
     pub fn take_up(&mut self, observer: &mut dyn Observer) -> Result<Option<Checkpoint>, RunError> {
         let Some(loaded) = self.load()? else { return Ok(None) };
         for message in loaded.warnings {
@@ -270,7 +270,7 @@ impl RunDir {
         Ok(warning)
     }
 
-    /// Puts a file of this name into the directory, whole and durable, or leaves the old one.
+    /// Writes a file of this name to the directory atomically; on an error the old one remains.
     pub fn write_file(&self, name: &str, content: &[u8]) -> Result<PathBuf, RunError> {
         let path = self.path.join(name);
         self.storage.replace(&path, &[content])?;
@@ -288,7 +288,7 @@ impl RunDir {
 /// The resolved configuration of the run at `path`, as TOML.
 ///
 /// # Errors
-/// There is no run, or the file does not match its checksum.
+/// If there is no run, or the file does not match its checksum.
 pub fn read_config(path: &Path) -> Result<String, RunError> {
     let file = path.join(CONFIG);
     let text = match fs::read_to_string(&file) {
@@ -306,7 +306,7 @@ pub fn read_config(path: &Path) -> Result<String, RunError> {
 /// The result of the finished run at `path`.
 ///
 /// # Errors
-/// There is none, it does not match its checksum, or it is none of this type.
+/// If there is none, it does not match its checksum, or it has another type.
 pub fn read_result<T: DeserializeOwned>(path: &Path) -> Result<T, RunError> {
     serde_json::from_str(&read_result_text(path)?).map_err(|error| damaged_result(path, error))
 }
@@ -314,7 +314,7 @@ pub fn read_result<T: DeserializeOwned>(path: &Path) -> Result<T, RunError> {
 /// The result of the finished run at `path`, as JSON.
 ///
 /// # Errors
-/// There is none, or it does not match its checksum.
+/// If there is none, or it does not match its checksum.
 pub fn read_result_text(path: &Path) -> Result<String, RunError> {
     let file = path.join(RESULT);
     let text = fs::read_to_string(&file).map_err(RunError::io("read", &file))?;
@@ -322,11 +322,11 @@ pub fn read_result_text(path: &Path) -> Result<String, RunError> {
 }
 
 fn damaged_result(path: &Path, what: impl std::fmt::Display) -> RunError {
-    let reason = format!("{what}; take the file away, and `gdas resume` makes it again out of the last checkpoint");
+    let reason = format!("{what}; remove the file, and `gdas resume` writes it again from the last checkpoint");
     RunError::Damaged { path: path.join(RESULT), reason }
 }
 
-/// Reads the newest whole checkpoint of the run at `path`, whoever works in it, and changes nothing.
+/// Reads the newest valid checkpoint of the run at `path` without locking or changing it.
 ///
 /// # Errors
 /// As [`RunDir::load`].
@@ -379,7 +379,7 @@ struct Found {
 impl Found {
     fn warnings(&self) -> Vec<String> {
         let whole = CHECKPOINTS[self.slot];
-        self.damage.iter().map(|damage| format!("{damage}; going on from {whole}, which is whole")).collect()
+        self.damage.iter().map(|damage| format!("{damage}; resuming from {whole}, which is valid")).collect()
     }
 
     fn at(&self) -> Newest {

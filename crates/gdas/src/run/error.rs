@@ -3,30 +3,30 @@ use std::path::{Path, PathBuf};
 
 use crate::shell;
 
-/// What can go wrong with a run directory; each message names the file and the way out.
+/// Error of a run directory; each message names the file and the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
     /// Reading or writing failed.
     #[error("cannot {action} {}: {source}{}", path.display(), hint(source))]
     Io {
-        /// What was being done, as in "cannot `action` FILE".
+        /// The failed action, as in "cannot `action` FILE".
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// A new run was asked for where one already is.
+    /// There is a run already at the place of a new one.
     #[error(
-        "{} already holds a run; `gdas resume {}` goes on with it, another --name starts beside it",
+        "{} already contains a run; `gdas resume {}` continues it, another --name starts a new one",
         .0.display(), shell::path(.0)
     )]
     Exists(PathBuf),
     /// There is no run at this place.
     #[error("{} holds no run (no config.toml in it); `gdas runs list` shows the runs there are", .0.display())]
     Missing(PathBuf),
-    /// A stage of an automatic run was to be deleted without the rest.
+    /// A stage of an automatic run cannot be deleted separately.
     #[error("{} is a stage of the automatic run {}; delete that one as a whole", path.display(), whole.display())]
     Stage {
         /// The stage.
@@ -39,41 +39,41 @@ pub enum RunError {
     Locked {
         /// The run directory.
         path: PathBuf,
-        /// Process and host, as the holder wrote them.
+        /// Process and host, as written by the holder of the lock.
         holder: String,
     },
-    /// The directory was deleted, moved or replaced while the run was at work.
+    /// The directory was deleted, moved or replaced while the run was in progress.
     #[error(
-        "{} is gone: it was deleted or moved while the run was at work, so nothing can be saved there any more",
+        "{} is gone: it was deleted or moved while the run was in progress, so nothing can be saved there",
         .0.display()
     )]
     Gone(PathBuf),
-    /// Other images than those that the run began with.
+    /// The images differ from those with which the run began.
     #[error(
         "the images of `{name}` are not those that this run began with: their digest is {given}, the run has \
          {began_with} (over every pixel, label and class name as read); --data names another place, other images need \
          a new run"
     )]
     OtherImages {
-        /// What they are called, or where they lie.
+        /// Name or path of the images.
         name: String,
         /// Digest of the images that the run began with.
         began_with: String,
-        /// Digest of the images that it was given now.
+        /// Digest of the images that were opened.
         given: String,
     },
-    /// Something was asked of a run that nobody works in.
-    #[error("{} is not running; `gdas resume {}` goes on with it", .0.display(), shell::path(.0))]
+    /// A request to a run in which no process works.
+    #[error("{} is not running; `gdas resume {}` continues it", .0.display(), shell::path(.0))]
     Idle(PathBuf),
-    /// Not a whole file: cut short, changed, or something else altogether.
+    /// A file is incomplete, modified, or of another type.
     #[error("{} is damaged: {reason}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What was noticed.
+        /// The detected damage.
         reason: String,
     },
-    /// Checkpoints exist, none is whole.
+    /// There are checkpoints, but no valid one.
     #[error(
         "no checkpoint of {} can be read ({}); restore one from a backup, or start again under another --name",
         path.display(), reasons.join("; ")
@@ -84,7 +84,7 @@ pub enum RunError {
         /// One reason per file.
         reasons: Vec<String>,
     },
-    /// A whole checkpoint in a format that this version does not know.
+    /// A valid checkpoint in an unknown version of the format.
     #[error(
         "{} has checkpoint format {found}, this gdas reads {known}; use the gdas version that wrote it, or a newer one",
         path.display()
@@ -97,7 +97,7 @@ pub enum RunError {
         /// The version of this program.
         known: u32,
     },
-    /// A whole checkpoint that does not fit what the program expects of it.
+    /// A valid checkpoint whose content is not as expected.
     #[error("the checkpoint does not fit this run: {0}")]
     Content(String),
 }

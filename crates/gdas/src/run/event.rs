@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::metrics::{EpochMetrics, StepMetrics, TrainEpochMetrics, TrainStepMetrics};
 use super::{Judgement, RunError, seal};
 
-/// How a search goes wrong.
+/// A failure mode of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Alarm {
-    /// Alpha is nearly uniform, late in the search.
+    /// Alpha is nearly uniform late in the search.
     Flat,
-    /// Alpha's cell has parameters on few edges or none.
+    /// The derived cell has parameters on few edges or none.
     ParameterFree,
 }
 
@@ -23,27 +23,26 @@ pub enum Alarm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AutoPart {
-    /// Steps are timed, to plan what follows.
+    /// The time of steps is measured for planning.
     Planning,
-    /// A cell is searched.
+    /// The search for a cell.
     Search,
-    /// A network is trained briefly, to compare it with others.
+    /// A short training of a candidate network.
     Trial,
-    /// The network that was chosen is trained.
+    /// The final training.
     Training,
-    /// Its files are written.
+    /// The export of the network.
     Export,
 }
 
 /// An event of a run. Epochs and steps count from zero; accuracies and shares are fractions.
 ///
-/// Fields that come from a clock (`seconds`, `steps_per_second`, `eta_seconds`) are for the reader of the log alone
-/// and enter no result.
+/// Measured times (`seconds`, `steps_per_second`, `eta_seconds`) are informative and affect no result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
-    /// A run starts, or goes on.
+    /// A run starts or resumes.
     Started {
         /// "search" or "train".
         task: String,
@@ -57,27 +56,27 @@ pub enum Event {
         data: String,
         /// Number of classes.
         classes: usize,
-        /// Images that the weights learn from.
+        /// Number of images for the weights.
         train_images: usize,
-        /// Images that alpha learns from (search) or that test the network (train).
+        /// Number of images for alpha (search) or for the test (train).
         held_out_images: usize,
-        /// Images that choose the epoch (train).
+        /// Number of validation images (train).
         #[serde(default)]
         validation_images: usize,
-        /// Epochs of the whole run.
+        /// Number of epochs of the whole run.
         epochs: usize,
-        /// Steps of one epoch.
+        /// Number of steps per epoch.
         steps_per_epoch: usize,
-        /// Learned numbers of the (super-)network.
+        /// Number of parameters of the network or supernet.
         parameters: usize,
         /// Seed of all randomness.
         seed: u64,
-        /// Threads at work.
+        /// Number of threads.
         threads: usize,
-        /// Steps done before: zero for a new run, more for one that goes on.
+        /// Number of steps done before; zero for a new run.
         step: u64,
     },
-    /// A sampled step of a search.
+    /// Metrics of a step of a search, at the log interval.
     Step(StepMetrics),
     /// An epoch of a search is over.
     Epoch(EpochMetrics),
@@ -85,70 +84,70 @@ pub enum Event {
     TrainStep(TrainStepMetrics),
     /// An epoch of training from scratch is over.
     TrainEpoch(TrainEpochMetrics),
-    /// The search ends before its last epoch.
+    /// The search stops early.
     EarlyStop {
-        /// The epoch after which it ends.
+        /// The last epoch.
         epoch: usize,
         /// Steps done in the whole run.
         step: u64,
-        /// Which rule held, and which cell is reported.
+        /// The rule that triggered, and the cell that is reported.
         reason: String,
     },
-    /// The steps are done; candidates for the cell are judged, one event before each.
+    /// Progress of judging candidate cells after the last step, one event before each.
     Judging {
         /// Steps done in the whole run.
         step: u64,
-        /// How many.
+        /// Number of candidates.
         candidates: usize,
-        /// Judged so far.
+        /// Number judged so far.
         #[serde(default)]
         done: usize,
-        /// Time left for the others.
+        /// Estimated time left in seconds.
         #[serde(default)]
         eta_seconds: f64,
     },
-    /// A cell is chosen among them.
+    /// A cell was chosen by judges.
     Judged(Judgement),
-    /// The search goes wrong in a known way. It goes on all the same.
+    /// A failure mode was detected; the search continues.
     Alarm {
-        /// The epoch with which it begins.
+        /// The epoch in which it was detected.
         epoch: usize,
         /// Steps done in the whole run.
         step: u64,
-        /// What goes wrong.
+        /// The failure mode.
         alarm: Alarm,
-        /// What that means, and what can be done.
+        /// Explanation and advice.
         message: String,
     },
-    /// A checkpoint is durable.
+    /// A checkpoint was saved.
     Checkpoint {
-        /// The epoch it was taken in.
+        /// The epoch of the checkpoint.
         epoch: usize,
         /// Steps done in the whole run.
         step: u64,
-        /// Its number among the checkpoints of this run.
+        /// Number of the checkpoint in the run.
         generation: u64,
-        /// Size of the file.
+        /// Size of the file in bytes.
         bytes: u64,
-        /// Time it took.
+        /// Duration of the save in seconds.
         seconds: f64,
     },
-    /// Something that the user should know and that stops nothing.
+    /// A warning; the run continues.
     Warning {
-        /// What, and what to do about it.
+        /// The warning, with advice.
         message: String,
     },
-    /// The run stops before its end because it was asked to, with a checkpoint of this very step.
+    /// The run stops on request, with a checkpoint of this step.
     Interrupted {
         /// Steps done in the whole run.
         step: u64,
     },
-    /// The run waits, because it was asked to, with a checkpoint of this very step.
+    /// The run pauses on request, with a checkpoint of this step.
     Paused {
         /// Steps done in the whole run.
         step: u64,
     },
-    /// The run goes on after a pause.
+    /// The run continues after a pause.
     Continued {
         /// Steps done in the whole run.
         step: u64,
@@ -172,9 +171,9 @@ pub enum Event {
         step: u64,
         /// The cell found (search) or trained.
         genotype: String,
-        /// Its accuracy on the held-out (search) or test (train) images.
+        /// Accuracy on the held-out (search) or test images (train).
         accuracy: Option<f64>,
-        /// Time since this process started the run or took it up again.
+        /// Time since this process started or resumed the run, in seconds.
         seconds: f64,
     },
     /// An automatic run begins with a part of its work.
@@ -188,17 +187,17 @@ pub enum Event {
         run: Option<String>,
         /// Highest validation accuracy of the networks tried so far.
         best_accuracy: Option<f64>,
-        /// Time used of the budget.
+        /// Used part of the budget in seconds.
         used_seconds: f64,
-        /// Time left of it.
+        /// Remaining part of the budget in seconds.
         left_seconds: f64,
     },
-    /// An event of a newer version of gdas.
+    /// An event of a newer version.
     #[serde(other)]
     Unknown,
 }
 
-/// One line for people.
+/// Formats the event as one line for display.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = |share: f64| 100.0 * share;
@@ -251,17 +250,17 @@ impl fmt::Display for Event {
                 write!(f, "{doing}, {left_seconds:.0} s left")?;
                 best_accuracy.map_or(Ok(()), |accuracy| write!(f, ", best so far {:.1} %", percent(accuracy)))
             }
-            // The log's own form says the most of what has no sentence yet.
+            // Other events are shown as in the log.
             other => f.write_str(&serde_json::to_string(other).map_err(|_| fmt::Error)?),
         }
     }
 }
 
-/// Receives the events of a run as they happen; the `gdas` program draws its progress display from them.
+/// Receives the events of a run as they occur, for example to display progress.
 ///
-/// Any `FnMut(&Event)` is one.
+/// Implemented for every `FnMut(&Event)`.
 pub trait Observer {
-    /// Something happened.
+    /// Called with every event.
     fn event(&mut self, event: &Event);
 }
 
@@ -279,10 +278,10 @@ impl Observer for Silent {
     fn event(&mut self, _: &Event) {}
 }
 
-/// Reads an event log. A last line without its end is the mark of a killed process and is left out.
+/// Reads an event log. An incomplete last line, left by a killed process, is ignored.
 ///
 /// # Errors
-/// The file cannot be read, or a whole line of it is no event; the message names the line.
+/// If the file cannot be read, or a complete line is not an event; the message names the line.
 pub fn read_events(path: &Path) -> Result<Vec<Event>, RunError> {
     let bytes = fs::read(path).map_err(RunError::io("read", path))?;
     let whole = &bytes[..whole_lines(&bytes)];
@@ -290,20 +289,20 @@ pub fn read_events(path: &Path) -> Result<Vec<Event>, RunError> {
     lines
         .map(|(number, line)| {
             parse(line).map_err(|what| {
-                let text = format!("line {} {what}; take it out to read the others", number + 1);
+                let text = format!("line {} {what}; remove it to read the others", number + 1);
                 RunError::io("read", path)(io::Error::new(io::ErrorKind::InvalidData, text))
             })
         })
         .collect()
 }
 
-/// An event, or what else its time is read with; the error says what the line is instead.
+/// Parses a line of the log as an event or as another type; the error describes the line.
 pub(super) fn parse<T: DeserializeOwned>(line: &[u8]) -> Result<T, String> {
     seal::check_event(line).map_err(|_| "is damaged: its checksum does not match".to_owned())?;
-    serde_json::from_slice(line).map_err(|error| format!("is no event: {error}"))
+    serde_json::from_slice(line).map_err(|error| format!("is not an event: {error}"))
 }
 
-/// Length of `bytes` up to the end of its last complete line.
+/// Length of `bytes` up to the end of the last complete line.
 pub(super) fn whole_lines(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1)
 }

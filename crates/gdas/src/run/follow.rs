@@ -1,4 +1,4 @@
-//! The event log of a run, read while another process writes it.
+//! Reading the event log of a run while another process writes it.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -7,39 +7,38 @@ use std::path::{Path, PathBuf};
 use super::event::{parse, whole_lines};
 use super::{Event, RunError};
 
-/// Bytes before the current position that are compared, to detect a log that was cut back and grew again.
+/// Number of bytes before the current position that are compared to detect a log that was truncated and extended.
 const MARK: usize = 256;
 
-/// Reads new events of a run's log at every call.
+/// Reader of the new events of a run's log.
 #[derive(Debug)]
 pub struct Follower {
     path: PathBuf,
-    /// Bytes read.
+    /// Number of bytes read.
     reached: u64,
-    /// The last of them.
+    /// The last bytes read.
     mark: Vec<u8>,
 }
 
 /// New events since the previous call.
 #[derive(Debug, Default)]
 pub struct News {
-    /// Whether the log was cut back (a run was resumed from an earlier point): what was read before no longer counts,
-    /// and `events` begin at the beginning.
+    /// Whether the log was truncated, as by a resumed run: earlier events are void, and `events` starts from the beginning.
     pub restarted: bool,
-    /// Events, each with the time of day at which it was logged, in seconds since 1970.
+    /// Events with the time at which each was logged, in seconds since 1970.
     pub events: Vec<(f64, Event)>,
 }
 
 impl Follower {
-    /// Follows the run at `path`, from the first event.
+    /// A follower of the run at `path`, from the first event.
     pub fn new(path: &Path) -> Self {
         Self { path: path.join("events.jsonl"), reached: 0, mark: Vec::new() }
     }
 
-    /// What has been logged since the last look. A line that is not yet whole waits for the next one.
+    /// Events logged since the previous call. An incomplete line is left for the next call.
     ///
     /// # Errors
-    /// The log cannot be read, or a whole line of it is no event.
+    /// If the log cannot be read, or a complete line is not an event.
     pub fn news(&mut self) -> Result<News, RunError> {
         let mut file = match File::open(&self.path) {
             Ok(file) => file,

@@ -1,4 +1,4 @@
-//! Which images a run works on and where they were: `data.json`.
+//! Record of a run's images: `data.json`.
 
 use std::fs;
 use std::io;
@@ -10,16 +10,16 @@ use super::{RunDir, RunError, seal};
 
 const FILE: &str = "data.json";
 
-/// Which images a run works on, and where they were at the last reading.
+/// Record of a run's images: name, location and digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImagesRecord {
-    /// What the data set is called.
+    /// Name of the data set.
     pub name: String,
-    /// A known data set's name, or the path to the images.
+    /// Name of a known data set, or path of the images.
     pub data: String,
-    /// The same path as seen from the run directory: where both were moved together, the images are there.
+    /// The path relative to the run directory, which remains valid if both are moved together.
     pub from_run: Option<String>,
-    /// [`Dataset::digest`](crate::data::Dataset::digest), of the images.
+    /// [`Dataset::digest`](crate::data::Dataset::digest) of the images.
     pub digest: String,
 }
 
@@ -33,10 +33,10 @@ impl ImagesRecord {
         Self { name: name.to_owned(), data: data.to_owned(), from_run: seen(), digest: digest.to_owned() }
     }
 
-    /// The record in the run at `run`; `None` where it has not begun.
+    /// The record in the run at `run`; `None` if it has not begun.
     ///
     /// # Errors
-    /// The file cannot be read or is damaged.
+    /// If the file cannot be read or is damaged.
     pub fn read(run: &Path) -> Result<Option<Self>, RunError> {
         let path = run.join(FILE);
         let text = match fs::read_to_string(&path) {
@@ -53,11 +53,11 @@ impl ImagesRecord {
 }
 
 impl RunDir {
-    /// Lets a run begin or go on with these images, and records where they are. `data` is a known data set's name or the
-    /// path to the images.
+    /// Checks that a resumed run has the same images, and records their location. `data` is the name of a known data set or the
+    /// path of the images.
     ///
     /// # Errors
-    /// The run began with other images, or the file cannot be read or written.
+    /// If the run began with other images, or the file cannot be read or written.
     pub fn begin_with(&self, data: &str, name: &str, digest: &str) -> Result<(), RunError> {
         let record = ImagesRecord::new(self.path(), data, name, digest);
         if let Some(before) = ImagesRecord::read(self.path())? {
@@ -75,7 +75,7 @@ impl RunDir {
     }
 }
 
-/// The relative path from one absolute path to another; `None` where there is none (two drives of Windows).
+/// The relative path from one absolute path to another; `None` if there is none (two drives of Windows).
 fn relative(from: &Path, to: &Path) -> Option<PathBuf> {
     let (from, to): (Vec<Component>, Vec<Component>) = (from.components().collect(), to.components().collect());
     let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();

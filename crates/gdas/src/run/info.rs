@@ -1,4 +1,4 @@
-//! Reads the state of a run without locking it.
+//! State of a run, read without locking it.
 
 use std::fs;
 use std::io;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::dir::{CONFIG, EVENTS, RESULT};
 use super::{Event, RunError, lock, read_events};
 
-/// The directories of an automatic run's stages, in their order. Each holds an ordinary run.
+/// Names of the directories of an automatic run's stages, in order. Each contains an ordinary run.
 pub const STAGES: [&str; 2] = ["search", "train"];
 
 /// Whether `path` is the directory of a run.
@@ -18,7 +18,7 @@ pub fn is_run(path: &Path) -> bool {
     path.join(CONFIG).is_file()
 }
 
-/// The stages of the automatic run at `path` that have begun; none for any other run.
+/// Paths of the stages of an automatic run that have begun; empty for other runs.
 pub fn stages(path: &Path) -> Vec<PathBuf> {
     STAGES.iter().map(|stage| path.join(stage)).filter(|stage| is_run(stage)).collect()
 }
@@ -32,36 +32,35 @@ pub fn stage_at(path: &Path, name: &str) -> Option<PathBuf> {
 
 /// A run as it is read from its directory.
 ///
-/// An automatic run has no epochs of its own: epochs, accuracy and data are those of the stage at work, or of the last
-/// one.
+/// Epochs, accuracy and data of an automatic run are those of its current or last stage.
 #[derive(Clone, Debug, Serialize)]
 pub struct RunInfo {
-    /// Name of its directory.
+    /// Name of the directory.
     pub name: String,
-    /// Its directory.
+    /// Path of the directory.
     pub path: PathBuf,
     /// "running", "paused", "finished" or "stopped".
     pub status: &'static str,
-    /// The process that works in it.
+    /// The process that works in it, if any.
     pub holder: Option<String>,
     /// "search", "train", "auto" or "import".
     pub task: String,
-    /// Of an automatic run: the stage at work, or the last one.
+    /// Current or last stage of an automatic run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<&'static str>,
     /// The data set.
     pub data: String,
     /// The search space.
     pub space: String,
-    /// Epochs done.
+    /// Number of epochs done.
     pub epochs_done: usize,
-    /// Epochs of the whole run.
+    /// Number of epochs of the whole run.
     pub epochs: usize,
-    /// The cell: of a search, that of the last epoch or the one chosen in the end.
+    /// The genotype; of a search, that of the last epoch or the final one.
     pub genotype: Option<String>,
     /// Held-out (search) or test (train) accuracy of the last epoch that has one.
     pub accuracy: Option<f64>,
-    /// Number of images that test the network of a training.
+    /// Number of test images of a training.
     pub test_images: Option<usize>,
     /// Time of the last event, in seconds since 1970.
     pub updated: Option<f64>,
@@ -71,21 +70,21 @@ pub struct RunInfo {
 }
 
 impl RunInfo {
-    /// Reads the run at `path`, whoever works in it.
+    /// Reads the run at `path`, which another process may be working in.
     ///
     /// # Errors
-    /// There is no run, or its event log cannot be read.
+    /// If there is no run, or its event log cannot be read.
     pub fn read(path: &Path) -> Result<Self, RunError> {
         if !is_run(path) {
             return Err(RunError::Missing(path.to_path_buf()));
         }
         let holder = lock::holder_of(path);
         let status = if holder.is_some() { "running" } else { Self::idle_status(path) };
-        // Before the first event the configuration says what the run is; one that is damaged says nothing.
+        // Before the first event, the properties are taken from the configuration, unless it is damaged.
         let settings = fs::read_to_string(path.join(CONFIG)).unwrap_or_default();
         let settings: toml::Table = settings.parse().unwrap_or_default();
         let text = |key: &str| settings.get(key).and_then(toml::Value::as_str).map(str::to_owned);
-        // A space that is not a built-in one stands there whole.
+        // A custom space is stored as a table.
         let own = || settings.get("space")?.get("name")?.as_str().map(str::to_owned);
         let number = |key: &str| settings.get(key).and_then(toml::Value::as_integer);
         let mut info = Self {
@@ -130,7 +129,7 @@ impl RunInfo {
         self.stages = stages;
     }
 
-    /// The name of its directory; of a stage of an automatic run, together with that run's.
+    /// Name of the directory; for a stage preceded by that of the automatic run.
     fn name_of(path: &Path) -> Option<String> {
         let path = path.canonicalize().ok()?;
         let name = path.file_name()?.to_string_lossy();
@@ -179,13 +178,13 @@ impl RunInfo {
     }
 }
 
-/// When a file was last written, in seconds since 1970.
+/// Modification time of a file in seconds since 1970.
 fn updated(path: &Path) -> Option<f64> {
     let modified = fs::metadata(path).and_then(|metadata| metadata.modified()).ok()?;
     Some(modified.duration_since(UNIX_EPOCH).ok()?.as_secs_f64())
 }
 
-/// The runs below `directory`, by name; what cannot be read is left to [`RunInfo::read`] to explain.
+/// The runs in `directory`, sorted by name, each with the result of [`RunInfo::read`].
 pub fn list(directory: &Path) -> Result<Vec<Result<RunInfo, RunError>>, RunError> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,

@@ -10,10 +10,10 @@ use super::{Event, RunError};
 /// Polling interval for requests in a run directory.
 const POLL: Duration = Duration::from_millis(200);
 
-/// A request to stop or to pause, read at every step boundary of search, training and evaluation.
+/// A request to stop or to pause, polled at every step of search, training and evaluation.
 ///
-/// The library only reads it. To have signals set it, register [`flag`](Self::flag) with them, as the `gdas` program does
-/// for SIGINT, SIGTERM and SIGUSR1. Other processes write a request into the run directory with [`ask`](super::ask).
+/// The library installs no signal handlers. A program can register [`flag`](Self::flag) for signals, as `gdas` does for
+/// SIGINT, SIGTERM and SIGUSR1. Other processes write a request to the run directory with [`ask`](super::ask).
 ///
 /// ```
 /// let interrupt = gdas::run::Interrupt::default();
@@ -44,7 +44,7 @@ impl Interrupt {
         self.is_asked_for(Request::Pause)
     }
 
-    /// The number of the signal that asked, if a signal did.
+    /// Number of the signal that requested the stop, if it was a signal.
     pub fn signal(&self) -> Option<usize> {
         match self.signal.load(Ordering::Relaxed) {
             0 | usize::MAX => None,
@@ -52,15 +52,15 @@ impl Interrupt {
         }
     }
 
-    /// The flag itself; a signal handler stores its signal's number here. Zero means nobody asked.
+    /// The flag, to which a signal handler stores the signal's number; zero without a request.
     pub fn flag(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.signal)
     }
 
-    /// This interrupt, extended by the requests that are written into the run at `directory`, for as long as it lives.
+    /// This interrupt, extended by the requests written to the run at `directory`.
     ///
     /// # Errors
-    /// The polling thread cannot be started.
+    /// If the polling thread cannot be started.
     pub fn watching(&self, directory: &Path) -> Result<Self, RunError> {
         let request = Arc::new(AtomicUsize::new(0));
         let (watched, path) = (Arc::downgrade(&request), directory.to_path_buf());
@@ -77,8 +77,8 @@ impl Interrupt {
         Ok(watching)
     }
 
-    /// Waits while a pause is requested, and returns how long it waited. Reports the pause and its end with the last
-    /// completed step `step`. Call it after everything is saved. A stop request also ends the pause.
+    /// Blocks while a pause is requested, and returns the duration. Reports the pause and its end with the last completed step
+    /// `step`. To be called after saving. A stop request also ends the pause.
     pub(crate) fn wait<E>(&self, step: u64, mut report: impl FnMut(Event) -> Result<(), E>) -> Result<Duration, E> {
         let start = Instant::now();
         report(Event::Paused { step })?;

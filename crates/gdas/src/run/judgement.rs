@@ -1,49 +1,49 @@
-//! The result of choosing a cell by judges.
+//! Result of a judged selection.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Where the cell chosen and alpha's own cell stand with one judge.
+/// Ranks of the chosen cell and of alpha's cell by one judge.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Places {
     /// Name of the judge, as in the configuration.
     pub judge: String,
-    /// Place of the cell chosen among all candidates, from 1; equals share the mean of their places.
+    /// Rank of the chosen cell among all candidates, from 1; equals share the mean of their ranks.
     pub chosen: f64,
-    /// Place of alpha's own cell.
+    /// Rank of the cell derived from alpha.
     pub own: f64,
 }
 
-/// The choice of a cell among candidates, and its reason: the best sum of ranks over all judges.
+/// The cell chosen among candidates by the best sum of ranks over all judges, with the reasons.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judgement {
     /// Steps done in the whole run.
     pub step: u64,
     /// The cell chosen.
     pub genotype: String,
-    /// Its held-out loss with the shared weights; infinite if that was no number.
+    /// Its held-out loss with the shared weights; infinite if it was NaN.
     #[serde(deserialize_with = "null_is_infinite")]
     pub loss: f64,
-    /// That of the cell that alpha alone points to.
+    /// Held-out loss of the cell derived from alpha.
     #[serde(deserialize_with = "null_is_infinite")]
     pub own_loss: f64,
-    /// The cell that alpha alone points to; absent in logs of early builds, as is all that follows.
+    /// The cell derived from alpha. This and the following fields are absent in logs of early versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_genotype: Option<String>,
     /// Number of candidates.
     #[serde(default)]
     pub candidates: usize,
-    /// Places of the two cells, one entry per judge.
+    /// Ranks of the two cells, one entry per judge.
     #[serde(default)]
     pub judges: Vec<Places>,
 }
 
 impl Judgement {
-    /// Whether the judges chose the cell that alpha alone points to.
+    /// Whether the chosen cell is the one derived from alpha.
     pub fn is_own(&self) -> bool {
         self.own_genotype.as_ref() == Some(&self.genotype)
     }
 
-    /// Why this cell, in one or two sentences.
+    /// The reason for the choice, in one or two sentences.
     ///
     /// ```
     /// use gdas::run::{Judgement, Places};
@@ -83,7 +83,7 @@ impl Judgement {
         format!("{best}. Its {losses}{outweighed}")
     }
 
-    /// The place of the cell chosen with each judge, beside that of alpha's own cell if that is another.
+    /// Ranks of the chosen cell by each judge as text, and those of alpha's cell if it is another.
     pub fn places(&self) -> String {
         let list = |place: fn(&Places) -> f64| {
             let of = |judge: &Places| format!("{} {}", judge.judge, place(judge));
@@ -95,7 +95,7 @@ impl Judgement {
     }
 }
 
-/// JSON has no infinity; what is written for it is `null`.
+/// Deserializes `null` as infinity, which JSON cannot represent.
 fn null_is_infinite<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::INFINITY))
 }

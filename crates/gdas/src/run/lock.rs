@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::RunError;
 
-/// Takes the exclusive lock of a run directory for as long as the returned file lives.
+/// Acquires the exclusive lock of a run directory, which is held until the returned file is dropped.
 ///
-/// The operating system drops the lock when the process ends, however it ends, so there is no stale lock to clear.
+/// The operating system releases the lock when the process ends, so there are no stale locks.
 pub(super) fn acquire(directory: &Path) -> Result<File, RunError> {
     let path = directory.join("lock");
     let mut file = OpenOptions::new()
@@ -21,7 +21,7 @@ pub(super) fn acquire(directory: &Path) -> Result<File, RunError> {
     loop {
         match file.try_lock() {
             Ok(()) => break,
-            // Somebody may only be looking, as `holder_of` does, and be gone in a moment.
+            // `holder_of` of another process may hold the lock for a moment.
             Err(TryLockError::WouldBlock) if tries < 5 => {
                 tries += 1;
                 std::thread::sleep(std::time::Duration::from_millis(10));
@@ -32,12 +32,12 @@ pub(super) fn acquire(directory: &Path) -> Result<File, RunError> {
             Err(TryLockError::Error(error)) => return Err(RunError::io("lock", &path)(error)),
         }
     }
-    // Who holds it is a courtesy to the next one: a full disk must not keep a run from starting because of it.
+    // The holder's name is optional: an error, as on a full disk, must not prevent the run.
     let _ = file.set_len(0).and_then(|()| writeln!(file, "process {} on {}", std::process::id(), host()));
     Ok(file)
 }
 
-/// Whether some process holds the lock of this directory; the holder's own words if so.
+/// Process and host of the holder of the directory's lock; `None` if it is free.
 pub(super) fn holder_of(directory: &Path) -> Option<String> {
     let path = directory.join("lock");
     let file = File::open(&path).ok()?;
@@ -49,7 +49,7 @@ pub(super) fn holder_of(directory: &Path) -> Option<String> {
 
 fn holder(path: &Path) -> String {
     let read = || fs::read_to_string(path).ok()?.lines().next().map(|line| line.trim().to_string());
-    // Between taking the lock and writing its name, a holder is nameless for a moment.
+    // Retried, as the holder writes its name shortly after acquiring the lock.
     for _ in 0..10 {
         match read() {
             Some(name) if !name.is_empty() => return name,

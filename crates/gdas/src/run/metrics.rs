@@ -1,7 +1,7 @@
-//! What is measured in steps and epochs, as the events of a run report it.
+//! Metrics of steps and epochs, as reported in events.
 //!
-//! Epochs and steps count from zero; accuracies and shares are fractions. Speeds and times left come from a clock: they
-//! are for the reader of the log alone and enter no result.
+//! Epochs and steps count from zero; accuracies and shares are fractions. Speeds and estimated times are informative and
+//! affect no result.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,26 +11,26 @@ use crate::budget::Standing;
 /// The logits of one alpha table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AlphaTable {
-    /// Which kind of cell they belong to, as in "normal".
+    /// Name of the searched cell, such as "normal".
     pub name: String,
-    /// One row per edge, one logit per operation.
+    /// Logits `[edges][operations]`.
     pub alphas: Vec<Vec<f32>>,
 }
 
 impl AlphaTable {
-    /// Rounded to `f32`: for readers of the log, not for going on.
+    /// A table rounded to `f32`, for the log only.
     pub fn new(name: &str, alpha: &Alpha) -> Self {
         let row = |row: &[f64]| row.iter().map(|&a| a as f32).collect();
         Self { name: name.to_owned(), alphas: alpha.rows().map(row).collect() }
     }
 
-    /// `softmax(alpha)` edge by edge: a probability per operation.
+    /// `softmax(alpha)` of each edge.
     pub fn probabilities(&self) -> impl Iterator<Item = Vec<f64>> {
         self.alphas.iter().map(|logits| softmax(&logits.iter().map(|&logit| f64::from(logit)).collect::<Vec<_>>()))
     }
 }
 
-/// Losses, accuracies and schedules of a search: of one step, or as means over the images of an epoch.
+/// Losses, accuracies and schedules of a search, of one step or averaged over an epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SearchMetrics {
     /// Cross-entropy of the training images.
@@ -41,23 +41,23 @@ pub struct SearchMetrics {
     pub held_out_loss: f64,
     /// Accuracy on the held-out images.
     pub held_out_accuracy: f64,
-    /// Temperature of the draw.
+    /// Temperature tau of the sampling.
     pub tau: f64,
-    /// Learning rate of the weights, in an epoch that of its last step.
+    /// Learning rate of the weights; for an epoch that of its last step.
     pub learning_rate: f64,
 }
 
-/// A step of a search.
+/// Metrics of a step of a search.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepMetrics {
-    /// The epoch it belongs to.
+    /// Number of the epoch.
     pub epoch: usize,
     /// Steps done in the whole run, this one included.
     pub step: u64,
-    /// Of its two batches.
+    /// Metrics of its two batches.
     #[serde(flatten)]
     pub metrics: SearchMetrics,
-    /// Operation drawn per edge in the weight step, one row per alpha table.
+    /// Sampled operation per edge in the weight step, one row per alpha table.
     pub picked: Vec<Vec<usize>>,
     /// Speed since the step logged before.
     pub steps_per_second: f64,
@@ -71,7 +71,7 @@ fn is_zero(seconds: &f64) -> bool {
     *seconds == 0.0
 }
 
-/// An epoch of a search.
+/// Metrics of an epoch of a search.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpochMetrics {
     /// Its number.
@@ -80,22 +80,22 @@ pub struct EpochMetrics {
     pub epochs: usize,
     /// Steps done in the whole run.
     pub step: u64,
-    /// Means over its batches.
+    /// Means over the batches.
     #[serde(flatten)]
     pub metrics: SearchMetrics,
-    /// Whether alpha rested in this epoch, while the weights learned.
+    /// Whether alpha was not updated in this epoch (warm-up).
     #[serde(default)]
     pub alpha_rests: bool,
-    /// Alpha at its end.
+    /// Alpha at the end of the epoch.
     pub alphas: Vec<AlphaTable>,
-    /// Expected costs beside their bounds at its end.
+    /// Expected costs and their bounds at the end of the epoch.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub costs: Vec<Standing>,
-    /// The cell derived from alpha at its end.
+    /// The cell derived from alpha at the end of the epoch.
     pub genotype: String,
-    /// Share of that cell's edges whose operation has no parameters (skip, pool, none).
+    /// Fraction of that cell's edges whose operation has no parameters (skip, pool, none).
     pub parameter_free: f64,
-    /// Draws repeated because they were not finite.
+    /// Number of samples repeated because they were not finite.
     pub redraws: u64,
     /// Speed of this epoch.
     pub steps_per_second: f64,
@@ -135,21 +135,21 @@ pub struct TrainEpochMetrics {
     pub train_loss: f64,
     /// Mean accuracy on the training batches.
     pub train_accuracy: f64,
-    /// Cross-entropy of the test images, where this epoch was tested.
+    /// Cross-entropy of the test images, if the epoch was tested.
     pub test_loss: Option<f64>,
     /// Top-1 accuracy on the test images.
     pub test_accuracy: Option<f64>,
-    /// Top-5 accuracy on the test images, where there are more than five classes.
+    /// Top-5 accuracy on the test images, if there are more than five classes.
     pub test_top5: Option<f64>,
-    /// Cross-entropy of the validation images, where there are some and this epoch was validated.
+    /// Cross-entropy of the validation images, if there are any and the epoch was validated.
     #[serde(default)]
     pub validation_loss: Option<f64>,
-    /// Top-1 accuracy on them.
+    /// Top-1 accuracy on the validation images.
     #[serde(default)]
     pub validation_accuracy: Option<f64>,
-    /// Learning rate of its last step.
+    /// Learning rate of the last step.
     pub learning_rate: f64,
-    /// Share of paths dropped in this epoch.
+    /// Drop-path rate of the epoch.
     pub drop_path: f64,
     /// Speed of this epoch.
     pub steps_per_second: f64,
@@ -158,7 +158,7 @@ pub struct TrainEpochMetrics {
 }
 
 impl TrainEpochMetrics {
-    /// Loss on the images that were kept back: validation images where there are some, else test images.
+    /// Loss on the validation images if there are any, else on the test images.
     pub fn other_loss(&self) -> Option<f64> {
         self.validation_loss.or(self.test_loss)
     }

@@ -1,19 +1,18 @@
-//! The run directory: what a search or training leaves on disk, and how it goes on after any interruption.
+//! The run directory: files of a search or training, from which it resumes after an interruption.
 //!
 //! | file | content |
 //! | --- | --- |
 //! | `config.toml` | the resolved configuration, every key, below a checksum |
-//! | `events.jsonl` | one [`Event`] per line, each with a checksum, append-only; on resume cut back to the length that the checkpoint recorded |
-//! | `data.json` | which images the run works on and where they were, with a checksum ([`ImagesRecord`]) |
+//! | `events.jsonl` | one [`Event`] per line, each with a checksum, append-only; truncated on resume to the length recorded in the checkpoint |
+//! | `data.json` | name, location and digest of the images, with a checksum ([`ImagesRecord`]) |
 //! | `checkpoint.0`, `checkpoint.1` | two generations of [`Checkpoint`], each with its own checksum |
 //! | `result.json`, `cell.svg`, ... | what came out; `result.json` with a checksum |
 //! | `test.safetensors` | of a training: how its network answered the test images ([`TestRecord`]) |
 //! | `control` | one word, `pause` or `stop`, by which another process asks the one at work for that ([`ask`]) |
 //! | `lock` | held (by the operating system) by the process at work, with its id and host as text |
 //!
-//! Every file but the log and the lock is written beside its target, made durable, then renamed over it, so a
-//! reader sees the old content or the new one, never a half. Every write goes through [`Storage`], where tests
-//! make the n-th one fail.
+//! All files except the log and the lock are replaced atomically: written under a temporary name, flushed to disk and
+//! renamed. All writes go through [`Storage`], by which tests inject failures.
 
 mod alarm;
 mod cadence;
@@ -39,7 +38,7 @@ mod tested;
 
 pub use crate::arrays::{Array, Data};
 pub use crate::files::Operation;
-pub use alarm::{Alarms, EpochNumbers, FLAT, LATE, LEAST_EPOCHS, PATIENCE, SATURATED, relative_entropy};
+pub use alarm::{Alarms, EpochNumbers, FLAT, LATE, MIN_EPOCHS, PATIENCE, SATURATED, relative_entropy};
 use cadence::Cadence;
 pub use checkpoint::{Checkpoint, FORMAT_VERSION};
 pub use control::{Request, ask, requested};

@@ -2,11 +2,11 @@ use std::sync::OnceLock;
 
 static HOOK: OnceLock<fn(&str)> = OnceLock::new();
 
-/// Calls a function of this process whenever a part of a run's work begins: "weight step", "alpha step", "evaluation",
-/// "judging", "training step", "test", "timing", "saving" or "disk". The first function stays; `false` says that there
-/// was one.
+/// Registers a function that is called at the beginning of every phase of a run: "weight step", "alpha step", "evaluation",
+/// "judging", "training step", "test", "timing", "saving" or "disk". Only the first function is kept; returns `false` if
+/// there was one.
 ///
-/// Tests of signals and kills strike there, so that each part is hit and not only the longest.
+/// Tests of signals and kills use it to interrupt a run in every phase.
 pub fn on_phase(hook: fn(&str)) -> bool {
     HOOK.set(hook).is_ok()
 }

@@ -1,4 +1,4 @@
-//! The one loop that searches and trainings run in: batches, steps, ends of epochs, checkpoints, pauses, stops.
+//! The loop of searches and trainings: batches, steps, ends of epochs, checkpoints, pauses, stops.
 
 use std::time::{Duration, Instant};
 
@@ -9,17 +9,17 @@ use crate::data::{BatchSource, Position, Prefetch};
 /// How a search or a training ended.
 #[derive(Clone, Debug)]
 pub enum Outcome<T> {
-    /// It is complete. Where there is a run directory, `result.json` is written.
+    /// It is complete. If there is a run directory, `result.json` is written.
     Finished(Box<T>),
-    /// It was asked to stop. Where there is a run directory, a checkpoint of this very step is durable.
+    /// It stopped on request. If there is a run directory, a checkpoint of this step is saved.
     Interrupted {
-        /// Steps done.
+        /// Number of steps done.
         step: u64,
     },
 }
 
 impl<T> Outcome<T> {
-    /// The outcome of which only a part is wanted.
+    /// Maps the result by `part`.
     pub fn map<U>(self, part: impl FnOnce(T) -> U) -> Outcome<U> {
         match self {
             Self::Finished(result) => Outcome::Finished(Box::new(part(*result))),
@@ -28,42 +28,42 @@ impl<T> Outcome<T> {
     }
 }
 
-/// Work that is done in steps and epochs, and that can go on from a checkpoint after any step.
+/// Work in steps and epochs that can be resumed from a checkpoint after any step.
 pub(crate) trait Task {
-    /// What a step reads.
+    /// Type of the batches.
     type Batch: Default + Send + 'static;
 
-    /// The next step to do.
+    /// Position of the next step.
     fn at(&self) -> Position;
 
     /// Steps done in the whole run.
     fn steps_done(&self) -> u64;
 
-    /// Does a step, and moves to the next one.
+    /// Performs a step and advances the position.
     fn step(&mut self, at: Position, batch: &Self::Batch) -> Result<(), Error>;
 
-    /// The event of the step done last, at this speed in steps per second; `None` if it is not logged.
+    /// The event of the last step, with this speed in steps per second; `None` if it is not to be logged.
     fn step_event(&self, steps_per_second: f64) -> Option<Event>;
 
-    /// Whether all steps of an epoch are done that has not been ended yet.
+    /// Whether all steps of the current epoch are done and its end is pending.
     fn epoch_is_full(&self) -> bool;
 
-    /// Ends an epoch: tests, events. False if it was asked to stop before it could.
+    /// Ends an epoch: evaluation, events. Returns false if interrupted.
     fn end_epoch(&mut self, clock: &Clock, journal: &mut Journal, interrupt: &Interrupt) -> Result<bool, Error>;
 
-    /// Whether no step and no end of an epoch is left to do.
+    /// Whether all steps and ends of epochs are done.
     fn is_done(&self) -> bool;
 
-    /// Whether a checkpoint has to be saved now, as something was decided that a resumed run must not decide again.
+    /// Whether a checkpoint must be saved now, because of a decision that a resumed run must not repeat.
     fn must_save(&mut self) -> bool {
         false
     }
 
-    /// All that is needed to go on.
+    /// The complete state.
     fn checkpoint(&self) -> Result<Checkpoint, Error>;
 }
 
-/// Does all steps of a task that are left. False if it was asked to stop, and everything is durable.
+/// Performs the remaining steps of a task. Returns false if interrupted; the state is then saved.
 pub(crate) fn run_loop<T: Task, S: BatchSource<Batch = T::Batch>>(
     task: &mut T,
     batches: S,
@@ -115,10 +115,10 @@ pub(crate) fn run_loop<T: Task, S: BatchSource<Batch = T::Batch>>(
     Ok(true)
 }
 
-/// Measures speed, for the log alone.
+/// Measures the speed for the log.
 pub(crate) struct Clock {
     since: Instant,
-    /// Steps done then.
+    /// Number of steps done at `start`.
     steps: u64,
 }
 
@@ -127,7 +127,7 @@ impl Clock {
         Self { since: Instant::now(), steps }
     }
 
-    /// Steps per second since the start, given the steps done now.
+    /// Steps per second since the start; `steps` is the current number of steps done.
     pub(crate) fn steps_per_second(&self, steps: u64) -> f64 {
         (steps - self.steps) as f64 / self.since.elapsed().as_secs_f64().max(1e-9)
     }
@@ -137,7 +137,7 @@ impl Clock {
     }
 }
 
-/// Where events and checkpoints go: to the observer, and to the run directory if there is one.
+/// Destination of events and checkpoints: the observer, and the run directory if there is one.
 pub(crate) struct Journal<'a> {
     run: Option<&'a mut RunDir>,
     observer: &'a mut dyn Observer,
@@ -148,7 +148,7 @@ impl<'a> Journal<'a> {
         Self { run, observer }
     }
 
-    /// The run directory.
+    /// The run directory, if there is one.
     pub(crate) fn run(&self) -> Option<&RunDir> {
         self.run.as_deref()
     }
@@ -160,7 +160,7 @@ impl<'a> Journal<'a> {
         self.run.as_mut().map_or(Ok(()), |run| run.log(&event))
     }
 
-    /// Saves a checkpoint, if there is a place for it.
+    /// Saves a checkpoint if there is a run directory.
     pub(crate) fn save<T: Task>(&mut self, task: &T) -> Result<(), Error> {
         let Some(run) = &mut self.run else { return Ok(()) };
         let checkpoint = task.checkpoint()?;
@@ -169,7 +169,7 @@ impl<'a> Journal<'a> {
         Ok(self.report(event)?)
     }
 
-    /// The newest checkpoint, if there is one; damage found on the way is reported.
+    /// The newest valid checkpoint, if there is one; damage is reported.
     pub(crate) fn take_up(&mut self) -> Result<Option<Checkpoint>, RunError> {
         self.run.as_mut().map_or(Ok(None), |run| run.take_up(self.observer))
     }

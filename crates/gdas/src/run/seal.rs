@@ -1,33 +1,33 @@
-//! Checksums in the texts of a run directory, each in its file's own language, so that other programs read on.
+//! Checksums embedded in the text files of a run directory, valid in each file's syntax for other programs.
 //!
 //! `config.toml` has one in a comment at its top, `result.json` as its last key (both BLAKE3 of the rest), and every
-//! line of `events.jsonl` as its last key (CRC-32 of the bytes before it). Text without one, as earlier builds wrote
-//! it, is taken as it is; so is text whose checksum can no longer be recognised as one, which does no harm.
+//! line of `events.jsonl` as its last key (CRC-32 of the bytes before it). Text without a recognisable checksum, as in files
+//! of earlier versions, is accepted.
 
-/// How `config.toml` begins.
+/// Start of `config.toml`, before the checksum.
 const CONFIG: &str = "# Checksum (BLAKE3) of what follows; take this line out to change the file by hand: ";
-/// What stands before the checksum at the end of `result.json`, and behind it.
+/// Text before and after the checksum at the end of `result.json`.
 const RESULT: [&str; 2] = [",\n  \"checksum\": \"", "\"\n}\n"];
-/// What stands before the checksum at the end of an event, and behind it.
+/// Text before and after the checksum at the end of an event.
 const EVENT: [&str; 2] = [",\"crc\":\"", "\"}"];
 
-/// A checksum that does not match.
+/// The checksum does not match.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Mismatch;
 
-/// The configuration with its checksum.
+/// Adds the checksum to a configuration.
 pub(super) fn seal_config(text: &str) -> String {
     format!("{CONFIG}{}\n{text}", hash(text))
 }
 
-/// The configuration without its checksum.
+/// Verifies and removes the checksum of a configuration.
 pub(super) fn open_config(text: &str) -> Result<&str, Mismatch> {
     let Some(rest) = text.strip_prefix(CONFIG) else { return Ok(text) };
     let (checksum, content) = rest.split_once('\n').ok_or(Mismatch)?;
     if hash(content) == checksum { Ok(content) } else { Err(Mismatch) }
 }
 
-/// An object in pretty JSON, with its checksum as one more key.
+/// Adds the checksum to a pretty-printed JSON object, as its last key.
 pub(super) fn seal_result(text: &str) -> String {
     match text.strip_suffix("\n}").filter(|content| !content.ends_with('{')) {
         Some(content) => format!("{content}{}{}{}", RESULT[0], hash(content), RESULT[1]),
@@ -35,13 +35,13 @@ pub(super) fn seal_result(text: &str) -> String {
     }
 }
 
-/// The object without its checksum.
+/// Verifies and removes the checksum of a JSON object.
 pub(super) fn open_result(text: &str) -> Result<String, Mismatch> {
     let Some((content, rest)) = text.rsplit_once(RESULT[0]) else { return Ok(text.to_owned()) };
     if rest.strip_suffix(RESULT[1]) == Some(&hash(content)) { Ok(format!("{content}\n}}\n")) } else { Err(Mismatch) }
 }
 
-/// An object in one line of JSON, with its checksum as one more key.
+/// Adds the checksum to a one-line JSON object, as its last key.
 pub(super) fn seal_event(mut line: Vec<u8>) -> Vec<u8> {
     if line.pop_if(|last| *last == b'}').is_some() {
         let checksum = crc(&line);
@@ -50,7 +50,7 @@ pub(super) fn seal_event(mut line: Vec<u8>) -> Vec<u8> {
     line
 }
 
-/// Whether an event is as it was written.
+/// Verifies the checksum of an event.
 pub(super) fn check_event(line: &[u8]) -> Result<(), Mismatch> {
     let sealed = line.strip_suffix(EVENT[1].as_bytes()).and_then(|line| line.split_last_chunk::<8>());
     let sealed = sealed.and_then(|(line, checksum)| Some((line.strip_suffix(EVENT[0].as_bytes())?, checksum)));
@@ -64,7 +64,7 @@ fn hash(text: &str) -> String {
     blake3::hash(text.as_bytes()).to_hex().to_string()
 }
 
-/// CRC-32 as zip, gzip and Ethernet compute it (reflected, polynomial 0xedb88320), in hexadecimal.
+/// CRC-32 of zip, gzip and Ethernet (reflected, polynomial 0xedb88320), in hexadecimal.
 fn crc(bytes: &[u8]) -> String {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];

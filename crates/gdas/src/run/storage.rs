@@ -9,7 +9,7 @@ use crate::files::{self, Operation};
 
 type Fault = dyn Fn(Operation, &Path) -> io::Result<()> + Send + Sync;
 
-/// Every write of a run goes through here, so that tests can make any of them fail.
+/// File system access of a run; tests use it to inject failures.
 #[derive(Clone, Default)]
 pub struct Storage {
     fault: Option<Arc<Fault>>,
@@ -21,12 +21,12 @@ impl Storage {
         Self::default()
     }
 
-    /// The real disk, with `fault` asked before every operation; its error is what the operation then returns.
+    /// The real disk, with `fault` called before every operation, which fails with its error.
     pub fn with_fault(fault: impl Fn(Operation, &Path) -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self { fault: Some(Arc::new(fault)) }
     }
 
-    /// The real disk until operation `n` (from 0), which fails, as do all after it, as on a full disk.
+    /// The real disk up to operation `n` (from 0), from which on all fail as on a full disk.
     pub fn full_after(n: usize) -> Self {
         let count = AtomicUsize::new(0);
         Self::with_fault(move |_, _| {
@@ -43,16 +43,16 @@ impl Storage {
         self.fault.as_ref().map_or(Ok(()), |fault| fault(operation, path))
     }
 
-    /// Replaces the file at `path` by `parts`, one after another, atomically and durably; on error the old content stays.
+    /// Replaces the file at `path` by the concatenation of `parts`, atomically; on an error the old content remains.
     pub(super) fn replace(&self, path: &Path, parts: &[&[u8]]) -> Result<(), RunError> {
-        // Always the same name: what a killed process left there is overwritten by the next try.
+        // The name is fixed, so that the file of a killed process is overwritten.
         let temporary = files::beside(path, ".tmp");
         let write = |out: &mut dyn Write| parts.iter().try_for_each(|part| out.write_all(part));
         files::replace_by_way_of(&temporary, path, &|operation, path| self.check(operation, path), write)
             .map_err(|(action, path, source)| RunError::Io { action, path, source })
     }
 
-    /// Opens a file to append to, and creates it where there is none.
+    /// Opens a file for appending, and creates it if it does not exist.
     pub(super) fn append(&self, path: &Path) -> Result<File, RunError> {
         self.check(Operation::Create, path).map_err(RunError::io("open", path))?;
         OpenOptions::new().append(true).create(true).open(path).map_err(RunError::io("open", path))

@@ -1,4 +1,4 @@
-//! Which images a search reads, and in which batches.
+//! Batches of a search.
 
 use burn::tensor::Device;
 
@@ -8,8 +8,8 @@ use crate::data::{
     SearchSplit, SplitRule,
 };
 
-/// The pairs of batches of a search, at most `max_steps_per_epoch` steps per epoch. Steps that the algorithm
-/// takes after those of the weights have a held-out batch only.
+/// Source of the pairs of batches of a search, at most `max_steps_per_epoch` per epoch. Additional steps of the algorithm
+/// have a held-out batch only.
 pub(super) struct SearchSource {
     batches: SearchBatches,
     weight_steps: u64,
@@ -30,7 +30,7 @@ impl SearchSource {
         Self { batches, weight_steps: steps, further_steps }
     }
 
-    /// Steps per epoch in which weights learn.
+    /// Number of weight steps per epoch.
     pub(super) fn weight_steps(&self) -> u64 {
         self.weight_steps
     }
@@ -56,7 +56,7 @@ pub(super) fn split(config: &SearchConfig, dataset: &Dataset) -> Result<SearchSp
     SearchSplit::new(dataset, rule(config, dataset), SPLIT_SEED)
 }
 
-/// The partitions that a search reads, on the device if that is one that makes batches.
+/// Copies the partitions of a search to the device, if it computes batches.
 pub(super) fn on_device(config: &SearchConfig, dataset: &Dataset, device: &Device) -> OnDevice {
     let test = dataset.test.as_ref().filter(|_| rule(config, dataset) == SplitRule::TestHalf);
     let partitions: Vec<_> = std::iter::once(&dataset.train).chain(test).collect();

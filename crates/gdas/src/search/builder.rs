@@ -1,4 +1,4 @@
-//! A search from a program: a space, images, and whatever differs from the defaults.
+//! Builder of a search.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use crate::data::Dataset;
 use crate::run::read_result;
 use crate::space::Space;
 
-/// A search that is about to be run.
+/// Builder of a search.
 ///
-/// Every key of the configuration ([`SearchConfig`]) can be [set](Self::set); those that are not have the values of the
-/// space's preset. Without a [directory](Self::in_directory) nothing is written.
+/// Every key of the configuration ([`SearchConfig`]) can be [set](Self::set); the others have the values of the space's
+/// preset. Without a [directory](Self::in_directory) nothing is written to disk.
 ///
 /// ```
 /// use gdas::search::Search;
@@ -39,7 +39,7 @@ use crate::space::Space;
 /// ```
 pub type Search<'a> = Builder<'a, OwnParts>;
 
-/// The parts of a [`Search`] that are given instead of built-in ones.
+/// Custom parts of a [`Search`].
 #[derive(Debug, Default)]
 pub struct OwnParts {
     algorithm: Option<Box<dyn Algorithm>>,
@@ -49,7 +49,7 @@ pub struct OwnParts {
 }
 
 impl<'a> Builder<'a, OwnParts> {
-    /// A search in this space, for a cell that suits these images.
+    /// A search in this space on these images.
     pub fn new(space: impl Into<Arc<Space>>, images: &'a Dataset) -> Self {
         let space: Arc<Space> = space.into();
         let mut search = Self::begin(images, OwnParts::default());
@@ -57,45 +57,44 @@ impl<'a> Builder<'a, OwnParts> {
         search
     }
 
-    /// Goes on with the search in a run directory, on the same images. Parts that are not built in have to be given
-    /// again; the configuration is that of the run.
+    /// Resumes the search in a run directory, on the same images and with its configuration. Custom parts must be set again.
     pub fn resume(path: impl Into<PathBuf>, images: &'a Dataset) -> Self {
         Self::go_on(path.into(), images, OwnParts::default())
     }
 
-    /// Searches with this algorithm; a built-in one brings its published settings along.
+    /// Sets the algorithm; a built-in one also sets its published settings.
     #[must_use]
     pub fn algorithm(mut self, algorithm: impl Algorithm + 'static) -> Self {
         self.task.algorithm = Some(Box::new(algorithm));
         self
     }
 
-    /// Draws operations with this estimator.
+    /// Sets the estimator.
     #[must_use]
     pub fn estimator(mut self, estimator: impl Estimator + 'static) -> Self {
         self.task.estimator = Some(Arc::new(estimator));
         self
     }
 
-    /// Adds this regulariser's gradient to that of alpha; several are added in this order.
+    /// Adds a regulariser, whose gradient is added to that of alpha; several are added in order.
     #[must_use]
     pub fn regulariser(mut self, regulariser: impl Regulariser + 'static) -> Self {
         self.task.regularisers.push(Arc::new(regulariser));
         self
     }
 
-    /// Chooses the cell in the end with this selection.
+    /// Sets the selection of the final cell.
     #[must_use]
     pub fn selection(mut self, selection: impl Selection + 'static) -> Self {
         self.task.selection = Some(Box::new(selection));
         self
     }
 
-    /// Searches on one device, to the end.
+    /// Runs the search on one device.
     ///
     /// # Errors
-    /// The configuration or the run does not suit the data, a file cannot be read or written, a number is not finite, a
-    /// part fails; or the search was asked to stop.
+    /// If the configuration or the run does not suit the data, a file cannot be read or written, a value is not finite, a
+    /// custom part fails, or the search is interrupted.
     pub fn run(self, device: &Device) -> Result<SearchResult, Error> {
         self.run_on(std::slice::from_ref(device))
     }

@@ -1,4 +1,4 @@
-//! What an algorithm's step can do: the toolbox that every algorithm, built in or not, is written with.
+//! Operations available to the step of an algorithm, built-in or custom.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,9 +22,9 @@ use crate::run::phase;
 use crate::space::Space;
 use crate::supernet::{SubNetwork, Supernet};
 
-/// One step: its two batches, the values of the schedules, and everything that learns.
+/// Context of one step: its two batches, the values of the schedules, weights and alpha.
 ///
-/// Randomness comes from [`rng`](Self::rng) alone, so that a resumed search repeats a step bit for bit.
+/// All randomness is from [`rng`](Self::rng), so that a resumed search repeats a step bit for bit.
 #[derive(Debug)]
 pub struct StepContext<'a> {
     searcher: &'a mut Searcher,
@@ -33,14 +33,14 @@ pub struct StepContext<'a> {
     progress: Progress,
 }
 
-/// What a step did, for the log and the means of the epoch.
+/// Report of a step, for the log and the means of the epoch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StepReport {
-    /// Loss and accuracy on the training batch, if weights learned.
+    /// Metrics of the training batch, if the weights were updated.
     pub training: Option<Metrics>,
-    /// Loss and accuracy on the held-out batch, if it was used.
+    /// Metrics of the held-out batch, if it was used.
     pub held_out: Option<Metrics>,
-    /// Operation per searched cell and edge of the network whose weights learned; empty if that was no single one.
+    /// Operation per searched cell and edge of the network whose weights were updated; empty if it was not a single network.
     pub picks: Vec<Vec<usize>>,
     /// Draws repeated because they were not finite.
     pub redraws: u64,
@@ -66,10 +66,10 @@ pub struct PendingWeightStep {
 }
 
 impl PendingWeightStep {
-    /// Loss and accuracy on the training batch; read now, if they were not before.
+    /// Metrics of the training batch, read from the device if necessary.
     ///
     /// # Errors
-    /// The loss or the gradient is not finite.
+    /// If the loss or the gradient is not finite.
     pub fn finish(self) -> Result<Metrics, Error> {
         self.finish_with_norm().map(|(metrics, _)| metrics)
     }
@@ -88,27 +88,27 @@ impl PendingWeightStep {
     }
 }
 
-/// Result of a pass of the held-out batch, read from the device.
+/// Result of a pass of the held-out batch.
 #[derive(Clone, Debug)]
 pub struct HeldOutPass {
-    /// Loss and accuracy on the held-out batch.
+    /// Metrics of the held-out batch.
     pub metrics: Metrics,
-    /// Those of the weight step that was read with it.
+    /// Metrics of the weight step that was read together with it.
     pub training: Option<Metrics>,
-    /// Gradient of the network's gates; `None` of a pass that is forward only, as while alpha rests.
+    /// Gradient with respect to the gates; `None` for a forward pass only.
     pub gate_gradient: Option<Vec<f32>>,
 }
 
 impl<'a> StepContext<'a> {
-    /// A step of a searcher on these two batches; one that is not used may be empty.
+    /// The context of a step on these two batches; an unused one may be empty.
     pub fn new(searcher: &'a mut Searcher, training: &'a Batch, held_out: &'a Batch, progress: Progress) -> Self {
         Self { searcher, training, held_out, progress }
     }
 }
 
-/// What there is.
+/// State of the search.
 impl StepContext<'_> {
-    /// Where in the search this step stands.
+    /// Position of this step and values of the schedules.
     pub fn progress(&self) -> Progress {
         self.progress
     }
@@ -118,12 +118,12 @@ impl StepContext<'_> {
         &self.searcher.config
     }
 
-    /// The space that is searched.
+    /// The search space.
     pub fn space(&self) -> &Space {
         &self.searcher.supernet.space
     }
 
-    /// The shared weights and how they are wired.
+    /// The supernet with the shared weights.
     pub fn supernet(&self) -> &Supernet {
         &self.searcher.supernet
     }
@@ -133,17 +133,17 @@ impl StepContext<'_> {
         &self.searcher.alpha
     }
 
-    /// Alpha, to be set by algorithms that do not learn it by a gradient: what they set is what the log shows.
+    /// Alpha, for algorithms that set it for the log instead of updating it by a gradient.
     pub fn alpha_mut(&mut self) -> &mut [Alpha] {
         &mut self.searcher.alpha
     }
 
-    /// Whether it is too early for alpha to learn (`alpha_warmup_epochs`).
+    /// Whether alpha is not updated yet (`alpha_warmup_epochs`).
     pub fn alpha_rests(&self) -> bool {
         self.progress.at.epoch < self.searcher.config.alpha_warmup_epochs as u64
     }
 
-    /// How operations are drawn.
+    /// The estimator.
     pub fn estimator(&self) -> Arc<dyn Estimator> {
         Arc::clone(&self.searcher.estimator)
     }
@@ -157,40 +157,40 @@ impl StepContext<'_> {
         }
     }
 
-    /// Random numbers for this step and purpose: the same whenever the step is done again. [`Stream::Algorithm`] is for
-    /// purposes that no built-in algorithm has.
+    /// Random numbers for this step and purpose; a repeated step has the same ones. [`Stream::Algorithm`] is reserved for
+    /// custom algorithms.
     pub fn rng(&self, stream: Stream) -> Rng {
         Rng::new(self.searcher.config.seed, stream, self.progress.step)
     }
 
-    /// Accepts a finite value.
+    /// Checks that a value is finite.
     ///
     /// # Errors
-    /// [`Error::NotFinite`], which ends the search, with the name of the quantity and this step.
+    /// [`Error::NotFinite`] with the name of the value and this step.
     pub fn check_finite(&self, value: f64, what: &str) -> Result<(), Error> {
         Error::finite(value, what, self.progress.at)
     }
 }
 
-/// Networks.
+/// Sampling of operations, and networks.
 impl StepContext<'_> {
-    /// Draws one operation per edge of every searched cell with the estimator, at this step's temperature.
+    /// Samples one operation per edge of every searched cell with the estimator, at this step's temperature.
     ///
     /// # Errors
-    /// The estimator fails, or gives what the space does not have.
+    /// If the estimator fails, or its result does not fit the space.
     pub fn draw(&self, stream: Stream) -> Result<Vec<Draw>, Error> {
         self.draw_with(&*self.searcher.estimator, stream)
     }
 
-    /// As [`draw`](Self::draw), with an estimator of the algorithm's own.
+    /// As [`draw`](Self::draw), with another estimator.
     ///
     /// # Errors
-    /// As there.
+    /// As [`draw`](Self::draw).
     pub fn draw_with(&self, estimator: &dyn Estimator, stream: Stream) -> Result<Vec<Draw>, Error> {
         self.draw_from(estimator, &mut self.rng(stream))
     }
 
-    /// Several draws of the estimator, one after the other from the same random numbers.
+    /// Several samples of the estimator, in sequence from one stream of random numbers.
     ///
     /// # Errors
     /// As [`draw`](Self::draw).
@@ -217,7 +217,7 @@ impl StepContext<'_> {
         Ok(drawn)
     }
 
-    /// The operations whose weights learn in this step, drawn as `weight_draws` says: by alpha, uniformly, or in turn.
+    /// Samples the operations of the weight step according to `weight_draws`: by alpha, uniformly, or fairly.
     ///
     /// # Errors
     /// As [`draw`](Self::draw).
@@ -234,7 +234,7 @@ impl StepContext<'_> {
         Ok(WeightDraw { picks, redraws: 0 })
     }
 
-    /// One operation per searched cell and edge, drawn uniformly.
+    /// Samples one operation per searched cell and edge uniformly.
     pub fn draw_uniform(&self, stream: Stream) -> Vec<Vec<usize>> {
         picks::uniform(self.space(), &mut self.rng(stream))
     }
@@ -248,22 +248,22 @@ impl StepContext<'_> {
         Ok(self.supernet().sub_network(picks, form))
     }
 
-    /// The gates of a sub-network: one for every drawn operation, zero for the others of its edge.
+    /// The gates of a sub-network: 1 for every sampled operation, 0 for the others of its edge.
     pub fn drawn_gates(&self) -> Tensor<1> {
         self.supernet().gates()
     }
 
-    /// The weights of a network, in its own order.
+    /// The weights of a network, in the order of its parameters.
     pub fn weights_of(&self, net: &SubNetwork) -> Vec<Tensor<1>> {
         self.searcher.weights_of(net)
     }
 
-    /// SGD's momentum of these weights; `None` for an array that never had a gradient.
+    /// SGD's momentum of these weights; `None` for a parameter without a gradient so far.
     pub fn momentum_of(&self, net: &SubNetwork) -> Vec<Option<Tensor<1>>> {
         net.params.iter().map(|&i| self.searcher.sgd.momentum[i].clone()).collect()
     }
 
-    /// Loss and accuracy on the held-out batch of the cell with these picks, forward only, as it would be evaluated.
+    /// Metrics of the cell with these picks on the held-out batch in evaluation mode, forward only.
     ///
     /// # Errors
     /// The space has no such picks, or the loss is not finite.
@@ -275,10 +275,10 @@ impl StepContext<'_> {
     }
 }
 
-/// Learning.
+/// Forward and backward passes, and updates.
 impl StepContext<'_> {
-    /// One pass of a batch through a network with the shared weights: of the training batch, and back to the weights; or
-    /// of the held-out batch, and back to the gates (while alpha rests: forward only).
+    /// Forward and backward pass of a network with the shared weights: of the training batch with respect to the weights, or
+    /// of the held-out batch with respect to the gates (during alpha's warm-up forward only).
     ///
     /// # Errors
     /// As [`pass_with`](Self::pass_with).
@@ -295,11 +295,11 @@ impl StepContext<'_> {
         }
     }
 
-    /// One pass of a batch through a network with any weights, in training mode, and back as far as gradients are asked
-    /// for. Skip connections are dropped as `skip_dropout` says.
+    /// Forward pass of a network with any weights in training mode, and backward pass for the requested gradients. Skip
+    /// connections have dropout according to `skip_dropout`.
     ///
     /// # Errors
-    /// The step has no such batch, or weights and gates are not as many as the network's.
+    /// If the step has no such batch, or the numbers of weights and gates do not match the network.
     pub fn pass_with(
         &self,
         net: &SubNetwork,
@@ -322,24 +322,23 @@ impl StepContext<'_> {
         Ok(self.searcher.pass(net, weights, gates, masks, batch, targets))
     }
 
-    /// The weights of a network learn from the training batch, its gates being constants: a pass and an
-    /// [update](Self::update_weights).
+    /// A weight step of a network with constant gates on the training batch: a pass and an [update](Self::update_weights).
     pub fn train(&mut self, net: &SubNetwork, gates: Tensor<1>) -> Result<PendingWeightStep, Error> {
         let pass = self.pass(net, gates, Half::Training)?;
         self.update_weights(net, pass)
     }
 
-    /// The weights of the sub-network with these picks learn from the training batch.
+    /// A weight step of the sub-network with these picks on the training batch.
     pub fn train_picks(&mut self, picks: &[Vec<usize>]) -> Result<PendingWeightStep, Error> {
         let net = self.sub_network(picks, EdgeOutput::PickedGate)?;
         self.train(&net, self.drawn_gates())
     }
 
-    /// SGD moves the weights along the gradients of a training pass, their global norm clipped to `clip_norm`; running
-    /// statistics follow. Where a gradient is not finite, nothing moves.
+    /// Updates the weights by SGD with the gradients of a training pass, clipped to a global norm of `clip_norm`, and the
+    /// running statistics. If a gradient is not finite, nothing is updated.
     ///
     /// # Errors
-    /// The loss or the gradient is known not to be finite.
+    /// If the loss or the gradient is known not to be finite.
     pub fn update_weights(&mut self, net: &SubNetwork, pass: PassOutput) -> Result<PendingWeightStep, Error> {
         phase::enter("weight step");
         let (at, learning_rate) = (self.progress.at, self.progress.learning_rate);
@@ -352,14 +351,14 @@ impl StepContext<'_> {
         }
         let Searcher { config, supernet, sgd, .. } = &mut *self.searcher;
         let weights = &mut supernet.weights;
-        // The reference's norm also counts alpha's gradient, stale from the step before; ours is of the weights alone.
+        // The reference's norm also includes alpha's gradient of the previous step; this one is of the weights only.
         let norm = sgd.apply(weights, &net.params, pass.weight_gradients, config.clip_norm, learning_rate);
         if let Some(&norm) = norm.known() {
             Error::finite(norm, "the gradient of the weights", at)?;
         }
         if config.undrawn == Undrawn::Decay {
             let drawn: BTreeSet<_> = net.params.iter().copied().collect();
-            // Before its first gradient (here or in an alpha step), a weight had none to be zeroed: PyTorch passed it over.
+            // PyTorch skips a parameter until its first gradient, in a weight or alpha step.
             let undrawn = |i: &usize| !drawn.contains(i) && sgd.momentum[*i].is_some();
             let undrawn: Vec<usize> = (0..weights.values.len()).filter(undrawn).collect();
             sgd.coast(weights, &undrawn, learning_rate);
@@ -368,14 +367,14 @@ impl StepContext<'_> {
         Ok(PendingWeightStep { metrics: pass.metrics, norm, at })
     }
 
-    /// A pass of the held-out batch, back to the gates; the weights are constants. Running statistics follow, unless
-    /// alpha rests.
+    /// Forward and backward pass of the held-out batch with respect to the gates, with constant weights. Updates the running
+    /// statistics, except during alpha's warm-up.
     ///
-    /// Whatever the step has left on the device is read here with one transfer: the host needs the gates' gradient for
-    /// alpha, and alpha for the next draw. So `trained`, a weight step of before, is finished here, too.
+    /// All values of the step on the device are read here with one transfer, as the host needs the gates' gradient for alpha.
+    /// `trained`, a preceding weight step, is therefore finished here as well.
     ///
     /// # Errors
-    /// A loss or the gradient of the weights is not finite; or as [`pass_with`](Self::pass_with).
+    /// If a loss or the gradient of the weights is not finite; or as [`pass_with`](Self::pass_with).
     pub fn held_out_pass(
         &mut self,
         net: &SubNetwork,
@@ -385,11 +384,11 @@ impl StepContext<'_> {
         self.held_out_pass_with(net, gates, trained, self.targets(Half::HeldOut))
     }
 
-    /// As [`held_out_pass`](Self::held_out_pass), back as far as `targets` says: with [`GradTargets::Nothing`] forward only,
-    /// for algorithms that learn from the loss and not from its slope.
+    /// As [`held_out_pass`](Self::held_out_pass) with other gradients: [`GradTargets::Nothing`] is a forward pass only, for
+    /// algorithms that use the loss without its gradient.
     ///
     /// # Errors
-    /// As there.
+    /// As [`held_out_pass`](Self::held_out_pass).
     pub fn held_out_pass_with(
         &mut self,
         net: &SubNetwork,
@@ -411,8 +410,8 @@ impl StepContext<'_> {
             let Searcher { config, supernet, sgd, .. } = &mut *self.searcher;
             supernet.weights.update_running(&net.graph, &pass.statistics, images);
             if config.undrawn == Undrawn::Decay {
-                // The published step computes gradients of the weights here, too. It never uses them, but they are there
-                // to be zeroed, and from then on these weights move in every step.
+                // The published step also computes gradients of the weights here. They are unused, but from then on weight
+                // decay and momentum act on these weights in every step.
                 sgd.begin_momentum(&supernet.weights, &net.params);
             }
         }
@@ -420,11 +419,11 @@ impl StepContext<'_> {
         Ok(HeldOutPass { metrics, training, gate_gradient })
     }
 
-    /// Adam moves alpha along the gradient of the loss, one matrix per searched cell, plus those of the cost bounds and
-    /// the regularisers.
+    /// Updates alpha by Adam with the gradient of the loss, one matrix per searched cell, plus those of cost bounds and
+    /// regularisers.
     ///
     /// # Errors
-    /// A gradient is not finite or has another shape than alpha.
+    /// If a gradient is not finite or differs from alpha in shape.
     pub fn update_alpha(&mut self, gradients: &[Alpha]) -> Result<(), Error> {
         self.check_gradient(gradients, "alpha")?;
         let mut total = gradients.to_vec();

@@ -1,8 +1,8 @@
-//! What each operation does on each edge of a supernet: the slope that straight-through follows, and the loss itself.
+//! Effects of operations on edges of a supernet: the gate gradient used by straight-through, and the loss.
 //!
-//! Straight-through asks how the held-out loss changes as the share of a drawn operation grows (`dL/dh` of its gate).
-//! What one wants to know is the loss with that operation instead of another. Both are measured here on the same cells and
-//! images, so that they can be compared with each other and with a benchmark's table.
+//! Straight-through uses the derivative of the held-out loss with respect to the gate of a sampled operation (`dL/dh`). The
+//! quantity of interest is the loss with that operation instead of another. Both are measured on the same cells and images,
+//! for comparison with each other and with a benchmark's table.
 
 use std::collections::BTreeSet;
 
@@ -17,25 +17,25 @@ use crate::rng::{Rng, Stream};
 use crate::run::Interrupt;
 use crate::space::{CellSpace, Space};
 
-/// Means over uniformly drawn cells; matrices `[edges, operations]`, one per searched cell.
+/// Means over uniformly sampled cells; matrices `[edges, operations]`, one per searched cell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EdgeEffects {
-    /// Slope of the held-out loss in the gate of an operation, where it is the one drawn.
+    /// Derivative of the held-out loss with respect to the gate of an operation, for cells with this operation.
     pub slope: Vec<Alpha>,
-    /// Held-out loss of the cells with an operation on an edge, all other edges being as drawn.
+    /// Held-out loss of the cells with an operation on an edge, with the other edges as sampled.
     pub loss: Vec<Alpha>,
-    /// Per searched cell and node after the inputs: the sum of the slopes of the edges that end there over the sum of their
-    /// absolute values, mean of drawn cells. Zero where the loss does not depend on the scale of the node's sum.
+    /// For each searched cell and inner node: the sum of the derivatives of its incoming edges divided by the sum of their
+    /// absolute values, averaged over sampled cells. Zero if the loss does not depend on the scale of the node's sum.
     pub balance: Vec<Vec<f64>>,
 }
 
 impl Searcher {
-    /// Measures every operation on every edge in `contexts` uniformly drawn cells, each on another batch of `images`: a pass
-    /// forward and back per context, edge and operation. Reports the number of contexts that are done. `None` if
+    /// Measures every operation on every edge in `contexts` uniformly sampled cells, each on another batch of `images`, by a
+    /// forward and backward pass per context, edge and operation. Reports the number of finished contexts. `None` if
     /// interrupted.
     ///
     /// # Errors
-    /// A loss is not finite.
+    /// If a loss is not finite.
     pub fn edge_effects(
         &self,
         contexts: usize,
@@ -81,7 +81,7 @@ impl Searcher {
         Ok(Some(EdgeEffects { slope, loss, balance }))
     }
 
-    /// The loss of a sub-network on a batch, and its gradient in the gates of the drawn operations.
+    /// The loss of a sub-network on a batch, and its gradient with respect to the gates.
     fn loss_and_slopes(&self, picks: &[Vec<usize>], batch: &Batch) -> Result<(f64, Vec<Alpha>), Error> {
         let net = self.supernet.sub_network(picks, EdgeOutput::PickedGate);
         let pass = self.pass(&net, self.weights_of(&net), self.supernet.gates(), None, batch, GradTargets::Gates);
@@ -102,12 +102,12 @@ fn places(space: &Space) -> Vec<(usize, usize, usize)> {
     space.cells.iter().enumerate().flat_map(of_cell).collect()
 }
 
-/// The states into which edges are summed.
+/// The inner nodes, which have incoming edges.
 fn nodes(cell: &CellSpace) -> BTreeSet<usize> {
     cell.edges().iter().map(|edge| edge.to).collect()
 }
 
-/// Per node: sum of the slopes of its edges over the sum of their absolute values.
+/// For each inner node, the sum of the derivatives of its edges divided by the sum of their absolute values.
 fn balances(cell: &CellSpace, picks: &[usize], slopes: &Alpha) -> Vec<f64> {
     let edges = cell.edges();
     let of_node = |node| {

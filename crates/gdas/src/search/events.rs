@@ -9,7 +9,7 @@ use crate::data::{Dataset, SearchSplit};
 use crate::run::{Alarm, Alarms, AlphaTable, EpochMetrics, EpochNumbers, Event, StepMetrics};
 use crate::space::Genotype;
 
-/// A search starts, or goes on after `step` steps.
+/// The event that a search starts, or resumes after `step` steps.
 pub(super) fn started(
     searcher: &Searcher,
     algorithm: &str,
@@ -62,7 +62,7 @@ pub(super) fn step(
     })
 }
 
-/// An epoch is over, `progress` being that of its last step.
+/// The event that ends an epoch; `progress` is that of its last step.
 pub(super) fn epoch(
     searcher: &Searcher,
     progress: &Progress,
@@ -89,7 +89,7 @@ pub(super) fn epoch(
     })
 }
 
-/// The alarms that begin with an epoch, from the event that ends it.
+/// The alarms raised by an epoch, from the event that ends it.
 pub(super) fn alarms(searcher: &Searcher, alarms: &mut Alarms, ended: &Event) -> Vec<Event> {
     let Event::Epoch(EpochMetrics { epoch, step, .. }) = ended else { return vec![] };
     let Some(now) = EpochNumbers::of(ended) else { return vec![] };

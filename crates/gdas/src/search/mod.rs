@@ -1,17 +1,17 @@
-//! The search: which cell learns best, found while its weights and alpha learn by turns.
+//! Search for a cell by alternating updates of the supernet's weights and of alpha.
 //!
-//! [`step`] is a whole step of GDAS on one page. [`Search`] runs a search from a program, [`search()`] one that a
-//! configuration describes. The parts of a search are replaceable one by one:
+//! [`step`] is the step of GDAS. [`Search`] is the builder for programs, [`search()`] runs a configuration. The parts of a
+//! search can be replaced individually:
 //!
 //! | part | trait | built in |
 //! | --- | --- | --- |
-//! | what a step does | [`Algorithm`] | [`algorithms`] |
-//! | how an operation is drawn, and the gradient of that | [`Estimator`] | [`StraightThrough`] |
-//! | what is added to alpha's gradient | [`Regulariser`] | [`CostBound`] |
-//! | which cell is the result | [`Selection`] | [`Argmax`], [`Judged`] |
+//! | step | [`Algorithm`] | [`algorithms`] |
+//! | sampling of operations and its gradient | [`Estimator`] | [`StraightThrough`] |
+//! | terms added to alpha's gradient | [`Regulariser`] | [`CostBound`] |
+//! | choice of the final cell | [`Selection`] | [`Argmax`], [`Judged`] |
 //!
-//! Everything random is a function of (seed, purpose, step), so a checkpoint holds weights, momentum, running statistics,
-//! alpha, Adam's moments, a position and the sums of the running epoch, and nothing else is needed to go on bit for bit.
+//! All randomness is a function of (seed, purpose, step). A checkpoint therefore contains weights, momentum, running
+//! statistics, alpha, Adam's moments, the position and the sums of the current epoch; a search resumes from it bit for bit.
 
 pub mod algorithms;
 mod batches;
@@ -61,12 +61,12 @@ pub use result::SearchResult;
 pub use searcher::Searcher;
 pub use selection::{Argmax, Judged, Selected, Selection, SelectionContext};
 
-/// Searches with the built-in parts that the configuration names, or goes on with the search that `run` holds.
+/// Starts a search with the built-in parts of the configuration, or resumes the one in `run`.
 ///
-/// Work is spread over the current rayon thread pool; the result does not depend on its size.
+/// Uses the current rayon thread pool; the result does not depend on its size.
 ///
 /// # Errors
-/// The configuration does not suit the data or the run, a file cannot be read or written, or a number is not finite.
+/// If the configuration does not suit the data or the run, a file cannot be read or written, or a value is not finite.
 pub fn search(
     config: &SearchConfig,
     dataset: &Dataset,
@@ -78,8 +78,8 @@ pub fn search(
     search_on(config, dataset, run, observer, interrupt, std::slice::from_ref(device))
 }
 
-/// As [`search()`], on several devices that share every batch (experimental): as many as the configuration says. The
-/// first holds the weights.
+/// As [`search()`], on several devices that share every batch (experimental); their number is that of the configuration. The
+/// weights are on the first.
 pub fn search_on(
     config: &SearchConfig,
     dataset: &Dataset,
@@ -91,8 +91,8 @@ pub fn search_on(
     search_with(Parts::of(config)?, config, dataset, Some(run), observer, interrupt, devices)
 }
 
-/// As [`search_on`], with any parts, and without a run directory if none is given: then nothing is written, and a search
-/// that was asked to stop is lost.
+/// As [`search_on`], with custom parts and an optional run directory. Without one nothing is saved, and an interrupted search
+/// cannot be resumed.
 pub fn search_with(
     parts: Parts,
     config: &SearchConfig,
@@ -117,7 +117,7 @@ fn search_in(
 ) -> Result<Outcome<SearchResult>, Error> {
     let (asked, given) = (config.devices, devices.len());
     let first = devices.first().filter(|_| given == asked).ok_or_else(|| {
-        Error::Unsuitable(format!("the configuration says `devices = {asked}`, and the search was given {given}"))
+        Error::Unsuitable(format!("the configuration says `devices = {asked}`, but the search has {given}"))
     })?;
     let started = Instant::now();
     let split = batches::split(config, dataset)?;
@@ -135,7 +135,7 @@ fn search_in(
     let (algorithm, steps) = (task.algorithm.name(), task.steps_per_epoch());
     journal.report(events::started(&task.searcher, algorithm, dataset, &split, steps, task.steps_done()))?;
     if !task.own_parts.is_empty() && task.steps_done() == 0 {
-        // From now on the run cannot be taken for one of built-in parts.
+        // The first checkpoint records the custom parts.
         journal.save(&task)?;
     }
 
@@ -150,7 +150,7 @@ fn search_in(
     if !finished {
         return Ok(Outcome::Interrupted { step });
     }
-    // The cell, and its accuracy with the shared weights on the held-out half.
+    // The cell, and its accuracy with the shared weights on the held-out images.
     let chosen = match select(&task, &*selection, &judge, &mut journal, interrupt)? {
         Some(selected) => {
             let genotype = task.state.early_stop.reported(selected.genotype);
@@ -179,7 +179,7 @@ fn search_in(
     Ok(Outcome::Finished(Box::new(result)))
 }
 
-/// A search before its first step, its batches, and how its cell will be chosen.
+/// The task of a new search, its batches, and the selection.
 fn prepare(
     parts: Parts,
     config: &SearchConfig,
@@ -192,7 +192,7 @@ fn prepare(
     let Parts { mut algorithm, estimator, regularisers, selection } = parts;
     let mut searcher = Searcher::new(config, dataset, device)?;
     searcher = searcher.with_estimator(estimator).with_regularisers(regularisers);
-    // Of a built-in algorithm the searcher knows this.
+    // For a built-in algorithm, the searcher has done this.
     if !algorithm.learns_alpha() && config.algorithm.learns_alpha() {
         searcher.alpha = searcher.alpha.iter().map(crate::Alpha::zeros_like).collect();
     }
@@ -202,7 +202,7 @@ fn prepare(
     Ok((SearchTask::new(searcher, algorithm, own, &source), source, selection))
 }
 
-/// Makes the cost bounds, and takes up the newest checkpoint, if there is one.
+/// Sets up the cost bounds, and restores the newest checkpoint if there is one.
 fn resume(task: &mut SearchTask, dataset: &Dataset, journal: &mut Journal) -> Result<(), Error> {
     let (bounds, timed_now) = CostBound::of(&task.searcher.config, &task.searcher.supernet, journal.run())?;
     task.searcher.bounds = bounds;
@@ -214,14 +214,13 @@ fn resume(task: &mut SearchTask, dataset: &Dataset, journal: &mut Journal) -> Re
         journal.report(Event::Warning { message })?;
     }
     if timed_now {
-        let what =
-            "latency.json is missing from the run directory; with other times the search would go on differently";
+        let what = "latency.json is missing from the run directory; the search cannot be resumed with other times";
         return Err(Error::Unsuitable(what.into()));
     }
     Ok(())
 }
 
-/// The cell that is the result. `None` if interrupted.
+/// Selects the final cell. `None` if interrupted.
 fn select(
     task: &SearchTask,
     selection: &dyn Selection,
@@ -232,14 +231,14 @@ fn select(
     let SearchTask { searcher, algorithm, state, .. } = task;
     let step = task.steps_done();
     let candidates = algorithm.candidates(searcher);
-    // Whatever ends a search early has also said which cell is its result.
+    // After an early stop, the result is the cell reported by its rule.
     if candidates.is_none() && state.early_stop.stopped.is_some() {
         return Ok(Some(Selected::new(algorithm.genotype(searcher))));
     }
     let mut began = Instant::now();
     let mut report = |done: usize, candidates: usize| {
         if interrupt.is_paused() && !interrupt.is_requested() {
-            // The checkpoint of the last step is durable; what has been judged stays in memory.
+            // The checkpoint of the last step is saved; the results of judging stay in memory.
             began += interrupt.wait(step, |event| journal.report(event))?;
         }
         let each = match done {
@@ -257,21 +256,21 @@ fn select(
     }
 }
 
-/// The images that a search holds out: those that alpha learns on.
+/// The held-out images of a search, those for alpha.
 pub fn held_out(config: &SearchConfig, dataset: &Dataset) -> Result<Subset, Error> {
     Ok(batches::split(config, dataset)?.alpha)
 }
 
-/// What a step costs on a device.
+/// Cost of a step on a device.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepCost {
-    /// How long it takes.
+    /// Duration in seconds.
     pub seconds: f64,
-    /// The engine's work on a graphics processor; `None` on the processor.
+    /// The engine's work on a GPU; `None` on the CPU.
     pub work: Option<Work>,
 }
 
-/// What a step costs here, by trying a few; for planning, never for results. `None` if interrupted.
+/// Measures the cost of a step by a few trial steps; for planning only. `None` if interrupted.
 pub fn step_cost(
     config: &SearchConfig,
     dataset: &Dataset,
@@ -299,7 +298,7 @@ pub fn step_cost(
     Ok(seconds?.map(|seconds| StepCost { seconds, work }))
 }
 
-/// How long judging one candidate takes on a device, in seconds, by trying a few; for planning, never for results.
+/// Measures the time of judging a candidate in seconds by a few trials; for planning only.
 pub fn seconds_per_candidate(config: &SearchConfig, dataset: &Dataset, device: &Device) -> Result<f64, Error> {
     let searcher = Searcher::new(config, dataset, device)?;
     let judge = Judge::new(config, dataset, &held_out(config, dataset)?, &searcher.on_device);

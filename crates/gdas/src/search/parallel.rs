@@ -1,20 +1,20 @@
-//! Several devices that share a batch (data parallel; experimental).
+//! Data parallelism: several devices share a batch (experimental).
 //!
-//! The batch is split into contiguous shards, one per device. Each device runs the same drawn network, with the same
-//! weights, forward and back on its shard: the draw is made before, once. Gradients come together on the first device as
-//! their mean, weighted by the shards' sizes, summed in the order of the shards; it alone holds weights, optimisers and
-//! alpha, so there is nothing that replicas could disagree about. No result depends on which device is done first.
+//! The batch is split into contiguous shards, one per device. All devices run the same sampled network with the same
+//! weights forward and backward on their shards. The first device computes the mean of the gradients, weighted by the
+//! shards' sizes and summed in their order; only it has weights, optimisers and alpha. The result does not depend on the
+//! order in which devices finish.
 //!
-//! Normalisations use the statistics of their own shard, as PyTorch's `DataParallel` does. This is why another number of
-//! devices is another search. Running statistics move towards the mean and the variance of all values that the replicas
-//! normalised, which follow exactly from each one's own (PyTorch keeps the first replica's).
+//! Normalisations use the statistics of their shard, like PyTorch's `DataParallel`, so the result depends on the number of
+//! devices. Running statistics are updated with the exact mean and variance over all shards (PyTorch uses the first
+//! replica's).
 //!
-//! One thread of the host hands out all work: graphics processors queue it, so they work at the same time. On the
-//! processor replicas take turns, each with all threads.
+//! One host thread submits all work; GPUs queue it and run concurrently. On the CPU, replicas run one after another with all
+//! threads.
 //!
-//! Burn's means: tensors travel with [`Tensor::to_device`], joined into one, since a transfer costs as much as many
-//! values. `Module::fork` and `GradientsAccumulator` (burn-optim) are for modules and their parameters' numbers; weights
-//! here are plain tensors that draws pick from. Burn's accumulator also sums where the mean by size is wanted.
+//! Tensors are transferred by [`Tensor::to_device`] as one concatenated tensor, as the cost per transfer is high. Burn's
+//! `Module::fork` and `GradientsAccumulator` (burn-optim) are for modules, while the weights here are plain tensors; the
+//! accumulator also sums, where a mean weighted by size is needed.
 
 #[cfg(test)]
 mod tests;
@@ -27,21 +27,21 @@ use super::pass::{PassInputs, PassOutput};
 use crate::deferred::Deferred;
 use crate::loss::{self, Metrics};
 
-/// A pass on the devices together. The inputs lie on the first, and so does the result. Where there are fewer images
-/// than devices, the last devices do nothing; one device simply does `pass`.
+/// Runs `pass` on shards of the batch. Inputs and result are on the first device. With fewer images than devices, the last
+/// devices are idle; on one device this is `pass`.
 pub(super) fn shared(devices: &[Device], inputs: PassInputs, pass: impl Fn(PassInputs) -> PassOutput) -> PassOutput {
     let shards = shards(inputs.labels.len(), devices.len());
     if shards.len() == 1 {
         return pass(inputs);
     }
-    // All is sent before any device begins: a transfer may wait for what its source was given to do before.
+    // All transfers precede the passes, as a transfer waits for the queued work of its source.
     let parts: Vec<PassInputs> = shards.iter().zip(devices).map(|(shard, device)| inputs.part(shard, device)).collect();
     let passes: Vec<PassOutput> = parts.into_iter().map(pass).collect();
     let replicas = Replicas { first: &devices[0], sizes: shards.iter().map(Range::len).collect() };
     replicas.gather(passes, inputs.gates.dims()[0])
 }
 
-/// Which images each replica takes: contiguous, the sizes at most one apart, larger ones first.
+/// Contiguous ranges of images of the replicas; their sizes differ by at most one, larger ones first.
 fn shards(images: usize, devices: usize) -> Vec<Range<usize>> {
     let count = devices.min(images).max(1);
     let (size, left_over) = (images / count, images % count);
@@ -50,7 +50,7 @@ fn shards(images: usize, devices: usize) -> Vec<Range<usize>> {
 }
 
 impl PassInputs<'_> {
-    /// What a replica reads, on its device.
+    /// The inputs of a replica, on its device.
     fn part(&self, shard: &Range<usize>, device: &Device) -> Self {
         let (start, size) = (shard.start, shard.len());
         Self {
@@ -63,16 +63,16 @@ impl PassInputs<'_> {
     }
 }
 
-/// Who shared a batch.
+/// The replicas that share a batch.
 struct Replicas<'a> {
-    /// Where all comes together.
+    /// The device of the result.
     first: &'a Device,
-    /// Images of each.
+    /// Number of images of each replica.
     sizes: Vec<usize>,
 }
 
 impl Replicas<'_> {
-    /// Makes one pass of the replicas' passes.
+    /// Combines the replicas' passes to one.
     fn gather(&self, passes: Vec<PassOutput>, gates: usize) -> PassOutput {
         let (mut measured, mut stats, mut gradients) = (Vec::new(), Vec::new(), Vec::new());
         for pass in passes {
@@ -94,7 +94,7 @@ impl Replicas<'_> {
         }
     }
 
-    /// The mean over the images, tensor by tensor, given the means over each replica's.
+    /// The mean over all images from the means of the replicas.
     fn mean<const D: usize>(&self, parts: impl Iterator<Item = Tensor<D>>) -> Tensor<D> {
         let images: usize = self.sizes.iter().sum();
         let shares = self.sizes.iter().map(|&size| size as f64 / images as f64);
@@ -102,8 +102,8 @@ impl Replicas<'_> {
         parts.reduce(|sum, part| sum + part).expect("there is a first replica")
     }
 
-    /// The mean of the gradients. There is one where all replicas have one: they run the same network, so all have, unless
-    /// a loss is not finite. Its replica was not differentiated then, and the step will end the run.
+    /// The mean of the gradients. `None` if a replica lacks one: as all run the same network, its loss was then not finite, and
+    /// the step ends the run.
     fn mean_gradients(&self, lists: Vec<Vec<Option<Tensor<1>>>>) -> Vec<Option<Tensor<1>>> {
         let shortest = lists.iter().map(Vec::len).min().unwrap_or(0);
         let present: Vec<bool> = (0..shortest).map(|i| lists.iter().all(|list| list[i].is_some())).collect();
@@ -120,7 +120,7 @@ impl Replicas<'_> {
         present.iter().map(|&present| if present { means.next() } else { None }).collect()
     }
 
-    /// Loss and accuracy over all images.
+    /// Metrics over all images.
     fn metrics(&self, parts: Vec<Deferred<Metrics>>) -> Deferred<Metrics> {
         let images: usize = self.sizes.iter().sum();
         let there = |part: &Deferred<Metrics>| part.numbers().map(|sums| sums.clone().inner().to_device(self.first));
@@ -140,7 +140,7 @@ impl Replicas<'_> {
         })
     }
 
-    /// Mean and variance, `[2, channels]` per normalisation, of the values of all replicas, from each one's own.
+    /// Mean and variance `[2, channels]` of each normalisation over all replicas, from those of each replica.
     fn statistics(&self, stats: Vec<Vec<Tensor<2>>>) -> Vec<Tensor<2>> {
         let channels: Vec<usize> = stats[0].iter().map(|stats| stats.dims()[1]).collect();
         if channels.is_empty() {
@@ -163,7 +163,7 @@ impl Replicas<'_> {
     }
 }
 
-/// Brings tensors to a device, in one piece.
+/// Transfers tensors to a device as one concatenated tensor.
 fn sent(tensors: Vec<Tensor<1>>, device: &Device) -> Vec<Tensor<1>> {
     if tensors.iter().all(|tensor| tensor.device() == *device) {
         return tensors;
@@ -176,12 +176,12 @@ fn lengths(tensors: &[Tensor<1>]) -> Vec<usize> {
     tensors.iter().map(|tensor| tensor.dims()[0]).collect()
 }
 
-/// Takes apart what was joined.
+/// Splits a concatenated tensor.
 fn split(whole: &Tensor<1>, lengths: &[usize]) -> Vec<Tensor<1>> {
     starts(lengths).zip(lengths).map(|(start, &length)| whole.clone().narrow(0, start, length)).collect()
 }
 
-/// Where parts of these lengths begin, one behind another.
+/// Offsets of consecutive parts of these lengths.
 fn starts(lengths: &[usize]) -> impl Iterator<Item = usize> {
     lengths.iter().scan(0, |at, length| {
         let start = *at;

@@ -11,30 +11,29 @@ use crate::config::{self, SearchConfig};
 
 /// Algorithm, estimator, regularisers and selection of a search.
 ///
-/// A run records the names of those that the configuration does not name; going on with it needs parts of the same
-/// names.
+/// A run records the names of custom parts; resuming it requires parts of the same names.
 #[derive(Debug)]
 pub struct Parts {
-    /// What a step does.
+    /// The algorithm.
     pub algorithm: Box<dyn Algorithm>,
-    /// How operations are drawn.
+    /// The estimator.
     pub estimator: Arc<dyn Estimator>,
-    /// What is added to alpha's gradient, besides the configured cost bounds.
+    /// Regularisers of alpha, in addition to the configured cost bounds.
     pub regularisers: Vec<Arc<dyn Regulariser>>,
-    /// How the cell is chosen in the end.
+    /// The selection of the final cell.
     pub selection: Box<dyn Selection>,
 }
 
 impl Parts {
-    /// The built-in parts that a configuration names.
+    /// The built-in parts of a configuration.
     ///
     /// # Errors
-    /// It names an algorithm that is not built in.
+    /// If its algorithm is not built in.
     pub fn of(config: &SearchConfig) -> Result<Self, Error> {
         Ok(Self::with(algorithms::built_in(&config.algorithm)?, config))
     }
 
-    /// An algorithm, and otherwise the built-in parts that a configuration names.
+    /// An algorithm with the other built-in parts of a configuration.
     pub fn with(algorithm: Box<dyn Algorithm>, config: &SearchConfig) -> Self {
         Self {
             algorithm,
@@ -44,7 +43,7 @@ impl Parts {
         }
     }
 
-    /// Names of the parts that are not those of the configuration, by kind.
+    /// Names of the custom parts with their kind.
     pub(super) fn own(&self, config: &SearchConfig) -> Vec<String> {
         let mut own = Vec::new();
         let mut note = |kind: &str, name: &str, configured: &str| {
@@ -64,7 +63,7 @@ impl Parts {
         own
     }
 
-    /// Checks that the algorithm is the one that the configuration names.
+    /// Checks that the algorithm is that of the configuration.
     pub(super) fn check(&self, config: &SearchConfig) -> Result<(), Error> {
         let (given, configured) = (algorithms::identity(&*self.algorithm), &config.algorithm);
         if given == *configured {

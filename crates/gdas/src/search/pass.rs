@@ -1,4 +1,4 @@
-//! One pass of a batch through a network: forward, cross-entropy, and back as far as gradients are asked for.
+//! One pass of a batch through a network: forward, cross-entropy, and backward for the requested gradients.
 
 use burn::tensor::Tensor;
 use gdas_kernels::Mode;
@@ -7,16 +7,16 @@ use crate::deferred::Deferred;
 use crate::loss::{Metrics, measure};
 use crate::supernet::{SubNetwork, Supernet};
 
-/// What a pass is differentiated with respect to.
+/// The gradients that a pass computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GradTargets {
-    /// Nothing: forward only.
+    /// None: forward only.
     Nothing,
-    /// The weights.
+    /// With respect to the weights.
     Weights,
-    /// The gates.
+    /// With respect to the gates.
     Gates,
-    /// Weights and gates.
+    /// With respect to weights and gates.
     Both,
 }
 
@@ -30,16 +30,16 @@ impl GradTargets {
     }
 }
 
-/// What a pass reads, all of it on one device.
+/// Inputs of a pass, all on one device.
 #[derive(Clone, Debug)]
 pub(super) struct PassInputs<'a> {
-    /// `[n, height, width, channels]`.
+    /// Images `[n, height, width, channels]`.
     pub(super) image: Tensor<4>,
-    /// Classes, `[n]`.
+    /// Labels `[n]`.
     pub(super) labels: &'a [u32],
-    /// Weights in the network's order.
+    /// Weights in the order of the network's parameters.
     pub(super) weights: Vec<Tensor<1>>,
-    /// As many as the network has gates.
+    /// Gates of the network `[gates]`.
     pub(super) gates: Tensor<1>,
     /// Factors of skip connections, `[skips, n]`.
     pub(super) masks: Option<Tensor<2>>,
@@ -48,19 +48,19 @@ pub(super) struct PassInputs<'a> {
 /// Result of a pass.
 #[derive(Debug)]
 pub struct PassOutput {
-    /// Loss and accuracy on the batch.
+    /// Metrics of the batch.
     pub metrics: Deferred<Metrics>,
-    /// Mean and variance, `[2, channels]`, that each normalisation used.
+    /// Mean and variance `[2, channels]` used by each normalisation.
     pub statistics: Vec<Tensor<2>>,
-    /// Gradient of every weight array, in the network's order; `None` for one that the loss does not depend on. Empty
-    /// if it was not asked for.
+    /// Gradient of each parameter, in the network's order; `None` for one that does not affect the loss. Empty if not
+    /// requested.
     pub weight_gradients: Vec<Option<Tensor<1>>>,
-    /// Gradient of the gates; zeros if it was not asked for.
+    /// Gradient of the gates; zeros if not requested.
     pub gate_gradient: Deferred<Vec<f32>>,
 }
 
-/// Runs a network in training mode on the device that holds the inputs. Where the loss is known not to be finite, there
-/// is no way back: no gradient is computed.
+/// Runs a network in training mode on the device of the inputs. If the loss is known not to be finite, no gradient is
+/// computed.
 pub(super) fn pass(supernet: &Supernet, net: &SubNetwork, inputs: PassInputs, targets: GradTargets) -> PassOutput {
     let PassInputs { image, labels, weights, gates, masks } = inputs;
     let track = |x: Tensor<1>, wanted: bool| if wanted { x.autodiff().require_grad() } else { x };

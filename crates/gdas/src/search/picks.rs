@@ -1,16 +1,16 @@
-//! One operation per searched cell and edge, as columns of alpha.
+//! Picks: one operation per searched cell and edge, as columns of alpha.
 
 use crate::Error;
 use crate::rng::{Rng, Stream};
 use crate::space::{CellSpace, Space};
 
-/// Drawn uniformly.
+/// Picks sampled uniformly.
 pub(super) fn uniform(space: &Space, rng: &mut Rng) -> Vec<Vec<usize>> {
     space.cells.iter().map(|cell| cell.edges().iter().map(|_| rng.below(cell.width())).collect()).collect()
 }
 
-/// Every operation of an edge once in as many steps as it has operations, in a random order that is another one each
-/// time (FairNAS, strict fairness; Chu, Zhang and Xu, ICCV 2021).
+/// Picks of fair sampling: an edge with K operations takes each of them once in K steps, in a random order that is drawn
+/// for every K steps (FairNAS, strict fairness; Chu, Zhang and Xu, ICCV 2021).
 pub(super) fn in_turn(space: &Space, seed: u64, step: u64) -> Vec<Vec<usize>> {
     let of_cell = |cell: &CellSpace| {
         let width = cell.width() as u64;
@@ -28,9 +28,9 @@ pub(super) fn in_turn(space: &Space, seed: u64, step: u64) -> Vec<Vec<usize>> {
     space.cells.iter().map(of_cell).collect()
 }
 
-/// Whether a space has these cells, edges and operations; the error says what it has not.
+/// Checks that the space has these cells, edges and operations.
 pub(super) fn check(space: &Space, picks: &[Vec<usize>]) -> Result<(), Error> {
-    let wrong = |what: String| Err(Error::Unsuitable(format!("picks that are no cell of {}: {what}", space.name)));
+    let wrong = |what: String| Err(Error::Unsuitable(format!("picks that are not a cell of {}: {what}", space.name)));
     if picks.len() != space.cells.len() {
         return wrong(format!("{} cells instead of {}", picks.len(), space.cells.len()));
     }

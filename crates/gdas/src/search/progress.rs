@@ -1,25 +1,25 @@
 use crate::data::Position;
 
-/// Where in a search a step stands, and the values of the schedules there.
+/// Position of a step in the search, and the values of the schedules.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
-    /// The epoch, and the step within it; both count from 0.
+    /// Epoch and step within it, both from 0.
     pub at: Position,
     /// Number of the step in the whole search, from 0.
     pub step: u64,
-    /// Epochs of the whole search.
+    /// Number of epochs of the whole search.
     pub epochs: usize,
-    /// Temperature of the draw.
+    /// Temperature tau of the sampling.
     pub tau: f64,
     /// Learning rate of the weights.
     pub learning_rate: f64,
 }
 
-/// Which of a step's two batches.
+/// One of the two batches of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Half {
-    /// The training batch, which the weights learn from.
+    /// The training batch, for the weights.
     Training = 0,
-    /// The held-out batch, which alpha learns from.
+    /// The held-out batch, for alpha.
     HeldOut = 1,
 }

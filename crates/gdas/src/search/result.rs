@@ -1,4 +1,4 @@
-//! What a finished search leaves: `result.json`.
+//! Result of a search: `result.json`.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,50 +14,50 @@ use crate::run::Judgement;
 use crate::space::Genotype;
 use crate::weights::host;
 
-/// Result of a search. Holds nothing that depends on the clock or the number of threads.
+/// Result of a search, independent of time and number of threads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SearchResult {
-    /// Space that was searched.
+    /// Name of the search space.
     pub space: String,
-    /// Data that it was searched on.
+    /// Name of the data set.
     pub data: String,
-    /// Seed.
+    /// Seed of all randomness.
     pub seed: u64,
-    /// Epochs.
+    /// Number of epochs.
     pub epochs: usize,
-    /// The cell chosen in the end, in text form: see [`Selection`](crate::config::Selection); after an early stop for
-    /// too many operations without parameters that of the last epoch before.
+    /// The final cell in text form, see [`Selection`](crate::config::Selection); after an early stop by a count-based rule, that
+    /// of the last epoch within the limit.
     pub genotype: String,
-    /// The same, structured.
+    /// The final cell as data.
     pub cells: Genotype,
-    /// Accuracy of that network with the supernet's weights on the held-out half, in 0..=1.
+    /// Accuracy of the final cell with the shared weights on the held-out images, in 0..=1.
     pub held_out_accuracy: f64,
     /// The genotype of the epoch with the highest held-out accuracy (a running mean over the architecture batches).
     pub best_genotype: Option<String>,
-    /// That epoch.
+    /// The epoch of `best_genotype`.
     pub best_epoch: Option<u64>,
-    /// That accuracy.
+    /// The held-out accuracy of that epoch.
     pub best_accuracy: Option<f64>,
-    /// Trainable values of the network on the searched skeleton, counted as the benchmark does.
+    /// Number of parameters of the network on the searched skeleton, counted like the benchmark.
     pub params: u64,
-    /// Multiply-adds per image, likewise.
+    /// Multiply-adds per image of this network.
     pub multiply_adds: u64,
-    /// Share of the cells' edges without weights.
+    /// Fraction of the cells' edges without weights.
     pub parameter_free: f64,
-    /// Why the search ended before its last epoch.
+    /// Reason of an early stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early_stop: Option<String>,
-    /// Why this cell, where it was chosen by judges.
+    /// The judgement, if the selection was judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged: Option<Judgement>,
-    /// How the bounds on cost stand at the end.
+    /// Final costs and their bounds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub costs: Vec<Standing>,
-    /// The logits at the end, `[edges, operations]` per searched cell.
+    /// Final logits `[edges, operations]` of each searched cell.
     pub alphas: Vec<Alpha>,
-    /// What the weights of undrawn operations did (`skip` or `decay`).
+    /// Treatment of the weights of operations that were not sampled (`skip` or `decay`).
     pub undrawn: String,
-    /// BLAKE3 of the final alphas, weights and metrics: equal runs have equal digests.
+    /// BLAKE3 hash of the final alphas, weights and metrics; equal runs have equal digests.
     pub digest: String,
 }
 

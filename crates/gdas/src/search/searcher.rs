@@ -1,4 +1,4 @@
-//! Everything that a search learns, and the passes it learns by.
+//! State of a search that is trained: weights, alpha, optimisers.
 
 use std::sync::Arc;
 
@@ -24,13 +24,13 @@ use crate::run::{Interrupt, phase};
 use crate::space::Genotype;
 use crate::supernet::{SubNetwork, Supernet};
 
-/// The shared weights, alpha, their optimisers, and what alpha is drawn and regularised by: all that every algorithm
-/// learns with. What one algorithm alone keeps is in its own [`Algorithm`](super::Algorithm).
+/// The supernet, alpha, their optimisers, the estimator and the regularisers: the state common to all algorithms.
+/// Additional state is in the [`Algorithm`](super::Algorithm).
 #[derive(Clone, Debug)]
 pub struct Searcher {
     /// The configuration.
     pub config: SearchConfig,
-    /// Shared weights of all candidate operations.
+    /// The supernet with the shared weights.
     pub supernet: Supernet,
     /// Logits `[edges, operations]`, one matrix per searched cell.
     pub alpha: Vec<Alpha>,
@@ -40,19 +40,19 @@ pub struct Searcher {
     pub(super) estimator: Arc<dyn Estimator>,
     pub(super) regularisers: Vec<Arc<dyn Regulariser>>,
     pub(super) bounds: Vec<CostBound>,
-    /// Of the images, so that a resumed search is sure to go on with the same.
+    /// Digest of the images, to check them when the search is resumed.
     pub(super) data_digest: String,
-    /// Images that the device makes batches of.
+    /// Images stored on the device.
     pub(super) on_device: OnDevice,
-    /// Devices that share every batch that is learned from. The first holds all the rest.
+    /// Devices that share every batch of a step. All other state is on the first.
     devices: Vec<Device>,
 }
 
 impl Searcher {
-    /// Fresh weights, alpha near zero, the published estimator.
+    /// A searcher with initial weights, alpha near zero, and the published estimator.
     ///
     /// # Errors
-    /// The space gives no network of this size, or the device does not have the configured precision.
+    /// If the space has no network of this size, or the device does not support the configured precision.
     pub fn new(config: &SearchConfig, dataset: &Dataset, device: &Device) -> Result<Self, Error> {
         let space = config.space.clone();
         space.validate()?;
@@ -67,7 +67,7 @@ impl Searcher {
             auxiliary: false,
             drop_path: false,
         };
-        // An algorithm that does not learn alpha by a gradient reports its own policy there.
+        // An algorithm that does not update alpha by a gradient reports its policy in it.
         let deviation = if config.algorithm.learns_alpha() { config.alpha_init_std } else { 0.0 };
         let mut alpha = Vec::new();
         for (index, cell) in space.cells.iter().enumerate() {
@@ -99,56 +99,56 @@ impl Searcher {
         })
     }
 
-    /// Lets several devices share every batch. The first must be the one that the searcher was made on.
+    /// Shares every batch among several devices. The first must be the device of the searcher.
     #[must_use]
     pub fn on_devices(self, devices: &[Device]) -> Self {
         Self { devices: devices.to_vec(), ..self }
     }
 
-    /// Draws with another estimator than the published one.
+    /// Replaces the estimator.
     #[must_use]
     pub fn with_estimator(self, estimator: Arc<dyn Estimator>) -> Self {
         Self { estimator, ..self }
     }
 
-    /// Adds the gradients of these regularisers to alpha's.
+    /// Sets the regularisers, whose gradients are added to alpha's.
     #[must_use]
     pub fn with_regularisers(self, regularisers: Vec<Arc<dyn Regulariser>>) -> Self {
         Self { regularisers, ..self }
     }
 
-    /// The genotype that alpha stands for: the operations of largest alpha, within `max_skips`.
+    /// The genotype derived from alpha: the operations of largest alpha, within `max_skips`.
     pub fn genotype(&self) -> Genotype {
         self.genotype_of(&self.alpha)
     }
 
-    /// The genotype that some logits stand for, within `max_skips`.
+    /// The genotype derived from logits, within `max_skips`.
     pub(super) fn genotype_of(&self, alpha: &[Alpha]) -> Genotype {
         regularise::genotype_of(&self.config, &self.supernet.space, alpha)
     }
 
-    /// How the cost bounds stand: the expected cost under alpha, and what the genotype costs.
+    /// For each cost bound, the expected cost under alpha and the cost of the genotype.
     pub fn standings(&self, genotype: &Genotype) -> Vec<Standing> {
         self.bounds.iter().map(|bound| bound.standing(&self.alpha, genotype)).collect()
     }
 
-    /// Whether a genotype costs no more than any bound allows.
+    /// Whether a genotype is within all cost bounds.
     pub fn affords(&self, genotype: &Genotype) -> bool {
         self.standings(genotype).iter().all(|standing| standing.genotype <= standing.limit)
     }
 
-    /// The weights of a network, in its own order.
+    /// The weights of a network, in the order of its parameters.
     pub fn weights_of(&self, net: &SubNetwork) -> Vec<Tensor<1>> {
         net.params.iter().map(|&i| self.supernet.weights.values[i].clone()).collect()
     }
 
-    /// The network of a genotype, over the shared weights.
+    /// The network of a genotype with the shared weights.
     fn derived(&self, genotype: &Genotype) -> Result<SubNetwork, Error> {
         Ok(self.supernet.derived(genotype)?)
     }
 
-    /// One pass of a batch through a network in training mode, and back as far as gradients are asked for; the devices
-    /// share the batch.
+    /// Forward pass of a network in training mode, and backward pass for the requested gradients, with the batch shared among
+    /// the devices.
     pub(super) fn pass(
         &self,
         net: &SubNetwork,
@@ -163,27 +163,27 @@ impl Searcher {
         parallel::shared(&self.devices, inputs, |inputs| pass(&self.supernet, net, inputs, targets))
     }
 
-    /// Loss and accuracy of the sub-network of these picks on a batch, as the published selections measure it: with
-    /// running statistics where they are kept, the batch's own elsewhere.
+    /// Metrics of the sub-network with these picks on a batch, as in the published selections: with running statistics if there
+    /// are any, else with those of the batch.
     ///
     /// # Errors
-    /// The picks give no network.
+    /// If the picks do not fit the space.
     pub fn accuracy(&self, picks: &[Vec<usize>], batch: &Batch) -> Result<Metrics, Error> {
         let net = self.derived(&Genotype::from_picks(&self.supernet.space, picks))?;
         Ok(self.measure(&net, self.weights_of(&net), Mode::Eval, batch))
     }
 
-    /// Loss and accuracy of a derived network on a batch, forward only.
+    /// Metrics of a derived network on a batch, forward only.
     fn measure(&self, net: &SubNetwork, weights: Vec<Tensor<1>>, mode: Mode, batch: &Batch) -> Metrics {
         let image = batch.tensor(self.supernet.weights.device());
         let outcome = self.supernet.run(net, mode, image, weights, self.supernet.gates());
         cross_entropy(&outcome.outputs[0], &batch.labels, 0.0).1
     }
 
-    /// Mean loss of a genotype with the shared weights over some batches, normalised by each batch's statistics.
+    /// Mean loss of a genotype with the shared weights over some batches, normalised by batch statistics.
     ///
     /// # Errors
-    /// The genotype gives no network.
+    /// If the genotype does not fit the space.
     pub fn loss(&self, genotype: &Genotype, batches: &[Batch]) -> Result<f64, Error> {
         let net = self.derived(genotype)?;
         let weights = self.weights_of(&net);
@@ -191,11 +191,11 @@ impl Searcher {
         Ok(losses.sum::<f64>() / batches.len().max(1) as f64)
     }
 
-    /// Accuracy of a genotype with the shared weights on a subset, in 0..=1. Normalisation uses the batch's statistics,
-    /// since running ones mix those of every draw. `None` if interrupted, NaN if a class score is not finite.
+    /// Accuracy of a genotype with the shared weights on a subset, in 0..=1. Normalisation uses batch statistics, as running
+    /// ones are averages over all sampled networks. `None` if interrupted, NaN if a class score is not finite.
     ///
     /// # Errors
-    /// The genotype gives no network.
+    /// If the genotype does not fit the space.
     pub fn evaluate(
         &self,
         genotype: &Genotype,

@@ -1,4 +1,4 @@
-//! What a search saves so that it goes on exactly.
+//! Checkpoints of a search.
 
 use std::path::Path;
 
@@ -15,18 +15,18 @@ use crate::data::{Dataset, Position};
 use crate::device;
 use crate::run::{Alarms, Array, Checkpoint, SearchMetrics, read_checkpoint};
 
-/// How far a search has come: all of its state that does not learn.
+/// State of a search besides the searcher and the algorithm.
 #[derive(Clone, Debug)]
 pub(super) struct SearchState {
-    /// The next step to do.
+    /// Position of the next step.
     pub(super) at: Position,
-    /// Of the epoch so far.
+    /// Sums over the current epoch.
     pub(super) sums: EpochSums,
     /// The epoch with the highest held-out accuracy.
     pub(super) best: Option<BestEpoch>,
-    /// What an early stop has seen.
+    /// State of the early-stop rule.
     pub(super) early_stop: EarlyStopState,
-    /// What the alarms have seen.
+    /// State of the alarms.
     pub(super) alarms: Alarms,
 }
 
@@ -63,7 +63,7 @@ impl EpochSums {
         self.redraws += report.redraws;
     }
 
-    /// Means over the images so far, with the schedules of a step.
+    /// Means over the images so far, with the schedule values of a step.
     pub(super) fn means(&self, progress: &Progress) -> SearchMetrics {
         let mean = |sums: &[f64; 3], i: usize| sums[i] / sums[0].max(1.0);
         SearchMetrics {
@@ -89,16 +89,16 @@ struct SavedState {
     alarms: Alarms,
     adam_steps: u64,
     data_digest: String,
-    /// What computed it; empty in checkpoints of early builds.
+    /// The arithmetic of the device; empty in checkpoints of early versions.
     #[serde(default)]
     arithmetic: String,
-    /// Names of parts that are not the configured ones.
+    /// Names of the custom parts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     parts: Vec<String>,
 }
 
 impl Searcher {
-    /// Everything but what the algorithm adds.
+    /// The checkpoint without the state of the algorithm.
     pub(super) fn checkpoint(&self, state: &SearchState, own_parts: &[String]) -> Result<Checkpoint, Error> {
         let mut checkpoint = Checkpoint::new(&SavedState {
             epoch: state.at.epoch,
@@ -124,8 +124,8 @@ impl Searcher {
         Ok(checkpoint)
     }
 
-    /// Takes back what [`checkpoint`](Self::checkpoint) saved, and says where the search stands. The warning, if there
-    /// is one, is for the user.
+    /// Restores the state saved by [`checkpoint`](Self::checkpoint), and returns it with a warning for the user, if there is
+    /// one.
     pub(super) fn restore(
         &mut self,
         checkpoint: &mut Checkpoint,
@@ -161,11 +161,11 @@ impl Searcher {
         Ok((state, warning))
     }
 
-    /// As the newest checkpoint of the run at `path` has it, and the number of that checkpoint. The run, which may be at
-    /// work, is only read.
+    /// The searcher of the newest checkpoint of the run at `path`, with the number of the checkpoint. The run may be in progress
+    /// and is only read.
     ///
     /// # Errors
-    /// It has no checkpoint yet, or one of other data.
+    /// If there is no checkpoint yet, or the data differ.
     pub fn of_run(
         config: &SearchConfig,
         path: &Path,

@@ -16,14 +16,14 @@ pub(super) struct SearchTask {
     pub(super) searcher: Searcher,
     pub(super) algorithm: Box<dyn Algorithm>,
     pub(super) state: SearchState,
-    /// Names of parts that are not the configured ones.
+    /// Names of the custom parts.
     pub(super) own_parts: Vec<String>,
-    /// Steps of an epoch, and those of them in which weights learn.
+    /// Number of steps per epoch, and of weight steps among them.
     steps: u64,
     weight_steps: u64,
-    /// Time that choosing the cell will take after the last step; for the log alone.
+    /// Estimated seconds of the selection after the last step; for the log only.
     pub(super) selection_seconds: f64,
-    /// The step done last.
+    /// The last step.
     last: Option<(Progress, StepReport)>,
 }
 
@@ -39,7 +39,7 @@ impl SearchTask {
         Self { searcher, algorithm, state, own_parts, steps, weight_steps, selection_seconds: 0.0, last: None }
     }
 
-    /// Where a step stands, and the values of the schedules there.
+    /// Position of a step, and the values of the schedules.
     pub(super) fn progress(&self, at: Position) -> Progress {
         let config = &self.searcher.config;
         let done = at.epoch * self.weight_steps + at.step.min(self.weight_steps);
@@ -53,13 +53,13 @@ impl SearchTask {
         }
     }
 
-    /// Does a step without counting it.
+    /// Performs a step without advancing the position.
     pub(super) fn try_step(&mut self, batch: &SearchBatch, progress: Progress) -> Result<StepReport, Error> {
         let mut context = StepContext::new(&mut self.searcher, &batch.weights, &batch.alpha, progress);
         self.algorithm.step(&mut context)
     }
 
-    /// Steps of an epoch.
+    /// Number of steps per epoch.
     pub(super) fn steps_per_epoch(&self) -> u64 {
         self.steps
     }

@@ -1,4 +1,4 @@
-//! What is wrong with a space, and where.
+//! Errors of search spaces.
 
 use std::fmt;
 
@@ -31,32 +31,32 @@ impl fmt::Display for Place {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpaceError {
-    /// A value makes no sense, or does not fit the others.
+    /// A value is invalid, or does not fit the others.
     #[error("{}`{key}` of {place}: {reason}", at_line(*.line))]
     Value {
         /// Line of the TOML text, from 1, if it came from one.
         line: Option<usize>,
-        /// Which part.
+        /// The part of the space.
         place: Place,
-        /// Its field, which is also the key in TOML.
+        /// The field, which is also the key in TOML.
         key: &'static str,
-        /// What is wrong and what would be right.
+        /// The violated requirement.
         reason: String,
     },
-    /// The text is no TOML, or a value is of the wrong type.
+    /// The text is not valid TOML, or a value has the wrong type.
     #[error("{}{}{reason}", at_line(*.line), .key.as_ref().map_or_else(String::new, |key| format!("`{key}`: ")))]
     Text {
         /// Line, from 1.
         line: Option<usize>,
         /// Key on that line.
         key: Option<String>,
-        /// What the parser says.
+        /// The parser's error.
         reason: String,
     },
-    /// There is no such built-in space and no such file.
+    /// Neither the name of a built-in space nor an existing file.
     #[error("there is no space `{name}`; built in are {known}; a space of your own is the path of a TOML file")]
     Unknown {
-        /// What was asked for.
+        /// The given name.
         name: String,
         /// The built-in names.
         known: String,
@@ -64,17 +64,17 @@ pub enum SpaceError {
     /// A file cannot be read.
     #[error("cannot read {path}: {reason}")]
     File {
-        /// Which one.
+        /// The file.
         path: String,
-        /// What the system says.
+        /// The system's error.
         reason: String,
     },
-    /// A file holds no valid space.
+    /// A file does not contain a valid space.
     #[error("{path}{}{reason}", if matches!(**.reason, Self::Value { line: Some(_), .. } | Self::Text { line: Some(_), .. }) { ", " } else { ": " })]
     InFile {
-        /// Which one.
+        /// The file.
         path: String,
-        /// What is wrong with its content.
+        /// The error in its content.
         reason: Box<SpaceError>,
     },
 }

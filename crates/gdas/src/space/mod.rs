@@ -1,6 +1,6 @@
-//! Search spaces as plain data: operations, cells, skeletons and genotypes. No tensors.
+//! Search spaces as plain data: operations, cells, skeletons and genotypes.
 //!
-//! Everything is held by value, so a space of one's own is as good as a built-in one:
+//! Custom spaces are equivalent to built-in ones:
 //!
 //! ```
 //! use gdas::space::{CellSpace, Layer, Operation, Space, operations};
@@ -41,40 +41,40 @@ pub struct Edge {
     pub to: usize,
 }
 
-/// What a cell gives.
+/// Output of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CellOutput {
-    /// Its last node.
+    /// The last node.
     Last,
-    /// Its inner nodes, one after another along the channels.
+    /// The inner nodes, concatenated along the channels.
     Concat,
 }
 
-/// How a genotype is read off alpha.
+/// Rule by which a genotype is derived from alpha.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Derivation {
     /// The best operation of every edge.
     BestPerEdge,
-    /// Per node the two best (edge, operation) pairs; operations that give zeros are left out.
+    /// The two best (edge, operation) pairs of every node, excluding `none`.
     TwoBestPerNode,
 }
 
-/// A searched cell: it owns one table of alpha, `[edges, operations]`.
+/// A searched cell, with one table of alpha `[edges, operations]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CellSpace {
-    /// `cell`, `normal` or `reduction` in the built-in spaces; letters, digits, `_` and `-`.
+    /// Name of letters, digits, `_` and `-`; `cell`, `normal` or `reduction` in the built-in spaces.
     pub name: String,
-    /// Number of input states: as many as the skeleton's wiring gives.
+    /// Number of input states, determined by the skeleton's wiring.
     pub inputs: usize,
     /// Number of inner nodes; node `i` has an edge from every state before it.
     pub nodes: usize,
-    /// Candidates, in the order of alpha's columns.
+    /// Candidate operations, in the order of alpha's columns.
     pub operations: Vec<Arc<Operation>>,
-    /// What it gives.
+    /// Output of the cell.
     pub output: CellOutput,
-    /// How a genotype is read off its table.
+    /// Rule by which a genotype is derived from its table.
     pub derivation: Derivation,
 }
 
@@ -101,7 +101,7 @@ impl CellSpace {
         Self { name: name.into(), inputs: 2, nodes, operations, output, derivation }
     }
 
-    /// Its edges in the order of alpha's rows: by target node, then by source.
+    /// The edges in the order of alpha's rows: by target node, then by source.
     pub fn edges(&self) -> Vec<Edge> {
         (self.inputs..self.inputs + self.nodes).flat_map(|to| (0..to).map(move |from| Edge { from, to })).collect()
     }
@@ -111,7 +111,7 @@ impl CellSpace {
         self.operations.len()
     }
 
-    /// Its operation of this name or alias.
+    /// The operation of this name or alias.
     pub fn find(&self, name: &str) -> Option<&Arc<Operation>> {
         self.operations.iter().find(|operation| operation.is_called(name))
     }
@@ -122,11 +122,11 @@ impl CellSpace {
 pub struct Space {
     /// Name on the command line and in messages; letters, digits, `_` and `-`.
     pub name: String,
-    /// One line for people.
+    /// One-line description for display.
     pub description: String,
     /// The searched cells, one alpha table each.
     pub cells: Vec<CellSpace>,
-    /// How they are stacked.
+    /// Arrangement of the cells in a network.
     pub skeleton: Skeleton,
 }
 
@@ -155,7 +155,7 @@ impl Space {
         spaces::all().iter().find(|space| space.name == name).cloned()
     }
 
-    /// The built-in space whose presets suit it: the one with the same wiring.
+    /// Name of the built-in space with the same wiring, whose presets are used.
     pub fn family(&self) -> &'static str {
         match self.skeleton.wiring {
             Wiring::Residual => "nas-bench-201",
@@ -164,7 +164,7 @@ impl Space {
         }
     }
 
-    /// Whether it is one of the built-in spaces, unchanged.
+    /// Whether it equals a built-in space.
     pub fn is_built_in(&self) -> bool {
         spaces::all().iter().any(|space| **space == *self)
     }

@@ -2,36 +2,36 @@
 
 use std::fmt;
 
-/// A layer of an operation. It keeps the number of channels; where an edge has stride 2, the operation's first layer with a
-/// window takes the stride and the later ones have stride 1.
+/// A layer of an operation, which keeps the number of channels. On an edge of stride 2, the operation's first layer with a
+/// window has the stride, the others have stride 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Layer {
     /// `max(x, 0)`.
     Relu,
-    /// Dense convolution with a square filter, padded so that it keeps the image size at stride 1. It has a bias where the
-    /// normalisations of the candidates have no scale and shift.
+    /// Dense convolution with a square filter, padded to keep the image size at stride 1. It has a bias if the normalisations
+    /// of the candidates have no scale and shift.
     Conv {
         /// Side of the filter, odd.
         kernel: usize,
     },
-    /// One square filter per channel, padded likewise, without bias.
+    /// Depthwise convolution with a square filter, padded like [`Layer::Conv`], without bias.
     Depthwise {
         /// Side of the filter, odd.
         kernel: usize,
-        /// Distance between the filter's elements, 1 for neighbours.
+        /// Dilation, 1 for none.
         dilation: usize,
     },
-    /// 1x1 convolution of stride 1, as it follows a depthwise one; with a bias as [`Layer::Conv`] has.
+    /// 1x1 convolution of stride 1, as after a depthwise one; with a bias like [`Layer::Conv`].
     Pointwise,
-    /// Batch normalisation, with scale and shift (and running statistics) as the network's configuration says.
+    /// Batch normalisation, with scale and shift (and running statistics) according to the network's configuration.
     Norm,
-    /// Average over a square window; the padding is not counted.
+    /// Average pool over a square window, excluding the padding.
     AvgPool {
         /// Side of the window, odd.
         kernel: usize,
     },
-    /// Maximum over a square window; the padding never wins.
+    /// Max pool over a square window, excluding the padding.
     MaxPool {
         /// Side of the window, odd.
         kernel: usize,
@@ -39,7 +39,7 @@ pub enum Layer {
 }
 
 impl Layer {
-    /// Whether it can have stride 2.
+    /// Whether it supports stride 2.
     pub fn takes_stride(self) -> bool {
         !matches!(self, Self::Relu | Self::Pointwise | Self::Norm)
     }
@@ -53,18 +53,18 @@ impl Layer {
 /// What an operation computes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// Nothing: the edge contributes zeros.
+    /// Zeros.
     Zero,
-    /// The input itself at stride 1, a factorized reduction (ReLU, two 1x1 convolutions of stride 2, one of them shifted by
-    /// a pixel, concatenated and normalised) at stride 2.
+    /// The identity at stride 1, a factorized reduction (ReLU, two 1x1 convolutions of stride 2, one of them shifted by a pixel,
+    /// concatenated and normalised) at stride 2.
     Skip,
-    /// Layers, one after another.
+    /// A sequence of layers.
     Layers(Vec<Layer>),
 }
 
 /// A candidate operation of a cell's edges.
 ///
-/// [`super::operations`] has the published ones; any other is made from its layers:
+/// [`super::operations`] has the published ones; custom ones are defined by their layers:
 ///
 /// ```
 /// use gdas::space::{Layer, Operation};
@@ -79,7 +79,7 @@ pub struct Operation {
     pub aliases: Vec<String>,
     /// Short label for drawings and tables.
     pub label: String,
-    /// What it computes.
+    /// The computation.
     pub body: Body,
 }
 
@@ -90,7 +90,7 @@ impl fmt::Debug for Operation {
 }
 
 impl Operation {
-    /// An operation of these layers. Its label is its name with spaces for underscores.
+    /// An operation of these layers, labelled by its name with spaces for underscores.
     pub fn new(name: impl Into<String>, layers: impl IntoIterator<Item = Layer>) -> Self {
         Self::with_body(name.into(), Body::Layers(layers.into_iter().collect()))
     }
@@ -100,26 +100,26 @@ impl Operation {
         Self { name, aliases: Vec::new(), label, body }
     }
 
-    /// The same operation with another label for drawings.
+    /// Sets the label for drawings.
     #[must_use]
     pub fn label(self, label: impl Into<String>) -> Self {
         Self { label: label.into(), ..self }
     }
 
-    /// The same operation with one more name that genotypes may use.
+    /// Adds a name that genotypes may use.
     #[must_use]
     pub fn alias(mut self, name: impl Into<String>) -> Self {
         self.aliases.push(name.into());
         self
     }
 
-    /// Whether this is its name or one of its aliases.
+    /// Whether `name` is its name or an alias.
     pub fn is_called(&self, name: &str) -> bool {
         self.name == name || self.aliases.iter().any(|alias| alias == name)
     }
 
-    /// Whether it has no convolution at stride 1 (`none`, skip connection, pools). Cells made of such operations alone are
-    /// the known failure of the method.
+    /// Whether it has no convolution at stride 1 (`none`, skip connection, pools). Cells of such operations only are a known
+    /// failure mode of differentiable search.
     pub fn is_parameter_free(&self) -> bool {
         match &self.body {
             Body::Zero | Body::Skip => true,
@@ -127,7 +127,7 @@ impl Operation {
         }
     }
 
-    /// Whether anything is computed at this stride: not by the zero operation, nor by a skip connection of stride 1.
+    /// Whether it needs computation at this stride: false for `none`, and for a skip connection of stride 1.
     pub fn computes(&self, stride: usize) -> bool {
         match &self.body {
             Body::Zero => false,

@@ -1,4 +1,4 @@
-//! The built-in operations: those of the published spaces, in sizes of your own where that makes sense.
+//! The built-in operations: those of the published spaces, some with a variable kernel size.
 
 use std::sync::{Arc, LazyLock};
 
@@ -33,8 +33,8 @@ pub fn max_pool(kernel: usize) -> Operation {
     Operation::new(format!("max_pool_{size}"), [Layer::MaxPool { kernel }]).label(format!("max {size}"))
 }
 
-/// `dua_sepc_KxK`: twice ReLU, depthwise and pointwise convolution, normalisation. GDAS's supernet calls it so, the networks
-/// trained from scratch `sep_conv`; the layers are the same, and bias and affine normalisation are the network's to decide.
+/// `dua_sepc_KxK`: twice ReLU, depthwise and pointwise convolution, normalisation. The name is that of GDAS's supernet; in
+/// networks trained from scratch it is `sep_conv`, with the same layers. Bias and affine normalisation depend on the network.
 pub fn separable_conv(kernel: usize) -> Operation {
     let size = size(kernel);
     let half = [Layer::Relu, Layer::Depthwise { kernel, dilation: 1 }, Layer::Pointwise, Layer::Norm];
@@ -54,7 +54,7 @@ fn size(kernel: usize) -> String {
     format!("{kernel}x{kernel}")
 }
 
-/// The operations that TOML files and genotypes can name without defining them.
+/// The operations that TOML files and genotypes can use without a definition.
 pub fn all() -> &'static [Arc<Operation>] {
     static ALL: LazyLock<Vec<Arc<Operation>>> = LazyLock::new(|| {
         let all = [

@@ -1,11 +1,11 @@
-//! How cells are stacked to a network.
+//! Skeletons: arrangement of cells in a network.
 
 use super::Space;
 
-/// One stage of a skeleton. Widths are in multiples of the base channel count C.
+/// A block of a network. Widths are multiples of the base channel count C.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Block {
-    /// A cell of the given table; a reduction cell halves the image.
+    /// A cell of the given alpha table; a reduction cell halves the image.
     Cell {
         /// Index into [`Space::cells`].
         table: usize,
@@ -26,12 +26,12 @@ pub enum Block {
     },
 }
 
-/// What cells read, and what halves the image between stages.
+/// Inputs of cells, and the reductions between stages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wiring {
-    /// A cell reads the one before it; residual blocks lie between stages (NAS-Bench-201).
+    /// A cell reads the previous one; residual blocks between stages (NAS-Bench-201).
     Residual,
-    /// A cell reads the two before it, each brought to its width by a 1x1 convolution; reduction cells lie between stages
+    /// A cell reads the two previous ones, each projected to its width by a 1x1 convolution; reduction cells between stages
     /// (NASNet, DARTS).
     TwoInputs {
         /// Whether the reduction cell is the fixed one of GDAS (FRC); else it is the space's second cell.
@@ -57,10 +57,10 @@ impl Wiring {
     }
 }
 
-/// The stages of a network: one after the other, the image half the size in each.
+/// The stages of a network. Each halves height and width of the previous one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skeleton {
-    /// What cells read, and what lies between stages.
+    /// Inputs of cells, and the reductions between stages.
     pub wiring: Wiring,
     /// Channels of every stage, over the base channel count C.
     pub widths: Vec<usize>,

@@ -16,7 +16,7 @@ use super::{
     spaces,
 };
 
-/// More than any space that can be built, in bytes.
+/// Maximum size of a file in bytes, above that of any valid space.
 const LONGEST_FILE: u64 = 1 << 20;
 
 #[derive(Serialize, Deserialize)]
@@ -113,7 +113,7 @@ impl Space {
     /// file does not define are the built-in ones.
     ///
     /// # Errors
-    /// With the line and key of the first mistake, whether of the text or of what it describes.
+    /// The first error, with line and key.
     pub fn from_toml(text: &str) -> Result<Self, SpaceError> {
         let text = text.trim_start_matches('\u{feff}');
         let read: SpaceText = toml::from_str(text).map_err(|error| {
@@ -128,7 +128,7 @@ impl Space {
     /// Reads a space from a TOML file.
     ///
     /// # Errors
-    /// The file cannot be read, or holds no valid space: with file, line and key.
+    /// If the file cannot be read or does not contain a valid space, with file, line and key.
     pub fn open(path: &Path) -> Result<Self, SpaceError> {
         let name = path.display().to_string();
         let refused = |reason: String| SpaceError::File { path: name.clone(), reason };
@@ -143,7 +143,7 @@ impl Space {
     /// The built-in space of this name, or the one in the TOML file at this path.
     ///
     /// # Errors
-    /// There is neither, or the file holds no valid space.
+    /// If there is neither, or the file does not contain a valid space.
     pub fn named_or_file(given: &str) -> Result<Arc<Self>, SpaceError> {
         if let Some(space) = Self::find(given) {
             return Ok(space);
@@ -156,12 +156,12 @@ impl Space {
         Err(SpaceError::Unknown { name: given.to_owned(), known: spaces::names() })
     }
 
-    /// The whole space as TOML, every operation with its layers: it needs no other definition to be read back.
+    /// The space as self-contained TOML, with the layers of all operations.
     pub fn to_toml(&self) -> String {
         self.to_toml_below("")
     }
 
-    /// As [`to_toml`](Self::to_toml), as the table `below` (such as `space.`) of a larger text.
+    /// As [`to_toml`](Self::to_toml), as a table of a larger text with the prefix `below` (such as `space.`).
     pub(crate) fn to_toml_below(&self, below: &str) -> String {
         let quoted = |text: &str| toml::Value::from(text).to_string();
         let list = |names: &mut dyn Iterator<Item = &str>| names.map(quoted).collect::<Vec<_>>().join(", ");
@@ -236,7 +236,7 @@ impl SpaceText {
         let wiring = match (self.skeleton.wiring, self.skeleton.reduction) {
             (WiringText::Residual, None) => Wiring::Residual,
             (WiringText::Residual, Some(_)) => {
-                let reason = "with `wiring = \"residual\"` residual blocks lie between the stages; take this key out";
+                let reason = "with `wiring = \"residual\"` residual blocks are between the stages; remove this key";
                 return Err(wrong(Place::Skeleton, "reduction", reason.to_owned()));
             }
             (WiringText::TwoInputs, reduction) => {
@@ -336,7 +336,7 @@ impl From<&Space> for SpaceText {
     }
 }
 
-/// A built-in space is its name, any other the whole of it, so that what is written needs no definition elsewhere.
+/// A built-in space is serialized as its name, a custom one in full.
 impl Serialize for Space {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.is_built_in() {
@@ -357,12 +357,12 @@ impl<'de> Deserialize<'de> for Space {
 pub mod shared {
     use super::{Arc, Deserializer, Serialize, Serializer, Space, SpaceVisitor};
 
-    /// As [`Space`] itself is written.
+    /// Serializes like [`Space`].
     pub fn serialize<S: Serializer>(space: &Arc<Space>, serializer: S) -> Result<S::Ok, S::Error> {
         space.as_ref().serialize(serializer)
     }
 
-    /// As [`Space`] itself is read; a built-in space is shared.
+    /// Deserializes like [`Space`]; a built-in space is shared.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Space>, D::Error> {
         deserializer.deserialize_any(SpaceVisitor)
     }

@@ -1,8 +1,8 @@
-//! What makes a space one that a network can be built from.
+//! Validation of search spaces.
 
 use super::{Body, CellOutput, CellSpace, Derivation, Layer, Operation, Place, Space, SpaceError, Wiring};
 
-/// Largest sizes: far above what anybody searches, and small enough that no network grows without bounds.
+/// Maximum sizes: far above those in use, and small enough to bound the size of networks.
 const MOST_STAGES: usize = 8;
 const MOST_WIDTH: usize = 64;
 const MOST_NODES: usize = 24;
@@ -13,11 +13,10 @@ const MOST_DILATION: usize = 16;
 const LONGEST_NAME: usize = 64;
 
 impl Space {
-    /// Checks that a network can be built from every choice of its operations, and that its names can stand in
-    /// genotypes.
+    /// Checks that networks can be built with any choice of operations, and that all names are valid in genotypes.
     ///
     /// # Errors
-    /// The first value that is wrong: where it stands, why, and what would be right.
+    /// The first invalid value, with its place and the requirement.
     pub fn validate(&self) -> Result<(), SpaceError> {
         let wrong = |key, reason: String| Err(wrong(Place::Space, key, reason));
         check_name(&self.name, true).or_else(|reason| wrong("name", reason))?;
@@ -68,7 +67,7 @@ impl Space {
         }
         if cell.inputs != wiring.inputs() {
             let (given, gives) = (cell.inputs, wiring.inputs());
-            return wrong("inputs", format!("is {given}, but the skeleton gives its cells {gives}"));
+            return wrong("inputs", format!("is {given}, but the skeleton's cells have {gives}"));
         }
         if !(1..=MOST_NODES).contains(&cell.nodes) {
             return wrong("nodes", format!("is {}, but must be between 1 and {MOST_NODES}", cell.nodes));
@@ -91,7 +90,7 @@ impl Space {
         }
         let choices = cell.operations.iter().filter(|operation| operation.body != Body::Zero).count();
         if choices == 0 {
-            return wrong("operations", "every one of them gives zeros".to_owned());
+            return wrong("operations", "all of them are zero".to_owned());
         }
         // The first node has the fewest edges.
         if cell.derivation == Derivation::TwoBestPerNode && choices * cell.inputs < 2 {
@@ -115,7 +114,7 @@ impl Space {
         Ok(())
     }
 
-    /// One name means one operation in the whole space.
+    /// Checks that equal names refer to equal operations in all cells.
     fn check_shared_names(&self) -> Result<(), SpaceError> {
         let all: Vec<_> = self.cells.iter().flat_map(|cell| &cell.operations).collect();
         for (i, operation) in all.iter().enumerate() {
@@ -132,10 +131,10 @@ impl Space {
 }
 
 impl Operation {
-    /// Checks that its layers can be built and its names can stand in genotypes.
+    /// Checks that the layers can be built and the names are valid in genotypes.
     ///
     /// # Errors
-    /// The first value that is wrong.
+    /// The first invalid value.
     pub fn validate(&self) -> Result<(), SpaceError> {
         check_operation(self, false)
     }
@@ -145,7 +144,7 @@ fn wrong(place: Place, key: &'static str, reason: String) -> SpaceError {
     SpaceError::Value { line: None, place, key, reason }
 }
 
-/// Names stand in genotypes, in names of parameters and files, and in exported code.
+/// Checks a name, which is used in genotypes, names of parameters and files, and in exported code.
 fn check_name(name: &str, hyphen: bool) -> Result<(), String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || (hyphen && c == '-');
     if name.is_empty() {
@@ -239,7 +238,7 @@ mod tests {
             (with(&|s| s.cells[0].name = "a=b".into()), "`name` of cell `a=b`: `a=b` holds '='"),
             (with(&|s| s.cells[0].nodes = 0), "`nodes` of cell `cell`: is 0"),
             (with(&|s| s.cells[0].nodes = 1000), "`nodes` of cell `cell`: is 1000"),
-            (with(&|s| s.cells[0].inputs = 2), "`inputs` of cell `cell`: is 2, but the skeleton gives its cells 1"),
+            (with(&|s| s.cells[0].inputs = 2), "`inputs` of cell `cell`: is 2, but the skeleton's cells have 1"),
             (with(&|s| s.cells[0].operations.clear()), "`operations` of cell `cell`: 0 of them"),
             (with(&|s| s.cells.clear()), "`cells` of the space: 0 of them; a residual skeleton has one"),
             (with(&|s| s.skeleton.widths.clear()), "`widths` of the skeleton: 0 stages"),
@@ -253,7 +252,7 @@ mod tests {
                 with(&|s| s.cells[0] = cell([operations::separable_conv(3), relu("sep_conv_3x3")])),
                 "`operations` of cell `cell`: `sep_conv_3x3` is there twice",
             ),
-            (with(&|s| s.cells[0] = cell([operations::none()])), "`operations` of cell `cell`: every one"),
+            (with(&|s| s.cells[0] = cell([operations::none()])), "`operations` of cell `cell`: all of them"),
             (
                 with(&|s| s.cells[0] = cell([operations::conv(4)])),
                 "`layers` of operation `nor_conv_4x4`: a window of 4x4",

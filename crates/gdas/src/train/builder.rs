@@ -1,4 +1,4 @@
-//! A training from a program: a genotype, images, and whatever differs from the defaults.
+//! Builder of a training.
 
 use std::path::PathBuf;
 
@@ -12,10 +12,10 @@ use crate::data::Dataset;
 use crate::run::read_result;
 use crate::space::Genotype;
 
-/// A training that is about to be run.
+/// Builder of a training.
 ///
-/// Every key of the configuration ([`TrainConfig`]) can be [set](Self::set); those that are not have the values of the
-/// preset. Without a [directory](Self::in_directory) nothing is written.
+/// Every key of the configuration ([`TrainConfig`]) can be [set](Self::set); the others have the values of the preset.
+/// Without a [directory](Self::in_directory) nothing is written to disk.
 ///
 /// ```
 /// use gdas::run::Interrupt;
@@ -33,21 +33,21 @@ use crate::space::Genotype;
 /// ```
 pub type Train<'a> = Builder<'a, Training>;
 
-/// Marks a [`Builder`] as a training.
+/// Marker type of a [`Builder`] of a training.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Training;
 
 /// Result of a [`Train`].
 #[derive(Clone, Debug)]
 pub struct Trained {
-    /// The network, ready to predict.
+    /// The trained network.
     pub network: TrainedModel,
-    /// Accuracies, size, digest.
+    /// Metrics, size and digest.
     pub result: TrainResult,
 }
 
 impl<'a> Builder<'a, Training> {
-    /// A training of this cell's network on these images.
+    /// A training of the genotype's network on these images.
     pub fn new(genotype: &Genotype, images: &'a Dataset) -> Self {
         let mut train = Self::begin(images, Training);
         train.keys.set("space", &*genotype.space);
@@ -55,16 +55,16 @@ impl<'a> Builder<'a, Training> {
         train
     }
 
-    /// Goes on with the training in a run directory, on the same images; the configuration is that of the run.
+    /// Resumes the training in a run directory, on the same images and with its configuration.
     pub fn resume(path: impl Into<PathBuf>, images: &'a Dataset) -> Self {
         Self::go_on(path.into(), images, Training)
     }
 
-    /// Trains to the end.
+    /// Runs the training on one device.
     ///
     /// # Errors
-    /// The configuration or the run does not suit the data, a file cannot be read or written, a number is not finite; or
-    /// the training was asked to stop.
+    /// If the configuration or the run does not suit the data, a file cannot be read or written, a value is not finite, or the
+    /// training is interrupted.
     pub fn run(mut self, device: &Device) -> Result<Trained, Error> {
         let (config, mut run): (TrainConfig, _) = match self.open()? {
             Opened::Finished(path) => {

@@ -1,20 +1,20 @@
-//! How many steps a training takes, where that changes under way.
+//! Length of a training that can change while it runs.
 
 use serde::{Deserialize, Serialize};
 
-/// The length of a training, and how it maps steps to its schedule.
+/// The length of a training, and the mapping of steps to its schedule.
 ///
-/// A training is planned with a number of steps. When the plan changes after some of them, the rest of the schedule is
-/// stretched or compressed over the steps that are left: the learning rate has no jump and still ends at its minimum.
+/// When the planned number of steps changes, the rest of the schedule is stretched or compressed over the remaining steps:
+/// the learning rate is continuous and still ends at its minimum.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Pace {
-    /// Steps that the schedule was made for.
+    /// Length of the schedule in steps.
     planned: u64,
     /// Step of the last change; 0 if there was none.
     since: u64,
-    /// Position on the schedule at that step, in `0..planned`.
+    /// Position on the schedule at that step, in `0..=planned`.
     scheduled: f64,
-    /// Steps of the whole training as of now.
+    /// Current number of steps of the whole training.
     pub(super) total: u64,
 }
 
@@ -25,17 +25,17 @@ impl Pace {
         Self { planned, since: 0, scheduled: 0.0, total: planned }
     }
 
-    /// The same with at most this many steps.
+    /// Limits the number of steps.
     pub(super) fn shortened_to(self, steps: u64) -> Self {
         Self::new(self.planned.min(steps))
     }
 
-    /// Steps that the schedule was made for.
+    /// Length of the schedule in steps.
     pub(super) fn planned(&self) -> u64 {
         self.planned
     }
 
-    /// Position of a step on the schedule, in steps of the plan; the step itself where the plan never changed.
+    /// Position of a step on the schedule; the step itself if the length never changed.
     pub(super) fn position(&self, step: u64) -> f64 {
         if self.since == 0 {
             return step as f64;
@@ -44,8 +44,8 @@ impl Pace {
         self.scheduled + done * (self.planned as f64 - self.scheduled)
     }
 
-    /// From now on, with `done` steps done, the training takes `total` steps in all; at least one more is always left.
-    /// Nothing changes before the first step and after the last.
+    /// Changes the total number of steps to `total` after `done` steps; at least one step remains. Has no effect before the
+    /// first step and after the last.
     pub(super) fn change(&mut self, done: u64, total: u64) {
         if done == 0 || done >= self.total {
             return;

@@ -1,45 +1,45 @@
-//! The numbers of one network as plain arrays, as files and other programs take them.
+//! Weights of one network as plain arrays, for files and other programs.
 
 use gdas_kernels::graph::Graph;
 
 /// Parameters and running statistics of one network on the host, in the engine's layout.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PlainWeights {
-    /// In the order of [`Graph::params`], each flattened in the shape of its description.
+    /// Values of [`Graph::params`], in order, flattened.
     pub params: Vec<Vec<f32>>,
-    /// In the order of [`Graph::norms`]: mean followed by variance; empty where no running statistics are kept.
+    /// Running statistics of [`Graph::norms`], in order: mean followed by variance; empty if none are kept.
     pub running: Vec<Vec<f32>>,
 }
 
-/// Arrays that are not those of a network.
+/// The arrays do not match the network.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum WeightsMismatch {
-    /// An array of another length.
+    /// An array has another length.
     #[error(
         "array `{name}` has {found} numbers where the network needs {expected}; the weights belong to another network"
     )]
     Length {
         /// Name of the array.
         name: String,
-        /// Numbers needed.
+        /// Required number of values.
         expected: usize,
-        /// Numbers found.
+        /// Actual number of values.
         found: usize,
     },
-    /// Not as many arrays as the network has.
+    /// The number of arrays differs from the network's.
     #[error("{found} {what} where the network has {expected}; the weights belong to another network")]
     Count {
         /// "parameters" or "normalisations".
         what: &'static str,
-        /// Needed.
+        /// Required number.
         expected: usize,
-        /// Found.
+        /// Actual number.
         found: usize,
     },
 }
 
 impl PlainWeights {
-    /// Verifies that the arrays are those of `graph`, in number and length.
+    /// Checks that number and lengths of the arrays match `graph`.
     ///
     /// # Errors
     /// [`WeightsMismatch`] names the first array that differs.

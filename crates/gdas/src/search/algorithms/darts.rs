@@ -1,8 +1,9 @@
 //! DARTS (Liu, Simonyan and Yang, "DARTS: differentiable architecture search", ICLR 2019), first and second order.
 //!
-//! An edge is the mixture of all its operations, weighted by `softmax(alpha)`; both weights and alpha learn through it.
-//! First order: weights, then alpha with these weights. Second order: alpha first, by the gradient of the held-out loss
-//! after one step of the weights (equation 7), whose second derivative is a difference of two gradients (equation 8).
+//! The output of an edge is the mixture of all its operations, weighted by `softmax(alpha)`; weights and alpha are updated
+//! by its gradient. First order: the weights, then alpha with these weights. Second order: first alpha, by the gradient of
+//! the held-out loss after one step of the weights (equation 7), in which the second derivative is approximated by a
+//! difference of two gradients (equation 8).
 //!
 //! Settings: AutoDL-Projects, `configs/nas-benchmark/algos/DARTS.config` (50 epochs, SGD as for GDAS) and
 //! `exps/NAS-Bench-201-algos/DARTS-V1.py`, `DARTS-V2.py` (Adam for alpha 3e-4, betas 0.5 and 0.999, weight decay 1e-3;
@@ -22,7 +23,7 @@ use crate::search::progress::Half;
 use crate::supernet::SubNetwork;
 use crate::weights::host;
 
-/// Length of the step of the difference in equation 8, over the length of its direction (the paper's footnote).
+/// Step of the finite difference in equation 8, divided by the norm of its direction (the paper's footnote).
 const DIFFERENCE: f64 = 1e-2;
 
 /// DARTS, first or second order.
@@ -32,12 +33,12 @@ pub struct Darts {
 }
 
 impl Darts {
-    /// The weights learn, then alpha with these weights.
+    /// First-order DARTS: a weight step, then an alpha step with the new weights.
     pub fn first_order() -> Self {
         Self { second_order: false }
     }
 
-    /// Alpha learns by the gradient of the held-out loss after a step of the weights, then the weights learn.
+    /// Second-order DARTS: an alpha step by the gradient of the held-out loss after a virtual weight step, then a weight step.
     pub fn second_order() -> Self {
         Self { second_order: true }
     }
@@ -77,7 +78,7 @@ fn second_order_step(step: &mut StepContext<'_>) -> Result<StepReport, Error> {
     Ok(StepReport { training: Some(training), held_out: Some(held_out), ..StepReport::default() })
 }
 
-/// Alpha learns through the mixture, the weights being constants.
+/// Updates alpha by the gradient of the mixture, with constant weights.
 pub(super) fn move_alpha(
     step: &mut StepContext<'_>,
     net: &SubNetwork,
@@ -96,13 +97,14 @@ fn gates(step: &StepContext<'_>) -> Tensor<1> {
     step.supernet().mixture_gates(&probabilities)
 }
 
-/// The gradient of alpha from that of `softmax(alpha)`.
+/// The gradient with respect to alpha from that with respect to `softmax(alpha)`.
 fn through_softmax(alpha: &[Alpha], gradients: &[Alpha]) -> Vec<Alpha> {
     alpha.iter().zip(gradients).map(|(alpha, gradient)| softmax_gradient(&alpha.softmax(), gradient, 1.0)).collect()
 }
 
-/// Equation 7: the gradient in alpha of the held-out loss at `w' = w - rate (momentum b + dL_train(w, alpha) + decay w)`,
-/// the step that SGD would take, but neither clipped nor Nesterov's, as in the published code.
+/// Equation 7: the gradient with respect to alpha of the held-out loss at
+/// `w' = w - rate (momentum b + dL_train(w, alpha) + decay w)`, a step of SGD without clipping and Nesterov momentum, as in
+/// the published code.
 ///
 /// Returns the metrics of the held-out batch at `w'`, and the gradient.
 fn unrolled_gradient(step: &StepContext<'_>, net: &SubNetwork) -> Result<(Metrics, Vec<Alpha>), Error> {
@@ -149,7 +151,7 @@ fn unrolled_gradient(step: &StepContext<'_>, net: &SubNetwork) -> Result<(Metric
     Ok((there.metrics.get(), gradients))
 }
 
-/// Length of all gradients together.
+/// Euclidean norm of all gradients together.
 fn norm(gradients: &[Option<Tensor<1>>]) -> f64 {
     let squares = gradients.iter().flatten().map(|g| host(g).iter().map(|&x| f64::from(x).powi(2)).sum::<f64>());
     squares.sum::<f64>().sqrt()

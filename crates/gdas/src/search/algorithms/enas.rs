@@ -1,12 +1,12 @@
 //! ENAS (Pham, Guan, Zoph, Le and Dean, "Efficient neural architecture search via parameter sharing", ICML 2018).
 //!
-//! A controller, an LSTM, writes a cell operation by operation. In an epoch the weights of cells that it samples learn
-//! from all training images; then the controller learns by REINFORCE which cells do well on held-out images with these
-//! weights. In the end it samples candidates, and the best of them is the result.
+//! A controller, an LSTM, generates a cell operation by operation. In an epoch, the weights of sampled cells are trained on
+//! all training images; then the controller is trained by REINFORCE with the accuracy of sampled cells on held-out images
+//! as reward. At the end it samples candidates, and the best of them is the result.
 //!
 //! Settings: AutoDL-Projects, `configs/nas-benchmark/algos/ENAS.config`, `exps/NAS-Bench-201-algos/ENAS.py` and
-//! `xautodl/models/cell_searchs/search_model_enas_utils.py`. Different here: held-out images are drawn at random rather
-//! than in an order shuffled anew, and candidates are judged on images without augmentation.
+//! `xautodl/models/cell_searchs/search_model_enas_utils.py`. Differences: held-out images are drawn at random instead of in
+//! shuffled order, and candidates are evaluated on images without augmentation.
 
 mod controller;
 
@@ -23,20 +23,20 @@ use crate::search::progress::Half;
 use crate::search::searcher::Searcher;
 use crate::space::Space;
 
-/// Epochs in which the weights' learning rate falls along a cosine; it rises for as many (`T_max` in the published
-/// configuration, whose scheduler does not restart).
+/// Half period in epochs of the cosine schedule of the weights' learning rate (`T_max` in the published configuration,
+/// whose scheduler does not restart).
 const HALF_PERIOD: u64 = 10;
-/// ENAS: a controller learns by REINFORCE which cells do well with shared weights.
+/// ENAS: a controller trained by REINFORCE on the accuracy of cells with shared weights.
 #[derive(Clone, Debug, Default)]
 pub struct Enas {
-    /// Made when the search begins: its size is that of the space.
+    /// Created when the search begins, as its size depends on the space.
     controller: Option<Box<Controller>>,
 }
 
 impl Enas {
     fn controller(&mut self) -> Result<&mut Controller, Error> {
         let controller = self.controller.as_deref_mut();
-        controller.ok_or_else(|| Error::Unsuitable("ENAS was not begun: it has no controller yet".to_owned()))
+        controller.ok_or_else(|| Error::Unsuitable("`begin` was not called: ENAS has no controller".to_owned()))
     }
 
     fn weight_step(&mut self, step: &mut StepContext<'_>) -> Result<StepReport, Error> {
@@ -79,7 +79,7 @@ impl Algorithm for Enas {
         if step.batch(Half::Training).is_empty() { self.controller_step(step) } else { self.weight_step(step) }
     }
 
-    /// Cells that the controller samples.
+    /// Cells sampled by the controller.
     fn candidates(&self, searcher: &Searcher) -> Option<Vec<Vec<Vec<usize>>>> {
         let controller = self.controller.as_ref()?;
         let seed = searcher.config.seed;
@@ -95,7 +95,7 @@ impl Algorithm for Enas {
         (config.controller_steps * config.controller_samples) as u64
     }
 
-    /// Down and up again, over and over.
+    /// A cosine that falls and rises periodically.
     fn learning_rate(&self, config: &SearchConfig, done: u64, steps_per_epoch: u64) -> f64 {
         let total = (config.epochs as u64 * steps_per_epoch).min(HALF_PERIOD * steps_per_epoch);
         let done = done % (2 * total);

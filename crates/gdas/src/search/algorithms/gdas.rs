@@ -3,8 +3,8 @@ use crate::Error;
 use crate::search::context::{StepContext, StepReport};
 use crate::search::step::search_step;
 
-/// GDAS: the weights of one drawn network learn, then alpha by way of another. [`search::step`](crate::search::step) is
-/// its step; `edge_output` chooses between the two published forms of an edge.
+/// GDAS: a weight step with one sampled network, then an alpha step with another; see
+/// [`search::step`](crate::search::step). `edge_output` chooses between the two published forms of an edge.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Gdas;
 

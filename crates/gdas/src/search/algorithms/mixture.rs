@@ -1,5 +1,5 @@
-//! Searches through a random mixture of all operations: SNAS and DrNAS. As DARTS they compute every operation in every
-//! step, but the weights of the mixture are drawn anew each time.
+//! Searches with a random mixture of all operations: SNAS and DrNAS. Like DARTS they compute all operations in every step,
+//! but with sampled weights of the mixture.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::rng::Stream;
 use crate::search::context::{StepContext, StepReport};
 use crate::search::estimators::{Dirichlet, Draw, Estimator, StraightThrough};
 
-/// First the weights, then alpha learn through a mixture whose weights a distribution gives.
+/// A weight step, then an alpha step, each through a mixture with weights sampled from a distribution.
 #[derive(Clone, Debug)]
 pub struct Mixture {
     name: &'static str,
@@ -23,8 +23,7 @@ impl Mixture {
         Self { name: "snas", distribution: Arc::new(StraightThrough) }
     }
 
-    /// DrNAS (Chen et al., ICLR 2021): Dirichlet samples. Its distribution and gradient are here; its partial channels
-    /// and progressive schedule are not.
+    /// DrNAS (Chen et al., ICLR 2021): Dirichlet samples, without its partial channels and progressive schedule.
     pub fn drnas() -> Self {
         Self { name: "drnas", distribution: Arc::new(Dirichlet) }
     }

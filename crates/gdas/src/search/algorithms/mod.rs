@@ -1,8 +1,8 @@
-//! Search algorithms that share a supernet's weights, one file each.
+//! Search algorithms with the shared weights of a supernet, one file each.
 //!
-//! They differ in how a step is taken and in how the cell is chosen in the end; data, optimisers, checkpoints and events
-//! are those of the [search](crate::search). Settings are those that the benchmark's authors published with their code
-//! (AutoDL-Projects, commit f46486e); each file names its source and says where it differs.
+//! They differ in their step and in the derivation of the cell; data, optimisers, checkpoints and events are those of the
+//! [search](crate::search). The settings are those that the benchmark's authors published with their code (AutoDL-Projects,
+//! commit f46486e); each file names its source and the differences.
 
 mod darts;
 mod enas;
@@ -31,13 +31,13 @@ pub use reinforce::Reinforce;
 pub use rsps::Rsps;
 pub use setn::Setn;
 
-/// A search algorithm: what it does in a step, and which cell it stands for.
+/// A search algorithm: its step, and the derivation of a cell.
 ///
-/// The weights, alpha and their optimisers belong to the [`Searcher`] that every step is given by way of its
-/// [`StepContext`]; an algorithm keeps what it needs besides, and saves and loads that.
+/// The weights, alpha and their optimisers belong to the [`Searcher`], which a step accesses through its [`StepContext`].
+/// An algorithm saves and loads only its additional state.
 ///
 /// # Example
-/// Uniform draws; the cell of the smallest held-out loss of the last epoch wins.
+/// Uniform sampling; the result is the cell with the smallest held-out loss in the last epoch.
 ///
 /// ```
 /// use gdas::Error;
@@ -106,72 +106,70 @@ pub use setn::Setn;
 /// # let _: Box<dyn Algorithm> = Box::new(SmallestLoss::default());
 /// ```
 pub trait Algorithm: Any + std::fmt::Debug + Send {
-    /// Its name, which a run records: going on with it needs an algorithm of the same name. A run tells a user's own
-    /// algorithm from a built-in one of the same name.
+    /// Name, recorded in the run; resuming requires an algorithm of the same name. A custom algorithm is distinguished from a
+    /// built-in one of the same name.
     fn name(&self) -> &str;
 
-    /// Prepares for a search, before its first step and before [`load`](Self::load).
+    /// Prepares for a search, before the first step and before [`load`](Self::load).
     ///
     /// # Errors
-    /// The algorithm cannot search this space with this configuration.
+    /// If the algorithm does not support the space or the configuration.
     fn begin(&mut self, config: &SearchConfig, space: &Space) -> Result<(), Error> {
         let (_, _) = (config, space);
         Ok(())
     }
 
-    /// Takes one step: draws, lets weights and alpha learn.
+    /// Performs one step: samples operations, updates weights and alpha.
     ///
     /// # Errors
-    /// Whatever ends the search; its last checkpoint stays.
+    /// Any error ends the search; its last checkpoint remains.
     fn step(&mut self, step: &mut StepContext<'_>) -> Result<StepReport, Error>;
 
-    /// The cell that it stands for now: the operations of largest alpha, unless it says otherwise.
+    /// Derives the current cell, by default the operations of largest alpha.
     fn genotype(&self, searcher: &Searcher) -> Genotype {
         searcher.genotype()
     }
 
-    /// Cells to choose among in the end, by their accuracy on one held-out batch each. `None` leaves the choice to the
-    /// configured [selection](super::Selection), which begins with [`genotype`](Self::genotype).
+    /// Candidates for the final cell, evaluated on one held-out batch each. `None` for the configured
+    /// [selection](super::Selection), which starts from [`genotype`](Self::genotype).
     fn candidates(&self, searcher: &Searcher) -> Option<Vec<Vec<Vec<usize>>>> {
         let _ = searcher;
         None
     }
 
-    /// Whether it moves alpha by a gradient. Where it does not, alpha starts at zero.
+    /// Whether it updates alpha by a gradient. If not, alpha is initialised to zero.
     fn learns_alpha(&self) -> bool {
         true
     }
 
-    /// Steps of an epoch that come after those in which weights learn; they have a held-out batch only.
+    /// Number of additional steps per epoch after the weight steps, with a held-out batch only.
     fn further_steps(&self, config: &SearchConfig) -> u64 {
         let _ = config;
         0
     }
 
-    /// Learning rate of the weights after `done` weight steps, given the number of them in an epoch: a cosine over the
-    /// whole search.
+    /// Learning rate of the weights after `done` weight steps; by default cosine annealing over the whole search.
     fn learning_rate(&self, config: &SearchConfig, done: u64, steps_per_epoch: u64) -> f64 {
         let total = config.epochs as u64 * steps_per_epoch;
         cosine(config.learning_rate, config.learning_rate_min, done as f64, total as f64)
     }
 
-    /// Adds what it keeps to a checkpoint, as arrays under names of its own.
+    /// Adds its state to a checkpoint, as arrays with unique names.
     fn save(&self, state: &mut Checkpoint) {
         let _ = state;
     }
 
-    /// Takes back what [`save`](Self::save) wrote.
+    /// Restores the state saved by [`save`](Self::save).
     ///
     /// # Errors
-    /// The checkpoint holds something else.
+    /// If the checkpoint's content is not as expected.
     fn load(&mut self, searcher: &Searcher, state: &mut Checkpoint) -> Result<(), Error> {
         let (_, _) = (searcher, state);
         Ok(())
     }
 }
 
-/// What a configuration calls an algorithm: by its type, so that a user's own is not taken for a built-in one of the same
-/// name.
+/// The configuration value of an algorithm, by its type, so that a custom one differs from a built-in one of the same name.
 pub(super) fn identity(algorithm: &dyn Algorithm) -> config::Algorithm {
     let any: &dyn Any = algorithm;
     let built_in = any.is::<Gdas>()
@@ -191,7 +189,7 @@ pub(super) fn identity(algorithm: &dyn Algorithm) -> config::Algorithm {
 /// The built-in algorithm of a configuration.
 ///
 /// # Errors
-/// It is one of the user's own, which only the program that defines it can give.
+/// If it is a custom one, which only the program that defines it can provide.
 pub(super) fn built_in(name: &config::Algorithm) -> Result<Box<dyn Algorithm>, Error> {
     Ok(match name {
         config::Algorithm::Gdas => Box::new(Gdas),

@@ -1,16 +1,16 @@
-//! Searches by the score function (REINFORCE; Williams, 1992): alpha learns from the held-out loss of the drawn network,
-//! not from its slope.
+//! Score-function search (REINFORCE; Williams, 1992): alpha is updated by the held-out loss of the sampled network instead
+//! of its gradient.
 //!
-//! The gradient of the expected loss is `(L - baseline) (onehot - softmax(alpha))` on average, for any baseline that does
-//! not depend on the draw. It asks what the loss is with this operation instead of another, where straight-through asks
-//! how the loss changes as the operation's share grows. TuNAS (Bender et al., "Can weight sharing outperform random
-//! architecture search?", CVPR 2020) searches this way, with an exponential mean of earlier losses as the baseline and
-//! weights warmed up by uniform draws (`weight_draws`, `alpha_warmup_epochs`).
+//! The gradient of the expected loss is the mean of `(L - baseline) (onehot - softmax(alpha))`, for any baseline that does
+//! not depend on the sample. It is based on the loss with an operation instead of another, while straight-through is based
+//! on the derivative with respect to the operation's gate. TuNAS (Bender et al., "Can weight sharing outperform random
+//! architecture search?", CVPR 2020) uses it with an exponential mean of earlier losses as baseline, and a warm-up of the
+//! weights by uniform sampling (`weight_draws`, `alpha_warmup_epochs`).
 //!
-//! With `score_cells` above one, several cells are drawn per step and compared on the same held-out batch: the baseline of
-//! each is the mean loss of the others (Kool et al., "Buy 4 REINFORCE samples, get a baseline for free!", 2019). So it does
-//! not count whether a batch is hard. A forward pass costs about a third of a pass forward and back: three cells cost what
-//! the straight-through step costs.
+//! With `score_cells` above 1, several cells are sampled per step and compared on the same held-out batch: the baseline of
+//! each is the mean loss of the others (Kool et al., "Buy 4 REINFORCE samples, get a baseline for free!", 2019), which
+//! removes the effect of the batch. A forward pass costs about a third of a forward and backward pass, so three cells cost
+//! as much as a straight-through step.
 
 use super::Algorithm;
 use crate::Error;
@@ -24,21 +24,21 @@ use crate::search::pass::GradTargets;
 use crate::search::searcher::Searcher;
 use crate::search::step::{picks, weight_step};
 
-/// Weight of the past in the baseline.
+/// Decay of the baseline, an exponential mean of losses.
 const BASELINE_DECAY: f64 = 0.95;
 
 /// The score-function estimator, alone or averaged with straight-through.
 #[derive(Clone, Debug)]
 pub struct Reinforce {
     name: &'static str,
-    /// Share of straight-through in the gradient.
+    /// Weight of the configured estimator in the gradient.
     straight_through: f64,
     /// Exponential mean of the held-out losses; `None` before the first.
     baseline: Option<f64>,
 }
 
 impl Reinforce {
-    /// The score function alone. A step needs no backward pass of the held-out batch.
+    /// Only the score function, without a backward pass of the held-out batch.
     pub fn alone() -> Self {
         Self { name: "reinforce", straight_through: 0.0, baseline: None }
     }
@@ -50,8 +50,8 @@ impl Reinforce {
 }
 
 impl Reinforce {
-    /// By how much the loss of each cell is above its baseline: the mean loss of the other cells, or of earlier steps if
-    /// there is one cell alone.
+    /// Difference of the loss of each cell to its baseline: the mean loss of the other cells, or of earlier steps for a single
+    /// cell.
     fn advantages(&mut self, losses: &[f64]) -> Vec<f64> {
         if let [loss] = *losses {
             let baseline = self.baseline.unwrap_or(loss);
@@ -77,7 +77,7 @@ impl Algorithm for Reinforce {
         let mut passes = Vec::with_capacity(cells);
         for (cell, draws) in redrawn.iter().enumerate() {
             let net = step.sub_network(&picks(draws), step.config().edge_output)?;
-            // The score needs the loss alone; straight-through looks at the first cell.
+            // The score needs only the loss; straight-through uses the first cell.
             let slopes_count = self.straight_through > 0.0 && cell == 0 && !step.alpha_rests();
             let targets = if slopes_count { GradTargets::Gates } else { GradTargets::Nothing };
             passes.push(step.held_out_pass_with(&net, step.drawn_gates(), trained.take(), targets)?);

@@ -1,13 +1,13 @@
 //! RSPS: random search with parameter sharing (Li and Talwalkar, "Random search and reproducibility for neural
 //! architecture search", UAI 2019).
 //!
-//! The weights of a uniformly drawn network learn, nothing else does. In the end `candidates` uniformly drawn cells
-//! are judged with the shared weights, and the best of them is the result.
+//! Each step trains the weights of a uniformly sampled network. At the end, `candidates` uniformly sampled cells are
+//! evaluated with the shared weights, and the best of them is the result.
 //!
 //! Settings: AutoDL-Projects, `configs/nas-benchmark/algos/RANDOM.config` and `exps/NAS-Bench-201-algos/RANDOM-NAS.py`
 //! (250 epochs, gradients clipped to 5, 100 candidates, each judged on one batch of 512 held-out images with running
-//! statistics). Different here: that choice is made once, at the end. An epoch's held-out accuracy is, as there, that of
-//! random cells, one per batch; its cell is the best of these.
+//! statistics). Difference: that choice is made once, at the end. The held-out accuracy of an epoch is that of random
+//! cells, one per batch, as in the published code; its cell is the best of these.
 
 use super::Algorithm;
 use crate::Error;
@@ -21,7 +21,7 @@ use crate::space::Genotype;
 /// RSPS: random search with parameter sharing.
 #[derive(Clone, Debug, Default)]
 pub struct Rsps {
-    /// The best cell that was tried in this epoch.
+    /// The best cell tried in this epoch.
     best: Option<TriedCell>,
 }
 
@@ -42,7 +42,7 @@ impl Algorithm for Rsps {
         let training = step.train_picks(&picks)?.finish()?;
         let held_out = step.accuracy(&tried)?;
         let first = step.progress().at.step == 0;
-        // Of equals the first stays.
+        // Of equals the first is kept.
         if first || self.best.as_ref().is_none_or(|best| held_out.accuracy > best.accuracy) {
             self.best = Some(TriedCell { accuracy: held_out.accuracy, picks: tried });
         }
@@ -56,7 +56,7 @@ impl Algorithm for Rsps {
         }
     }
 
-    /// Uniformly drawn cells.
+    /// Uniformly sampled cells.
     fn candidates(&self, searcher: &Searcher) -> Option<Vec<Vec<Vec<usize>>>> {
         let seed = searcher.config.seed;
         let draw = |i| picks::uniform(&searcher.supernet.space, &mut Rng::new(seed, Stream::Architectures, i));

@@ -1,12 +1,12 @@
 //! SETN (Dong and Yang, "One-shot neural architecture search via self-evaluated template network", ICCV 2019).
 //!
-//! The weights of a uniformly drawn network learn; alpha learns through the mixture of all operations, weighted by
-//! `softmax(alpha)`. In the end the most probable cells are judged with the shared weights, and the best of them is the
-//! result.
+//! Each step trains the weights of a uniformly sampled network, and alpha through the mixture of all operations, weighted
+//! by `softmax(alpha)`. At the end, the most probable cells are evaluated with the shared weights, and the best of them is
+//! the result.
 //!
 //! Settings: AutoDL-Projects, `configs/nas-benchmark/algos/SETN.config` and `exps/NAS-Bench-201-algos/SETN.py` (250
 //! epochs, no clipping of gradients, 100 candidates, each judged on one batch of 512 held-out images with running
-//! statistics). Different here: that choice is made once, at the end; the cells of earlier epochs are alpha's best.
+//! statistics). Difference: that choice is made once, at the end; the cells of earlier epochs are the argmax of alpha.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -51,14 +51,14 @@ impl Algorithm for Setn {
     }
 }
 
-/// A choice of one column per row, by its places in the rows' orders.
+/// A choice of one column per row, as the ranks of the columns within their rows.
 struct Choice {
     log_probability: f64,
     places: Vec<usize>,
 }
 
 impl Ord for Choice {
-    /// The more probable one is greater; of equals the one with earlier places.
+    /// Orders by probability; of equals the one with lower ranks is greater.
     fn cmp(&self, other: &Self) -> Ordering {
         self.log_probability.total_cmp(&other.log_probability).then_with(|| other.places.cmp(&self.places))
     }
@@ -78,8 +78,8 @@ impl PartialEq for Choice {
 
 impl Eq for Choice {}
 
-/// The `count` most probable choices of one column per row, rows being independent: without listing them all, by
-/// taking the best known one and adding those that are one place worse in one row.
+/// The `count` most probable choices of one column per row, for independent rows. A best-first search: it takes the most
+/// probable choice and adds those with the next rank in one row.
 fn most_probable(rows: &[Vec<f64>], count: usize) -> Vec<Vec<usize>> {
     let orders: Vec<Vec<usize>> = rows
         .iter()
@@ -99,7 +99,7 @@ fn most_probable(rows: &[Vec<f64>], count: usize) -> Vec<Vec<usize>> {
     while found.len() < count
         && let Some(best) = heap.pop()
     {
-        // Each choice has one parent only: the one without its last step.
+        // Each choice has a unique parent: the one without its last increment.
         let last = best.places.iter().rposition(|&place| place > 0).unwrap_or(0);
         for row in last..rows.len() {
             let mut places = best.places.clone();

@@ -1,4 +1,4 @@
-//! Mixtures drawn from a Dirichlet distribution (Chen, Wang, Cheng, Tang and Hsieh, "DrNAS: Dirichlet neural architecture
+//! Mixtures sampled from a Dirichlet distribution (Chen, Wang, Cheng, Tang and Hsieh, "DrNAS: Dirichlet neural architecture
 //! search", ICLR 2021).
 //!
 //! The weights of an edge's operations are `p ~ Dir(elu(alpha) + 1)`. The gradient goes through the sample by implicit
@@ -10,8 +10,7 @@ use crate::alpha::Alpha;
 use crate::error::DrawError;
 use crate::rng::Rng;
 
-/// Samples of a Dirichlet distribution, for algorithms that run the mixture of all operations. The temperature has no
-/// effect.
+/// Dirichlet samples, for algorithms that compute the mixture of all operations. The temperature has no effect.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Dirichlet;
 
@@ -25,7 +24,7 @@ impl Estimator for Dirichlet {
             return Err(DrawError { tau, tries: 0, reason: "alpha holds a value that is not finite" }.into());
         }
         let probabilities = logits.map_rows(|row| {
-            // Logarithms, since a sample of a small concentration may be smaller than any number.
+            // Logarithms, as samples of a small concentration may underflow.
             let logs: Vec<f64> = row.iter().map(|&logit| log_gamma_sample(concentration(logit), rng)).collect();
             crate::alpha::softmax(&logs).iter().map(|p| p.clamp(SMALLEST, 1.0)).collect()
         });
@@ -35,8 +34,8 @@ impl Estimator for Dirichlet {
         Ok(Draw { picks: probabilities.argmax(), probabilities, tau, redraws: 0 })
     }
 
-    /// Every `p_i` is a Beta variable of parameters `a = c_i` and `b = sum of the other c`. As `a` grows with its
-    /// quantile fixed, it moves by `-(dF/da) / f`, and the others shrink in proportion.
+    /// Every `p_i` is a Beta variable with parameters `a = c_i` and `b = sum of the other c`. Its derivative in `a` at a fixed
+    /// quantile is `-(dF/da) / f`; the other components shrink in proportion.
     fn gradient(&self, logits: &Alpha, draw: &Draw, gates: &Alpha) -> Alpha {
         Alpha::from_fn(logits.edges(), logits.operations(), |edge, k| {
             let (p, dp) = (&draw.probabilities[edge], &gates[edge]);
@@ -53,10 +52,10 @@ impl Estimator for Dirichlet {
     }
 }
 
-/// Below this, probabilities are not told from zero.
+/// Probabilities below this are treated as zero.
 const SMALLEST: f64 = 1e-12;
 
-/// `elu(x) + 1`, which is above zero for any x.
+/// `elu(x) + 1`, which is positive for any x.
 fn concentration(logit: f64) -> f64 {
     if logit > 0.0 { logit + 1.0 } else { logit.exp().max(SMALLEST) }
 }
@@ -69,7 +68,7 @@ fn log_gamma_sample(shape: f64, rng: &mut Rng) -> f64 {
     }
     let d = shape - 1.0 / 3.0;
     let c = 1.0 / (9.0 * d).sqrt();
-    // Nineteen in twenty attempts succeed; that two hundred fail does not happen, and a NaN would never.
+    // At least 95 % of attempts succeed; the limit only guards against NaN.
     for _ in 0..200 {
         let x = rng.normal();
         let v = (1.0 + c * x).powi(3);
@@ -80,14 +79,14 @@ fn log_gamma_sample(shape: f64, rng: &mut Rng) -> f64 {
     f64::NAN
 }
 
-/// How a Beta(a, b) variable of fixed quantile moves with a: `-(dF(x)/da) / f(x)`. The derivative is a central
-/// difference of the regularised incomplete beta function, good to about eight digits.
+/// Derivative in a of a Beta(a, b) variable at a fixed quantile: `-(dF(x)/da) / f(x)`. The derivative of F is a central
+/// difference of the regularised incomplete beta function, accurate to about eight digits.
 fn beta_slope(x: f64, a: f64, b: f64) -> f64 {
     let step = 1e-5 * a.max(1e-3);
     let derivative = (incomplete_beta(x, a + step, b) - incomplete_beta(x, a - step, b)) / (2.0 * step);
     let density = ((a - 1.0) * x.ln() + (b - 1.0) * (-x).ln_1p() - log_beta(a, b)).exp();
     let slope = -derivative / density;
-    // Far out in a tail both vanish; there the variable behaves as x^(1/a) of a uniform one does: dx/da = -x ln(x) / a.
+    // Far in a tail both vanish; there the variable behaves like u^(1/a) of a uniform u: dx/da = -x ln(x) / a.
     if slope.is_finite() { slope } else { -x * x.ln() / a }
 }
 

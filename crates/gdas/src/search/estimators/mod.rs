@@ -1,4 +1,4 @@
-//! Estimators: how one operation per edge is drawn, and how the gradient of the draw reaches alpha.
+//! Estimators: sampling of one operation per edge, and the gradient of alpha for the sample.
 
 mod dirichlet;
 mod reinmax;
@@ -12,26 +12,26 @@ pub use dirichlet::Dirichlet;
 pub use reinmax::ReinMax;
 pub use straight_through::StraightThrough;
 
-/// One operation per edge of a searched cell.
+/// A sample of one operation per edge of a searched cell.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draw {
-    /// The drawn operation of each edge: a column of alpha.
+    /// The sampled operation of each edge, a column of alpha.
     pub picks: Vec<usize>,
-    /// The relaxed probabilities, `[edges, operations]`, that the gradient flows through.
+    /// The relaxed probabilities `[edges, operations]` for the gradient.
     pub probabilities: Alpha,
-    /// The temperature.
+    /// Temperature tau of the sampling.
     pub tau: f64,
-    /// Draws that had to be repeated because they were not finite.
+    /// Number of samples repeated because they were not finite.
     pub redraws: u64,
 }
 
-/// A differentiable draw of one operation per edge.
+/// Sampling of one operation per edge with a gradient estimate for alpha.
 ///
-/// An estimator decides two things: which operation an edge takes, and what gradient alpha gets for it. The supernet runs
-/// the drawn operations with gates of one; the gradient of the loss in these gates comes back as `dL/dh`.
+/// The supernet computes the sampled operations with gates of 1; the gradient of the loss with respect to the gates is
+/// `dL/dh`, from which the estimator computes that with respect to alpha.
 ///
 /// # Example
-/// Draws as published, and the gradient of REINFORCE with the gate gradient of the drawn operation as its cost.
+/// Sampling as published, and the gradient of REINFORCE with the gate gradient of the sampled operation as cost.
 ///
 /// ```
 /// use gdas::rng::{Rng, Stream};
@@ -64,17 +64,16 @@ pub struct Draw {
 /// # Ok::<(), Error>(())
 /// ```
 pub trait Estimator: std::fmt::Debug + Send + Sync {
-    /// Its name, which a run records: going on with it needs an estimator of the same name.
+    /// Name, recorded in the run; resuming requires an estimator of the same name.
     fn name(&self) -> &str;
 
-    /// Draws one operation per edge from logits `[edges, operations]` at temperature `tau`, using no other randomness
-    /// than `rng`.
+    /// Samples one operation per edge from logits `[edges, operations]` at temperature `tau`, with randomness from `rng` only.
     ///
     /// # Errors
-    /// No draw can be made of these logits.
+    /// If these logits cannot be sampled.
     fn draw(&self, logits: &Alpha, tau: f64, rng: &mut Rng) -> Result<Draw, Error>;
 
-    /// The gradient of the loss in alpha, given the logits of the draw and the gradient in the gates, `dL/dh`; all of shape
-    /// `[edges, operations]`.
+    /// The gradient of the loss with respect to alpha, from the logits of the sample and the gradient with respect to the gates,
+    /// `dL/dh`; all of shape `[edges, operations]`.
     fn gradient(&self, logits: &Alpha, draw: &Draw, gates: &Alpha) -> Alpha;
 }

@@ -1,17 +1,17 @@
 //! ReinMax (Liu, Dong, Liu, Yu and Gao, "Bridging discrete and backpropagation: straight-through and beyond", NeurIPS
 //! 2023; algorithm 2).
 //!
-//! The straight-through estimator is Euler's method, exact to first order in the difference of the discrete choices.
-//! ReinMax is Heun's method and exact to second order: twice the straight-through gradient at the mean of the
-//! probabilities and the drawn one-hot, less half of that at the probabilities.
+//! The straight-through estimator corresponds to Euler's method and is accurate to first order in the difference of the
+//! discrete choices. ReinMax corresponds to Heun's method and is accurate to second order: twice the straight-through
+//! gradient at the mean of the probabilities and the sampled one-hot, minus half of that at the probabilities.
 
 use super::{Draw, Estimator, StraightThrough};
 use crate::Error;
 use crate::alpha::{Alpha, softmax, softmax_gradient};
 use crate::rng::Rng;
 
-/// The second-order straight-through estimator. Operations are drawn from `softmax(alpha)` as in GDAS; the temperature
-/// only shapes the gradient (the paper finds 1 and more best).
+/// The second-order straight-through estimator. Operations are sampled from `softmax(alpha)` as in GDAS; the temperature
+/// affects only the gradient (in the paper, 1 and more are best).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReinMax;
 
@@ -21,7 +21,7 @@ impl Estimator for ReinMax {
     }
 
     fn draw(&self, logits: &Alpha, tau: f64, rng: &mut Rng) -> Result<Draw, Error> {
-        // The same draw as the published one: its frequencies are softmax(alpha), whatever the temperature.
+        // The same sample as in GDAS: its frequencies are softmax(alpha) at any temperature.
         let draw = StraightThrough.draw(logits, tau, rng)?;
         let probabilities = logits.map_rows(|row| softmax(&row.iter().map(|logit| logit / tau).collect::<Vec<_>>()));
         Ok(Draw { probabilities, ..draw })

@@ -1,8 +1,7 @@
 //! The straight-through Gumbel-softmax estimator of GDAS (paper, equations 3 to 6; algorithm section 2).
 //!
-//! One operation per edge is drawn with Gumbel noise. Its gate is a one-hot in value and has the gradient of the soft
-//! probabilities (straight-through). A cell has a few hundred numbers, so this is plain `f64` arithmetic on the host, with
-//! its gradient written out.
+//! One operation per edge is sampled with Gumbel noise. The gates are a one-hot in the forward pass and have the gradient of
+//! the soft probabilities (straight-through). As alpha has a few hundred values, this is `f64` arithmetic on the host.
 
 use super::{Draw, Estimator};
 use crate::Error;
@@ -10,10 +9,10 @@ use crate::alpha::{Alpha, log_softmax, softmax, softmax_gradient};
 use crate::error::DrawError;
 use crate::rng::Rng;
 
-/// How often a draw that is not finite is repeated before it is an error.
+/// Maximum number of repetitions of a sample that is not finite.
 const MAX_REDRAWS: u64 = 1000;
 
-/// The published estimator.
+/// The straight-through Gumbel-softmax estimator, as published.
 ///
 /// ```
 /// use gdas::rng::{Rng, Stream};
@@ -47,16 +46,15 @@ impl Estimator for StraightThrough {
         Err(DrawError { tau, tries: MAX_REDRAWS, reason: "the probabilities were not finite" }.into())
     }
 
-    /// Straight-through: `dp = dh`. Then the softmax, `1 / tau` and `log_softmax`, whose correction
-    /// `softmax(alpha) * sum_k dz_k` is zero, since the `dz` of a row sum to zero.
+    /// Straight-through: `dp = dh`. Then the backward pass of the softmax, `1 / tau` and `log_softmax`, whose term
+    /// `softmax(alpha) * sum_k dz_k` is zero, as the `dz` of a row sum to zero.
     fn gradient(&self, _: &Alpha, draw: &Draw, gates: &Alpha) -> Alpha {
         softmax_gradient(&draw.probabilities, gates, draw.tau)
     }
 }
 
 impl StraightThrough {
-    /// The draw that this Gumbel noise gives, `[edges, operations]` like the logits. `None` if the noise or a probability
-    /// is not finite.
+    /// The sample for this Gumbel noise `[edges, operations]`. `None` if the noise or a probability is not finite.
     pub fn draw_with_noise(logits: &Alpha, noise: &Alpha, tau: f64) -> Option<Draw> {
         let mut noise_of_edges = noise.rows();
         let probabilities = logits.map_rows(|row| relaxed(row, noise_of_edges.next().unwrap_or_default(), tau));

@@ -1,17 +1,17 @@
-//! Penalties on alpha alone: beta decay, entropy, and FairDARTS's zero-one loss.
+//! Penalties on alpha: beta decay, entropy, and FairDARTS's zero-one loss.
 
 use super::Regulariser;
 use crate::alpha::{Alpha, log_softmax};
 use crate::config::SearchConfig;
 use crate::search::progress::Progress;
 
-/// A built-in penalty on alpha, given by its formula over one edge; it is the mean over all edges.
+/// A built-in penalty on alpha: the mean over all edges of a function of the edge's logits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum AlphaPenalty {
-    /// Beta decay (Ye et al., "Beta-DARTS", CVPR 2022): `weight * epoch / epochs * logsumexp(alpha)`. Its gradient pulls
-    /// the strong operations down most, so it evens out what an early lead brings.
+    /// Beta decay (Ye et al., "Beta-DARTS", CVPR 2022): `weight * epoch / epochs * logsumexp(alpha)`. Its gradient is largest
+    /// for the strongest operations, which reduces the effect of an early lead.
     BetaDecay(f64),
-    /// `weight * H(softmax(alpha))`, the entropy: a positive weight makes alpha decide, a negative one explore.
+    /// `weight * H(softmax(alpha))`, the entropy: a positive weight favours decisions, a negative one exploration.
     Entropy(f64),
     /// FairDARTS's zero-one loss (Chu, Zhou, Zhang and Li, ECCV 2020): `-weight * (sigmoid(alpha) - 1/2)^2`, the mean over
     /// operations. It drives every sigmoid to 0 or 1.
@@ -19,7 +19,7 @@ pub enum AlphaPenalty {
 }
 
 impl AlphaPenalty {
-    /// Those that a configuration asks for.
+    /// The penalties of a configuration.
     pub(crate) fn of(config: &SearchConfig) -> Vec<Self> {
         let penalties = [
             (config.beta_decay, Self::BetaDecay(config.beta_decay)),
@@ -29,7 +29,7 @@ impl AlphaPenalty {
         penalties.into_iter().filter(|(weight, _)| *weight != 0.0).map(|(_, penalty)| penalty).collect()
     }
 
-    /// Gradient of the penalty of one edge in its logits.
+    /// Gradient of the penalty of one edge with respect to its logits.
     fn of_edge(self, logits: &[f64], at: Progress) -> Vec<f64> {
         let logs = log_softmax(logits);
         match self {

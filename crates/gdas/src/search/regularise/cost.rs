@@ -1,4 +1,4 @@
-//! Bounds on cost while searching: prices made at the start, penalties in the alpha step, what the log says.
+//! Cost bounds of a search: prices computed at the start, penalties in the alpha step, values for the log.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use crate::search::progress::Progress;
 use crate::space::{Genotype, Space};
 use crate::supernet::Supernet;
 
-/// Times of operations, in the run directory: measured once, so that a resumed search reads what it began with.
+/// File of the run directory with the latencies of the operations, which are measured once per run.
 const LATENCIES: &str = "latency.json";
 
-/// How long each operation is timed.
+/// Duration of the latency measurement of each operation.
 const TIMING: Duration = Duration::from_millis(20);
 
-/// A bound on the cost of the network, as a penalty: see [`crate::budget`].
+/// A penalty for a bound on the cost of the network; see [`crate::budget`].
 #[derive(Clone, Debug)]
 pub struct CostBound {
     bound: Bound,
@@ -40,11 +40,11 @@ impl Regulariser for CostBound {
 }
 
 impl CostBound {
-    /// The configured bounds of a supernet. Times of operations are read from the run directory, or taken now and
-    /// written there; the flag is true if they were written now. Without a directory they are taken now.
+    /// The configured bounds of a supernet. Latencies are read from the run directory, or measured and written to it; the flag
+    /// is true if they were written. Without a directory they are measured.
     ///
     /// # Errors
-    /// No cell of the space is within a bound; times cannot be read or written.
+    /// If no cell of the space is within a bound, or latencies cannot be read or written.
     pub(crate) fn of(
         config: &SearchConfig,
         supernet: &Supernet,
@@ -74,7 +74,7 @@ impl CostBound {
                         run.write_file(LATENCIES, &text)?;
                         timed_now = true;
                     }
-                    // Also what was just written is read back: the digits of the file are what counts from now on.
+                    // Read back even if just written, so that a resumed run has the same digits.
                     read_prices(&path, space)?
                 }
             };
@@ -113,7 +113,7 @@ fn read_prices(path: &Path, space: &Space) -> Result<Prices, Error> {
     Ok(prices)
 }
 
-/// A warning, if a genotype at the end costs more than it should.
+/// A warning if the final genotype exceeds a bound.
 pub(crate) fn exceeded(standings: &[Standing]) -> Option<Event> {
     let over = standings.iter().filter(|s| s.genotype > s.limit).map(|s| {
         let [found, limit] = [s.genotype, s.limit].map(|value| s.measure.readable(value));

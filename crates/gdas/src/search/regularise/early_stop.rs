@@ -1,5 +1,5 @@
-//! An early stop (DARTS+, arXiv 1909.06035) ends the search when its rule has held for `early_stop_patience` epochs
-//! running. Off in the `paper` presets.
+//! Early stop (DARTS+, arXiv 1909.06035): ends the search when its rule has held for `early_stop_patience` consecutive
+//! epochs. Off in the `paper` presets.
 
 use std::sync::Arc;
 
@@ -10,27 +10,26 @@ use crate::config::{EarlyStop, SearchConfig};
 use crate::run::Event;
 use crate::space::{Body, Choice, Genotype, Space};
 
-/// What an early stop has seen so far.
+/// State of the early-stop rule.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct EarlyStopState {
-    /// For how many epochs running the rule has held.
+    /// Number of consecutive epochs for which the rule has held.
     held: usize,
-    /// The best operation with parameters of every edge, one row per searched cell, as it was an epoch ago.
+    /// The best operation with parameters of every edge in the previous epoch, one row per searched cell.
     best: Vec<Vec<usize>>,
     /// The last cells that were within the limit.
     within: Option<Genotype>,
-    /// Why the search is over before its last epoch.
+    /// The reason of an early stop.
     pub(crate) stopped: Option<String>,
 }
 
 impl EarlyStopState {
-    /// The genotype that is reported: if too many operations without parameters ended the search, the last before.
+    /// The genotype to report: after a stop by a count-based rule, the last one within the limit.
     pub(crate) fn reported(&self, last: Genotype) -> Genotype {
         if self.stopped.is_some() { self.within.clone().unwrap_or(last) } else { last }
     }
 
-    /// Looks at alpha after an epoch, `found` being the cell that the algorithm stands for; the event, if the search is
-    /// over.
+    /// Checks the rule after an epoch; `found` is the algorithm's genotype. Returns the event if the search ends.
     pub(crate) fn check(
         &mut self,
         config: &SearchConfig,
@@ -42,7 +41,7 @@ impl EarlyStopState {
         if epoch < config.alpha_warmup_epochs as u64 || epoch + 1 == config.epochs as u64 {
             return None;
         }
-        // As alpha has it, before any limit on what is read off.
+        // Derived from alpha without a limit on skip connections.
         let cell = Genotype::from_alpha(space, alpha).cells.swap_remove(0);
         let limit = config.early_stop_limit;
         let too_many = |what: &str, count: usize| {

@@ -1,4 +1,4 @@
-//! What steers alpha besides the loss: cost bounds, and options against cells of nearly nothing but skip connections.
+//! Regularisation of alpha: cost bounds, penalties, and measures against cells of mostly skip connections.
 
 mod alpha;
 mod cost;
@@ -14,7 +14,7 @@ pub(super) use cost::exceeded;
 pub(super) use early_stop::EarlyStopState;
 pub(super) use skips::{genotype_of, skip_masks};
 
-/// A penalty on alpha, given by its gradient.
+/// A penalty on alpha, defined by its gradient.
 ///
 /// # Example
 /// Beta decay (Ye et al., "Beta-DARTS", CVPR 2022): the penalty is the sum over edges of `log sum exp(alpha)`, its
@@ -44,10 +44,10 @@ pub(super) use skips::{genotype_of, skip_masks};
 /// # let _: Box<dyn Regulariser> = Box::new(BetaDecay { weight: 25.0 });
 /// ```
 pub trait Regulariser: std::fmt::Debug + Send + Sync {
-    /// Its name, which a run records: going on with it needs a regulariser of the same name.
+    /// Name, recorded in the run; resuming requires a regulariser of the same name.
     fn name(&self) -> &str;
 
-    /// Gradient of the penalty in alpha, one matrix `[edges, operations]` per searched cell; it is added to the
+    /// Gradient of the penalty with respect to alpha, one matrix `[edges, operations]` per searched cell; it is added to the
     /// gradient of the loss.
     fn gradient(&self, alpha: &[Alpha], at: Progress) -> Vec<Alpha>;
 }

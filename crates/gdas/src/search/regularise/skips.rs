@@ -1,8 +1,8 @@
-//! Options against the method's known way to fail, cells of nearly nothing but skip connections, that act on these.
+//! Options against a known failure mode, cells of mostly skip connections.
 //!
-//! Dropout on skip connections (P-DARTS, arXiv 1904.12760) takes from them the head start that operations without weights
-//! have; `alpha_warmup_epochs` does so more directly and is the one to try first. `max_skips` bounds what is read off
-//! alpha (P-DARTS too) and leaves the search itself alone.
+//! Dropout on skip connections (P-DARTS, arXiv 1904.12760) reduces the early advantage of operations without weights;
+//! `alpha_warmup_epochs` does so more directly and should be tried first. `max_skips` (also P-DARTS) limits the derived cell
+//! without affecting the search.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::search::progress::{Half, Progress};
 use crate::space::{Genotype, Space};
 use crate::supernet::SubNetwork;
 
-/// The genotype that some logits stand for, within the limit on skip connections.
+/// Derives a genotype from logits, within the limit on skip connections.
 pub(crate) fn genotype_of(config: &SearchConfig, space: &Arc<Space>, alpha: &[Alpha]) -> Genotype {
     match config.max_skips {
         Auto::Auto => Genotype::from_alpha(space, alpha),
@@ -23,8 +23,7 @@ pub(crate) fn genotype_of(config: &SearchConfig, space: &Arc<Space>, alpha: &[Al
     }
 }
 
-/// Factors of the skip connections that a sub-network can drop, `[skips, images]`: zero for a dropped one, else the
-/// inverse of the share kept.
+/// Dropout factors of a sub-network's skip connections `[skips, images]`: 0 for dropped ones, else 1 over the fraction kept.
 pub(crate) fn skip_masks(
     config: &SearchConfig,
     net: &SubNetwork,
@@ -44,8 +43,7 @@ pub(crate) fn skip_masks(
     Some(Tensor::from_data(TensorData::new::<f32, _>(factors, [skips, images]), device))
 }
 
-/// The share dropped in an epoch. P-DARTS's `exp(-0.2 epoch)` is a twentieth after its 15 epochs; here it is so after
-/// however many there are.
+/// Dropout rate of an epoch. P-DARTS's `exp(-0.2 epoch)` is 1/20 after its 15 epochs; here it is so after all epochs.
 fn skip_dropout(first: f64, epoch: u64, epochs: usize) -> f64 {
     first * (-3.0 * epoch as f64 / epochs as f64).exp()
 }

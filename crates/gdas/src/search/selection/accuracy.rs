@@ -3,8 +3,8 @@ use crate::Error;
 use crate::search::picks;
 use crate::space::Genotype;
 
-/// Of an algorithm's candidates the one with the best accuracy on one held-out batch each; of equals the first. The
-/// algorithm's own choice where there are none.
+/// The candidate with the best accuracy on one held-out batch each, the first of equals; the algorithm's genotype if there
+/// are no candidates.
 pub(crate) fn most_accurate(
     candidates: &[Vec<Vec<usize>>],
     choice: &mut SelectionContext<'_>,

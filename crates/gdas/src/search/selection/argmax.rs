@@ -1,7 +1,7 @@
 use super::{Selected, Selection, SelectionContext};
 use crate::Error;
 
-/// The algorithm's own choice: the operations of largest alpha, as published.
+/// Selects the algorithm's genotype: the operations of largest alpha, as published.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Argmax;
 

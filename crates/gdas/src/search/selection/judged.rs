@@ -1,16 +1,17 @@
-//! Choosing the cell among many, where alpha alone would decide (GDAS, DARTS).
+//! Judged selection: the final cell is chosen among many candidates instead of by alpha alone (GDAS, DARTS).
 //!
-//! Alpha's own choice, cells drawn from alpha and cells drawn uniformly are ranked by several judges: by their loss on
-//! the same held-out images with the shared weights, and by zero-cost proxies ([`crate::proxies`]), which start each cell
-//! with weights of its own. The best sum of ranks is the result. Short searches need this: alpha moves toward operations
-//! without parameters before the others have learned enough to be worth their place, and ends in cells that hardly
-//! learn. The shared weights of a short search tell such a cell from others, but order the others badly; proxies order
-//! those well and cannot tell what the images want. Ranks, because losses and scores have no common scale.
+//! The candidates are the cell derived from alpha, cells sampled from alpha, and cells sampled uniformly. Several judges
+//! rank them: the loss on the same held-out images with the shared weights, and zero-cost proxies ([`crate::proxies`]) with
+//! separate initial weights. The best sum of ranks is the result; ranks, as losses and scores have no common scale.
 //!
-//! Testing candidates with the shared weights is what SETN (Dong and Yang, ICCV 2019) does; here the loss decides rather
-//! than the accuracy, and normalisations use the batch's statistics, since running ones mix those of all cells. Rankings
-//! by several proxies together are of Abdelfattah et al. (ICLR 2021, section 3.2), where they vote pair by pair. Half of
-//! the candidates ignore alpha, which may have gone astray: `docs/results.md` has numbers.
+//! Short searches need this: alpha moves towards operations without parameters before the others are trained, and ends in
+//! cells that hardly learn. The shared weights of a short search recognise such cells, but rank the others poorly; proxies
+//! rank those well, but do not depend on the data.
+//!
+//! SETN (Dong and Yang, ICCV 2019) also evaluates candidates with the shared weights, by accuracy instead of loss.
+//! Normalisations use batch statistics, as running ones are averages over all cells. Ranking by several proxies follows
+//! Abdelfattah et al. (ICLR 2021, section 3.2), where they vote pairwise. Half of the candidates do not depend on alpha,
+//! which may be misled (figures: `docs/results.md`).
 
 use std::time::Instant;
 
@@ -32,14 +33,13 @@ use crate::space::Genotype;
 use crate::stats::ranks;
 use crate::supernet::Supernet;
 
-/// Batches that every candidate's loss is taken on.
+/// Number of batches for the loss of each candidate.
 const BATCHES: u64 = 4;
 
-/// Candidates that planning times.
+/// Number of candidates measured for planning.
 const TIMED: usize = 3;
 
-/// The best of alpha's own choice, cells drawn from alpha and cells drawn uniformly, as several judges together rank
-/// them.
+/// Selects the candidate with the best sum of ranks over the configured judges.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Judged;
 
@@ -55,7 +55,7 @@ impl Selection for Judged {
         let trial = |genotype: &Genotype| Trial::of(searcher, shown, &batches, genotype);
         let proceed = |done: usize| choice.proceed(done, candidates.len());
         let Some(trials) = side_by_side(&candidates, at_once(searcher), trial, proceed)? else { return Ok(None) };
-        // Alpha may stand for a cell that costs too much, while all the others are affordable.
+        // The cell derived from alpha may exceed a cost bound; the other candidates do not.
         let first = usize::from(candidates.len() > 1 && !choice.searcher.affords(&candidates[0]));
         let best = first_of(&trials, first);
         let genotype = candidates[best].clone();
@@ -72,7 +72,7 @@ impl Selection for Judged {
     }
 }
 
-/// How long one candidate takes here, in seconds, by trying a few; for planning, never for results.
+/// Measures the time per candidate in seconds by a few trials; for planning only.
 pub(crate) fn seconds_per_candidate(searcher: &Searcher, judge: &Judge) -> Result<f64, Error> {
     let batches: Vec<Batch> = (0..judge.steps().min(BATCHES)).map(|i| judge.batch(i)).collect();
     let candidates = candidates(searcher, searcher.genotype());
@@ -83,17 +83,17 @@ pub(crate) fn seconds_per_candidate(searcher: &Searcher, judge: &Judge) -> Resul
     Ok(started.elapsed().as_secs_f64() / tried.len() as f64)
 }
 
-/// Candidates to try at once: several on the processor, one after another on a graphics device.
+/// Number of candidates judged concurrently: several on the CPU, one on a GPU.
 fn at_once(searcher: &Searcher) -> usize {
     if *searcher.supernet.weights.device() == Device::flex() { AT_ONCE } else { 1 }
 }
 
-/// What the judges say of a candidate.
+/// The judges' results for a candidate.
 #[derive(Clone, Debug)]
 struct Trial {
-    /// Held-out loss with the shared weights; infinite if it is no number.
+    /// Held-out loss with the shared weights; infinite if it is NaN.
     loss: f64,
-    /// Per judge; higher is better.
+    /// Score by each judge; higher is better.
     scores: Vec<f64>,
 }
 
@@ -112,7 +112,7 @@ impl Trial {
     }
 }
 
-/// Per judge the places of the candidate chosen and of the first, which is the algorithm's own choice.
+/// For each judge the ranks of the chosen candidate and of the first, which is the algorithm's genotype.
 fn places(judges: &[Criterion], trials: &[Trial], chosen: usize) -> Vec<Places> {
     let of = |(i, judge): (usize, &Criterion)| {
         let scores: Vec<f64> = trials.iter().map(|trial| trial.scores[i]).collect();
@@ -124,7 +124,8 @@ fn places(judges: &[Criterion], trials: &[Trial], chosen: usize) -> Vec<Places> 
     judges.iter().enumerate().map(of).collect()
 }
 
-/// Which candidate from `first` on has the largest sum of ranks; of equals that with the smallest loss, then the first.
+/// Index of the candidate from `first` on with the largest sum of ranks; of equals the one with the smallest loss, then the
+/// first.
 fn first_of(trials: &[Trial], first: usize) -> usize {
     let mut sums = vec![0.0; trials.len()];
     for judge in 0..trials[0].scores.len() {
@@ -142,23 +143,23 @@ fn first_of(trials: &[Trial], first: usize) -> usize {
     best
 }
 
-/// A cell's network in the supernet's size, built as it would be trained: with scale and shift after every convolution.
+/// The network of a cell at the supernet's size, built as for training: with scale and shift in all normalisations.
 fn as_trained(supernet: &Supernet, genotype: &Genotype) -> Result<Graph, Error> {
     let config = NetworkConfig { affine: true, ..supernet.config.clone() };
     Ok(derive(&supernet.blocks, &config, genotype)?)
 }
 
-/// The algorithm's own choice, then cells drawn from alpha and uniformly, by turns, without repetition and within the
-/// bounds on cost.
+/// The algorithm's genotype, then alternately cells sampled from alpha and uniformly, without repetition and within the
+/// cost bounds.
 pub(super) fn candidates(searcher: &Searcher, own: Genotype) -> Vec<Genotype> {
     let config = &searcher.config;
     let mut found = vec![own];
     for draw in 0..10 * config.candidates as u64 {
-        // The space may hold fewer cells than are asked for.
+        // The space may have fewer cells than requested.
         if found.len() >= config.candidates {
             break;
         }
-        // The largest of logits with Gumbel noise is a draw from their softmax, the largest noise a uniform one.
+        // The argmax of logits plus Gumbel noise is a sample of their softmax, the argmax of the noise a uniform one.
         let mut rng = Rng::new(config.seed, Stream::Architectures, draw);
         let scale = if draw.is_multiple_of(2) { 1.0 } else { 0.0 };
         let mut noisy =

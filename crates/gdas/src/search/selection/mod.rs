@@ -1,4 +1,4 @@
-//! Selections: which cell is the result, once the steps are done.
+//! Selections: choice of the final cell after the last step.
 
 mod accuracy;
 mod argmax;
@@ -20,13 +20,13 @@ pub use judged::Judged;
 pub(super) use accuracy::most_accurate;
 pub(super) use judged::seconds_per_candidate;
 
-/// Images that proxies are shown: fewer than published, to spend no more time on them than on the losses.
+/// Number of images for proxies; fewer than published, so that they take no longer than the losses.
 const SHOWN: usize = 32;
 
-/// How the cell is chosen in the end, where the [algorithm](super::Algorithm) leaves that open.
+/// Choice of the final cell, for [algorithms](super::Algorithm) without candidates.
 ///
 /// # Example
-/// Of alpha's own choice and nine cells drawn uniformly, the one with the smallest held-out loss.
+/// The cell with the smallest held-out loss among that derived from alpha and nine cells sampled uniformly.
 ///
 /// ```
 /// use gdas::Error;
@@ -70,13 +70,13 @@ const SHOWN: usize = 32;
 /// # let _: Box<dyn Selection> = Box::new(SmallestLoss);
 /// ```
 pub trait Selection: std::fmt::Debug + Send + Sync {
-    /// Its name, which a run records: going on with it needs a selection of the same name.
+    /// Name, recorded in the run; resuming requires a selection of the same name.
     fn name(&self) -> &str;
 
-    /// Chooses a cell; `None` if it was interrupted.
+    /// Chooses a cell; `None` if interrupted.
     ///
     /// # Errors
-    /// Whatever keeps it from choosing.
+    /// Any error ends the search.
     fn select(&self, choice: &mut SelectionContext<'_>) -> Result<Option<Selected>, Error>;
 }
 
@@ -85,31 +85,31 @@ pub trait Selection: std::fmt::Debug + Send + Sync {
 pub struct Selected {
     /// The cell chosen.
     pub genotype: Genotype,
-    /// How it compares with the algorithm's own choice, if they were compared.
+    /// Comparison with the algorithm's genotype, if there was one.
     pub judgement: Option<Judgement>,
 }
 
 impl Selected {
-    /// A cell that was not compared with the algorithm's own choice.
+    /// A cell without a comparison.
     pub fn new(genotype: Genotype) -> Self {
         Self { genotype, judgement: None }
     }
 }
 
-/// What a selection chooses with.
+/// Context of a selection.
 pub struct SelectionContext<'a> {
     pub(super) searcher: &'a Searcher,
     pub(super) algorithm: &'a dyn Algorithm,
     pub(super) judge: &'a Judge,
     pub(super) interrupt: &'a Interrupt,
-    /// Steps done in the whole run.
+    /// Number of steps done in the whole run.
     pub(super) step: u64,
-    /// Receives the number of candidates judged and their total; waits while the search is paused.
+    /// Receives the number of judged candidates and their total; blocks while the search is paused.
     pub(super) report: &'a mut dyn FnMut(usize, usize) -> Result<(), Error>,
 }
 
 impl SelectionContext<'_> {
-    /// Weights and alpha as they are in the end; [`Searcher::loss`] and [`Searcher::accuracy`] try cells with them.
+    /// Final weights and alpha; [`Searcher::loss`] and [`Searcher::accuracy`] evaluate cells with them.
     pub fn searcher(&self) -> &Searcher {
         self.searcher
     }
@@ -119,24 +119,24 @@ impl SelectionContext<'_> {
         &self.searcher.config
     }
 
-    /// The algorithm's own choice.
+    /// The algorithm's genotype.
     pub fn proposal(&self) -> Genotype {
         self.algorithm.genotype(self.searcher)
     }
 
-    /// The cells that a judged selection compares: the algorithm's own choice, then cells drawn from alpha and uniformly by
-    /// turns, without repetition and within the bounds on cost; `candidates` of them where the space holds as many.
+    /// The candidates of a judged selection: the algorithm's genotype, then alternately cells sampled from alpha and uniformly,
+    /// without repetition and within the cost bounds; `candidates` of them if the space has as many.
     pub fn candidates(&self) -> Vec<Genotype> {
         judged::candidates(self.searcher, self.proposal())
     }
 
-    /// Steps done in the whole run.
+    /// Number of steps done in the whole run.
     pub fn steps_done(&self) -> u64 {
         self.step
     }
 
-    /// The first batches of held-out images, at most `count`: mixed once for all, not augmented,
-    /// `candidate_batch_size` images each.
+    /// The first batches of held-out images, at most `count`: in a fixed shuffled order, not augmented, of
+    /// `candidate_batch_size` images.
     pub fn batches(&self, count: u64) -> Vec<Batch> {
         (0..self.judge.steps().min(count)).map(|i| self.judge.batch(i)).collect()
     }
@@ -146,20 +146,21 @@ impl SelectionContext<'_> {
         &self.judge.shown
     }
 
-    /// Reports that `done` of `total` candidates are done. False if the search was asked to stop: then give `None`.
+    /// Reports that `done` of `total` candidates are done. Returns false if a stop is requested; the selection must then return
+    /// `None`.
     ///
     /// # Errors
-    /// The event cannot be logged.
+    /// If the event cannot be logged.
     pub fn proceed(&mut self, done: usize, total: usize) -> Result<bool, Error> {
-        // A pause is waited for here, and may end in a stop.
+        // Blocks during a pause, which may end with a stop.
         (self.report)(done, total)?;
         phase::enter("judging");
         Ok(!self.interrupt.is_requested())
     }
 }
 
-/// Images to judge cells with: fixed batches of held-out images, mixed once for all, without augmentation, and what
-/// zero-cost proxies look at.
+/// Images for judging cells: fixed batches of held-out images in shuffled order without augmentation, and the batch for
+/// zero-cost proxies.
 #[derive(Debug)]
 pub(super) struct Judge {
     batches: EvaluationBatches,
@@ -178,7 +179,7 @@ impl Judge {
         self.batches.steps()
     }
 
-    /// Batch `step`; after the last comes the first again.
+    /// Batch `step`, cyclically.
     fn batch(&self, step: u64) -> Batch {
         self.batches.batch(step % self.batches.steps().max(1))
     }

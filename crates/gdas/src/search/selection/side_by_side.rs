@@ -1,4 +1,4 @@
-//! Independent trials, several at once.
+//! Concurrent execution of independent trials.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Mutex, PoisonError, mpsc};
@@ -8,17 +8,17 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::Error;
 
-/// Largest number of trials at once: each has activations of its own in memory.
+/// Maximum number of concurrent trials, as each has its activations in memory.
 pub(super) const AT_ONCE: usize = 8;
 
-/// The results of `trial` for all items, in their order, at most `at_once` at a time. The threads of the current pool are
-/// divided among them: threads that share a small network mostly wait for each other.
+/// The results of `trial` for all items, in order, with at most `at_once` concurrent trials. The threads of the current pool
+/// are divided among them, as a small network does not scale to many threads.
 ///
-/// `proceed` is called on this thread before the first trial and after each but the last, with the number of those done,
-/// and may wait; no trial begins meanwhile. Once it returns false none begins any more, and the result is `None`.
+/// `proceed` is called on this thread with the number of finished trials, before the first trial and after each except the
+/// last. It may block; no trial starts meanwhile. If it returns false, no further trial starts, and the result is `None`.
 ///
 /// # Errors
-/// The first error in the order of the items; that of `proceed`; that a thread cannot be started.
+/// The first error in the order of the items; an error of `proceed`; or if a thread cannot be started.
 pub(super) fn side_by_side<I: Sync, T: Send>(
     items: &[I],
     at_once: usize,
@@ -57,7 +57,7 @@ pub(super) fn side_by_side<I: Sync, T: Send>(
                 }
             });
         }
-        // Dropped in the end, whatever ends this, so that the workers return.
+        // Dropped at the end, also after an error, so that the workers return.
         let hand_out = hand_out;
         let (mut begun, mut done, mut going_on) = (0, 0, proceed(0)?);
         while begun < workers && going_on {
@@ -81,11 +81,11 @@ pub(super) fn side_by_side<I: Sync, T: Send>(
         Ok::<_, Error>(())
     });
     outcome?;
-    // Items begin in order: those before a failed one were all tried. A missing result follows a failure or a stop.
+    // Items start in order, so all items before a failed one have a result. A missing result follows a failure or a stop.
     results.into_iter().map(Option::transpose).collect::<Result<Option<Vec<T>>, Error>>()
 }
 
-/// Pools of threads, as equal in size as possible.
+/// Thread pools of nearly equal size.
 fn pools(threads: usize, workers: usize) -> Result<Vec<ThreadPool>, Error> {
     let size = |worker: usize| threads / workers + usize::from(worker < threads % workers);
     let pool = |worker| ThreadPoolBuilder::new().num_threads(size(worker)).build();

@@ -1,4 +1,4 @@
-//! A genotype read off alpha.
+//! Derivation of a genotype from alpha.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use super::{CellGenotype, Choice, Genotype};
 use crate::alpha::{Alpha, argmax, softmax};
 
 impl Genotype {
-    /// Reads a genotype of a given space off its alpha tables, each `[edges, operations]`.
+    /// Derives a genotype from the alpha tables of a space, each `[edges, operations]`.
     pub fn from_alpha(space: &Arc<Space>, tables: &[Alpha]) -> Self {
         let cells = space.cells.iter().zip(tables).map(|(cell, alpha)| derive(cell, alpha, &[])).collect();
         Self { space: space.clone(), cells }
     }
 
-    /// As [`from_alpha`](Self::from_alpha), with at most `most` skip connections in the first (normal) cell: as long as
-    /// there are more, the one with the smallest probability is taken out of the running (P-DARTS, section 3.2.2).
+    /// As [`from_alpha`](Self::from_alpha), with at most `most` skip connections in the first (normal) cell: while there are
+    /// more, the one with the smallest probability is excluded (P-DARTS, section 3.2.2).
     pub fn from_alpha_with_skips(space: &Arc<Space>, tables: &[Alpha], most: usize) -> Self {
         let mut genotype = Self::from_alpha(space, tables);
         let (Some(cell), Some(alpha)) = (space.cells.first(), tables.first()) else { return genotype };
@@ -36,7 +36,7 @@ impl Genotype {
             let fewer = derive(cell, alpha, &barred);
             let complete = fewer.nodes.iter().zip(&genotype.cells[0].nodes).all(|(new, old)| new.len() == old.len());
             if fewer == genotype.cells[0] || !complete {
-                // The cell has nothing else to put there.
+                // There is no other candidate.
                 break;
             }
             genotype.cells[0] = fewer;
@@ -45,14 +45,14 @@ impl Genotype {
     }
 }
 
-/// Reads a cell off its table; a skip connection on one of the edges `barred` is no candidate.
+/// Derives a cell from its table; skip connections on the edges `barred` are excluded.
 fn derive(cell: &CellSpace, alpha: &Alpha, barred: &[usize]) -> CellGenotype {
     let mut nodes: Vec<Vec<(f64, Choice)>> = vec![Vec::new(); cell.nodes];
     for (index, (edge, row)) in cell.edges().iter().zip(alpha.rows()).enumerate() {
         let node = &mut nodes[edge.to - cell.inputs];
         let row = &row[..row.len().min(cell.width())];
         if row.is_empty() {
-            // Nothing to choose from; `check` refuses the empty edge.
+            // There is no candidate; `check` refuses the empty edge.
             continue;
         }
         let choice = |k: usize| Choice { operation: cell.operations[k].clone(), input: edge.from };
@@ -71,7 +71,7 @@ fn derive(cell: &CellSpace, alpha: &Alpha, barred: &[usize]) -> CellGenotype {
     }
     let nodes = nodes.into_iter().map(|mut scored| {
         if cell.derivation == Derivation::TwoBestPerNode {
-            // A stable sort: ties go to the earlier edge and operation.
+            // The sort is stable: ties are resolved to the earlier edge and operation.
             scored.sort_by(|a, b| b.0.total_cmp(&a.0));
             scored.truncate(2);
         }

@@ -1,4 +1,4 @@
-//! Genotypes as JSON: readable, and independent of the text form. A built-in space is named, any other stands there whole.
+//! Genotypes as JSON, independent of the text form. A built-in space is written as its name, a custom one is included.
 
 use std::sync::Arc;
 

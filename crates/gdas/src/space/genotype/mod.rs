@@ -1,4 +1,4 @@
-//! Genotypes: the result of a search, as data, text and JSON.
+//! Genotypes: chosen cells, as data, text and JSON.
 
 mod derive;
 mod json;
@@ -13,24 +13,24 @@ use super::{Derivation, Operation, Space, SpaceError, Wiring};
 
 pub use text::Found;
 
-/// One operation of a node and the state it reads.
+/// An operation of a node and its input state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// What is computed.
+    /// The operation.
     pub operation: Arc<Operation>,
-    /// From which state: inputs first, then inner nodes.
+    /// Index of the input state: inputs first, then inner nodes.
     pub input: usize,
 }
 
 /// The chosen operations of one cell, node by node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CellGenotype {
-    /// Per inner node, what is summed into it.
+    /// For each inner node, the choices that are summed.
     pub nodes: Vec<Vec<Choice>>,
 }
 
 impl CellGenotype {
-    /// Number of its operations that `kind` is true of.
+    /// Number of choices for which `kind` is true.
     pub fn count(&self, kind: impl Fn(&Choice) -> bool) -> usize {
         self.nodes.iter().flatten().filter(|choice| kind(choice)).count()
     }
@@ -38,7 +38,7 @@ impl CellGenotype {
 
 /// The chosen cells of a space, in the order of [`Space::cells`].
 ///
-/// Texts of the built-in spaces are read without more ado; those of any other space with [`Genotype::parse`].
+/// Texts of built-in spaces are parsed by `FromStr`, those of custom spaces by [`Genotype::parse`].
 ///
 /// ```
 /// use gdas::space::Genotype;
@@ -49,17 +49,17 @@ impl CellGenotype {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(into = "json::Portable")]
 pub struct Genotype {
-    /// The space that it is chosen from.
+    /// The space of the genotype.
     pub space: Arc<Space>,
-    /// One per alpha table.
+    /// One cell per alpha table.
     pub cells: Vec<CellGenotype>,
 }
 
-/// Why a genotype could not be read.
+/// Error of a genotype.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GenotypeError {
-    /// The text follows none of the known forms.
+    /// The text has none of the known forms.
     #[error(
         "cannot read genotype at byte {at}: expected {expected}, found {found}; a cell looks like \
          `|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|avg_pool_3x3~2|`, \
@@ -68,12 +68,12 @@ pub enum GenotypeError {
     Syntax {
         /// Byte offset in the text.
         at: usize,
-        /// What would have been right.
+        /// The expected text.
         expected: &'static str,
-        /// What stood there.
+        /// The actual text.
         found: String,
     },
-    /// An operation that the space does not have.
+    /// The space lacks the operation.
     #[error("unknown operation `{name}` at byte {at}; known operations: {known}")]
     UnknownOperation {
         /// The name in the text.
@@ -83,45 +83,45 @@ pub enum GenotypeError {
         /// All known names.
         known: String,
     },
-    /// A well-formed cell that does not belong to a space.
+    /// A well-formed genotype that does not fit the space.
     #[error("the genotype does not fit space `{space}`: {reason}")]
     Misfit {
-        /// The space it was read for.
+        /// Name of the space.
         space: String,
         /// What does not fit.
         reason: String,
     },
-    /// Cells with names that no built-in space has.
+    /// No built-in space has cells of these names.
     #[error("no built-in space has cells named {names}; give the space that the genotype belongs to")]
     UnknownSpace {
         /// Names of the cells in the text.
         names: String,
     },
-    /// A text with several genotypes under different names, and no name given.
+    /// The text has several named genotypes, and no name was given.
     #[error("the text holds several genotypes: {names}; say which one by its name")]
     Several {
-        /// Their names.
+        /// The names in the text.
         names: String,
     },
-    /// A text without a genotype of the given name.
+    /// The text has no genotype of the given name.
     #[error("the text holds no genotype named `{name}`{}", if known.is_empty() { String::new() } else { format!("; it holds {known}") })]
     NoSuchName {
         /// The given name.
         name: String,
-        /// The names that it holds.
+        /// The names in the text.
         known: String,
     },
-    /// JSON that describes no genotype.
+    /// The JSON is not a genotype.
     #[error("the JSON holds no genotype: {0}")]
     Json(String),
-    /// The space itself cannot be built.
+    /// The space cannot be built.
     #[error(transparent)]
     Space(#[from] SpaceError),
 }
 
 impl Genotype {
-    /// The genotype that takes operation `picks[table][edge]` (a column of alpha) on every edge. Where there is no such column,
-    /// the edge stays empty, which [`Genotype::check`] refuses.
+    /// The genotype with operation `picks[table][edge]` (a column of alpha) on every edge. If there is no such column, the edge
+    /// is empty, which [`Genotype::check`] refuses.
     pub fn from_picks(space: &Arc<Space>, picks: &[Vec<usize>]) -> Self {
         let cells = space.cells.iter().zip(picks).map(|(cell, picks)| {
             let mut nodes = vec![Vec::new(); cell.nodes];
@@ -139,15 +139,15 @@ impl Genotype {
         PUBLISHED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).and_then(|(_, text)| text.parse().ok())
     }
 
-    /// Names that [`Genotype::named`] knows.
+    /// Names for [`Genotype::named`].
     pub fn names() -> impl Iterator<Item = &'static str> {
         PUBLISHED.iter().map(|(name, _)| *name)
     }
 
-    /// Checks that the genotype belongs to `space`: number of cells and nodes, inputs, operations.
+    /// Checks that the genotype fits `space`: number of cells and nodes, inputs, operations.
     ///
     /// # Errors
-    /// What does not fit.
+    /// The first violation.
     pub fn check(&self, space: &Space) -> Result<(), GenotypeError> {
         self.check_structure(space)?;
         for (cell, of) in self.cells.iter().zip(&space.cells) {
@@ -162,7 +162,7 @@ impl Genotype {
         Ok(())
     }
 
-    /// As [`check`](Self::check), for any number of inputs per node where a genotype would have the two best.
+    /// As [`check`](Self::check), but allows any number of inputs per node in spaces with the two best per node.
     pub(crate) fn check_structure(&self, space: &Space) -> Result<(), GenotypeError> {
         let misfit = |reason: String| Err(GenotypeError::Misfit { space: space.name.clone(), reason });
         if self.cells.len() != space.cells.len() {
@@ -199,7 +199,7 @@ impl Genotype {
         Ok(())
     }
 
-    /// Share of edges whose operation has no weights, over all cells, in 0..=1.
+    /// Fraction of edges whose operation has no weights, over all cells, in 0..=1.
     pub fn parameter_free_share(&self) -> f64 {
         let choices: Vec<_> = self.cells.iter().flat_map(|cell| cell.nodes.iter().flatten()).collect();
         let free = choices.iter().filter(|choice| choice.operation.is_parameter_free()).count();
@@ -220,7 +220,7 @@ impl fmt::Display for CellGenotype {
 }
 
 impl fmt::Display for Genotype {
-    /// The benchmark's text form; in spaces of two inputs with the names of the cells, `normal=...;reduction=...`.
+    /// Writes the benchmark's text form; for spaces of two inputs with the names of the cells, `normal=...;reduction=...`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, cell) in self.cells.iter().enumerate() {
             if self.space.skeleton.wiring != Wiring::Residual {

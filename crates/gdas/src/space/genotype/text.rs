@@ -1,4 +1,4 @@
-//! Genotypes read from text: the benchmark's form, that of DARTS and AutoDL, JSON, and logs and files that hold one.
+//! Parsing of genotypes: the benchmark's form, that of DARTS and AutoDL, JSON, and logs and files that contain one.
 //!
 //! ```text
 //! |nor_conv_3x3~0|+|none~0|skip_connect~1|              one cell: per node its (operation, state) pairs
@@ -18,39 +18,39 @@ use self::choices::{choice, syntax};
 use super::super::{CellSpace, Space, spaces};
 use super::{CellGenotype, Genotype, GenotypeError};
 
-/// A genotype that was found in a text.
+/// A genotype found in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// The genotype.
     pub genotype: Genotype,
-    /// Number of genotypes that the text holds (under the name asked for, if one was); this is the last of them.
+    /// Number of genotypes in the text (with the given name, if any); this is the last of them.
     pub of: usize,
 }
 
 impl FromStr for Genotype {
     type Err = GenotypeError;
 
-    /// Reads a genotype of a built-in space, in any of the known forms; of several the last.
+    /// Parses a genotype of a built-in space in any of the known forms; of several the last.
     fn from_str(text: &str) -> Result<Self, GenotypeError> {
         Self::find_in(text, None, None).map(|found| found.genotype)
     }
 }
 
 impl Genotype {
-    /// Reads a genotype of this space, in any of the known forms; of several the last.
+    /// Parses a genotype of this space in any of the known forms; of several the last.
     ///
     /// # Errors
-    /// The text holds none, or one that does not belong to the space.
+    /// If the text contains none, or one that does not fit the space.
     pub fn parse(text: &str, space: &Arc<Space>) -> Result<Self, GenotypeError> {
         Self::find_in(text, None, Some(space)).map(|found| found.genotype)
     }
 
-    /// Reads the genotype that a text holds: a file of one, a log of a search (the last of its genotypes), or a file with
-    /// several named ones (`DARTS_V1 = Genotype(..)`), of which `name` says which. Without a `space`, the form of the text
-    /// tells which of the built-in spaces it belongs to.
+    /// Finds the genotype in a text: a file of one, a log of a search (the last one), or a file with several named ones
+    /// (`DARTS_V1 = Genotype(..)`), of which `name` selects one. Without a `space`, the built-in space is recognised by the form
+    /// of the text.
     ///
     /// # Errors
-    /// There is none, or one that does not belong to the space; or there are several names and none is given.
+    /// If there is none, or one that does not fit the space; or if there are several names and none is given.
     pub fn find_in(text: &str, name: Option<&str>, space: Option<&Arc<Space>>) -> Result<Found, GenotypeError> {
         let content = trimmed(text);
         if text[content.clone()].starts_with('{')
@@ -60,7 +60,7 @@ impl Genotype {
             return from_json(&value, space).map(|genotype| Found { genotype, of: 1 });
         }
         let found = python_candidates(text).or_else(|| own(text, content.clone()));
-        // Nothing that looks like a genotype: reading all of it tells what is wrong with it.
+        // No candidate: parsing the whole text gives the error message.
         let Some(mut found) = found else { return read(text, &Candidate::cells(content), space).map(single) };
         if let Some(name) = name {
             let known = names(&found);
@@ -69,7 +69,7 @@ impl Genotype {
                 return Err(GenotypeError::NoSuchName { name: name.to_owned(), known });
             }
         }
-        // In a log, the field `genotype` is the cell of its line, whatever other cells the line mentions.
+        // In a log, the field `genotype` is the cell of its line; other cells in the line are ignored.
         if name.is_none() && found.iter().any(|candidate| candidate.name.as_deref() == Some("genotype")) {
             found.retain(|candidate| candidate.name.as_deref() == Some("genotype"));
         }
@@ -89,10 +89,10 @@ fn single(genotype: Genotype) -> Found {
     Found { genotype, of: 1 }
 }
 
-/// A stretch of the text that looks like a genotype.
+/// A part of the text that looks like a genotype.
 struct Candidate {
     at: Range<usize>,
-    /// What stands before it, as in `NAME = Genotype(...)`.
+    /// The name before it, as in `NAME = Genotype(...)`.
     name: Option<String>,
     python: bool,
 }
@@ -103,7 +103,7 @@ impl Candidate {
     }
 }
 
-/// The names of candidates, each once, in order.
+/// The distinct names of candidates, in order.
 fn names(found: &[Candidate]) -> String {
     let mut names: Vec<&str> = Vec::new();
     for candidate in found {
@@ -115,7 +115,7 @@ fn names(found: &[Candidate]) -> String {
     names.join(", ")
 }
 
-/// The text without what surrounds it: white space, and the mark that some editors put at the start of a file.
+/// Range of the text without surrounding white space and byte order mark.
 fn trimmed(text: &str) -> Range<usize> {
     let blank = |c: char| c.is_whitespace() || c == '\u{feff}';
     let start = text.len() - text.trim_start_matches(blank).len();
@@ -131,23 +131,22 @@ fn name_before(text: &str, at: usize) -> Option<String> {
     (!name.is_empty() && !name.starts_with(|c: char| c.is_numeric())).then(|| name.to_owned())
 }
 
-/// Where the Python form is written.
+/// Candidates in the Python form.
 fn python_candidates(text: &str) -> Option<Vec<Candidate>> {
     let all = |pattern: &str| text.match_indices(pattern).map(|(at, _)| at).collect::<Vec<_>>();
-    // The definition of the tuple type mentions the fields too, but not in this way.
+    // The definition of the tuple type also contains the fields, but in another form.
     let starts = ["Genotype(", "'normal'", "\"normal\"", "normal=[", "normal = ["].into_iter().map(all);
     let starts = starts.into_iter().find(|starts| !starts.is_empty())?;
     let ends = starts.iter().skip(1).copied().chain([text.len()]);
     let found = starts.iter().zip(ends).map(|(&start, end)| {
-        // What belongs to the next one's line is no part of this one.
+        // The line of the next candidate is excluded.
         let end = if end == text.len() { end } else { text[..end].rfind('\n').filter(|&i| i > start).unwrap_or(end) };
         Candidate { at: start..end, name: name_before(text, start), python: true }
     });
     Some(found.collect())
 }
 
-/// Where cells are written in this project's form. A text of one line is taken as a whole; of a longer one, every word that
-/// holds a cell counts.
+/// Candidates in this project's form. A text of one line is one candidate; in a longer one, every word with a cell is.
 fn own(text: &str, content: Range<usize>) -> Option<Vec<Candidate>> {
     let whole = &text[content.clone()];
     if !whole.contains('\n') && is_cell(whole) {
@@ -157,7 +156,7 @@ fn own(text: &str, content: Range<usize>) -> Option<Vec<Candidate>> {
     let mut at = content.start;
     for word in whole.split_inclusive(|c: char| c.is_whitespace() || c == '"' || c == '\'') {
         if let (Some(first), Some(last), true) = (word.find('|'), word.rfind('|'), word.contains('~')) {
-            // A cell's own name belongs to it.
+            // The name of a cell is part of it.
             let named = word[..first].strip_suffix('=').map_or(first, |before| {
                 before.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-').len()
             });
@@ -169,14 +168,14 @@ fn own(text: &str, content: Range<usize>) -> Option<Vec<Candidate>> {
     (!found.is_empty()).then_some(found)
 }
 
-/// Whether a text begins as a cell does: `|` or `name=|`.
+/// Whether a text starts like a cell: `|` or `name=|`.
 fn is_cell(text: &str) -> bool {
     let named = text.split_once("=|").map(|(name, _)| name);
     text.starts_with('|')
         || named.is_some_and(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-'))
 }
 
-/// Reads one candidate.
+/// Parses a candidate.
 fn read(text: &str, candidate: &Candidate, space: Option<&Arc<Space>>) -> Result<Genotype, GenotypeError> {
     let (space, cells) = if candidate.python {
         let (cells, space) = python::cells(text, candidate.at.clone(), space)?;
@@ -189,7 +188,7 @@ fn read(text: &str, candidate: &Candidate, space: Option<&Arc<Space>>) -> Result
     Ok(genotype)
 }
 
-/// Reads `|..|+..` or `name=|..|+..;name=|..|+..`.
+/// Parses `|..|+..` or `name=|..|+..;name=|..|+..`.
 fn own_cells(
     text: &str,
     at: Range<usize>,
@@ -225,7 +224,7 @@ fn own_cells(
     let cells = parts.iter().zip(&space.cells).map(|((name, at), cell)| {
         if name.is_some_and(|name| name != cell.name) || (name.is_none() && space.cells.len() > 1) {
             let name = name.map_or("a cell without a name".to_owned(), |name| format!("cell `{name}`"));
-            return Err(misfit(format!("{name} stands where cell `{}` belongs", cell.name)));
+            return Err(misfit(format!("{name} is in the place of cell `{}`", cell.name)));
         }
         parse_cell(text, at.clone(), cell)
     });
@@ -253,8 +252,8 @@ fn parse_cell(text: &str, range: Range<usize>, cell: &CellSpace) -> Result<CellG
     Ok(CellGenotype { nodes })
 }
 
-/// A genotype's own JSON, or an object that has one as `genotype` or `cells` (as `gdas genotype parse --json` prints and
-/// `result.json` holds), or that has its text.
+/// A genotype in JSON, or in an object with one as `genotype` or `cells` (as printed by `gdas genotype parse --json` and in
+/// `result.json`), or with its text.
 fn from_json(value: &serde_json::Value, space: Option<&Arc<Space>>) -> Result<Genotype, GenotypeError> {
     let checked = |genotype: Genotype| {
         if let Some(space) = space
@@ -265,7 +264,7 @@ fn from_json(value: &serde_json::Value, space: Option<&Arc<Space>>) -> Result<Ge
         Ok(genotype)
     };
     if value.get("space").is_some() && value.get("cells").is_some_and(serde_json::Value::is_array) {
-        // Programs print more beside it, such as its text.
+        // Additional keys are ignored.
         let genotype = serde_json::json!({ "space": value["space"], "cells": value["cells"] });
         let read = serde_json::from_value::<Genotype>(genotype);
         return checked(read.map_err(|error| GenotypeError::Json(error.to_string()))?);

@@ -1,4 +1,4 @@
-//! What an operation computes, as text: `"zero"`, `"skip"`, or a list of layers such as `"relu"` and `{ conv = 3 }`.
+//! The layers of an operation in TOML: `"zero"`, `"skip"`, or a list of layers such as `"relu"` and `{ conv = 3 }`.
 
 use std::fmt;
 

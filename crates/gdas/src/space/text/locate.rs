@@ -1,4 +1,4 @@
-//! Where in a file the mistake is that an error is about.
+//! Position of an error in a TOML file.
 
 use crate::space::{Place, SpaceError};
 
@@ -6,7 +6,7 @@ pub(super) fn line_of(text: &str, at: usize) -> usize {
     1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count()
 }
 
-/// The key whose value the byte `at` is in: that of its line or of the nearest line before that has one.
+/// The key whose value contains byte `at`: that of its line, or of the nearest line before with a key.
 pub(super) fn key_at(text: &str, at: usize) -> Option<String> {
     let line_end = text[at.min(text.len())..].find('\n').map_or(text.len(), |i| at + i);
     text.get(..line_end)?
@@ -27,7 +27,7 @@ fn is_header(line: &str) -> bool {
     ["[skeleton]", "[[operation]]", "[[cell]]"].iter().any(|header| line.starts_with(header))
 }
 
-/// Adds the line of the text that an error is about: that of the key, else that of the table's header.
+/// Adds the line of an error: that of the key, else that of the table's header.
 pub(super) fn locate(error: SpaceError, text: &str, defined: &[String]) -> SpaceError {
     let SpaceError::Value { place, key, reason, .. } = error else { return error };
     let lines: Vec<&str> = text.lines().collect();
@@ -37,7 +37,7 @@ pub(super) fn locate(error: SpaceError, text: &str, defined: &[String]) -> Space
     let start = match &place {
         Place::Space => Some(0),
         Place::Skeleton => nth("[skeleton]", 0),
-        // Of two definitions of one name, the last is the one too many.
+        // Of two definitions of one name, the error is at the last.
         Place::Operation(name) => defined.iter().rposition(|known| known == name).and_then(|n| nth("[[operation]]", n)),
         Place::Cell(index, _) => nth("[[cell]]", *index),
     };

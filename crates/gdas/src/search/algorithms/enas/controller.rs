@@ -1,4 +1,4 @@
-//! The controller of ENAS: an LSTM that writes a cell operation by operation, and its learning by REINFORCE.
+//! The controller of ENAS: an LSTM that generates a cell operation by operation, and its training by REINFORCE.
 
 use crate::alpha::{Alpha, softmax};
 use crate::config::SearchConfig;
@@ -11,48 +11,48 @@ use crate::space::Space;
 const HIDDEN: usize = 32;
 /// Layers of the LSTM.
 const LAYERS: usize = 2;
-/// Logits are `TANH * tanh(logits / TEMPERATURE)`, which keeps the policy from becoming certain.
+/// Logits are `TANH * tanh(logits / TEMPERATURE)`, which keeps the policy from becoming deterministic.
 const TANH: f64 = 2.5;
 /// See [`TANH`].
 const TEMPERATURE: f64 = 5.0;
-/// Share of the policy's entropy (in nats) in the reward.
+/// Weight of the policy's entropy (in nats) in the reward.
 const ENTROPY_WEIGHT: f64 = 1e-4;
-/// How much of the baseline stays when a reward comes in.
+/// Decay of the baseline, an exponential mean of rewards.
 const BASELINE_DECAY: f64 = 0.99;
-/// Largest norm of the controller's gradient.
+/// Maximum norm of the controller's gradient.
 const CLIP_NORM: f64 = 5.0;
 
-/// The LSTM and what its learning keeps. All numbers are `f64` on the host: it is small.
+/// The LSTM and the state of its training, in `f64` on the host, as it is small.
 ///
-/// Parameters lie in one row: the first input `[HIDDEN]`; per layer input weights `[4 HIDDEN, HIDDEN]`, state weights
+/// The parameters are one array: the first input `[HIDDEN]`; for each layer input weights `[4 HIDDEN, HIDDEN]`, state weights
 /// `[4 HIDDEN, HIDDEN]` and two biases `[4 HIDDEN]`, gates in the order input, forget, cell, output; embeddings
 /// `[operations, HIDDEN]`; output weights `[operations, HIDDEN]` and bias `[operations]`.
 #[derive(Clone, Debug)]
 pub(super) struct Controller {
-    /// Edges of each searched cell.
+    /// Number of edges of each searched cell.
     edges: Vec<usize>,
     operations: usize,
     parameters: Vec<f64>,
     adam: Adam,
-    /// Samples that one step of Adam averages over.
+    /// Number of samples averaged in one step of Adam.
     samples: usize,
-    /// How many of them have come in.
+    /// Number of samples since the last step of Adam.
     gathered: usize,
-    /// The sum of their gradients, already divided by their number.
+    /// Sum of their gradients, divided by `samples`.
     gradient: Vec<f64>,
-    /// The sum of their logits, for the report of the policy.
+    /// Sum of their logits, for the report of the policy.
     logits: Vec<f64>,
-    /// The baseline that rewards of this epoch are compared with: the one that the epoch before ended with.
+    /// Baseline of the rewards of this epoch: the final one of the previous epoch.
     baseline: Option<f64>,
-    /// What the baseline would become with the last reward.
+    /// Baseline updated with the last reward.
     next_baseline: Option<f64>,
-    /// Samples of this epoch so far.
+    /// Number of samples of this epoch so far.
     of_epoch: usize,
-    /// Samples of a whole epoch.
+    /// Number of samples per epoch.
     epoch: usize,
 }
 
-/// A sampled cell and all that its gradient needs.
+/// A sampled cell with the values for its backward pass.
 #[derive(Clone, Debug)]
 pub(super) struct Sample {
     steps: Vec<Step>,
@@ -62,7 +62,7 @@ pub(super) struct Sample {
 
 #[derive(Clone, Debug)]
 struct Step {
-    /// The operation whose embedding was read; none at first.
+    /// The operation whose embedding is the input; `None` for the first.
     input: Option<usize>,
     layers: Vec<Memory>,
     /// `tanh(logits / TEMPERATURE)`.
@@ -71,13 +71,13 @@ struct Step {
     pick: usize,
 }
 
-/// One layer at one step.
+/// Values of one layer at one step.
 #[derive(Clone, Debug)]
 struct Memory {
     input: Vec<f64>,
     hidden_before: Vec<f64>,
     cell_before: Vec<f64>,
-    /// Input, forget, cell and output gate, after their functions.
+    /// Input, forget, cell and output gate after their activation functions.
     gates: [Vec<f64>; 4],
     cell: Vec<f64>,
     hidden: Vec<f64>,
@@ -87,8 +87,8 @@ const INPUT: usize = HIDDEN;
 const LAYER: usize = 8 * HIDDEN * HIDDEN + 8 * HIDDEN;
 
 impl Controller {
-    /// A fresh controller. Starts are the published ones: uniform up to 0.1 for the first input, the first layer's
-    /// weights, the embeddings and the output weights; PyTorch's default, uniform up to `1 / sqrt(HIDDEN)`, elsewhere.
+    /// A controller with initial parameters as published: uniform in ±0.1 for the first input, the first layer's weights, the
+    /// embeddings and the output weights; PyTorch's default, uniform in ±`1 / sqrt(HIDDEN)`, for the others.
     pub(super) fn new(config: &SearchConfig, space: &Space) -> Self {
         let edges = space.cells.iter().map(|cell| cell.edges().len()).collect();
         let operations = space.cells.iter().map(crate::space::CellSpace::width).max().unwrap_or(0);
@@ -127,7 +127,7 @@ impl Controller {
         controller
     }
 
-    /// Edges of all searched cells.
+    /// Number of edges of all searched cells.
     fn length(&self) -> usize {
         self.edges.iter().sum()
     }
@@ -140,7 +140,7 @@ impl Controller {
         Self::embeddings() + self.operations * HIDDEN
     }
 
-    /// Draws a cell.
+    /// Samples a cell.
     pub(super) fn sample(&self, rng: &mut Rng) -> Sample {
         self.write(|_, probabilities| {
             let mut left = rng.uniform();
@@ -154,7 +154,7 @@ impl Controller {
         })
     }
 
-    /// Writes a cell, each operation as `choose` says, given its place and the probabilities.
+    /// Generates a cell; `choose` selects each operation, given its index and the probabilities.
     fn write(&self, mut choose: impl FnMut(usize, &[f64]) -> usize) -> Sample {
         let w = &self.parameters;
         let mut state = vec![(vec![0.0; HIDDEN], vec![0.0; HIDDEN]); LAYERS];
@@ -197,9 +197,9 @@ impl Controller {
     /// Records the accuracy of a sample. When enough are recorded for a controller update, returns the mean
     /// of their logits, one row per edge.
     ///
-    /// The loss is `-log p (reward - baseline)` with `reward = accuracy + ENTROPY_WEIGHT entropy`. The baseline stands
-    /// still during an epoch but for the reward itself; in the first epoch it is the accuracy. (So it is in the published
-    /// code, gradient of the entropy included.)
+    /// The loss is `-log p (reward - baseline)` with `reward = accuracy + ENTROPY_WEIGHT entropy`. During an epoch, the baseline
+    /// is that of the previous epoch updated with the current reward only; in the first epoch it is the accuracy. This follows
+    /// the published code, including the gradient of the entropy.
     pub(super) fn reinforce(&mut self, sample: &Sample, accuracy: f64) -> Option<Vec<Vec<f64>>> {
         let reward = accuracy + ENTROPY_WEIGHT * sample.entropy;
         let (baseline, share) = match self.baseline {
@@ -239,7 +239,7 @@ impl Controller {
         policy
     }
 
-    /// Adds the gradient of `of_log_probability * log p + of_entropy * entropy`, back through all steps.
+    /// Adds the gradient of `of_log_probability * log p + of_entropy * entropy` by backpropagation through all steps.
     fn add_gradient(&mut self, sample: &Sample, of_log_probability: f64, of_entropy: f64) {
         let (w, gradient) = (&self.parameters, &mut self.gradient);
         let output = INPUT + LAYERS * LAYER + self.operations * HIDDEN;
@@ -311,7 +311,7 @@ fn entropy(probabilities: &[f64]) -> f64 {
     -probabilities.iter().map(|p| p * p.ln()).sum::<f64>()
 }
 
-/// One layer, one step forward (PyTorch's `LSTM`). `w` are the layer's parameters.
+/// Forward pass of one layer for one step (PyTorch's `LSTM`). `w` are the layer's parameters.
 fn remember(w: &[f64], input: Vec<f64>, hidden: &[f64], cell: &[f64]) -> Memory {
     let square = 4 * HIDDEN * HIDDEN;
     let raw = |row: usize| {
@@ -327,8 +327,8 @@ fn remember(w: &[f64], input: Vec<f64>, hidden: &[f64], cell: &[f64]) -> Memory 
     Memory { input, hidden_before: hidden.to_vec(), cell_before: cell.to_vec(), gates, cell: now, hidden: out }
 }
 
-/// One layer, one step back. `hidden` and `cell` are the gradients of the layer's state after the step, and become
-/// those of its state before. Adds to the parameters' gradient; returns that of the input.
+/// Backward pass of one layer for one step. `hidden` and `cell` are the gradients of the layer's state after the step, and
+/// are replaced by those of its state before. Adds to the parameters' gradient; returns that of the input.
 fn forget(w: &[f64], memory: &Memory, hidden: &mut [f64], cell: &mut [f64], gradient: &mut [f64]) -> Vec<f64> {
     let square = 4 * HIDDEN * HIDDEN;
     let [input, forgotten, candidate, output] = &memory.gates;

@@ -1,4 +1,4 @@
-//! One choice of a cell, and what is wrong with a text.
+//! Parsing of one choice of a cell, and error messages.
 
 use crate::space::CellSpace;
 use crate::space::genotype::{Choice, GenotypeError};

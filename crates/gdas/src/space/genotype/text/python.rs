@@ -7,8 +7,8 @@ use super::choices::{choice, syntax};
 use crate::space::genotype::{CellGenotype, Choice, GenotypeError};
 use crate::space::{CellOutput, CellSpace, Derivation, Space, Wiring, spaces};
 
-/// Reads the `('name', input)` pairs of the lists `normal` and `reduce`, two per node. A third member of a pair (AutoDL
-/// writes the weight there) is left out.
+/// Parses the `('name', input)` pairs of the lists `normal` and `reduce`, two per node. A third member of a pair (AutoDL's
+/// weight) is ignored.
 pub(super) fn cells(
     text: &str,
     at: Range<usize>,
@@ -62,7 +62,7 @@ pub(super) fn cells(
     Ok((cells, space))
 }
 
-/// Where the value of a key begins, be it written `key=`, `key =`, `'key':` or `"key":`.
+/// Position of the value of a key, in the form `key=`, `key =`, `'key':` or `"key":`.
 fn value_of(text: &str, at: Range<usize>, key: &str) -> Option<usize> {
     let part = &text[at.clone()];
     part.match_indices(key).find_map(|(found, _)| {
@@ -76,7 +76,7 @@ fn value_of(text: &str, at: Range<usize>, key: &str) -> Option<usize> {
     })
 }
 
-/// The inside of a key's list; `None` where the key is missing, or its value is `None` or an empty list.
+/// Content of a key's list; `None` if the key is missing, or its value is `None` or an empty list.
 fn list_of(text: &str, at: Range<usize>, key: &str) -> Result<Option<Range<usize>>, GenotypeError> {
     let Some(start) = value_of(text, at.clone(), key) else { return Ok(None) };
     let value = &text[start..at.end];
@@ -90,7 +90,7 @@ fn list_of(text: &str, at: Range<usize>, key: &str) -> Result<Option<Range<usize
     Ok((!value[inside.clone()].trim().is_empty()).then_some(start + inside.start..start + inside.end))
 }
 
-/// What stands between the bracket that a text begins with and the one that closes it.
+/// Content between the bracket at the start of a text and the matching one.
 fn bracketed(text: &str) -> Option<Range<usize>> {
     let mut depth = 0usize;
     for (at, c) in text.char_indices() {
@@ -122,7 +122,7 @@ fn pairs_of(text: &str, list: Range<usize>, cell: &CellSpace) -> Result<Vec<Choi
     Ok(choices)
 }
 
-/// The states of a list of numbers: `[2, 3]`, `(2, 3)`, `range(2, 4)` or `list(range(2, 4))`.
+/// Parses a list of states: `[2, 3]`, `(2, 3)`, `range(2, 4)` or `list(range(2, 4))`.
 fn states_of(text: &str, at: Range<usize>, key: &str) -> Result<Option<Vec<usize>>, GenotypeError> {
     let Some(start) = value_of(text, at.clone(), key) else { return Ok(None) };
     let whole = &text[start..at.end];
@@ -143,7 +143,7 @@ fn states_of(text: &str, at: Range<usize>, key: &str) -> Result<Option<Vec<usize
     let numbers: Vec<usize> = numbers.map(str::parse).collect::<Result<_, _>>().map_err(|_| wrong())?;
     match (range, &numbers[..]) {
         (false, _) => Ok(Some(numbers)),
-        // No cell has that many states; a longer range would only fill the memory.
+        // No cell has more states; a longer range would only use memory.
         (true, &[from, to]) if to <= 1000 => Ok(Some((from..to).collect())),
         (true, &[to]) if to <= 1000 => Ok(Some((0..to).collect())),
         (true, _) => Err(wrong()),
