@@ -1,4 +1,4 @@
-//! The seam between Burn and the fused engines: a backend extension with a hand-written backward pass.
+//! Interface between Burn and the fused engines: a backend extension with a hand-written backward pass.
 //!
 //! Burn sees one operation per network. Its parents are the images, the gates and the parameters; gradients are computed only
 //! for those that Burn tracks. An architecture step, whose weights are plain tensors, computes no weight gradient.

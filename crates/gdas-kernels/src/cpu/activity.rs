@@ -1,4 +1,4 @@
-//! How alike the images of a batch switch the ReLUs of a network.
+//! Similarity of the ReLU activation patterns of the images of a batch.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,12 @@ use super::values::Values;
 use crate::graph::Op;
 
 impl Tape {
-    /// Per pair of images the number of units of all ReLUs that are on (positive) in both or off in both, `[batch, batch]`.
+    /// For each pair of images the number of ReLU units that are active in both or in neither, `[batch, batch]`.
     #[must_use]
     pub fn relu_agreement(&self) -> Vec<u64> {
         let plan = &self.plan;
         let mut units = 0;
-        // ReLUs of the same input switch alike.
+        // ReLUs of the same input have the same pattern.
         let mut inputs: BTreeMap<(usize, Option<usize>), u64> = BTreeMap::new();
         for (id, node) in plan.graph.nodes.iter().enumerate().filter(|(_, node)| node.op == Op::Relu) {
             units += node.shape.elements() as u64;
@@ -40,7 +40,7 @@ impl Tape {
         total.into_iter().map(|differing| units - differing).collect()
     }
 
-    /// Per pair of images the number of elements of a view that are positive in one image and not in the other.
+    /// For each pair of images the number of elements of a view that are positive in exactly one of them.
     fn differing_signs(&self, view: View) -> Vec<u64> {
         let (plan, batch) = (&self.plan, self.batch);
         // The padding of the channels is the same in all images.
@@ -75,7 +75,7 @@ kernel! {
 }
 
 kernel! {
-    /// In how many bits two arrays differ.
+    /// Number of bits in which two arrays differ.
     fn differing_bits<S>(a: &[u64], b: &[u64]) -> u64 {
         a.iter().zip(b).map(|(a, b)| u64::from((a ^ b).count_ones())).sum()
     }

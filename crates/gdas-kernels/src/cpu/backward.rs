@@ -21,11 +21,11 @@ use super::values::Values;
 use super::{GradTargets, Gradients, Tape};
 use crate::graph::{Op, ValueId};
 
-/// Largest number of chunks of a batch, each with partial weight gradients of its own. Fixed, so that the order of summation does
-/// not depend on the number of threads.
+/// Maximum number of chunks of a batch, each with separate partial weight gradients. Fixed, so that the order of summation
+/// does not depend on the number of threads.
 const CHUNKS: usize = 16;
 
-/// How the batch is divided in one stage: chunks of `images` images (the last one may have fewer), each worked through in blocks.
+/// Division of the batch in one stage: chunks of `images` images (the last one may have fewer), processed in blocks.
 #[derive(Clone, Copy)]
 struct Chunks {
     batch: usize,
@@ -82,7 +82,7 @@ pub(crate) fn backward(tape: &Tape, params: &[&[f32]], upstream: &[f32], targets
         pass.run_stage(at, stage);
     }
     for (gradient, spec) in pass.params.iter_mut().zip(&graph.params) {
-        // Those that no stage reached are zero.
+        // Gradients that no stage reached are zero.
         if let Some(gradient) = gradient {
             gradient.resize(spec.len(), 0.0);
         }
@@ -94,7 +94,7 @@ pub(crate) fn backward(tape: &Tape, params: &[&[f32]], upstream: &[f32], targets
     }
 }
 
-/// The gradient of the images without the padding of their channels; zeros where nothing contributes to it.
+/// The gradient of the images without padded channels; zeros if nothing contributes to it.
 fn image_gradient(plan: &Plan, batch: usize, grad: Option<&[f32]>) -> Vec<f32> {
     let (real, padded) = (plan.graph.shape(0).channels, plan.channels[0]);
     let mut image = vec![0.0; batch * plan.graph.shape(0).elements()];
@@ -104,7 +104,7 @@ fn image_gradient(plan: &Plan, batch: usize, grad: Option<&[f32]>) -> Vec<f32> {
     image
 }
 
-/// Per gradient the last stage that reads it.
+/// For each gradient the last stage that reads it.
 fn last_readers(plan: &Plan, stages: &[Stage]) -> Vec<usize> {
     let mut last = vec![0; plan.consumers.len()];
     for (at, stage) in stages.iter().enumerate() {
@@ -132,7 +132,7 @@ struct Pass<'a> {
     required: Required,
     /// Per gradient the last stage that reads it.
     last: Vec<usize>,
-    /// Gradients of finished stages that a later one reads.
+    /// Gradients of finished stages that later stages read.
     grads: Vec<Option<Buffer>>,
     slopes: Vec<NormSlope>,
     /// The results so far; an empty gradient is zero.
@@ -147,8 +147,8 @@ impl Pass<'_> {
         let convs = self.weight_gradients_of(stage);
         let norms = self.norm_sums_of(stage);
 
-        // Per item: its gradient, and the number of images per chunk that have room in it. One that only this stage reads needs a
-        // block of images per chunk, which then never leaves the cache. The image's gradient is a result.
+        // For each item: its gradient, and its capacity in images per chunk. A gradient that only this stage reads needs one
+        // block of images per chunk, which stays in the cache. The image's gradient is a result.
         let buffer = |&grad: &usize| {
             let room = if self.last[grad] == at && grad != 0 { chunks.block } else { chunks.images };
             let images = if room == chunks.images { batch } else { chunks.count * room };
@@ -224,7 +224,7 @@ impl Pass<'_> {
         for (&grad, (buffer, _)) in stage.items.iter().zip(grads) {
             self.grads[grad] = self.required.gradient[grad].then_some(buffer);
         }
-        // Gradients go back to the pool after their last reader; the image's is a result.
+        // Gradients are returned to the pool after their last reader; the image's is a result.
         for (grad, buffer) in self.grads.iter_mut().enumerate().filter(|(grad, _)| self.last[*grad] == at && *grad != 0)
         {
             let _ = grad;
@@ -232,7 +232,7 @@ impl Pass<'_> {
         }
     }
 
-    /// The convolutions whose weight gradients a stage makes, one for each of its consumers that has any.
+    /// The convolutions whose weight gradients a stage computes.
     fn weight_gradients_of(&self, stage: &Stage) -> Vec<ValueId> {
         let plan = &self.tape.plan;
         let nodes = stage.items.iter().flat_map(|&grad| &plan.consumers[grad]).filter_map(|consumer| match *consumer {
@@ -246,12 +246,12 @@ impl Pass<'_> {
             .collect()
     }
 
-    /// The normalisations whose sums a stage makes.
+    /// The normalisations whose sums a stage computes.
     fn norm_sums_of(&self, stage: &Stage) -> Vec<usize> {
         let plan = &self.tape.plan;
         (0..plan.norms.len())
             .filter(|&n| stage.items.contains(&plan.norm_upstream[n].grad))
-            // The gate behind a normalisation has its gradient from these sums, required or not what lies before.
+            // The gradient of a gate after a normalisation is computed from these sums, whether or not earlier gradients are needed.
             .filter(|&n| {
                 self.required.gradient[plan.norms[n].node]
                     || (self.targets.gates && plan.norm_upstream[n].gate.is_some())

@@ -1,5 +1,5 @@
-//! One convolution of a graph: which algorithm runs it, and the geometry of its passes. Its weights are arranged in `weights`;
-//! the passes are in `direct`, `pointwise`, `small` and `winograd`.
+//! One convolution of a graph: its algorithm, and the geometry of its passes. The layout of its weights is in `weights`, the
+//! passes are in `direct`, `pointwise`, `small` and `winograd`.
 
 mod direct;
 mod pointwise;
@@ -15,14 +15,14 @@ use super::simd::Level;
 use super::winograd::fits;
 use crate::graph::{Shape, Window};
 
-/// How a convolution is computed.
+/// Algorithm of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Algorithm {
-    /// Per channel.
+    /// Depthwise: channel by channel.
     Depthwise,
-    /// 3x3, stride 1.
+    /// Winograd's F(4x4, 3x3), for 3x3 filters of stride 1.
     Winograd,
-    /// Anything else, block by block of channels if there are groups.
+    /// Direct, for all others; by blocks of channels if there are groups.
     Direct,
 }
 
@@ -90,7 +90,7 @@ impl Conv {
         Frame { rows, columns, top: -y0 as usize, left: -x0 as usize, height, width, channels }
     }
 
-    /// Pixels of the forward pass: where they read in the input frame and lie in the output (framed or not).
+    /// Pixels of the forward pass: their positions in the input frame and in the output (framed or not).
     fn lines(&self, output: &Frame) -> Lines {
         let [sy, sx] = self.window.stride;
         let input = self.input_frame();
@@ -104,7 +104,7 @@ impl Conv {
         Lines { lines, pixels, source, result }
     }
 
-    /// Where each position reads in the input frame, and its weights of `per_position` floats.
+    /// Offset of each kernel position in the input frame, and of its weights of `per_position` floats.
     fn taps(&self, per_position: usize) -> Vec<Tap> {
         let columns = self.input_frame().columns;
         let [_, kx] = self.window.kernel;

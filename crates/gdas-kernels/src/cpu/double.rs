@@ -1,4 +1,4 @@
-//! Convolutions in double precision, for numbers beyond the range of single precision. Forward only, on the calling thread.
+//! Convolutions in double precision, for values beyond the range of single precision. Forward only, on the calling thread.
 
 use super::simd::kernel;
 use crate::graph::{Shape, Window};
@@ -135,7 +135,7 @@ kernel! {
 }
 
 kernel! {
-    /// As `products`, where every channel is a group of its own.
+    /// As `products`, for groups of one channel.
     fn depthwise<S>(
         out: &mut [f64], framed: &[f64], weight: &[f64], starts: &[usize], taps: &[usize], channels: usize,
     ) {

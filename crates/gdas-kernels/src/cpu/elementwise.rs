@@ -1,4 +1,4 @@
-//! Passes over activations that touch each element once or twice: the glue between the convolutions.
+//! Element-wise passes over activations between the convolutions.
 //!
 //! Channels are padded to whole vectors, so every length here is a multiple of the vector length.
 

@@ -15,7 +15,7 @@ use super::values::Values;
 use super::{Inputs, Tape};
 use crate::graph::Op;
 
-/// Runs the plan. Without `save` the tape holds the outputs and what the last stages left, no more.
+/// Runs the plan. Without `save` the tape contains only the outputs and the values of the last stages.
 pub(crate) fn forward(plan: Plan, inputs: &Inputs, save: bool) -> Tape {
     let (graph, batch) = (plan.graph.clone(), inputs.batch);
     let weights: Vec<Option<Buffer>> = (0..graph.nodes.len())
@@ -39,7 +39,7 @@ pub(crate) fn forward(plan: Plan, inputs: &Inputs, save: bool) -> Tape {
             values[v] = Some(value);
         }
         if !save {
-            // Buffers go back to the pool, where the next stage finds them while the cache still holds them.
+            // Buffers are returned to the pool, so that the next stage reuses them while they are in the cache.
             values.iter_mut().zip(&last_readers).filter(|(_, last)| **last <= at).for_each(|(value, _)| *value = None);
         }
     }

@@ -148,7 +148,7 @@ pub fn forward(graph: &Arc<Graph>, mode: Mode, inputs: &Inputs, save: bool) -> F
         stats.extend_from_slice(&norm.mean[..channels]);
         stats.extend_from_slice(&norm.variance[..channels]);
         let base = tape.plan.norms[n].base;
-        // A bias in front of a normalisation is never added, because the mean takes it away again; the statistics include it.
+        // A bias before a normalisation is not added, as the mean cancels it; the statistics include it.
         if let Op::Conv { bias: Some(bias), .. } = graph.nodes[base].op
             && tape.plan.bias_cancels(base)
         {
@@ -173,12 +173,13 @@ pub fn backward(tape: &Tape, params: &[&[f32]], upstream: &[f32], targets: &Grad
 }
 
 /// The name of the instruction set in use: `avx512`, `avx2`, `neon` or `portable`. The environment variable `GDAS_SIMD`
-/// forces one that the processor has; another name is ignored.
+/// selects one that the processor supports; other names are ignored.
 pub fn simd_level() -> &'static str {
     Level::get().name()
 }
 
-/// The instruction sets that this processor has and the kernels are compiled for, best first: what `GDAS_SIMD` can be.
+/// The valid values of `GDAS_SIMD`: instruction sets that the processor supports and the kernels are compiled for, best
+/// first.
 pub fn simd_levels() -> Vec<&'static str> {
     Level::available().into_iter().map(Level::name).collect()
 }

@@ -1,11 +1,11 @@
-//! Batch normalisation in the forward pass: statistics over the batch, and the affine map per channel that they make.
+//! Batch normalisation in the forward pass: batch statistics, and the resulting affine map per channel.
 
 use super::Inputs;
 use super::plan::Plan;
 use super::simd::{Level, kernel};
 use crate::graph::NORM_EPSILON;
 
-/// A normalisation as the affine map that it is. Every array has the padded number of channels.
+/// A normalisation as an affine map. All arrays have the padded number of channels.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NormState {
     pub(crate) mean: Vec<f32>,
@@ -24,7 +24,7 @@ pub(crate) struct NormState {
 }
 
 impl NormState {
-    /// Normalisation `n` before the pass: with running statistics complete, otherwise gamma and beta alone.
+    /// Normalisation `n` before the pass: complete with running statistics, otherwise only gamma and beta.
     pub(crate) fn new(plan: &Plan, n: usize, inputs: &Inputs) -> Self {
         let norm = &plan.norms[n];
         let (real, padded) = (plan.graph.norms[n].channels, plan.channels[norm.node]);
@@ -83,7 +83,7 @@ impl NormState {
             self.mean.iter_mut().zip(&mean).zip(self.variance.iter_mut().zip(&spread))
         {
             *to = *mean as f32;
-            // Not `max`, which would lose a NaN.
+            // Not `max`, which would drop a NaN.
             let biased = spread / count.max(1.0);
             *variance = if biased < 0.0 { 0.0 } else { biased as f32 };
         }

@@ -1,4 +1,4 @@
-//! Reused, 64-byte aligned buffers: fresh pages cost more than the arithmetic on them.
+//! Pool of reused, 64-byte aligned buffers: allocating new pages costs more than the arithmetic on them.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ struct Raw(NonNull<f32>);
 // SAFETY: a free buffer is plain memory without any other reference to it.
 unsafe impl Send for Raw {}
 
-/// Floats of unspecified (but initialised) content, given back to the pool when dropped.
+/// An array of floats with unspecified (but initialised) values, returned to the pool when dropped.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     start: NonNull<f32>,
@@ -67,8 +67,8 @@ fn layout(capacity: usize) -> Layout {
     Layout::array::<f32>(capacity).and_then(|l| l.align_to(align)).expect("a buffer's size fits the address space")
 }
 
-/// Asks for huge pages before the memory is touched: a pass walks through hundreds of megabytes once, and with pages
-/// of 4 KiB it would wait for address translation. Only advice; where it is refused nothing changes.
+/// Requests huge pages before the memory is used: a pass reads hundreds of megabytes once, and with pages of 4 KiB it would
+/// be limited by address translation. Only a hint, without effect where it is unsupported.
 fn advise_huge_pages(start: NonNull<f32>, layout: Layout) {
     #[cfg(target_os = "linux")]
     if layout.align() == HUGE_PAGE {
@@ -101,7 +101,7 @@ impl Drop for Buffer {
     }
 }
 
-/// Gives all free buffers back to the system.
+/// Returns all free buffers to the system.
 pub(crate) fn clear() {
     let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
     for (capacity, buffers) in std::mem::take(&mut *free) {

@@ -3,7 +3,7 @@
 use super::simd::kernel;
 use crate::graph::{Shape, Window};
 
-/// Which input rows (or columns) each output row (or column) covers, and the reverse.
+/// Mapping between the rows (columns) of the input and of the output, in both directions.
 #[derive(Clone, Debug)]
 pub(crate) struct PoolTable {
     /// Per output row, its input rows.
@@ -107,7 +107,7 @@ kernel! {
 }
 
 kernel! {
-    /// Largest element of each window; NaN wins.
+    /// Maximum of each window; NaN if the window has one.
     pub(crate) fn maximum<S>(out: &mut [f32], x: &[f32], t: &PoolTable) {
         assert!(out.len() >= t.output() && x.len() >= t.input() && t.channels % S::LANES == 0);
         let (c, width, mut o) = (t.channels, t.columns_back.len(), out.as_mut_ptr());

@@ -1,4 +1,4 @@
-//! Gradient descent on one array, in one pass.
+//! SGD step on one array, in one pass.
 
 use rayon::prelude::*;
 

@@ -1,8 +1,8 @@
 //! Vectors of `f32` behind one small trait, and the choice between instruction sets at run time.
 //!
 //! A kernel is written once over [`Simd`] inside [`kernel!`](crate::cpu::simd::kernel), which compiles it for every
-//! instruction set with its instructions enabled and picks one per call. A trait of our own (eleven operations) rather than a
-//! crate: the kernels need exactly these, with fixed lane counts known to the layout of activations.
+//! instruction set with its instructions enabled and selects one per call. The trait has only the eleven operations that the
+//! kernels need, with fixed lane counts on which the layout of activations depends.
 
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -34,7 +34,7 @@ pub(crate) enum InstructionSet {
     Neon,
 }
 
-/// An instruction set that this processor has: kernels rely on that, so values are made by detection alone.
+/// An instruction set that this processor supports. Kernels rely on that, so values are only created by detection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Level(InstructionSet);
 
@@ -123,7 +123,7 @@ pub(crate) trait Simd: Copy {
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
     /// `a * b + c`.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
-    /// `max(x, 0)`; NaN stays.
+    /// `max(x, 0)`; NaN is propagated.
     unsafe fn relu(x: Self::V) -> Self::V;
     /// `d` where `x` is positive or NaN, else zero.
     unsafe fn where_positive(x: Self::V, d: Self::V) -> Self::V;

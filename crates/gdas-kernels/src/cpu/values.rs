@@ -1,4 +1,4 @@
-//! How both passes read activations: a stored array, or a [`View`] of one through a normalisation and a ReLU.
+//! Access to activations in both passes: a stored array, or a [`View`] of one through a normalisation and a ReLU.
 
 use super::Tape;
 use super::elementwise::{Frame, Map, pack};
@@ -20,7 +20,7 @@ pub(crate) struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    /// What a task of a forward stage reads.
+    /// The values that a task of a forward stage reads.
     pub(crate) fn of_task(
         plan: &'a Plan,
         finished: &'a [Option<Buffer>],

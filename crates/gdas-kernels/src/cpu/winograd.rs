@@ -39,7 +39,7 @@ pub(crate) fn stride(tiles: usize, channels: usize) -> usize {
     tiles * channels + 16
 }
 
-/// Whether a convolution on images of this size can run here.
+/// Whether the algorithm supports images of this size.
 pub(crate) fn fits(height: usize, width: usize) -> bool {
     height.is_multiple_of(4) && width.is_multiple_of(4)
 }

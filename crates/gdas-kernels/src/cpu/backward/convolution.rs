@@ -1,4 +1,4 @@
-//! The contribution of a convolution: its input's, its weight's and its bias's gradients.
+//! Backward pass of a convolution: the gradients of input, weight and bias.
 
 use std::ops::Range;
 
@@ -19,19 +19,19 @@ struct ConvBackward<'a> {
     values: Values<'a>,
     node: ValueId,
     upstream: Upstream,
-    /// What the convolution reads: a stored value through a map.
+    /// Input of the convolution: a stored value through a map.
     base: ValueId,
     map: Map<'a>,
-    /// The weights for the input's gradient, if that is needed.
+    /// The weights for the input's gradient, if it is needed.
     weight: Option<&'a [f32]>,
-    /// Where the weight's gradient is added up; empty if it is not needed.
+    /// Accumulator of the weight's gradient; empty if it is not needed.
     dw: &'a mut [f32],
-    /// The same for the bias's.
+    /// Accumulator of the bias's gradient; empty if it is not needed.
     db: &'a mut [f32],
 }
 
 impl Task<'_> {
-    /// Adds the contribution of a convolution to a gradient, and makes its weight's and bias's gradients.
+    /// Adds the contribution of a convolution to the gradient of its input, and computes those of weight and bias.
     pub(super) fn pull_conv(
         &mut self,
         id: GradId,
@@ -78,7 +78,7 @@ impl Task<'_> {
     }
 }
 
-/// Adds a gradient's sum over pixels to that of a bias, unless `db` is empty.
+/// Adds the sum of a gradient over the pixels to that of the bias, unless `db` is empty.
 fn add_bias(plan: &Plan, gradient: &[f32], db: &mut [f32]) {
     if !db.is_empty() {
         let mut sums = vec![0.0; db.len()];
@@ -88,7 +88,7 @@ fn add_bias(plan: &Plan, gradient: &[f32], db: &mut [f32]) {
 }
 
 impl ConvBackward<'_> {
-    /// All images of the block at once.
+    /// Winograd, all images of the block at once.
     fn winograd(&mut self, grad: &mut Grad, images: Range<usize>, add: bool) {
         let Self { plan, conv, reader, values, node, upstream, base, map, weight, .. } = *self;
         let (first, db) = (images.start, &mut *self.db);

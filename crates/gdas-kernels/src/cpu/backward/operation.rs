@@ -1,4 +1,4 @@
-//! The contributions of operations that are no convolutions, one image at a time.
+//! Backward passes of operations other than convolutions, one image at a time.
 
 use super::task::{Grad, Task};
 use crate::cpu::elementwise::{axpy, channels};
@@ -31,7 +31,7 @@ impl Task<'_> {
         let d = self.reader().image(upstream.grad, n);
         let read = |scratch| context.values.view(&context.tape.norms, view, n, scratch);
         let op = &plan.graph.nodes[node].op;
-        // The gate whose gradient falls out here, and that gradient.
+        // The gate whose gradient is computed as a by-product, and that gradient.
         let mut gate = None;
         match op {
             Op::Sum(sum) => {

@@ -1,4 +1,4 @@
-//! Sums over the batch: partial sums of tasks become the gradients of parameters and gates, in a fixed order.
+//! Sums over the batch: the gradients of parameters and gates from the partial sums of tasks, in a fixed order.
 
 use rayon::prelude::*;
 
@@ -18,7 +18,7 @@ pub(super) struct NormSlope {
 }
 
 impl NormSlope {
-    /// Per normalisation, the part that is known before any sum: all of it with running statistics.
+    /// For each normalisation, the coefficients that do not depend on sums; with running statistics these are all.
     pub(super) fn before_sums(tape: &Tape) -> Vec<Self> {
         let slope = |(n, state): (usize, &crate::cpu::norm::NormState)| {
             let gate = tape.plan.norm_upstream[n].gate.map_or(1.0, |g| tape.gates[g]);
@@ -103,7 +103,7 @@ pub(super) fn weights(
             let len = parts.len() / chunks;
             let mut sum = Buffer::new(len);
             sum.copy_from_slice(&parts[..len]);
-            // In pieces that stay in the first-level cache.
+            // By pieces that stay in the first-level cache.
             sum.par_chunks_mut(4096).enumerate().for_each(|(piece, sum)| {
                 for chunk in 1..chunks {
                     let part = &parts[chunk * len + piece * 4096..][..sum.len()];

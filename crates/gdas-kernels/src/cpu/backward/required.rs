@@ -1,4 +1,4 @@
-//! Which gradients a backward pass has to compute, decided before it runs.
+//! The gradients that a backward pass must compute, determined before it runs.
 
 use crate::cpu::GradTargets;
 use crate::cpu::plan::{Consumer, GradId, Plan};

@@ -1,4 +1,4 @@
-//! The backward pass through a depthwise convolution and the pointwise one behind it, whose value between is not stored.
+//! Backward pass of a depthwise convolution and the pointwise one after it, whose intermediate value is not stored.
 
 use std::ops::Range;
 
@@ -10,9 +10,9 @@ use crate::cpu::values::map_of;
 use crate::graph::ValueId;
 
 impl Task<'_> {
-    /// Adds the contribution of the pair `[depthwise, pointwise]` to the gradient of what it reads, and makes both weight
-    /// gradients. The value between the two is computed again, and only for the pointwise weight's gradient; its own
-    /// gradient goes straight into the frame that the depthwise convolution's passes read.
+    /// Adds the contribution of the pair `[depthwise, pointwise]` to the gradient of its input, and computes both weight
+    /// gradients. The intermediate value is recomputed for the pointwise weight's gradient only; its gradient is written
+    /// directly to the frame that the depthwise convolution's passes read.
     pub(super) fn pull_separable(
         &mut self,
         id: GradId,

@@ -11,7 +11,7 @@ use crate::cpu::values::{Values, flat, map_of};
 use crate::cpu::{GradTargets, Tape};
 use crate::graph::{Op, ValueId};
 
-/// What all tasks of a stage read.
+/// Inputs common to all tasks of a stage.
 pub(super) struct StageContext<'a> {
     pub(super) tape: &'a Tape,
     pub(super) plan: &'a Plan,
@@ -27,14 +27,14 @@ pub(super) struct StageContext<'a> {
     pub(super) weights: &'a [Option<Buffer>],
     /// The gradient of the outputs, `[batch, sum of classes]`.
     pub(super) upstream: &'a [f32],
-    /// Normalisations whose sums this stage makes.
+    /// Normalisations whose sums this stage computes.
     pub(super) norms: &'a [usize],
-    /// Convolutions whose weight gradients this stage makes.
+    /// Convolutions whose weight gradients this stage computes.
     pub(super) convs: &'a [ValueId],
 }
 
 impl StageContext<'_> {
-    /// The value whose gradient `grad` is, before any ReLU.
+    /// The value of the gradient `grad`, before any ReLU.
     pub(super) fn view(&self, grad: GradId) -> View {
         match grad.checked_sub(self.plan.graph.nodes.len()) {
             Some(n) => View { base: self.plan.norms[n].base, norm: Some(n), relu: false },
@@ -42,7 +42,7 @@ impl StageContext<'_> {
         }
     }
 
-    /// The gate's value of an upstream gradient.
+    /// Value of the gate of an upstream gradient.
     pub(super) fn gate(&self, upstream: Upstream) -> f32 {
         upstream.gate.map_or(1.0, |g| self.tape.gates[g])
     }
@@ -55,7 +55,7 @@ impl StageContext<'_> {
     }
 }
 
-/// A gradient that a task writes: its images, or one block of them at a time where no other stage reads it.
+/// A gradient written by a task: all of its images, or one block of them at a time if no other stage reads it.
 #[derive(Default)]
 pub(super) struct Grad<'a> {
     pub(super) data: &'a mut [f32],
@@ -63,7 +63,7 @@ pub(super) struct Grad<'a> {
     pub(super) image: usize,
     /// The task's first image.
     pub(super) first: usize,
-    /// The number of images that have room.
+    /// Capacity in images.
     pub(super) room: usize,
 }
 
@@ -88,7 +88,7 @@ impl Grad<'_> {
     }
 }
 
-/// Reads complete gradients: those of earlier stages, and the task's own of this one.
+/// Access to complete gradients: those of earlier stages, and those of the task in this stage.
 #[derive(Clone, Copy)]
 pub(super) struct GradReader<'a> {
     pub(super) context: &'a StageContext<'a>,
@@ -147,7 +147,7 @@ impl GateSums<'_> {
     }
 }
 
-/// A chunk of the batch in one stage, and what it writes.
+/// A chunk of the batch in one stage, and its results.
 pub(super) struct Task<'a> {
     pub(super) context: &'a StageContext<'a>,
     /// Per item of the stage.
@@ -162,7 +162,7 @@ pub(super) struct Task<'a> {
 }
 
 impl<'a> Task<'a> {
-    /// Completes a gradient for some images, and every sum that rests on it.
+    /// Completes a gradient for some images, and all sums that depend on it.
     pub(super) fn complete(&mut self, item: usize, images: Range<usize>) {
         // Taken out while it is written, so that the task can read its other gradients.
         let mut grad = std::mem::take(&mut self.grads[item]);
@@ -181,7 +181,7 @@ impl<'a> Task<'a> {
             };
             context.required.reached[upstream.grad] && context.required.gradient[upstream.grad]
         };
-        // First what comes through a ReLU, then its mask, then the rest.
+        // First the contributions through a ReLU, then its mask, then the others.
         let through_relu = |consumer: &&Consumer| matches!(consumer, Consumer::Node { relu: true, .. });
         for consumer in plan.consumers[id].iter().filter(reached).filter(through_relu) {
             written |= self.pull(id, *consumer, grad, images.clone(), written);
@@ -209,8 +209,8 @@ impl<'a> Task<'a> {
         }
     }
 
-    /// The ReLU's mask and the sums of the normalisation in front of it in one pass, where the gradient is complete after
-    /// the mask and nothing else rests on it. False if that is not so and nothing was done.
+    /// Applies the ReLU's mask and computes the sums of the normalisation before it in one pass, if the gradient is complete
+    /// after the mask and nothing else depends on it. Returns false without effect otherwise.
     fn mask_and_sums(&mut self, id: GradId, grad: &mut Grad, images: Range<usize>) -> bool {
         let (context, plan) = (self.context, self.context.plan);
         let Some(norm) = id.checked_sub(plan.graph.nodes.len()) else { return false };
@@ -230,7 +230,7 @@ impl<'a> Task<'a> {
         true
     }
 
-    /// Where the two sums of one image of a normalisation of this stage go.
+    /// The slices for the two sums of one image of a normalisation of this stage.
     fn norm_sums(&mut self, part: usize, n: usize, channels: usize) -> (&mut [f32], &mut [f32]) {
         self.norm_sums[part][(n - self.first) * 2 * channels..][..2 * channels].split_at_mut(channels)
     }
@@ -256,7 +256,7 @@ impl<'a> Task<'a> {
         }
     }
 
-    /// The sums that rest on a complete gradient `d`: of normalisations, of constant gates, of a sum's unstored inputs.
+    /// Computes the sums that depend on a complete gradient `d`: of normalisations, constant gates, and a sum's unstored inputs.
     fn sums(&mut self, id: GradId, d: &[f32], n: usize) {
         let (context, plan) = (self.context, self.context.plan);
         let node = plan.node_of(id);
@@ -288,8 +288,8 @@ impl<'a> Task<'a> {
         }
     }
 
-    /// Adds one consumer's contribution to a gradient (overwrites unless `add`), and makes the gradients of the consumer's own
-    /// weights and gates. True if it wrote.
+    /// Adds a consumer's contribution to a gradient (overwrites unless `add`), and computes the gradients of the consumer's
+    /// weights and gates. Returns whether it wrote.
     fn pull(&mut self, id: GradId, consumer: Consumer, grad: &mut Grad, images: Range<usize>, add: bool) -> bool {
         let (context, plan) = (self.context, self.context.plan);
         let needed = context.required.gradient[id];
@@ -320,18 +320,18 @@ impl<'a> Task<'a> {
         needed
     }
 
-    /// Reads complete gradients.
+    /// Access to complete gradients.
     pub(super) fn reader(&self) -> GradReader<'_> {
         GradReader { context: self.context, own: &self.grads }
     }
 
-    /// Takes the place of a convolution's weight and bias gradients; empty if this stage makes none.
+    /// Takes the slice of a convolution's weight and bias gradients; empty if this stage computes none.
     pub(super) fn take_weights(&mut self, conv: ValueId) -> &'a mut [f32] {
         let part = self.context.convs.iter().position(|&c| c == conv);
         part.map(|part| std::mem::take(&mut self.weights[part])).unwrap_or_default()
     }
 
-    /// Gives back what [`Task::take_weights`] took.
+    /// Returns the slice of [`Task::take_weights`].
     pub(super) fn return_weights(&mut self, conv: ValueId, place: &'a mut [f32]) {
         if let Some(part) = self.context.convs.iter().position(|&c| c == conv) {
             self.weights[part] = place;

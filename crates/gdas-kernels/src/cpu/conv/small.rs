@@ -1,5 +1,5 @@
-//! Direct convolutions of very small images, one pixel of a whole block of images at a time: with hardly any pixels per
-//! image, the images are the rows of the matrix product. Positions that lie in the border are left out.
+//! Direct convolutions of very small images, one pixel of a whole block of images at a time: the images are the rows of the
+//! matrix product, as there are few pixels per image. Kernel positions in the border are skipped.
 
 use super::{Algorithm, Conv};
 use crate::cpu::direct::{Lines, Tap, convolve};
@@ -8,7 +8,7 @@ use crate::cpu::pool::Buffer;
 use crate::graph::Shape;
 
 impl Conv {
-    /// Whether the images are so small that whole blocks of them should be done at once.
+    /// Whether the images are so small that whole blocks of them are processed at once.
     pub(crate) fn is_small(&self) -> bool {
         self.algorithm == Algorithm::Direct && !self.is_pointwise() && self.output.width < 4
     }

@@ -4,8 +4,8 @@ use super::{Algorithm, Conv};
 use crate::cpu::pool::Buffer;
 use crate::cpu::winograd;
 
-/// Channels of a direct convolution that depend on each other only: as many groups as make whole vectors on both sides.
-/// Inside a block the filter is dense, with zeros between its groups. Without groups there is one block.
+/// A block of channels of a direct convolution: the smallest number of groups with whole vectors on both sides. Within a
+/// block the filter is dense, with zeros between the groups. Without groups there is one block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Block {
     /// First input channel.
@@ -16,14 +16,14 @@ pub(super) struct Block {
     pub(super) depth: usize,
     /// Padded output channels.
     pub(super) width: usize,
-    /// Input and output channels that are not padding.
+    /// Number of input and output channels without padding.
     pub(super) real: [usize; 2],
-    /// Where its weights start: `[positions, depth, width]` or, for the input's gradient, `[positions, width, depth]`.
+    /// Offset of its weights `[positions, depth, width]` or, for the input's gradient, `[positions, width, depth]`.
     pub(super) start: usize,
 }
 
 impl Block {
-    /// Input channels that a product runs over (a multiple of four, for the weight gradient's tiles).
+    /// Number of input channels in a product (a multiple of four, for the tiles of the weight gradient).
     pub(super) fn used_depth(&self) -> usize {
         self.real[0].next_multiple_of(4).min(self.depth)
     }
@@ -135,14 +135,14 @@ impl Conv {
         out
     }
 
-    /// Turns a weight gradient in this algorithm's layout into the parameter's.
+    /// Converts a weight gradient from this algorithm's layout to that of the parameter.
     pub(crate) fn finish_gradient(&self, sum: &[f32], len: usize) -> Vec<f32> {
         if self.algorithm == Algorithm::Direct
             && self.groups == 1
             && self.input.channels.is_multiple_of(4)
             && self.output.channels == self.width
         {
-            // Without padding it is the parameter's own.
+            // Without padding the layouts are equal.
             return sum[..len].to_vec();
         }
         let mut out = vec![0.0; len];
@@ -170,7 +170,7 @@ impl Conv {
 
 /// Writes a matrix of these sizes with rows and columns exchanged, `columns` floats from row to row.
 fn transpose(from: &[f32], [height, width]: [usize; 2], to: &mut [f32], columns: usize) {
-    // So few rows that all their cache lines stay in the first-level cache.
+    // Few enough rows that all their cache lines stay in the first-level cache.
     const ROWS: usize = 16;
     for top in (0..height).step_by(ROWS) {
         let rows = ROWS.min(height - top);

@@ -1,4 +1,4 @@
-//! What a task of the forward pass computes: some images of one value.
+//! Computation of some images of one value, by a task of the forward pass.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use crate::cpu::pooling::{PoolTable, average, maximum};
 use crate::cpu::values::{Values, map_of};
 use crate::graph::{Op, Sum, ValueId};
 
-/// What the computation of a value reads.
+/// Inputs of the computation of a value.
 pub(super) struct Computation<'a> {
     pub(super) values: Values<'a>,
     pub(super) norms: &'a [NormState],
@@ -124,8 +124,8 @@ impl Computation<'_> {
         }
     }
 
-    /// A depthwise convolution and the pointwise one behind it, a few rows at a time: what passes between the two, and
-    /// the frame's rows that the first one reads, stay in the first-level cache.
+    /// A depthwise convolution and the pointwise one after it, a few rows at a time: the intermediate values and the rows of the
+    /// frame that the first one reads stay in the first-level cache.
     fn separable(&self, depthwise: ValueId, pointwise: ValueId, images: Range<usize>, out: &mut [f32]) {
         let plan = self.plan();
         let [first, second] = [depthwise, pointwise].map(|v| plan.convs[v].as_ref().expect("a convolution"));
@@ -155,7 +155,7 @@ impl Computation<'_> {
         }
     }
 
-    /// One image of a value that is no convolution.
+    /// One image of a value that is not a convolution.
     fn image(&self, v: ValueId, n: usize, out: &mut [f32]) {
         let plan = self.plan();
         let (node, level) = (&plan.graph.nodes[v], plan.level);
