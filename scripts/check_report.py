@@ -84,11 +84,15 @@ EXPLORE = {
       if (!figure) return true;
       const over = figure.querySelector(".u-over");
       const box = over.getBoundingClientRect();
-      const at = { clientX: box.left + box.width / 2, clientY: box.top + box.height / 2, bubbles: true };
-      over.dispatchEvent(new MouseEvent("mouseenter", at));
-      over.dispatchEvent(new MouseEvent("mousemove", at));
-      return new Promise((done) => setTimeout(() =>
-        done([...figure.querySelectorAll(".u-value")].every((value) => /[0-9]/.test(value.textContent))), 300));
+      const point = (share) => {
+        const at = { clientX: box.left + share * box.width, clientY: box.top + box.height / 2, bubbles: true };
+        over.dispatchEvent(new MouseEvent("mouseenter", at));
+        over.dispatchEvent(new MouseEvent("mousemove", at));
+        return new Promise((done) => setTimeout(() => done([...figure.querySelectorAll(".u-value")].map((value) => value.textContent)), 300));
+      };
+      const epochs = JSON.parse(figure.querySelector("script.data").textContent).series[0].x.length;
+      return point(0.02).then((first) => point(0.98).then((last) =>
+        first.length > 1 && [...first, ...last].every((text) => /[0-9]/.test(text)) && (epochs < 2 || first.join() !== last.join())));
     })()""",
     "smoothing keeps what was measured": """(() => {
       const slider = document.querySelector(".bar input[type=range]");
@@ -106,7 +110,13 @@ EXPLORE = {
       const figure = document.querySelector("figure.heatmap");
       if (!figure) return true;
       const svg = figure.querySelector("svg");
-      svg.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight" }));
+      const data = JSON.parse(figure.querySelector("script.data").textContent);
+      const frame = svg.getBoundingClientRect();
+      const scale = frame.width / data.width;
+      svg.dispatchEvent(new PointerEvent("pointermove", { clientX: frame.left + (data.left + 1) * scale, clientY: frame.top + (data.top + 1) * scale }));
+      if (!figure.querySelector(".values").textContent.startsWith(`Epoch ${data.epochs[0]}, ${data.edges[0]}: `)) return false;
+      svg.dispatchEvent(new KeyboardEvent("keydown", { key: "End" }));
+      if (!figure.querySelector(".values").textContent.startsWith(`Epoch ${data.epochs.at(-1)}, `)) return false;
       svg.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter" }));
       const chart = figure.nextElementSibling;
       return /^Epoch [0-9]+, .* %/.test(figure.querySelector(".values").textContent) && chart?.querySelector("canvas") != null;
