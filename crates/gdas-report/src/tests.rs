@@ -429,6 +429,19 @@ fn a_page_with_large_images_stays_small() {
     assert!(page.matches("src=\"data:image/png").count() == 24 && page.len() < 2_000_000, "{}", page.len());
 }
 
+/// Long searches of a large space, side by side, are a page that can be sent: their heat maps are on the pages of their own.
+#[test]
+fn a_page_of_many_long_searches_stays_small() {
+    let dir = tempfile::tempdir().unwrap();
+    let runs: Vec<RunData> =
+        (0..20).map(|i| search_run(&dir.path().join(format!("run-{i}")), "nasnet", 60, true)).collect();
+    let page = html::page(&runs, None);
+    assert!(page.len() < 3_000_000, "{}", page.len());
+    assert!(page.contains("the page of this run alone shows it") && !page.contains("class=\"heatmap\""));
+    let few = html::page(&runs[..2], None);
+    assert_eq!(few.matches("class=\"heatmap\"").count(), 4, "two of each run");
+}
+
 /// The rendered pages: nothing empty, nothing overlapping, nothing cut off, no console errors, light and dark, wide and
 /// narrow. Skipped where there is no Chromium (`chromium`, or what `GDAS_CHROMIUM` names) or no Python 3. With
 /// `GDAS_KEEP=DIR` pages and screenshots stay there.

@@ -3,8 +3,9 @@
 use maud::{Markup, html};
 
 use super::figures::file_name;
-use super::parts;
+use super::{Shown, parts};
 use crate::chart;
+use crate::heat::HeatMap;
 use crate::run_data::RunData;
 
 /// Losses, accuracies and schedules, epoch by epoch.
@@ -27,7 +28,7 @@ pub(super) fn section(run: &RunData, alone: bool) -> Markup {
 }
 
 /// A heat map per alpha table: what each edge prefers, epoch by epoch.
-pub(super) fn alphas(run: &RunData, alone: bool) -> Markup {
+pub(super) fn alphas(run: &RunData, shown: Shown) -> Markup {
     let maps = run.heat_maps();
     if maps.is_empty() {
         return Markup::default();
@@ -35,15 +36,25 @@ pub(super) fn alphas(run: &RunData, alone: bool) -> Markup {
     html! {
         section {
             h2 { "What each edge prefers" }
-            p {
-                "The operation of largest softmax(alpha) per edge and epoch. The stronger the colour, the larger its \
-                 probability; the faintest is an even draw. At the right, the last epoch."
+            @if shown.heat_maps {
+                (heat(run, &maps))
+            } @else {
+                p { "Too much for a page of so many runs: the page of this run alone shows it." }
             }
-            @for (index, map) in maps.iter().enumerate() {
-                (legend(&run.operation_names(index)))
-                (parts::heat_map(map, &format!("{}-alpha-{}", file_name(&run.info.name), file_name(&map.title))))
-            }
-            (parts::table_download("alphas.csv", run.alpha_count(), alone, || run.alphas_csv()))
+            (parts::table_download("alphas.csv", run.alpha_count(), shown.alone, || run.alphas_csv()))
+        }
+    }
+}
+
+fn heat(run: &RunData, maps: &[HeatMap]) -> Markup {
+    html! {
+        p {
+            "The operation of largest softmax(alpha) per edge and epoch. The stronger the colour, the larger its \
+             probability; the faintest is an even draw. At the right, the last epoch."
+        }
+        @for (index, map) in maps.iter().enumerate() {
+            (legend(&run.operation_names(index)))
+            (parts::heat_map(map, &format!("{}-alpha-{}", file_name(&run.info.name), file_name(&map.title))))
         }
     }
 }

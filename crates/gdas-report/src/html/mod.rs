@@ -26,22 +26,27 @@ pub use document::Live;
 pub(crate) use figures::file_name;
 pub use figures::{Figure, figures};
 
+/// Values of alpha, over all epochs of all runs, up to which a page of several runs has heat maps: about a megabyte of them.
+const MOST_ALPHAS: usize = 250_000;
+
 /// The page about `runs`. With a `table`, it includes the cells' accuracies and ranks on NAS-Bench-201.
 pub fn page(runs: &[RunData], table: Option<&Table>) -> String {
     let title = match runs {
         [run] => title(run),
         _ => format!("{} runs compared", runs.len()),
     };
+    let alphas: usize = runs.iter().flat_map(RunData::parts).map(RunData::alpha_count).sum();
+    let heat_maps = alphas <= MOST_ALPHAS;
     let body = html! {
         h1 { (title) }
         @if let [run] = runs {
-            (report(run, table, Shown { state: true, alone: true }))
+            (report(run, table, Shown { state: true, alone: true, heat_maps: true }))
         } @else {
             (comparison::section(runs, table))
             @for run in runs {
                 details.run {
                     summary { h2 { (run.info.name) } }
-                    (report(run, table, Shown { state: true, alone: false }))
+                    (report(run, table, Shown { state: true, alone: false, heat_maps }))
                 }
             }
         }
@@ -56,7 +61,7 @@ pub fn live_run(run: &RunData, top: &Markup, live: &Live) -> String {
         p { a href="../" { "all runs" } }
         h1 { (title) }
         (top)
-        (report(run, None, Shown { state: false, alone: true }))
+        (report(run, None, Shown { state: false, alone: true, heat_maps: true }))
     };
     document::document(&title, &body, Some(live))
 }
@@ -78,6 +83,8 @@ struct Shown {
     state: bool,
     /// What is large and would be too much beside other runs: test images, tables to be downloaded.
     alone: bool,
+    /// What each edge prefers, epoch by epoch.
+    heat_maps: bool,
 }
 
 /// All that is said of one run.
@@ -87,7 +94,7 @@ fn report(run: &RunData, table: Option<&Table>, shown: Shown) -> Markup {
         (facts::section(run, table, shown.state))
         @if run.info.task == "auto" {
             (tried::section(run))
-            (stages(run, table, shown.alone))
+            (stages(run, table, shown))
         } @else {
             (cell::section(run))
             (cell::judgement(run))
@@ -97,7 +104,7 @@ fn report(run: &RunData, table: Option<&Table>, shown: Shown) -> Markup {
             @if let Some(table) = table {
                 (trajectory::section(run, table))
             }
-            (curves::alphas(run, shown.alone))
+            (curves::alphas(run, shown))
             (cell::on_the_way(run))
             (cost::section(run))
             (history::section(run))
@@ -107,12 +114,12 @@ fn report(run: &RunData, table: Option<&Table>, shown: Shown) -> Markup {
 }
 
 /// The stages of an automatic run.
-fn stages(run: &RunData, table: Option<&Table>, alone: bool) -> Markup {
+fn stages(run: &RunData, table: Option<&Table>, shown: Shown) -> Markup {
     html! {
         @for stage in &run.stages {
             details.run open {
                 summary { h2 { @if stage.info.task == "train" { "Training" } @else { "Search" } } }
-                (report(stage, table, Shown { state: true, alone }))
+                (report(stage, table, Shown { state: true, ..shown }))
             }
         }
         @if run.stages.is_empty() {
