@@ -222,7 +222,7 @@ def main():
         assert page.value("document.querySelectorAll('.mistakes img').length") <= 24
         accessible(page, "a trained run")
         page.drop(place, "notes.txt", base64.b64encode(b"not an image").decode())
-        wait("what is no image is refused in words", lambda: "cannot be used: it is no image" in page.value(said))
+        wait("what is no image is refused in words", lambda: "cannot be used: it is not an image" in page.value(said))
         assert page.value(rows) == []
         # The browser itself notes a refused request in its console.
         page.messages = [message for message in page.messages if "422" not in str(message)]
