@@ -22,7 +22,7 @@ pub(crate) struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Reports and logs what is done now, and which run in the directory does it.
+    /// Reports and logs the current activity, and the run in the directory that does it.
     pub(crate) fn report(&mut self, part: AutoPart, doing: String, run: Option<&str>) -> Result<(), Error> {
         let event = Event::AutoProgress {
             part,

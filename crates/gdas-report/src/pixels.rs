@@ -1,13 +1,13 @@
-//! Images of a data set as pictures in a page.
+//! Embedding of a data set's images in a page.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder as _};
 
-/// Longest side of a picture, in pixels: larger images are shrunk, so that two dozen of them are less than a megabyte.
-const LONGEST: usize = 112;
+/// Maximum side of a picture, in pixels. Larger images are shrunk, so that 24 of them take less than a megabyte.
+const MAX_SIDE: usize = 112;
 
-/// A data URI of an image `[height, width, channels]` as PNG; `None` if that is no image of one or three channels.
+/// Data URI of an image `[height, width, channels]` as PNG; `None` unless it has one or three channels.
 pub(crate) fn data_uri([height, width, channels]: [usize; 3], pixels: &[u8]) -> Option<String> {
     if height == 0 || width == 0 || pixels.len() != height * width * channels {
         return None;
@@ -23,9 +23,9 @@ pub(crate) fn data_uri([height, width, channels]: [usize; 3], pixels: &[u8]) -> 
     Some(format!("data:image/png;base64,{}", BASE64_STANDARD.encode(png)))
 }
 
-/// The image, each pixel the mean of a square of the smallest size that makes it fit.
+/// Shrinks an image by the smallest integer factor that makes it fit, averaging squares of pixels.
 fn shrunk([height, width, channels]: [usize; 3], pixels: &[u8]) -> (usize, usize, Vec<u8>) {
-    let factor = height.max(width).div_ceil(LONGEST);
+    let factor = height.max(width).div_ceil(MAX_SIDE);
     if factor == 1 {
         return (height, width, pixels.to_vec());
     }

@@ -36,7 +36,7 @@ pub fn png(svg: &str) -> Result<Vec<u8>, PngError> {
     pixels.encode_png().map_err(|error| PngError::Encode(error.to_string()))
 }
 
-/// The drawing without its rules for dark surroundings.
+/// The drawing without its style rules for the dark scheme.
 fn light(svg: &str) -> String {
     let mut rest = svg;
     let mut light = String::new();

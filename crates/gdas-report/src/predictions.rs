@@ -5,8 +5,7 @@ use gdas::run::TestRecord;
 
 use super::csv::line;
 
-/// One line per image: its index, its class, the answer, its confidence, the probability of the class. `classes` are their
-/// names.
+/// One line per image: index, class, answer, confidence, probability of the class. `classes` are the class names.
 pub fn predictions_csv(record: &TestRecord, classes: &[String]) -> String {
     let name = |class: u64| classes.get(class as usize).cloned().unwrap_or_else(|| class.to_string());
     let row = |answer: &Answer| {

@@ -1,4 +1,4 @@
-//! Reliability diagrams: how often a network is right beside how sure it is, and how many images that is said of.
+//! Reliability diagrams: accuracy by confidence, and the number of images per bin.
 
 use std::fmt::Write as _;
 
@@ -10,15 +10,15 @@ const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 374.0;
 const LEFT: f64 = 46.0;
 const RIGHT: f64 = 550.0;
-/// Ends of the plot of accuracies.
+/// Top and bottom of the plot of accuracies.
 const TOP: f64 = 48.0;
 const BOTTOM: f64 = 238.0;
-/// Ends of the plot of numbers of images.
+/// Top and bottom of the plot of image counts.
 const COUNTS_TOP: f64 = 268.0;
 const COUNTS_BOTTOM: f64 = 328.0;
 const TITLE: &str = "Share of correct answers by confidence";
 
-/// A drawing of a calibration.
+/// A reliability diagram of a calibration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reliability<'a>(pub &'a Calibration);
 
@@ -28,19 +28,19 @@ impl Reliability<'_> {
         self.draw(true)
     }
 
-    /// The same drawing to embed in a page that includes [`style`] and [`super::chart::style`] once.
+    /// The drawing without styles, for a page that includes [`style`] and [`super::chart::style`].
     pub fn to_svg_fragment(&self) -> String {
         self.draw(false)
     }
 
-    /// The bins in words, for the page's script, with where they lie in the drawing.
+    /// Descriptions and positions of the bins, for the page's script.
     pub fn to_json(&self) -> String {
         let says: Vec<String> = (0..self.0.bins.len()).map(|bin| self.say(bin)).collect();
         json!({ "says": says, "left": LEFT, "right": RIGHT, "width": WIDTH, "top": TOP, "bottom": COUNTS_BOTTOM })
             .to_string()
     }
 
-    /// Lower and upper end of a bin's confidences.
+    /// Range of a bin's confidences.
     pub fn range(&self, bin: usize) -> (f64, f64) {
         let bins = self.0.bins.len() as f64;
         (bin as f64 / bins, (bin + 1) as f64 / bins)
@@ -148,20 +148,20 @@ impl Reliability<'_> {
         out
     }
 
-    /// What the drawing shows, in words.
+    /// Text alternative of the drawing.
     pub fn description(&self) -> String {
         let filled = (0..self.0.bins.len()).filter(|&bin| self.0.bins[bin].images > 0);
         filled.map(|bin| self.say(bin)).collect::<Vec<_>>().join("; ")
     }
 }
 
-/// Share of correct answers and mean confidence of a bin; `None` of an empty one.
+/// Accuracy and mean confidence of a bin; `None` if it is empty.
 pub fn shares(bin: &Bin) -> Option<(f64, f64)> {
     let images = bin.images as f64;
     (bin.images > 0).then(|| (bin.correct as f64 / images, bin.confidence / images))
 }
 
-/// A count in at most four characters.
+/// Formats a count in at most four characters.
 fn brief(count: u64) -> String {
     match count {
         0..10_000 => count.to_string(),
@@ -170,7 +170,7 @@ fn brief(count: u64) -> String {
     }
 }
 
-/// The style sheet of the diagrams, beside that of the charts.
+/// Style sheet of the diagrams, in addition to that of the charts.
 pub fn style() -> String {
     let [(light, dark), (sure_light, sure_dark)] = [super::chart::SERIES_COLOURS[0], super::chart::SERIES_COLOURS[1]];
     format!(

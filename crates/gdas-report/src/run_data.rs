@@ -27,7 +27,7 @@ pub struct RunData {
     pub epochs: Vec<Epoch>,
     /// Alarms whose condition holds at the end of the log, with explanation and advice.
     pub alarms: Vec<(Alarm, String)>,
-    /// Everything else that happened.
+    /// All other events.
     pub events: Vec<Event>,
     /// How the network of a training answered the test images, if that is recorded; what is wrong with the record, if it cannot
     /// be read.
@@ -139,7 +139,7 @@ impl RunData {
         names.unwrap_or_default()
     }
 
-    /// Where the test accuracy of a finished training lies with 95 % certainty.
+    /// The 95 % confidence interval of the test accuracy of a finished training.
     pub fn test_interval(&self) -> Option<[f64; 2]> {
         let result: serde_json::Value = serde_json::from_str(self.result.as_ref()?).ok()?;
         serde_json::from_value(result.get("test_interval")?.clone()).ok()?

@@ -408,7 +408,7 @@ fn a_page_without_a_record_says_how_to_get_one() {
     assert!(page.contains("gdas evaluate run") && !page.contains("class=\"bins\""));
     std::fs::write(at.join("test.safetensors"), "nonsense").unwrap();
     let page = html::page(&[RunData::read(&at).unwrap()], None);
-    assert!(page.contains("test.safetensors is damaged") && page.contains("writes it anew"), "{page}");
+    assert!(page.contains("test.safetensors is damaged") && page.contains("writes it again"), "{page}");
     let search = search_run(&dir.path().join("search"), "nas-bench-201", 3, true);
     assert!(!html::page(&[search], None).contains("gdas evaluate"), "a search has nothing to test");
 }

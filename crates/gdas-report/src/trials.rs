@@ -1,30 +1,30 @@
-//! The short trainings of an automatic run, as they go on.
+//! Progress of the short trainings of an automatic run.
 
 use std::path::Path;
 
 use gdas::run::{AutoPart, Event, RunInfo, stage_at};
 
-/// A short training that has begun.
+/// A short training of an automatic run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trial {
-    /// Its directory in that of the automatic run, as in `tried/1-2`.
+    /// Its directory, relative to that of the automatic run, such as `tried/1-2`.
     pub run: String,
-    /// The network, in words.
+    /// Description of the network.
     pub network: String,
     /// "running", "paused", "finished" or "stopped".
     pub status: &'static str,
-    /// Epochs done, and all of them.
+    /// Epochs done and planned.
     pub epochs: (usize, usize),
-    /// The last accuracy on the validation images.
+    /// Latest accuracy on the validation images.
     pub validation_accuracy: Option<f64>,
 }
 
-/// The trials that the log of the automatic run at `path` names, in their order. One that cannot be read is left out.
+/// The trials named in the event log of the automatic run at `path`, in order. Unreadable ones are left out.
 pub(crate) fn trials(path: &Path, events: &[Event]) -> Vec<Trial> {
     let mut trials: Vec<Trial> = Vec::new();
     for event in events {
         let Event::AutoProgress { part: AutoPart::Trial, doing, run: Some(run), .. } = event else { continue };
-        // A run that goes on names the trial that was interrupted again.
+        // A resumed run names the interrupted trial a second time.
         if trials.iter().any(|trial| trial.run == *run) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! How a network answers the images of a test, image by image: what its page shows of it.
+//! Answers of a network to test images, per image, for the report.
 
 use burn::tensor::Tensor;
 
@@ -6,13 +6,13 @@ use crate::alpha::log_softmax;
 use crate::confusion::answer_of;
 use crate::data::Images;
 
-/// Answers that are kept one by one; of larger tests these are the first.
+/// Maximum number of answers stored; for larger tests, the first ones.
 pub const KEPT_ANSWERS: usize = 100_000;
-/// Wrong answers that are kept with their image.
+/// Maximum number of wrong answers stored with their image.
 pub const KEPT_MISTAKES: usize = 24;
-/// Classes that are kept of a wrong answer.
+/// Number of classes stored for a wrong answer.
 const KEPT_CLASSES: usize = 3;
-/// Bins of the calibration error, as in its publication.
+/// Number of bins of the calibration error, as in the publication.
 const BINS: usize = 15;
 
 /// The answer to one image.
@@ -22,11 +22,11 @@ pub struct Answer {
     pub index: u64,
     /// Its class.
     pub label: u64,
-    /// The class that the network gives; of equally probable ones the first.
+    /// The most probable class according to the network; the first one on a tie.
     pub answer: u64,
-    /// Probability that the network gives its answer.
+    /// Probability of the answer according to the network.
     pub confidence: f32,
-    /// Probability that it gives the image's class.
+    /// Probability of the image's class according to the network.
     pub probability: f32,
 }
 
@@ -43,33 +43,32 @@ pub struct Mistake {
     pub pixels: Vec<u8>,
 }
 
-/// The images whose answer had a confidence in one range.
+/// A bin of a calibration: the images with a confidence in one range.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Bin {
-    /// How many.
+    /// Number of images.
     pub images: u64,
-    /// How many of them were answered correctly.
+    /// Number of correct answers.
     pub correct: u64,
     /// Sum of the confidences.
     pub confidence: f64,
 }
 
-/// Whether a network is right as often as it is sure: the share of correct answers beside the confidence, in bins of equal
-/// width.
+/// Calibration of a network: correct answers and confidence, in bins of equal width.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Calibration {
-    /// Bin `m` of `M` has the confidences in `(m / M, (m + 1) / M]`; 0 is in the first.
+    /// Bin `m` of `M` contains the confidences in `(m / M, (m + 1) / M]`; the first also contains 0.
     pub bins: Vec<Bin>,
 }
 
-/// How a network answers the images of a test. Its size is bounded, whatever the number of images and classes.
+/// Answers of a network to test images. The size is bounded for any number of images and classes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answers {
     /// Answers in the order of the images, at most [`KEPT_ANSWERS`].
     pub kept: Vec<Answer>,
-    /// The wrong answers of the largest loss, the largest first, at most [`KEPT_MISTAKES`]; of equal losses the image of the lower index first.
+    /// The wrong answers with the largest loss, at most [`KEPT_MISTAKES`], by decreasing loss and then by index.
     pub mistakes: Vec<Mistake>,
-    /// Confidence beside correctness, over all images.
+    /// Calibration over all images.
     pub calibration: Calibration,
 }
 
@@ -95,9 +94,9 @@ impl Calibration {
         self.bins.iter().map(|bin| bin.images).sum()
     }
 
-    /// Expected calibration error, in 0..=1: the mean over the images of how far accuracy and mean confidence of their bin lie
-    /// apart, `sum_m |B_m| / n |acc(B_m) - conf(B_m)|` (Guo, Pleiss, Sun and Weinberger: On Calibration of Modern Neural
-    /// Networks, ICML 2017, equation 3, with 15 bins). `None` without images.
+    /// Expected calibration error, in 0..=1: the mean distance between accuracy and mean confidence of an image's bin,
+    /// `sum_m |B_m| / n |acc(B_m) - conf(B_m)|` (Guo, Pleiss, Sun and Weinberger: On Calibration of Modern Neural Networks,
+    /// ICML 2017, equation 3, with 15 bins). `None` without images.
     pub fn expected_error(&self) -> Option<f64> {
         let images = self.images();
         let apart: f64 = self.bins.iter().map(|bin| (bin.correct as f64 - bin.confidence).abs()).sum();
@@ -106,7 +105,7 @@ impl Calibration {
 }
 
 impl Answers {
-    /// Adds a batch of scores `[batch, classes]` of the images with these indices.
+    /// Adds a batch of scores `[batch, classes]` for the images with these indices.
     pub(crate) fn add(&mut self, scores: &Tensor<2>, images: &Images, indices: &[u32]) {
         let [_, classes] = scores.dims();
         let values: Vec<f32> = scores.to_data().convert::<f32>().iter::<f32>().collect();
@@ -118,7 +117,7 @@ impl Answers {
     fn add_image(&mut self, scores: &[f32], images: &Images, index: usize) {
         let label = images.labels[index] as usize;
         let log: Vec<f64> = log_softmax(&scores.iter().map(|&score| f64::from(score)).collect::<Vec<_>>());
-        // Scores that are not numbers make no class probable.
+        // NaN scores count as probability 0.
         let finite = |p: f64| if p.is_nan() { 0.0 } else { p as f32 };
         let probability = |class: usize| log.get(class).map_or(0.0, |&log| finite(log.exp()));
         let class = answer_of(scores);

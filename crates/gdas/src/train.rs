@@ -1,7 +1,7 @@
-//! A genotype trained from scratch (algorithm section 6).
+//! Training of a genotype from scratch (algorithm section 6).
 //!
-//! It runs in the loop that searches run in (`run/run_loop.rs`). The network that is tested has the same weights without
-//! auxiliary head and drop-path, and uses running statistics.
+//! It uses the same loop as searches (`run/run_loop.rs`). The tested network has the same weights, no auxiliary head and
+//! no drop-path, and uses running statistics.
 
 mod builder;
 mod model;
@@ -40,12 +40,12 @@ use state::{ChosenEpoch, TrainState};
 use task::TrainTask;
 pub use task::{Replan, StepCount};
 
-/// Trains, or goes on with the training that `run` holds.
+/// Trains a network, or resumes the training in `run`.
 ///
 /// Work is spread over the current rayon thread pool; the result does not depend on its size.
 ///
 /// # Errors
-/// The configuration does not suit the data or the run, a file cannot be read or written, or a number is not finite.
+/// If the configuration does not fit the data or the run, a file cannot be read or written, or a number is not finite.
 pub fn train(
     config: &TrainConfig,
     dataset: &Dataset,
@@ -58,8 +58,8 @@ pub fn train(
     Ok(outcome.map(|trained| trained.result))
 }
 
-/// As [`train()`], where `replan` may change the number of steps while it runs: it is asked after every step. What it decides
-/// is in the next checkpoint, which is saved at once, so that a run that is resumed follows the plans made so far.
+/// As [`train()`], but `replan` is called after every step and may change the number of steps. A change is saved in a
+/// checkpoint at once, so a resumed run follows it.
 ///
 /// # Errors
 /// As [`train()`].
@@ -76,8 +76,7 @@ pub fn train_with_plan(
     Ok(outcome.map(|trained| trained.result))
 }
 
-/// As [`train()`], without a run directory if none is given: then nothing is written, and a training that was asked to stop
-/// is lost.
+/// As [`train()`]; without a run directory nothing is written, and an interrupted training is lost.
 pub(crate) fn train_network(
     config: &TrainConfig,
     dataset: &Dataset,
@@ -119,7 +118,7 @@ fn train_in(
     if let Some(message) = task.trainer.split.warning() {
         journal.report(Event::Warning { message })?;
     }
-    // Of a plan that changes, the last epoch is not known before.
+    // If the plan may change, the last epoch is not known in advance.
     let epochs = if may_change || task.state.pace.is_some() { u64::MAX } else { config.epochs as u64 };
     let finished = run_loop(&mut task, source, epochs, config.checkpoint_seconds, &mut journal, interrupt)?;
     let step = task.steps_done();
@@ -137,7 +136,7 @@ fn train_in(
     let mut tested = None;
     if let Some(run) = journal.run() {
         if let Some(test) = dataset.test_images() {
-            // A process that was killed after the last test took the answers with it.
+            // The answers are not in checkpoints: after a kill following the last test, they are computed again.
             let Some((answers, seconds)) = answers.or_else(|| network.answers(&test, interrupt)) else {
                 journal.report(Event::Interrupted { step })?;
                 return Ok(Outcome::Interrupted { step });
@@ -155,8 +154,8 @@ fn train_in(
     Ok(Outcome::Finished(Box::new(Trained { network, result })))
 }
 
-/// How long a step takes here, by trying a few for this many seconds, at least one after a first that is not counted; for
-/// planning, never for results. `None` if interrupted.
+/// Duration of a step on this machine, measured for this many seconds: at least one step, after a first one that is not
+/// counted. For planning only, never for results. `None` if interrupted.
 pub fn seconds_per_step(
     config: &TrainConfig,
     dataset: &Dataset,
@@ -175,25 +174,25 @@ pub fn seconds_per_step(
     })
 }
 
-/// Everything that learns.
+/// The networks and their trained state.
 struct Trainer<'a> {
     config: &'a TrainConfig,
     genotype: Genotype,
     /// With auxiliary head and drop-path.
     graph: Arc<Graph>,
-    /// Where the graph's parameters stand among the weights.
+    /// Indices of the graph's parameters among the weights.
     params: Vec<usize>,
-    /// Without them.
+    /// Without auxiliary head and drop-path.
     test_graph: Arc<Graph>,
     weights: Weights,
     sgd: Sgd,
-    /// Moving average of the weights, if one is kept.
+    /// Moving average of the weights, if enabled.
     average: Option<Weights>,
-    /// Which training images the weights learn from, and which choose the epoch.
+    /// Images that train the weights, and images that choose the epoch.
     split: TrainSplit,
-    /// The weights of the chosen epoch, if one is chosen.
+    /// The weights of the epoch chosen so far.
     chosen: Option<Weights>,
-    /// Of the images, so that a resumed training is sure to go on with the same; empty where only time is measured.
+    /// Digest of the images, checked on resume; empty if only time is measured.
     data_digest: String,
 }
 
@@ -224,13 +223,13 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// The steps that the configuration plans, with this many per epoch.
+    /// The plan of the configuration, with this many steps per epoch.
     fn pace(&self, steps_per_epoch: u64) -> Pace {
         let all = self.config.epochs as u64 * steps_per_epoch;
         Pace::new(self.config.max_steps.or(usize::MAX) as u64).shortened_to(all)
     }
 
-    /// Learning rate at a position on the schedule: linear warm-up, then a cosine over what is left.
+    /// Learning rate at a position on the schedule: linear warm-up, then a cosine over the rest.
     fn rate(&self, position: f64, planned: u64, steps_per_epoch: u64) -> f64 {
         let config = self.config;
         let warmup = config.warmup_epochs * steps_per_epoch as f64;
@@ -273,11 +272,11 @@ impl<'a> Trainer<'a> {
         }
         self.weights.update_running(&self.graph, &outcome.stats, batch.len());
         if let Some(average) = &mut self.average {
-            // Early on, an average that remembers the random start would be useless: let it remember less.
+            // A smaller decay in the first steps, so that the average soon forgets the random start.
             let decay = config.ema_decay.min((1.0 + step as f64) / (10.0 + step as f64));
             average.approach(&self.weights, 1.0 - decay);
         }
-        // On a graphics processor, everything is read now, after all of the step's work was handed over.
+        // On a GPU, all results are read here, once the whole step has been queued.
         read_all(&mut [&mut metrics, &mut norm]);
         let metrics = metrics.get();
         Error::finite(metrics.loss, "the training loss", at)?;
@@ -285,7 +284,7 @@ impl<'a> Trainer<'a> {
         Ok(metrics)
     }
 
-    /// Factors per path and image: zero for a dropped path, otherwise the inverse of the share that is kept.
+    /// Factors per path and image: zero for a dropped path, otherwise the inverse of the kept fraction.
     fn masks(&self, step: u64, batch: usize, dropped: f64, device: &Device) -> Option<Tensor<2>> {
         let paths = self.graph.masks;
         if paths == 0 {
@@ -297,12 +296,12 @@ impl<'a> Trainer<'a> {
         Some(Tensor::from_data(TensorData::new::<f32, _>(factors, [paths, batch]), device))
     }
 
-    /// The weights as they are evaluated: their moving average if one is kept, else the weights themselves.
+    /// The weights for evaluation: the moving average if enabled, otherwise the weights themselves.
     fn evaluated(&self) -> &Weights {
         self.average.as_ref().unwrap_or(&self.weights)
     }
 
-    /// How these weights answer some images. `None` if interrupted.
+    /// Evaluates weights on images. `None` if interrupted.
     fn score(
         &self,
         weights: &Weights,
@@ -314,8 +313,8 @@ impl<'a> Trainer<'a> {
         score(&self.test_graph, weights, &dataset.statistics, subset, options, interrupt)
     }
 
-    /// Validates or tests the network if it is time: where an epoch is chosen, the test images wait until it is. False
-    /// if that was interrupted.
+    /// Validates or tests the network if due. If an epoch is chosen by validation, the test images are used only at the end.
+    /// False if interrupted.
     fn end_epoch(
         &mut self,
         state: &mut TrainState,
@@ -332,7 +331,7 @@ impl<'a> Trainer<'a> {
                 };
                 Error::finite_after(metrics.loss, "the validation loss", epoch)?;
                 state.validated = Some(metrics);
-                // Of epochs that are equally good, the later one has learned for longer.
+                // On a tie the later epoch wins: it is trained longer.
                 if state.chosen.is_none_or(|chosen| metrics.accuracy >= chosen.accuracy) {
                     state.chosen = Some(ChosenEpoch { epoch, accuracy: metrics.accuracy, loss: metrics.loss });
                     self.chosen = Some(self.evaluated().clone());
@@ -347,7 +346,7 @@ impl<'a> Trainer<'a> {
         Ok(true)
     }
 
-    /// Tests the weights of the chosen epoch, once, if an epoch was chosen. False if that was interrupted.
+    /// Tests the weights of the chosen epoch, if any, once. False if interrupted.
     fn test_chosen(&self, state: &mut TrainState, dataset: &Dataset, interrupt: &Interrupt) -> Result<bool, Error> {
         if let (Some(chosen), Some(test)) = (&self.chosen, dataset.test_images()) {
             return self.test(chosen, (&test, state.at.epoch.saturating_sub(1)), state, dataset, interrupt);
@@ -355,7 +354,7 @@ impl<'a> Trainer<'a> {
         Ok(true)
     }
 
-    /// Tests these weights, which are those of an epoch. False if that was interrupted.
+    /// Tests the weights of an epoch. False if interrupted.
     fn test(
         &self,
         weights: &Weights,
@@ -374,7 +373,7 @@ impl<'a> Trainer<'a> {
         Ok(true)
     }
 
-    /// The network with the weights that the training hands out.
+    /// The trained network, with the weights of the chosen epoch or the last ones.
     fn into_model(self, state: &TrainState, dataset: &Dataset) -> TrainedModel {
         let origin = match (state.chosen, &self.average) {
             (Some(ChosenEpoch { epoch, accuracy, .. }), _) => WeightOrigin::Chosen { epoch, accuracy },
@@ -416,7 +415,7 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// Images per batch of a test.
+/// Batch size of tests.
 fn test_batch(config: &TrainConfig) -> usize {
     config.batch_size.max(100)
 }

@@ -1,4 +1,4 @@
-//! How often a trained network is right about each class, and which classes it takes for which.
+//! Section about accuracy and confusions per class.
 
 use maud::{Markup, html};
 
@@ -8,10 +8,10 @@ use gdas::ClassResult;
 
 /// With more classes than this, only those of the lowest accuracy are shown.
 const LISTED: usize = 50;
-/// With more classes than this, there is no confusion matrix: it would fill pages.
+/// With more classes than this, the confusion matrix is left out: it would fill pages.
 const MATRIX: usize = 30;
 
-/// Accuracy by class on the test images, and the confusion matrix; of a finished training with test images.
+/// Accuracy per class and confusion matrix of a finished training with test images.
 pub(super) fn section(run: &RunData) -> Markup {
     let Some(classes) = run.test_classes() else { return Markup::default() };
     let mut listed: Vec<&ClassResult> = classes.iter().collect();

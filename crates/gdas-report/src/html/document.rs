@@ -7,7 +7,7 @@ use crate::{chart, heat, parallel, reliability, svg};
 
 const STYLE: &str =
     concat!(include_str!("page.css"), include_str!("../page/uplot.css"), include_str!("../page/charts.css"));
-/// uPlot is another project's, under the MIT licence (`page/uplot-LICENSE`).
+/// Scripts of the page. uPlot is third-party, under the MIT licence (`page/uplot-LICENSE`).
 const SCRIPTS: [&str; 6] = [
     include_str!("../page/uplot.js"),
     include_str!("../page/unpack.js"),

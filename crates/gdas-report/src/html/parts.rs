@@ -36,7 +36,7 @@ pub(super) fn heat_map(map: &HeatMap, name: &str) -> Markup {
     }
 }
 
-/// JSON for a script, where no text in it can end the element; packed where it is long.
+/// JSON for a script, escaped so that no text in it ends the element; compressed if it is long.
 pub(super) fn numbers(json: &str) -> Markup {
     match packed(json) {
         Some(packed) if json.len() > PACKED => html! { script.data type="application/gzip" { (packed) } },
@@ -44,17 +44,17 @@ pub(super) fn numbers(json: &str) -> Markup {
     }
 }
 
-/// A text compressed (gzip) and in base 64.
+/// Compresses a text with gzip and encodes it in base 64.
 pub(super) fn packed(text: &str) -> Option<String> {
     let mut packer = GzEncoder::new(Vec::new(), Compression::best());
     packer.write_all(text.as_bytes()).ok()?;
     Some(BASE64_STANDARD.encode(packer.finish().ok()?))
 }
 
-/// Numbers of more letters than this are packed.
+/// Longer JSON texts are compressed.
 const PACKED: usize = 2_000;
 
-/// A table that scrolls by itself where the page is narrow, by keyboard, too.
+/// A table that scrolls horizontally on narrow screens, also by keyboard.
 pub(super) fn table<T: AsRef<str>>(head: &[T], rows: &[Vec<String>]) -> Markup {
     html! {
         div.scroll tabindex="0" role="group" aria-label="table" {
@@ -66,9 +66,9 @@ pub(super) fn table<T: AsRef<str>>(head: &[T], rows: &[Vec<String>]) -> Markup {
     }
 }
 
-/// A link that holds a table itself; for one of many lines, and beside other runs, how to get it.
+/// A download link with an embedded table; for a long table or several runs, the command that writes it.
 pub(super) fn table_download(name: &str, lines: usize, alone: bool, content: impl FnOnce() -> String) -> Markup {
-    if lines > MOST_LINES || !alone {
+    if lines > MAX_LINES || !alone {
         return html! { p.download { (name) ": written by " code { "gdas report --files" } } };
     }
     download(name, &content())
@@ -89,7 +89,7 @@ pub(super) fn download(name: &str, content: &str) -> Markup {
 }
 
 /// Maximum number of lines of an embedded table (about 200 kB).
-const MOST_LINES: usize = 2_800;
+const MAX_LINES: usize = 2_800;
 
 /// Placeholder for a missing value.
 pub(super) fn dash() -> String {

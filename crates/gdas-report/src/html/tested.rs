@@ -1,5 +1,4 @@
-//! The test of a trained network: how far its confidence can be trusted, which images it gets most wrong, how large and fast
-//! it is.
+//! Section about the test of a trained network: size and speed, calibration, worst mistakes.
 
 use maud::{Markup, PreEscaped, html};
 
@@ -12,8 +11,7 @@ use gdas::Mistake;
 use gdas::cost::{readable, readable_bytes};
 use gdas::run::{Event, TestFacts, TestRecord};
 
-/// Size and speed, calibration, and the most wrong images; of a training that is at its end, or was tested since. Beside other
-/// runs without the images themselves.
+/// Size and speed, calibration and worst mistakes of a tested network; in a page of several runs without the images.
 pub(super) fn section(run: &RunData, alone: bool) -> Markup {
     match &run.test {
         Ok(Some(record)) => html! {
@@ -27,7 +25,7 @@ pub(super) fn section(run: &RunData, alone: bool) -> Markup {
     }
 }
 
-/// What is not there, and how to get it.
+/// Note about a missing record, and how to create it.
 fn missing(run: &RunData, error: Option<&str>) -> Markup {
     let own = run.info.task == "train";
     html! {
@@ -146,7 +144,7 @@ fn mistakes(run: &RunData, record: &TestRecord, alone: bool) -> Markup {
     }
 }
 
-/// An image with its class, the most probable ones, and which it is: its file where it has one, else its place.
+/// An image with its class, the most probable classes, and its file name or index.
 fn picture(mistake: &Mistake, file: Option<&String>, facts: &TestFacts, classes: &[String]) -> Markup {
     let name = |class: u64| classes.get(class as usize).cloned().unwrap_or_else(|| format!("class {class}"));
     let answer = mistake.answer;
@@ -164,7 +162,7 @@ fn picture(mistake: &Mistake, file: Option<&String>, facts: &TestFacts, classes:
     }
 }
 
-/// A probability in percent, never rounded to nothing; its sign stays on its line.
+/// A probability in percent, not rounded down to zero, with a non-breaking space.
 fn chance(probability: f32) -> String {
     let percent = 100.0 * f64::from(probability);
     if percent > 0.0 && percent < 0.1 { "<0.1\u{a0}%".to_owned() } else { format!("{percent:.1}\u{a0}%") }

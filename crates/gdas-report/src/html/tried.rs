@@ -1,4 +1,4 @@
-//! The short trainings by which an automatic run chose its network.
+//! Section about the short trainings by which an automatic run chose its network.
 
 use maud::{Markup, html};
 use serde_json::Value;
@@ -11,7 +11,7 @@ const HEAD: [&str; 8] = ["network", "C", "N", "parameters", "round", "steps", "t
 
 const HEAD_SO_FAR: [&str; 5] = ["network", "round", "state", "epochs", "validation accuracy"];
 
-/// A table of what was tried, for how long and how well; before the end of the run, of what has been tried so far.
+/// Table of the networks tried so far, with duration and accuracy.
 pub(super) fn section(run: &RunData) -> Markup {
     let rows = run.result.as_deref().map(rows).unwrap_or_default();
     html! {
@@ -32,7 +32,7 @@ pub(super) fn section(run: &RunData) -> Markup {
 }
 
 fn so_far(trial: &Trial) -> Vec<String> {
-    // The directory is called after round and network, as in `tried/1-2`.
+    // The directory name consists of round and network, as in `tried/1-2`.
     let round = trial.run.rsplit('/').next().and_then(|name| name.split('-').next()).unwrap_or_default();
     let (done, all) = trial.epochs;
     let accuracy = trial.validation_accuracy.map_or_else(parts::dash, parts::percent);

@@ -13,10 +13,10 @@ pub const FORMAT_VERSION: u32 = 1;
 const MAGIC: &[u8; 8] = b"GDASCKPT";
 const HEADER: usize = 48;
 const CHECKSUM: usize = 32;
-/// The array that holds BLAKE3 of the run's `config.toml`; checkpoints of early builds have none.
+/// Name of the array with the BLAKE3 hash of the run's `config.toml`; absent in checkpoints of early versions.
 const CONFIG_HASH: &str = "run/config";
 
-/// Everything that a run needs to go on exactly where it was: counters and settings as JSON, numbers as arrays.
+/// Complete state of a run, for an exact resume: counters and settings as JSON, numbers as arrays.
 ///
 /// Floats in `state` must be finite, as JSON has no others; other floats belong in `arrays`.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -78,11 +78,11 @@ pub enum Event {
     },
     /// Metrics of a step of a search, at the log interval.
     Step(StepMetrics),
-    /// An epoch of a search is over.
+    /// End of an epoch of a search.
     Epoch(EpochMetrics),
-    /// A sampled step of training from scratch.
+    /// Metrics of a step of a training, at the log interval.
     TrainStep(TrainStepMetrics),
-    /// An epoch of training from scratch is over.
+    /// End of an epoch of a training.
     TrainEpoch(TrainEpochMetrics),
     /// The search stops early.
     EarlyStop {
@@ -152,9 +152,9 @@ pub enum Event {
         /// Steps done in the whole run.
         step: u64,
     },
-    /// The network that a training hands out was tested, and how it answered each image is written.
+    /// The final network of a training was tested, and the answers are stored.
     Tested {
-        /// Steps done in the whole run; zero of a test after its end.
+        /// Steps done in the whole run; zero for a test after its end.
         step: u64,
         /// Number of test images.
         images: u64,
@@ -162,10 +162,10 @@ pub enum Event {
         calibration_error: f64,
         /// Speed of the test.
         images_per_second: f64,
-        /// Time for one image alone, the median of several tries, in seconds; not measured where it is long.
+        /// Median time for a single image, in seconds; absent for slow networks.
         latency_seconds: Option<f64>,
     },
-    /// The run is at its end.
+    /// The run is finished.
     Finished {
         /// Steps done in the whole run.
         step: u64,
@@ -176,13 +176,13 @@ pub enum Event {
         /// Time since this process started or resumed the run, in seconds.
         seconds: f64,
     },
-    /// An automatic run begins with a part of its work.
+    /// An automatic run starts a part of its work.
     AutoProgress {
-        /// Which part.
+        /// The part.
         part: AutoPart,
-        /// What it does now, in words.
+        /// Description of the current activity.
         doing: String,
-        /// The run that does it, by its directory in that of the automatic run, as in `tried/1-2`.
+        /// Directory of the run that does it, relative to that of the automatic run, such as `tried/1-2`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         run: Option<String>,
         /// Highest validation accuracy of the networks tried so far.

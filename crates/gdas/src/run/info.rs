@@ -23,14 +23,14 @@ pub fn stages(path: &Path) -> Vec<PathBuf> {
     STAGES.iter().map(|stage| path.join(stage)).filter(|stage| is_run(stage)).collect()
 }
 
-/// The run that an event of the automatic run at `path` names, as in `tried/1-2`; `None` where there is none, or the name leads
-/// out of that directory.
+/// Path of the run named by an event of the automatic run at `path`, such as `tried/1-2`. `None` if it does not exist or
+/// lies outside that directory.
 pub fn stage_at(path: &Path, name: &str) -> Option<PathBuf> {
     let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
     Some(path.join(name)).filter(|stage| inside && !name.is_empty() && is_run(stage))
 }
 
-/// A run as it is read from its directory.
+/// State of a run, read from its directory.
 ///
 /// Epochs, accuracy and data of an automatic run are those of its current or last stage.
 #[derive(Clone, Debug, Serialize)]
@@ -41,7 +41,7 @@ pub struct RunInfo {
     pub path: PathBuf,
     /// "running", "paused", "finished" or "stopped".
     pub status: &'static str,
-    /// The process that works in it, if any.
+    /// The process that has locked it, if any.
     pub holder: Option<String>,
     /// "search", "train", "auto" or "import".
     pub task: String,

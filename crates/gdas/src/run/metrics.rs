@@ -61,7 +61,7 @@ pub struct StepMetrics {
     pub picked: Vec<Vec<usize>>,
     /// Speed since the step logged before.
     pub steps_per_second: f64,
-    /// Time that is needed after the last step, for judging.
+    /// Estimated time for judging after the last step.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub after_seconds: f64,
 }
@@ -74,7 +74,7 @@ fn is_zero(seconds: &f64) -> bool {
 /// Metrics of an epoch of a search.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpochMetrics {
-    /// Its number.
+    /// Number of the epoch.
     pub epoch: usize,
     /// Epochs of the whole run.
     pub epochs: usize,
@@ -106,7 +106,7 @@ pub struct EpochMetrics {
 /// A step of training from scratch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrainStepMetrics {
-    /// The epoch it belongs to.
+    /// Number of the epoch.
     pub epoch: usize,
     /// Steps done in the whole run, this one included.
     pub step: u64,
@@ -122,10 +122,10 @@ pub struct TrainStepMetrics {
     pub eta_seconds: f64,
 }
 
-/// An epoch of training from scratch.
+/// Metrics of an epoch of a training.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrainEpochMetrics {
-    /// Its number.
+    /// Number of the epoch.
     pub epoch: usize,
     /// Epochs of the whole run.
     pub epochs: usize,

@@ -1,4 +1,4 @@
-//! Named arrays as a safetensors file.
+//! Encoding of named arrays as a safetensors file.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,7 +7,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use super::RunError;
 use crate::arrays::{Array, Data};
 
-/// The key of the one text in the header of a file.
+/// Key of the text in the header.
 const TEXT: &str = "gdas";
 
 impl Array {
@@ -20,7 +20,7 @@ impl Array {
         }
     }
 
-    /// The numbers, little endian.
+    /// The values as bytes, little endian.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         match &self.data {
             Data::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
@@ -37,7 +37,7 @@ impl Array {
             Dtype::F64 => Data::F64(words(bytes).map(f64::from_le_bytes).collect()),
             Dtype::U8 => Data::U8(bytes.to_vec()),
             Dtype::U64 => Data::U64(words(bytes).map(u64::from_le_bytes).collect()),
-            other => return Err(format!("numbers of type {other:?} are not part of the format")),
+            other => return Err(format!("values of type {other:?} are not supported")),
         };
         Ok(Self { shape: view.shape().to_vec(), data })
     }
@@ -47,7 +47,7 @@ fn words<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
     bytes.as_chunks::<N>().0.iter().copied()
 }
 
-/// The file of some arrays; `text` is put into its header. The same arrays and text give the same bytes.
+/// Encodes arrays, with `text` in the header. Equal input gives equal bytes.
 pub(super) fn encode<'a>(
     arrays: impl Iterator<Item = (&'a String, &'a Array)>,
     text: Option<String>,
@@ -61,12 +61,12 @@ pub(super) fn encode<'a>(
             Ok((name.as_str(), view))
         })
         .collect::<Result<Vec<_>, RunError>>()?;
-    // One key: the order of several would differ from one process to the next.
+    // Only one key: the order of several keys would vary between processes.
     let header = text.map(|text| HashMap::from([(TEXT.to_owned(), text)]));
     safetensors::serialize(views, header).map_err(|e| RunError::Content(format!("cannot write the arrays: {e}")))
 }
 
-/// The arrays of a file, and the text in its header.
+/// Decodes a file into its arrays and the text of the header.
 pub(super) fn decode(bytes: &[u8]) -> Result<(BTreeMap<String, Array>, Option<String>), String> {
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
     let arrays = tensors

@@ -1,4 +1,4 @@
-//! How the network of a training answered the test images: `test.safetensors`.
+//! The file `test.safetensors`: the answers of a trained network to the test images.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,47 +12,47 @@ use crate::answers::{Answer, Answers, Bin, Calibration, Mistake};
 use crate::arrays::{Array, Data};
 
 const FILE: &str = "test.safetensors";
-/// The array that holds BLAKE3 of everything else in the file.
+/// Name of the array with the BLAKE3 hash of everything else in the file.
 const CHECKSUM: &str = "checksum";
 
-/// What was tested, on which images. Nothing in it depends on the clock.
+/// Network and images of a test. Does not depend on time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestFacts {
-    /// What the images are called.
+    /// Name of the data set.
     pub data: String,
-    /// [`Dataset::digest`](crate::data::Dataset::digest), of the images.
+    /// [`Dataset::digest`](crate::data::Dataset::digest) of the images.
     pub digest: String,
-    /// Which of the training's weights were tested, in words.
+    /// Description of the tested weights.
     pub weights: String,
     /// Whether the scores of each image and its mirror image were averaged.
     pub flip: bool,
     /// Height, width and channels of the images.
     pub image: [usize; 3],
-    /// Trainable values of the network.
+    /// Number of parameters of the network.
     pub params: u64,
     /// Multiply-adds per image.
     pub multiply_adds: u64,
-    /// Bytes of its weights and running statistics, as 32-bit floats.
+    /// Size of the weights and running statistics as 32-bit floats, in bytes.
     pub weight_bytes: u64,
-    /// Files of the mistakes' images, in their order; none where images have no files of their own.
+    /// File names of the mistakes' images, in the same order; empty if images are not separate files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
 }
 
-/// A test of a network, image by image.
+/// Record of a test of a network.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TestRecord {
-    /// What was tested.
+    /// Network and images.
     pub facts: TestFacts,
-    /// What came of it.
+    /// The answers.
     pub answers: Answers,
 }
 
 impl TestRecord {
-    /// The record in the run at `run`; `None` where there is none: before the end of a training, and in runs of early builds.
+    /// Reads the record of the run at `run`. `None` before the end of a training, and for runs of early versions.
     ///
     /// # Errors
-    /// The file cannot be read or is damaged.
+    /// If the file cannot be read or is damaged.
     pub fn read(run: &Path) -> Result<Option<Self>, RunError> {
         let path = run.join(FILE);
         let bytes = match fs::read(&path) {
@@ -61,7 +61,7 @@ impl TestRecord {
         };
         Self::decode(&bytes).map(Some).map_err(|reason| RunError::Damaged {
             path,
-            reason: format!("{reason}; `gdas evaluate {}` writes it anew", crate::shell::path(run)),
+            reason: format!("{reason}; `gdas evaluate {}` writes it again", crate::shell::path(run)),
         })
     }
 
@@ -105,7 +105,7 @@ impl TestRecord {
 
     fn decode(bytes: &[u8]) -> Result<Self, String> {
         let (arrays, facts) = tensors::decode(bytes)?;
-        let facts = facts.ok_or("its header does not say what was tested")?;
+        let facts = facts.ok_or("its header does not describe the test")?;
         let mut arrays = Arrays(arrays);
         let expected = arrays.u8(CHECKSUM)?.1;
         if checksum(&arrays.0, &facts).as_bytes().as_slice() != expected {
@@ -139,7 +139,7 @@ impl TestRecord {
         let size = height.checked_mul(width).and_then(|area| area.checked_mul(channels)).unwrap_or(usize::MAX);
         let (shape, pixels) = arrays.u8("mistakes/pixels")?;
         if shape != [m, height, width, channels] || Some(pixels.len()) != m.checked_mul(size) {
-            return Err("its images do not have the size that it says".to_owned());
+            return Err("its images do not have the size given in its header".to_owned());
         }
         let mistakes = (0..m).map(|i| Mistake {
             answer: Answer {
@@ -159,13 +159,13 @@ impl TestRecord {
 }
 
 impl RunDir {
-    /// Writes how the network answered the test images, in place of an earlier record.
+    /// Writes the record of a test, replacing an earlier one.
     pub fn write_test(&self, record: &TestRecord) -> Result<PathBuf, RunError> {
         self.write_file(FILE, &record.encode()?)
     }
 }
 
-/// BLAKE3 of some arrays and a text.
+/// BLAKE3 hash of arrays and a text.
 fn checksum(arrays: &BTreeMap<String, Array>, text: &str) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
     let mut part = |bytes: &[u8]| {
@@ -180,7 +180,7 @@ fn checksum(arrays: &BTreeMap<String, Array>, text: &str) -> blake3::Hash {
     hasher.finalize()
 }
 
-/// The arrays of a file, each taken out once.
+/// The arrays of a file, removed one by one as they are decoded.
 struct Arrays(BTreeMap<String, Array>);
 
 impl Arrays {
@@ -224,7 +224,7 @@ impl Arrays {
 }
 
 fn wrong(name: &str) -> String {
-    format!("its array {name} is not of the type and length that it should be")
+    format!("its array {name} has the wrong type or length")
 }
 
 #[cfg(test)]

@@ -55,12 +55,12 @@ pub struct WeightDraw {
     pub redraws: u64,
 }
 
-/// Result of a weight step: metrics and gradient norm. On the processor both are known and finite; on a graphics
-/// processor they are checked when they are read.
+/// Result of a weight step: metrics and gradient norm. On the CPU both are known and finite; on a GPU they are checked
+/// when they are read.
 #[derive(Debug)]
 pub struct PendingWeightStep {
     metrics: Deferred<Metrics>,
-    /// Of the gradient, before clipping.
+    /// Norm of the gradient before clipping.
     norm: Deferred<f64>,
     at: Position,
 }
@@ -242,7 +242,7 @@ impl StepContext<'_> {
     /// The sub-network that computes operation `picks[cell][edge]` on every edge.
     ///
     /// # Errors
-    /// The space has no such cells, edges or operations.
+    /// If the space has no such cells, edges or operations.
     pub fn sub_network(&self, picks: &[Vec<usize>], form: EdgeOutput) -> Result<SubNetwork, Error> {
         picks::check(self.space(), picks)?;
         Ok(self.supernet().sub_network(picks, form))
@@ -266,7 +266,7 @@ impl StepContext<'_> {
     /// Metrics of the cell with these picks on the held-out batch in evaluation mode, forward only.
     ///
     /// # Errors
-    /// The space has no such picks, or the loss is not finite.
+    /// If the space has no such picks, or the loss is not finite.
     pub fn accuracy(&self, picks: &[Vec<usize>]) -> Result<Metrics, Error> {
         picks::check(self.space(), picks)?;
         let metrics = self.searcher.accuracy(picks, self.held_out)?;
@@ -286,7 +286,7 @@ impl StepContext<'_> {
         self.pass_with(net, self.weights_of(net), gates, half, self.targets(half))
     }
 
-    /// What a batch of this half is differentiated in.
+    /// Variables that a batch of this half is differentiated with respect to.
     fn targets(&self, half: Half) -> GradTargets {
         match half {
             Half::Training => GradTargets::Weights,

@@ -38,7 +38,8 @@ pub(super) fn started(
     }
 }
 
-/// A step is done, at this speed and with this time needed after the last. Of what it did not measure (some algorithms train and choose in turns) this has the epoch's mean.
+/// The event of a step, with speed and the time needed after the last step. Metrics that the step did not measure (some
+/// algorithms alternate between weights and alpha) are the means of the epoch.
 pub(super) fn step(
     progress: &Progress,
     report: &StepReport,

@@ -1,4 +1,4 @@
-//! A trained network, ready to score images.
+//! A trained network, for predictions and tests.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -21,35 +21,35 @@ use crate::space::Genotype;
 use crate::weights::{PlainWeights, Weights};
 use crate::{Answers, Confusion, Error, cost};
 
-/// The time for one image is measured for this long.
+/// Time spent on measuring the latency of one image.
 const LATENCY_BUDGET: Duration = Duration::from_millis(100);
-/// Of networks that are slower than so many images per second it is not.
-const LEAST_SPEED: f64 = 10.0;
+/// Below this many images per second, latency is not measured.
+const MIN_SPEED: f64 = 10.0;
 
-/// Letters that are kept of the name of an image's file.
-const LONGEST_NAME: usize = 300;
+/// Number of characters kept of the name of an image's file.
+const MAX_NAME: usize = 300;
 
-/// Which of a training's weights to use.
+/// Choice among the weights of a training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WeightChoice {
-    /// Those of the last epoch (their moving average, if one is kept).
+    /// The weights of the last epoch, or their moving average if enabled.
     Last,
-    /// Those of the epoch that was chosen by its accuracy on validation images.
+    /// The weights of the epoch with the highest validation accuracy.
     Best,
 }
 
-/// Which weights a network has.
+/// Origin of a network's weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum WeightOrigin {
-    /// Those after the last step.
+    /// The weights after the last step.
     Last,
     /// Their moving average.
     Average,
-    /// Those of a chosen epoch.
+    /// The weights of a chosen epoch.
     Chosen {
         /// The epoch, from 0.
         epoch: u64,
-        /// Its accuracy on the validation images, in 0..=1.
+        /// Accuracy on the validation images, in 0..=1.
         accuracy: f64,
     },
 }
@@ -66,57 +66,57 @@ impl fmt::Display for WeightOrigin {
     }
 }
 
-/// How a network answers some images.
+/// Result of evaluating a network on images.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evaluation {
     /// Loss and accuracy.
     pub metrics: Metrics,
-    /// Which classes were taken for which.
+    /// Confusion matrix.
     pub confusion: Confusion,
-    /// The answers image by image.
+    /// Answers per image.
     pub answers: Answers,
 }
 
-/// The network of a finished or running training, with the weights that it hands out.
+/// The network of a finished or running training.
 #[derive(Clone, Debug)]
 pub struct TrainedModel {
-    /// What was trained.
+    /// The genotype.
     pub genotype: Genotype,
     /// The network, without auxiliary head and drop-path.
     pub graph: Arc<Graph>,
-    /// Its weights and running statistics.
+    /// Weights and running statistics.
     pub weights: Weights,
     /// Names of the classes.
     pub classes: Vec<String>,
-    /// What pixels are normalised with.
+    /// Mean and standard deviation for normalising pixels.
     pub statistics: Statistics,
     /// Size of the images.
     pub image: Shape,
-    /// Which of the training's weights these are.
+    /// Origin of the weights.
     pub origin: WeightOrigin,
-    /// Whether the training tested with mirror images, too.
+    /// Whether the training averaged its tests over mirror images.
     pub test_flip: bool,
-    /// [`Dataset::digest`] of the images that it was trained on; empty if they are not known.
+    /// [`Dataset::digest`] of the training images; empty if unknown.
     pub data_digest: String,
-    /// Images per batch of its tests.
+    /// Batch size of tests.
     pub(super) test_batch: usize,
 }
 
 impl TrainedModel {
-    /// Opens the run of a training: the weights of the chosen epoch if one was chosen, else the last.
+    /// Reads the network of a training run, with the weights of the chosen epoch if there is one, otherwise the last.
     pub fn open(run: &RunDir, device: &Device) -> Result<Self, Error> {
         Self::open_path(run.path(), device)
     }
 
-    /// As [`open`](Self::open), whoever works in the run at `path`; nothing there is changed.
+    /// As [`open`](Self::open), but without locking the run at `path`.
     pub fn open_path(path: &Path, device: &Device) -> Result<Self, Error> {
         Self::open_weights(path, None, device)
     }
 
-    /// As [`open_path`](Self::open_path), with the weights that are asked for.
+    /// As [`open_path`](Self::open_path), with a choice of the weights.
     ///
     /// # Errors
-    /// There is no training, no checkpoint of it, or no epoch has been chosen and the best weights are asked for.
+    /// If there is no training or no checkpoint, or the best weights are requested and no epoch was chosen.
     pub fn open_weights(path: &Path, choice: Option<WeightChoice>, device: &Device) -> Result<Self, Error> {
         let unsuitable = |error: &dyn std::fmt::Display| Error::Unsuitable(error.to_string());
         let text = read_config(path)?;
@@ -157,32 +157,32 @@ impl TrainedModel {
         })
     }
 
-    /// The network of a configuration with the weights that a training of it starts from.
+    /// The network of a configuration, with the initial weights of a training.
     ///
     /// # Errors
-    /// The configuration does not suit the data.
+    /// If the configuration does not fit the data.
     pub fn untrained(config: &TrainConfig, dataset: &Dataset, device: &Device) -> Result<Self, Error> {
         Ok(super::Trainer::new(config, dataset, device)?.into_model(&TrainState::default(), dataset))
     }
 
-    /// Loss and accuracy on some images, measured as the training's tests do. `None` if interrupted.
+    /// Loss and accuracy on images, as in the tests of the training. `None` if interrupted.
     pub fn evaluate(&self, subset: &Subset, flip: bool, interrupt: &Interrupt) -> Option<Metrics> {
         self.test(subset, flip, interrupt).map(|evaluation| evaluation.metrics)
     }
 
-    /// As [`evaluate`](Self::evaluate), with the confusion matrix.
+    /// As [`evaluate`](Self::evaluate), with confusion matrix and answers per image.
     pub fn test(&self, subset: &Subset, flip: bool, interrupt: &Interrupt) -> Option<Evaluation> {
         score(&self.graph, &self.weights, &self.statistics, subset, (self.test_batch, flip), interrupt)
     }
 
-    /// The answers to some images, as the training's tests ask for them, and how many seconds that took. `None` if interrupted.
+    /// The answers to images, as in the tests of the training, and the duration in seconds. `None` if interrupted.
     pub(super) fn answers(&self, test: &Subset, interrupt: &Interrupt) -> Option<(Answers, f64)> {
         let began = Instant::now();
         let Evaluation { answers, .. } = self.test(test, self.test_flip, interrupt)?;
         Some((answers, began.elapsed().as_secs_f64()))
     }
 
-    /// What a test with these answers leaves in the run directory.
+    /// The record of a test with these answers, for the run directory.
     pub fn record(&self, dataset: &Dataset, flip: bool, answers: Answers) -> TestRecord {
         let cost = cost::network(&self.graph);
         let running: usize = self.graph.norms.iter().filter(|norm| norm.track).map(|norm| 2 * norm.channels).sum();
@@ -200,7 +200,7 @@ impl TrainedModel {
         TestRecord { facts, answers }
     }
 
-    /// The event of a test that took this long, with the time for one image, which is measured now.
+    /// The event of a test that took `seconds`. Measures the latency of one image.
     pub fn tested(&self, step: u64, answers: &Answers, flip: bool, seconds: f64) -> Event {
         let images = answers.calibration.images();
         let images_per_second = images as f64 / seconds.max(1e-9);
@@ -209,11 +209,11 @@ impl TrainedModel {
             images,
             calibration_error: answers.calibration.expected_error().unwrap_or(0.0),
             images_per_second,
-            latency_seconds: (images_per_second > LEAST_SPEED).then(|| self.latency(flip)),
+            latency_seconds: (images_per_second > MIN_SPEED).then(|| self.latency(flip)),
         }
     }
 
-    /// Seconds that one image takes.
+    /// Median time for one image, in seconds.
     fn latency(&self, flip: bool) -> f64 {
         phase::enter("timing");
         let Shape { height, width, channels } = self.image;
@@ -230,7 +230,7 @@ impl TrainedModel {
         }
     }
 
-    /// Class probabilities of each image, `[images][classes]`. The images must have the network's size.
+    /// Class probabilities `[images][classes]`. The images must have the size of the network's input.
     pub fn predict(&self, images: &Arc<Images>, flip: bool, interrupt: &Interrupt) -> Option<Vec<Vec<f32>>> {
         let batches = EvaluationBatches::new(&self.statistics, &Subset::all(images), 100);
         let mut probabilities = Vec::with_capacity(images.len());
@@ -245,7 +245,7 @@ impl TrainedModel {
         Some(probabilities)
     }
 
-    /// The weights and running statistics as plain arrays, as exports take them.
+    /// The weights and running statistics as plain arrays, for export.
     pub fn export_weights(&self) -> PlainWeights {
         let params = self.weights.locate(&self.graph).into_iter().map(|index| self.weights.to_vec(index)).collect();
         let host = |running: Tensor<2>| running.into_data().iter::<f32>().collect();
@@ -254,14 +254,14 @@ impl TrainedModel {
     }
 }
 
-/// The name of a test image's file, its end if it is very long.
+/// File name of a test image; only its end if it is very long.
 fn file_of(dataset: &Dataset, index: u64) -> Option<String> {
     let name = dataset.files.test.get(index as usize)?;
-    let start = name.char_indices().rev().nth(LONGEST_NAME - 1).map_or(0, |(start, _)| start);
+    let start = name.char_indices().rev().nth(MAX_NAME - 1).map_or(0, |(start, _)| start);
     Some(name[start..].to_owned())
 }
 
-/// Scores `[batch, classes]` with running statistics; with `flip`, the mean over each image and its mirror image.
+/// Scores `[batch, classes]` with running statistics; with `flip`, averaged over each image and its mirror image.
 fn scores(graph: &Arc<Graph>, weights: &Weights, batch: &Batch, flip: bool) -> Tensor<2> {
     let params: Vec<_> = weights.locate(graph).iter().map(|&i| weights.values[i].clone()).collect();
     let run = |image: Tensor<4>| {
@@ -274,7 +274,7 @@ fn scores(graph: &Arc<Graph>, weights: &Weights, batch: &Batch, flip: bool) -> T
     if flip { (run(image.clone()) + run(image.flip([2]))) * 0.5 } else { run(image) }
 }
 
-/// How a network answers some images. `options` are batch size and test-time flip. `None` if interrupted.
+/// Evaluates a network on images. `options` are batch size and test-time flip. `None` if interrupted.
 pub fn score(
     graph: &Arc<Graph>,
     weights: &Weights,

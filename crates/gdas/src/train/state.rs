@@ -1,4 +1,4 @@
-//! What a training saves so that it goes on exactly, and what it leaves at its end.
+//! Checkpoints and results of a training.
 
 use burn::tensor::Device;
 use gdas_kernels::graph::Graph;
@@ -17,26 +17,26 @@ use crate::stats::wilson;
 use crate::weights::{PlainWeights, Weights, flat, host};
 use crate::{Answers, ClassResult, Confusion, Error};
 
-/// How far a training has come: all of its state that does not learn.
+/// Progress and measurements of a training: its state except for weights and optimizer.
 #[derive(Clone, Debug)]
 pub(super) struct TrainState {
-    /// The next step to do.
+    /// Position of the next step.
     pub(super) at: Position,
-    /// An epoch whose steps are done and whose test is not.
+    /// An epoch that has ended but was not tested yet.
     pub(super) untested: Option<u64>,
-    /// On the test images: of the last epoch if it was tested, in the end of the weights that are handed out.
+    /// Metrics on the test images: of the last epoch if it was tested; at the end, of the final weights.
     pub(super) tested: Option<Metrics>,
-    /// Which classes were taken for which then.
+    /// Confusion matrix of that test.
     pub(super) confusion: Option<Confusion>,
-    /// The answers then, and how many seconds the test took. Not in checkpoints: what is lost is tested again.
+    /// Answers of that test and its duration in seconds. Not in checkpoints; computed again if missing.
     pub(super) answers: Option<(Answers, f64)>,
-    /// On the validation images, if the last epoch was validated.
+    /// Metrics on the validation images, if the last epoch was validated.
     pub(super) validated: Option<Metrics>,
-    /// The epoch whose weights are handed out, where one is chosen.
+    /// The epoch with the best validation accuracy so far.
     pub(super) chosen: Option<ChosenEpoch>,
-    /// The plan as it was changed last; `None`: it is the configuration's.
+    /// The latest change of the plan; `None` for the plan of the configuration.
     pub(super) pace: Option<Pace>,
-    /// Images, loss and hits of the epoch so far.
+    /// Sums over the epoch so far: images, loss, correct answers.
     sums: [f64; 3],
     rate: f64,
 }
@@ -58,13 +58,13 @@ impl Default for TrainState {
     }
 }
 
-/// The epoch with the highest accuracy on the validation images; of several the last.
+/// The epoch with the highest accuracy on the validation images; the last one on a tie.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct ChosenEpoch {
     pub(super) epoch: u64,
     /// Accuracy on the validation images.
     pub(super) accuracy: f64,
-    /// Cross-entropy on them.
+    /// Cross-entropy on the validation images.
     pub(super) loss: f64,
 }
 
@@ -76,7 +76,7 @@ impl TrainState {
         self.rate = rate;
     }
 
-    /// The event of a step of an epoch at work, with speed and time left.
+    /// The event of a step, with speed and time left.
     pub(super) fn step_event(&self, epoch: u64, step: u64, [steps_per_second, eta_seconds]: [f64; 2]) -> Event {
         let [images, loss, hits] = self.sums;
         let n = images.max(1.0);
@@ -91,7 +91,7 @@ impl TrainState {
         })
     }
 
-    /// The event that ends an epoch, of so many; begins the sums of the next one.
+    /// The event at the end of an epoch, with the total number of epochs. Resets the sums.
     pub(super) fn epoch_event(
         &mut self,
         config: &TrainConfig,
@@ -127,7 +127,7 @@ struct SavedState {
     step: u64,
     untested: Option<u64>,
     tested: Option<[f64; 3]>,
-    /// Absent in checkpoints of early builds.
+    /// Absent in checkpoints of early versions.
     #[serde(default)]
     confusion: Option<Confusion>,
     validated: Option<[f64; 3]>,
@@ -142,7 +142,7 @@ struct SavedState {
     std: Vec<f32>,
     /// Height, width and channels.
     image: [usize; 3],
-    /// What computed it; empty in checkpoints of early builds.
+    /// The backend; empty in checkpoints of early versions.
     #[serde(default)]
     arithmetic: String,
 }
@@ -151,24 +151,24 @@ const NO_CHOICE: &str = "there are no best weights: an epoch is chosen only wher
                          out for that (`gdas train --validation 0.1`), once the first was validated; `--weights last` \
                          takes the last";
 
-/// What [`super::TrainedModel`] needs beside the weights.
+/// The properties of a [`super::TrainedModel`] other than the weights.
 pub(super) struct Trained {
     pub(super) classes: Vec<String>,
     pub(super) statistics: Statistics,
     pub(super) image: [usize; 3],
-    /// The prefix of the arrays to use.
+    /// Prefix of the names of its arrays.
     pub(super) weights: &'static str,
-    /// Which weights these are.
+    /// Origin of the weights.
     pub(super) origin: WeightOrigin,
-    /// Of the images that they were trained on.
+    /// Digest of the training images.
     pub(super) data_digest: String,
 }
 
-/// Reads the small part of a checkpoint. Without a `choice` the weights are those of the chosen epoch where there is one,
-/// else the last.
+/// Reads the properties from a checkpoint. Without `choice`, the weights are those of the chosen epoch if there is one,
+/// otherwise the last.
 ///
 /// # Errors
-/// The best weights are asked for, and no epoch has been chosen.
+/// If the best weights are requested and no epoch was chosen.
 pub(super) fn trained(checkpoint: &Checkpoint, choice: Option<WeightChoice>) -> Result<Trained, Error> {
     let saved: SavedState = checkpoint.state()?;
     let has = |prefix: &str| checkpoint.arrays.iter().any(|(name, _)| name.starts_with(prefix));
@@ -196,7 +196,7 @@ fn numbers(metrics: Metrics) -> [f64; 3] {
 }
 
 impl Trainer<'_> {
-    /// All that is needed to go on.
+    /// A checkpoint of the training.
     pub(super) fn checkpoint(&self, state: &TrainState, dataset: &Dataset) -> Result<Checkpoint, Error> {
         let images = &dataset.train;
         let mut checkpoint = Checkpoint::new(&SavedState {
@@ -227,8 +227,7 @@ impl Trainer<'_> {
         Ok(checkpoint)
     }
 
-    /// Takes back what [`checkpoint`](Self::checkpoint) saved, and says where the training stands. The warning, if there is
-    /// one, is for the user.
+    /// Restores the training from a [`checkpoint`](Self::checkpoint). Returns its state, and a warning for the user if needed.
     pub(super) fn restore(
         &mut self,
         mut checkpoint: Checkpoint,
@@ -257,12 +256,11 @@ impl Trainer<'_> {
     }
 }
 
-/// Makes a new run hold a network that was trained elsewhere, as if it had been trained here: `graph` must be that of
-/// the configuration's genotype, `plain` its weights. `classes` names the classes, `statistics` are what pixels are
-/// normalised with.
+/// Stores a network trained elsewhere in a new run, as the result of a training. `graph` is the graph of the
+/// configuration's genotype, `plain` its weights, `classes` the names of the classes; `statistics` normalise the pixels.
 ///
 /// # Errors
-/// The weights are those of another network, the genotype cannot be read, or the directory cannot be written.
+/// If the weights do not fit the network, the genotype cannot be read, or the directory cannot be written.
 pub fn adopt(
     run: &mut RunDir,
     config: &TrainConfig,
@@ -293,7 +291,7 @@ pub fn adopt(
         rate: 0.0,
         chosen: None,
         pace: None,
-        // Of no images: nothing was learned from any here.
+        // Empty: the training images are unknown.
         data_digest: String::new(),
         classes: classes.to_vec(),
         mean: statistics.mean.clone(),
@@ -347,7 +345,7 @@ pub fn adopt(
     Ok(result)
 }
 
-/// Where the accuracy lies with 95 % certainty.
+/// 95 % confidence interval of the accuracy.
 fn interval(classes: &[ClassResult]) -> [f64; 2] {
     wilson(classes.iter().map(|class| class.correct).sum(), classes.iter().map(|class| class.images).sum())
 }
@@ -363,43 +361,43 @@ fn digest(weights: &Weights) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
-/// Result of a training. Holds nothing that depends on the clock or the number of threads.
+/// Result of a training. Does not depend on time or the number of threads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainResult {
-    /// Space of the genotype.
+    /// Name of the search space.
     pub space: String,
     /// The genotype, in text form.
     pub genotype: String,
-    /// Data.
+    /// Name of the data set.
     pub data: String,
     /// Names of the classes.
     pub classes: Vec<String>,
     /// Seed.
     pub seed: u64,
-    /// Epochs; the last one may have been shorter than the others.
+    /// Number of epochs; the last one may be shorter than the others.
     pub epochs: usize,
-    /// Top-1 accuracy in 0..=1, on the test images, of the weights that the run hands out: those of the last epoch (their
-    /// moving average, if one is kept), or of the chosen epoch. `None` where there are no test images.
+    /// Top-1 accuracy on the test images, in 0..=1, of the chosen epoch if there is one, otherwise of the last epoch (of the
+    /// moving average of the weights, if enabled). `None` without test images.
     pub test_accuracy: Option<f64>,
-    /// Where it lies with 95 % certainty, given the number of test images ([`wilson`]). Absent in results of early builds.
+    /// 95 % confidence interval of the test accuracy ([`wilson`]). Absent in results of early versions.
     #[serde(default)]
     pub test_interval: Option<[f64; 2]>,
-    /// Top-5 accuracy likewise.
+    /// Top-5 accuracy on the test images.
     pub test_top5: Option<f64>,
-    /// Cross-entropy likewise.
+    /// Cross-entropy of the test images.
     pub test_loss: Option<f64>,
-    /// Accuracy by class, and which classes are taken for which, likewise. Absent in results of early builds.
+    /// Accuracy and confusions per class on the test images. Absent in results of early versions.
     #[serde(default)]
     pub test_classes: Option<Vec<ClassResult>>,
-    /// Top-1 accuracy of these weights on the validation images, which chose their epoch.
+    /// Top-1 accuracy of these weights on the validation images.
     pub validation_accuracy: Option<f64>,
     /// Cross-entropy likewise.
     pub validation_loss: Option<f64>,
-    /// The chosen epoch, from 0. `None`: none was chosen, the weights are the last.
+    /// The chosen epoch, from 0; `None` for the last weights.
     pub chosen_epoch: Option<u64>,
-    /// Trainable values without the auxiliary head.
+    /// Number of parameters without the auxiliary head.
     pub params: u64,
-    /// Multiply-adds per image without it.
+    /// Multiply-adds per image without the auxiliary head.
     pub multiply_adds: u64,
     /// BLAKE3 of the weights of the last step: equal runs have equal digests.
     pub digest: String,

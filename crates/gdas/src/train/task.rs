@@ -1,4 +1,4 @@
-//! A training as a task of the run loop.
+//! Implementation of training for the run loop.
 
 use super::pace::Pace;
 use super::{TrainState, Trainer};
@@ -6,23 +6,23 @@ use crate::Error;
 use crate::data::{Batch, Dataset, Position};
 use crate::run::{Checkpoint, Clock, Event, Interrupt, Journal, Task};
 
-/// Steps of a training: what [`Replan`] decides by.
+/// Progress of a training, as input of [`Replan`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StepCount {
     /// Steps done.
     pub done: u64,
-    /// Steps of the whole training as it is planned now.
+    /// Planned steps of the whole training.
     pub total: u64,
 }
 
-/// Decides, after a step, how many steps the whole training takes; `None` leaves the plan as it is.
+/// Called after a step; may return a new number of steps for the whole training.
 pub type Replan<'a> = dyn FnMut(StepCount) -> Option<u64> + 'a;
 
 pub(super) struct TrainTask<'a, 'r> {
     pub(super) trainer: Trainer<'a>,
     pub(super) state: TrainState,
     dataset: &'a Dataset,
-    /// Steps of an epoch.
+    /// Steps per epoch.
     pub(super) steps: u64,
     /// The plan of the configuration.
     planned: Pace,
@@ -32,7 +32,7 @@ pub(super) struct TrainTask<'a, 'r> {
 }
 
 impl<'a, 'r> TrainTask<'a, 'r> {
-    /// The training before its first step, with this many steps in an epoch.
+    /// A training before its first step, with this many steps per epoch.
     pub(super) fn new(
         trainer: Trainer<'a>,
         dataset: &'a Dataset,
@@ -43,7 +43,7 @@ impl<'a, 'r> TrainTask<'a, 'r> {
         Self { trainer, state: TrainState::default(), dataset, steps, planned, replan, unsaved_plan: false }
     }
 
-    /// Takes up the newest checkpoint, if there is one.
+    /// Continues from the newest checkpoint, if there is one.
     pub(super) fn resume(&mut self, journal: &mut Journal) -> Result<(), Error> {
         if let Some(checkpoint) = journal.take_up()? {
             let (state, warning) = self.trainer.restore(checkpoint, self.dataset)?;
@@ -59,7 +59,7 @@ impl<'a, 'r> TrainTask<'a, 'r> {
         self.state.pace.unwrap_or(self.planned)
     }
 
-    /// Asks whether the plan changes.
+    /// Calls `replan` and applies a change of the plan.
     fn ask_for_plan(&mut self) {
         let (done, mut pace) = (self.steps_done(), self.pace());
         let Some(replan) = &mut self.replan else { return };
@@ -114,7 +114,7 @@ impl Task for TrainTask<'_, '_> {
         self.state.untested.is_some()
     }
 
-    /// A stop in the midst of a test leaves the epoch untested; the test is then done again on resume.
+    /// If a test is interrupted, the epoch stays untested and the test is repeated on resume.
     fn end_epoch(&mut self, clock: &Clock, journal: &mut Journal, interrupt: &Interrupt) -> Result<bool, Error> {
         let Some(epoch) = self.state.untested else { return Ok(true) };
         let (done, total) = (self.steps_done(), self.pace().total);
