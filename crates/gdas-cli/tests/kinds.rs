@@ -258,7 +258,7 @@ fn what_goes_out_comes_back() {
             let file = format!("{run}-out.{ending}");
             succeed(dir, &["export", run, "--to", &file]);
             let text = outcome(dir, &["import", &file]);
-            assert!(text.contains("exit code 1") && text.contains("holds no weights"), "{text}");
+            assert!(text.contains("exit code 1") && text.contains("contains no weights"), "{text}");
             assert_eq!(succeed(dir, &["genotype", "parse", &file]), cell, "{file}");
         }
     }
