@@ -235,10 +235,10 @@ fn a_trained_run_says_what_an_image_shows() {
     }
 
     for (body, reason) in [
-        (&b"not an image at all"[..], "it is no image"),
+        (&b"not an image at all"[..], "it is not an image"),
         (&image[..image.len() / 2], "cannot be used"),
         (&b"\xff\xd8\xff\xe0 and no more"[..], "cut off"),
-        (&b"../../../etc/passwd"[..], "it is no image"),
+        (&b"../../../etc/passwd"[..], "it is not an image"),
     ] {
         let answer = send("/runs/net/predict", "", body);
         assert!(status(&answer) == 422 && answer.contains(reason), "{answer}");

@@ -189,7 +189,7 @@ fn errors_name_file_and_place() {
     let other = std::fs::read(fixture("nats-simple/000001.pickle.pbz2")).unwrap();
     std::fs::copy(fixture("nats-simple/meta.pickle.pbz2"), folder.path().join("meta.pickle.pbz2")).unwrap();
     std::fs::write(folder.path().join("000000.pickle.pbz2"), other).unwrap();
-    assert!(error(folder.path()).contains("not 0 as its name says"), "{}", error(folder.path()));
+    assert!(error(folder.path()).contains("not 0 as in its name"), "{}", error(folder.path()));
 }
 
 proptest! {

@@ -53,8 +53,9 @@ pub fn lasting_events(run: &Path) -> Vec<Value> {
     events.retain(|event| matches!(event["event"].as_str(), Some("step" | "epoch" | "train_epoch")));
     for event in &mut events {
         let fields = event.as_object_mut().expect("an object");
-        fields
-            .retain(|key, _| !matches!(key.as_str(), "time" | "crc" | "seconds" | "steps_per_second" | "eta_seconds"));
+        fields.retain(|key, _| {
+            !matches!(key.as_str(), "time" | "crc" | "seconds" | "steps_per_second" | "eta_seconds" | "after_seconds")
+        });
     }
     events
 }

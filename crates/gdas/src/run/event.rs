@@ -37,7 +37,7 @@ pub enum AutoPart {
 
 /// An event of a run. Epochs and steps count from zero; accuracies and shares are fractions.
 ///
-/// Measured times (`seconds`, `steps_per_second`, `eta_seconds`) are informative and affect no result.
+/// Measured times (`seconds`, `steps_per_second`, `eta_seconds`, `after_seconds`) are informative and affect no result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
