@@ -9,8 +9,7 @@
 //!
 //! With `score_cells` above 1, several cells are sampled per step and compared on the same held-out batch: the baseline of
 //! each is the mean loss of the others (Kool et al., "Buy 4 REINFORCE samples, get a baseline for free!", 2019), which
-//! removes the effect of the batch. A forward pass costs about a third of a forward and backward pass, so three cells cost
-//! as much as a straight-through step.
+//! removes the effect of the batch. These passes are forward only.
 
 use super::Algorithm;
 use crate::Error;
