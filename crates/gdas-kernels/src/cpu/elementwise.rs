@@ -6,6 +6,21 @@ use std::ops::Range;
 
 use super::simd::kernel;
 
+/// Runs `$body` for blocks of channels from `$j` on, `$N` vectors at a time: of wide pixels as many as `$most`, so that memory is read in
+/// runs of whole cache lines.
+macro_rules! blocks_of_channels {
+    ($S:ident, $channels:expr, $j:ident, $N:ident, [$($n:literal),+], $body:block) => {{
+        let mut $j = 0;
+        $(
+            while $j + $n * $S::LANES <= $channels {
+                const $N: usize = $n;
+                $body
+                $j += $n * $S::LANES;
+            }
+        )+
+    }};
+}
+
 /// An image inside a zero border, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
@@ -132,25 +147,30 @@ kernel! {
         for row in 0..frame.height {
             let to = out.as_mut_ptr().add(((frame.top + row) * frame.columns + frame.left) * c);
             let (d, z) = (d.as_ptr().add(row * line), z.as_ptr().wrapping_add(row * line));
-            let mut j = 0;
-            while j < c {
-                let k1 = S::load(k1.add(j));
+            blocks_of_channels!(S, c, j, N, [4, 2, 1], {
+                let vectors = |p: *const f32| -> [S::V; N] { std::array::from_fn(|v| S::load(p.add(j + v * S::LANES))) };
+                let k1 = vectors(k1);
                 let mut i = j;
                 if with_z {
-                    let (k2, k3, m) = (S::load(k2.add(j)), S::load(k3.add(j)), S::load(m.add(j)));
+                    let (k2, k3, m) = (vectors(k2), vectors(k3), vectors(m));
                     while i < line {
-                        let t = S::fma(S::sub(S::load(z.add(i)), m), k2, k3);
-                        S::store(to.add(i), S::fma(S::load(d.add(i)), k1, t));
+                        for v in 0..N {
+                            let at = i + v * S::LANES;
+                            let t = S::fma(S::sub(S::load(z.add(at)), m[v]), k2[v], k3[v]);
+                            S::store(to.add(at), S::fma(S::load(d.add(at)), k1[v], t));
+                        }
                         i += c;
                     }
                 } else {
                     while i < line {
-                        S::store(to.add(i), S::mul(S::load(d.add(i)), k1));
+                        for v in 0..N {
+                            let at = i + v * S::LANES;
+                            S::store(to.add(at), S::mul(S::load(d.add(at)), k1[v]));
+                        }
                         i += c;
                     }
                 }
-                j += S::LANES;
-            }
+            });
         }
     }
 }
@@ -161,23 +181,19 @@ kernel! {
         let (n, c) = (out.len(), scale.len());
         assert!(x.len() >= n && shift.len() >= c && c % S::LANES == 0 && n % c == 0);
         let (o, x) = (out.as_mut_ptr(), x.as_ptr());
-        let mut j = 0;
-        while j < c {
-            let (a, b) = (S::load(scale.as_ptr().add(j)), S::load(shift.as_ptr().add(j)));
+        blocks_of_channels!(S, c, j, N, [4, 2, 1], {
+            let vectors = |p: *const f32| -> [S::V; N] { std::array::from_fn(|v| S::load(p.add(j + v * S::LANES))) };
+            let (a, b) = (vectors(scale.as_ptr()), vectors(shift.as_ptr()));
             let mut i = j;
-            if add {
-                while i < n {
-                    S::store(o.add(i), S::fma(S::load(x.add(i)), a, S::add(S::load(o.add(i)), b)));
-                    i += c;
+            while i < n {
+                for v in 0..N {
+                    let at = i + v * S::LANES;
+                    let start = if add { S::add(S::load(o.add(at)), b[v]) } else { b[v] };
+                    S::store(o.add(at), S::fma(S::load(x.add(at)), a[v], start));
                 }
-            } else {
-                while i < n {
-                    S::store(o.add(i), S::fma(S::load(x.add(i)), a, b));
-                    i += c;
-                }
+                i += c;
             }
-            j += S::LANES;
-        }
+        });
     }
 }
 

@@ -27,6 +27,11 @@ pub(crate) struct Tiles {
 }
 
 impl Tiles {
+    /// One row of the tiles.
+    pub(crate) fn row(&self, down: usize) -> Self {
+        Self { down: 1, first: self.first + down * self.across, ..*self }
+    }
+
     /// Floats of all frequencies of a block.
     pub(crate) fn len(&self) -> usize {
         POINTS * self.stride

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::task::{Grad, GradReader, Task};
 use crate::cpu::conv::small::frames;
 use crate::cpu::conv::{Algorithm, Conv};
-use crate::cpu::elementwise::{Frame, Map, norm_sums, pack};
+use crate::cpu::elementwise::{Frame, Map, norm_sums, pack, unpack};
 use crate::cpu::plan::{GradId, Plan, Upstream, View};
 use crate::cpu::pool::Buffer;
 use crate::cpu::values::{Values, map_of};
@@ -92,16 +92,24 @@ impl ConvBackward<'_> {
     fn winograd(&mut self, grad: &mut Grad, images: Range<usize>, add: bool) {
         let Self { plan, conv, reader, values, node, upstream, base, map, weight, .. } = *self;
         let (first, db) = (images.start, &mut *self.db);
+        let shape = plan.graph.shape(node);
+        let (output_line, input_line) = (shape.width * plan.channels[node], shape.width * plan.channels[base]);
         conv.winograd_backward(
             images.len(),
             weight,
             self.dw,
-            |i, frame, out| {
-                reader.unpack(node, upstream, first + i, 0, frame, out);
+            |i, rows, out| {
+                let frame = Frame::run(rows.len() * shape.width, plan.channels[node]);
+                reader.unpack(node, upstream, first + i, rows.start * output_line, &frame, out);
                 add_bias(plan, &out[..frame.len()], db);
             },
-            |i, frame, out| pack(plan.level, out, values.image(base, first + i), frame, map),
-            |i, framed, frame| conv.add_frame(grad.image_mut(first + i), framed, frame, add),
+            |i, rows, frame, out| {
+                pack(plan.level, out, &values.image(base, first + i)[rows.start * input_line..], frame, map);
+            },
+            |i, rows, framed, frame| {
+                let dx = &mut grad.image_mut(first + i)[rows.start * input_line..rows.end * input_line];
+                unpack(plan.level, dx, framed, frame, add);
+            },
         );
     }
 

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use super::weights::Block;
 use super::{Algorithm, Conv};
 use crate::cpu::elementwise::Frame;
@@ -40,18 +42,18 @@ fn winograd_is_within_ten_times_the_error_of_the_direct_sum() {
         assert_eq!(winograd.algorithm, Algorithm::Winograd);
         let direct = Conv { algorithm: Algorithm::Direct, ..winograd };
         let (x, w) = (noise(shape.elements(), 1), noise(9 * channels * channels, 2));
-        let pad = |frame: &Frame, out: &mut [f32]| {
-            for row in 0..8 {
-                let at = ((row + 1) * frame.columns + 1) * channels;
+        let pad = |rows: Range<usize>, frame: &Frame, out: &mut [f32]| {
+            for (at, row) in rows.enumerate() {
+                let at = ((at + frame.top) * frame.columns + 1) * channels;
                 out[at..at + 8 * channels].copy_from_slice(&x[row * 8 * channels..][..8 * channels]);
             }
         };
         let mut fast = vec![0.0; shape.elements()];
         let weight = winograd.forward_weight(&w);
-        winograd.winograd(&mut [&mut fast], &weight, |_, frame, out| pad(frame, out));
+        winograd.winograd(&mut [&mut fast], &weight, |_, rows, frame, out| pad(rows, frame, out));
         let mut plain = vec![0.0; shape.elements()];
         let mut framed = vec![0.0; direct.input_frame().len()];
-        pad(&direct.input_frame(), &mut framed);
+        pad(0..8, &direct.input_frame(), &mut framed);
         direct.forward(&mut plain, &framed, &direct.forward_weight(&w));
 
         let (mut errors, mut size) = ([0.0f64; 2], 0.0f64);

@@ -74,8 +74,10 @@ impl Computation<'_> {
         let map = map_of(self.norms, view);
         if conv.algorithm == Algorithm::Winograd {
             let mut out: Vec<_> = out.chunks_exact_mut(len).collect();
-            conv.winograd(&mut out, self.weight(v), |i, frame, scratch| {
-                pack(plan.level, scratch, self.values.image(view.base, images.start + i), frame, map);
+            let line = plan.graph.shape(view.base).width * plan.channels[view.base];
+            conv.winograd(&mut out, self.weight(v), |i, rows, frame, strip| {
+                let image = &self.values.image(view.base, images.start + i)[rows.start * line..];
+                pack(plan.level, strip, image, frame, map);
             });
         } else if plan.inline[view.base] {
             self.separable(view.base, v, images, out);
