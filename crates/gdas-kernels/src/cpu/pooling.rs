@@ -1,6 +1,6 @@
 //! Average and max pooling of one image, forward and backward.
 
-use super::simd::kernel;
+use super::simd::{Simd, kernel};
 use crate::graph::{Shape, Window};
 
 /// Mapping between the rows (columns) of the input and of the output, in both directions.
@@ -15,6 +15,8 @@ pub(crate) struct PoolTable {
     /// Per input column, the output columns that cover it.
     columns_back: Vec<Vec<usize>>,
     channels: usize,
+    /// Whether windows are 3x3 with stride 1 and a border of one pixel: averages are then sums of columns.
+    by_columns: bool,
 }
 
 impl PoolTable {
@@ -44,6 +46,7 @@ impl PoolTable {
             rows,
             columns,
             channels,
+            by_columns: *w == Window::same(3, 1, 1) && input.height > 1 && input.width > 1,
         }
     }
 
@@ -56,11 +59,114 @@ impl PoolTable {
     }
 }
 
+/// Sums over 3x3 windows for one row of results: three columns each, which add `ROWS` rows.
+///
+/// `shares` are the factors of the rows at the left and right border and inside. `write` gets the first float of a vector of
+/// results, whether it lies at a border, and the sums; what it returns is added up over the row, and `done` gets that and the channel.
+///
+/// # Safety
+/// The processor has the instructions of `S`; `rows` point to `width >= 2` pixels of `c` floats, a multiple of the vector length.
+#[inline(always)]
+unsafe fn sum_row<S: Simd, const ROWS: usize>(
+    rows: [*const f32; ROWS],
+    [border, inside]: [[f32; ROWS]; 2],
+    width: usize,
+    c: usize,
+    write: &mut impl FnMut(usize, bool, S::V) -> S::V,
+    done: &mut impl FnMut(usize, S::V),
+) {
+    // SAFETY: the contract of this function.
+    unsafe {
+        let border: [S::V; ROWS] = std::array::from_fn(|r| S::splat(border[r]));
+        let inside: [S::V; ROWS] = std::array::from_fn(|r| S::splat(inside[r]));
+        let column = |at: usize, shares: &[S::V; ROWS]| {
+            let mut sum = S::mul(S::load(rows[0].add(at)), shares[0]);
+            for r in 1..ROWS {
+                sum = S::fma(S::load(rows[r].add(at)), shares[r], sum);
+            }
+            sum
+        };
+        let last = (width - 1) * c;
+        let mut j = 0;
+        while j < c {
+            let mut left = column(j, &border);
+            let mut middle = column(c + j, if width > 2 { &inside } else { &border });
+            let mut total = write(j, true, S::add(left, middle));
+            let mut at = c + j;
+            while at + c < last {
+                let right = column(at + c, &inside);
+                total = S::add(total, write(at, false, S::add(S::add(left, middle), right)));
+                (left, middle) = (middle, right);
+                at += c;
+            }
+            if width > 2 {
+                let right = column(last + j, &border);
+                total = S::add(total, write(at, false, S::add(S::add(left, middle), right)));
+                (left, middle) = (middle, right);
+            }
+            total = S::add(total, write(last + j, true, S::add(left, middle)));
+            done(j, total);
+            j += S::LANES;
+        }
+    }
+}
+
+/// [`sum_row`] for every row of an image. `shares(row)` are the factors of an input row at a border and inside; `write` also gets the
+/// row of the result.
+///
+/// # Safety
+/// The processor has the instructions of `S`; `x` points to an image of the table's size, with at least two rows and columns.
+#[inline(always)]
+unsafe fn sum_image<S: Simd>(
+    x: *const f32,
+    t: &PoolTable,
+    shares: impl Fn(usize) -> [f32; 2],
+    mut write: impl FnMut(usize, usize, bool, S::V) -> S::V,
+    mut done: impl FnMut(usize, S::V),
+) {
+    let (c, width, height) = (t.channels, t.columns.len(), t.rows.len());
+    for y in 0..height {
+        macro_rules! run {
+            ($($row:expr),*) => {{
+                let shares = [0, 1].map(|side| [$(shares($row)[side]),*]);
+                // SAFETY: the contract of this function; all rows lie in the image.
+                unsafe {
+                    let rows = [$(x.add($row * width * c)),*];
+                    sum_row::<S, _>(rows, shares, width, c, &mut |at, border, v| write(y, at, border, v), &mut done);
+                }
+            }};
+        }
+        if y == 0 {
+            run!(0, 1);
+        } else if y + 1 == height {
+            run!(y - 1, y);
+        } else {
+            run!(y - 1, y, y + 1);
+        }
+    }
+}
+
+impl PoolTable {
+    /// 1 / elements of the windows of a row that are not padding, at a border and inside, if [`PoolTable::by_columns`].
+    fn inverse(&self, row: usize) -> [f32; 2] {
+        [2, 3].map(|columns| 1.0 / (self.rows[row].len() * columns) as f32)
+    }
+}
+
 kernel! {
     /// Mean over the elements of each window that are not padding.
     pub(crate) fn average<S>(out: &mut [f32], x: &[f32], t: &PoolTable) {
         assert!(out.len() >= t.output() && x.len() >= t.input() && t.channels % S::LANES == 0);
         let (c, width, mut o) = (t.channels, t.columns_back.len(), out.as_mut_ptr());
+        if t.by_columns {
+            sum_image::<S>(x.as_ptr(), t, |_| [1.0; 2], |y, at, border, sum| {
+                let [at_border, inside] = t.inverse(y);
+                let inverse = S::splat(if border { at_border } else { inside });
+                S::store(o.add(y * width * c + at), S::mul(sum, inverse));
+                sum
+            }, |_, _| {});
+            return;
+        }
         for rows in &t.rows {
             for columns in &t.columns {
                 let inverse = S::splat(1.0 / (rows.len() * columns.len()).max(1) as f32);
@@ -82,25 +188,50 @@ kernel! {
 }
 
 kernel! {
-    /// The gradient of [`average`]: `dx (+)= factor * spread(d)`.
-    pub(crate) fn average_back<S>(dx: &mut [f32], d: &[f32], t: &PoolTable, factor: f32, add: bool) {
-        assert!(dx.len() >= t.input() && d.len() >= t.output() && t.channels % S::LANES == 0);
-        let (c, width, mut o) = (t.channels, t.columns.len(), dx.as_mut_ptr());
-        for rows in &t.rows_back {
-            for columns in &t.columns_back {
-                let mut j = 0;
-                while j < c {
-                    let mut sum = if add { S::load(o.add(j)) } else { S::splat(0.0) };
+    /// The gradient `s` of [`average`] from that of its result: `dx (+)= factor * s` unless `dx` is empty, and per channel
+    /// `products += sum of s * x` over the pixels, unless `products` is empty.
+    pub(crate) fn average_back<S>(
+        dx: &mut [f32], d: &[f32], x: &[f32], products: &mut [f32], t: &PoolTable, factor: f32, add: bool,
+    ) {
+        assert!(d.len() >= t.output() && t.channels % S::LANES == 0);
+        assert!(dx.is_empty() || dx.len() >= t.input());
+        assert!(products.is_empty() || (products.len() >= t.channels && x.len() >= t.input()));
+        let (c, width, factor) = (t.channels, t.columns.len(), S::splat(factor));
+        let (o, q, no_products) = (dx.as_mut_ptr(), products.as_mut_ptr(), products.is_empty());
+        // Stores a vector of the result, and returns its product with `x`.
+        let write = |at: usize, s: S::V| {
+            if !dx.is_empty() {
+                let to = o.add(at);
+                S::store(to, if add { S::fma(s, factor, S::load(to)) } else { S::mul(s, factor) });
+            }
+            if no_products { s } else { S::mul(s, S::load(x.as_ptr().add(at))) }
+        };
+        let done = |j: usize, total: S::V| {
+            if !no_products {
+                S::store(q.add(j), S::add(S::load(q.add(j)), total));
+            }
+        };
+        if t.by_columns {
+            sum_image::<S>(d.as_ptr(), t, |y| t.inverse(y), |y, at, _, s| write(y * width * c + at, s), done);
+            return;
+        }
+        let columns_back = t.columns_back.len();
+        for (row, rows) in t.rows_back.iter().enumerate() {
+            let mut j = 0;
+            while j < c {
+                let mut total = S::splat(0.0);
+                for (column, columns) in t.columns_back.iter().enumerate() {
+                    let mut sum = S::splat(0.0);
                     for &y in rows {
                         for &x in columns {
-                            let share = S::splat(factor / (t.rows[y].len() * t.columns[x].len()) as f32);
+                            let share = S::splat(1.0 / (t.rows[y].len() * t.columns[x].len()) as f32);
                             sum = S::fma(S::load(d.as_ptr().add((y * width + x) * c + j)), share, sum);
                         }
                     }
-                    S::store(o.add(j), sum);
-                    j += S::LANES;
+                    total = S::add(total, write((row * columns_back + column) * c + j, sum));
                 }
-                o = o.add(c);
+                done(j, total);
+                j += S::LANES;
             }
         }
     }
@@ -163,6 +294,90 @@ kernel! {
                     j += S::LANES;
                 }
                 at = at.add(c);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PoolTable, average, average_back};
+    use crate::cpu::simd::Level;
+    use crate::graph::{Shape, Window};
+
+    /// Irregular numbers in [-1, 1).
+    fn noise(len: usize, seed: usize) -> Vec<f32> {
+        (0..len).map(|i| ((i + 31 * seed) as f64 * 0.754_877_666).fract() as f32 * 2.0 - 1.0).collect()
+    }
+
+    fn close(got: &[f32], expected: &[f64], what: &str) {
+        assert_eq!(got.len(), expected.len());
+        for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
+            assert!(
+                (f64::from(*got) - expected).abs() < 1e-5 * (1.0 + expected.abs()),
+                "{what} [{i}]: {got} {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn averages_and_their_gradients_are_the_sums_that_define_them() {
+        for level in Level::available() {
+            for ([height, width], window) in [
+                ([2, 2], Window::same(3, 1, 1)),
+                ([2, 3], Window::same(3, 1, 1)),
+                ([3, 2], Window::same(3, 1, 1)),
+                ([4, 7], Window::same(3, 1, 1)),
+                ([1, 5], Window::same(3, 1, 1)),
+                ([5, 1], Window::same(3, 1, 1)),
+                ([5, 6], Window::same(3, 2, 1)),
+                ([4, 4], Window::valid(2, 2)),
+                ([6, 5], Window::same(5, 1, 1)),
+            ] {
+                for vectors in [1, 2] {
+                    let c = vectors * level.lanes();
+                    let [rows, columns] = window.output([height, width]);
+                    let table = PoolTable::new(Shape::new(height, width, c), Shape::new(rows, columns, c), &window, c);
+                    let (x, d) = (noise(height * width * c, 1), noise(rows * columns * c, 2));
+                    let before = noise(height * width * c, 3);
+                    let factor = 0.75;
+                    let what = format!("{height}x{width}, {window:?}, {c} channels, {level:?}");
+
+                    let mut mean = vec![0.0; rows * columns * c];
+                    let mut slope = vec![0.0; height * width * c];
+                    for (row, reads) in table.rows.iter().enumerate() {
+                        for (column, columns_read) in table.columns.iter().enumerate() {
+                            let share = 1.0 / (reads.len() * columns_read.len()) as f64;
+                            for (&y, &x0) in reads.iter().flat_map(|y| columns_read.iter().map(move |x0| (y, x0))) {
+                                for j in 0..c {
+                                    let (from, to) = ((y * width + x0) * c + j, (row * columns + column) * c + j);
+                                    mean[to] += share * f64::from(x[from]);
+                                    slope[from] += share * f64::from(d[to]);
+                                }
+                            }
+                        }
+                    }
+                    let mut products = vec![0.0; c];
+                    slope.iter().zip(&x).enumerate().for_each(|(i, (s, x))| products[i % c] += s * f64::from(*x));
+
+                    let mut out = vec![0.0; mean.len()];
+                    average(level, &mut out, &x, &table);
+                    close(&out, &mean, &format!("average, {what}"));
+                    for add in [false, true] {
+                        let start = |i: usize| if add { f64::from(before[i]) } else { 0.0 };
+                        let expected: Vec<f64> =
+                            slope.iter().enumerate().map(|(i, s)| start(i) + f64::from(factor) * s).collect();
+                        let (mut dx, mut alone, mut sums) = (before.clone(), before.clone(), vec![0.0; c]);
+                        average_back(level, &mut dx, &d, &x, &mut sums, &table, factor, add);
+                        average_back(level, &mut alone, &d, &[], &mut [], &table, factor, add);
+                        close(&dx, &expected, &format!("gradient, {what}, add {add}"));
+                        close(&sums, &products, &format!("products, {what}"));
+                        assert!(dx == alone, "the gradient does not depend on whether products are wanted, {what}");
+                        let mut only = vec![0.0; c];
+                        average_back(level, &mut [], &d, &x, &mut only, &table, factor, add);
+                        assert!(only == sums, "products without a gradient, {what}");
+                    }
+                }
             }
         }
     }

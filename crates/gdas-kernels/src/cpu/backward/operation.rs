@@ -4,8 +4,7 @@ use super::task::{Grad, Task};
 use crate::cpu::elementwise::{axpy, channels};
 use crate::cpu::plan::{GradId, View};
 use crate::cpu::pool::Buffer;
-use crate::cpu::pooling::{PoolTable, average_back, maximum_back};
-use crate::cpu::simd::Level;
+use crate::cpu::pooling::{average_back, maximum_back};
 use crate::graph::{Op, ValueId};
 
 impl Task<'_> {
@@ -46,21 +45,27 @@ impl Task<'_> {
             Op::AvgPool(_) | Op::MaxPool(_) => {
                 let table = plan.pools[node].as_ref().expect("every pool has its table");
                 let average = matches!(op, Op::AvgPool(_));
-                let back = |dx: &mut [f32], x: &[f32], factor: f32, add: bool| {
-                    pool_back(level, table, average, dx, d, x, factor, add);
-                };
                 let own = upstream.gate.filter(|_| context.targets.gates && plan.inline[node]);
                 let x = if own.is_some() || !average { read(&mut scratch) } else { &[] };
-                if let Some(own) = own {
-                    // <d, pool(x)> = <adjoint of pool(d), x>.
-                    let mut spread = Buffer::new(plan.image(value));
-                    back(&mut spread, x, 1.0, false);
+                // The gate's gradient is <d, pool(x)> = <adjoint of pool(d), x>.
+                if average {
+                    let mut products = vec![0.0; if own.is_some() { c } else { 0 }];
+                    let dx = if needed { grad.image_mut(n) } else { &mut [] };
+                    average_back(level, dx, d, x, &mut products, table, factor, add);
+                    gate = own.map(|own| (own, context.real_channels(&products, value)));
+                } else if let Some(own) = own {
+                    let mut spread = Buffer::zeroed(plan.image(value));
+                    maximum_back(level, &mut spread, d, x, table, 1.0);
                     gate = Some((own, context.product(&spread, x, value)));
                     if needed {
                         axpy(level, grad.image_mut(n), &spread, factor, add);
                     }
                 } else if needed {
-                    back(grad.image_mut(n), x, factor, add);
+                    let dx = grad.image_mut(n);
+                    if !add {
+                        dx.fill(0.0);
+                    }
+                    maximum_back(level, dx, d, x, table, factor);
                 }
             }
             _ if !needed => {}
@@ -104,25 +109,4 @@ impl Task<'_> {
             self.gates.add(n, gate, value);
         }
     }
-}
-
-/// `dx (+)= factor *` the gradient of a pool.
-fn pool_back(
-    level: Level,
-    table: &PoolTable,
-    average: bool,
-    dx: &mut [f32],
-    d: &[f32],
-    x: &[f32],
-    factor: f32,
-    add: bool,
-) {
-    if average {
-        average_back(level, dx, d, table, factor, add);
-        return;
-    }
-    if !add {
-        dx.fill(0.0);
-    }
-    maximum_back(level, dx, d, x, table, factor);
 }

@@ -51,7 +51,12 @@ impl StageContext<'_> {
     pub(super) fn product(&self, d: &[f32], x: &[f32], node: ValueId) -> f64 {
         let mut products = vec![0.0; self.plan.channels[node]];
         dot(self.plan.level, d, x, &mut products);
-        products[..self.plan.graph.shape(node).channels].iter().map(|&p| f64::from(p)).sum()
+        self.real_channels(&products, node)
+    }
+
+    /// The sum of values per channel without the padded ones.
+    pub(super) fn real_channels(&self, values: &[f32], node: ValueId) -> f64 {
+        values[..self.plan.graph.shape(node).channels].iter().map(|&v| f64::from(v)).sum()
     }
 }
 
