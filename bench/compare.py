@@ -1,6 +1,7 @@
 """Times this project's search step and PyTorch's alternately, and prints one table.
 
     $PYTHON bench/compare.py                       # both spaces, 1 and 2 threads, our PyTorch script
+    $PYTHON bench/compare.py --size 224 --batch 16 # larger images
     $PYTHON bench/compare.py --kernels --threads 2 # each kernel, forward and backward, against PyTorch's operation
     $PYTHON bench/compare.py --kernels --gpu vulkan # the same on a graphics card, against PyTorch on CUDA
     $PYTHON bench/compare.py --torch-script X.py --architectures X.txt --space nasbench201
@@ -98,6 +99,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--size", type=int, default=32, help="pixels of an image's side, for steps")
     parser.add_argument("--torch-script", default=os.environ.get("TORCH_SCRIPT", str(HERE / "torch_step.py")))
     parser.add_argument("--architectures", help="what both sides run (another script may have its own file beside it)")
     parser.add_argument("--binary", help="the built `step` (or `kernels`) example; by default it is built first")
@@ -116,6 +118,8 @@ def main():
         architectures = args.architectures or str(HERE / f"{space}.txt")
         for threads in args.threads or [1, 2]:
             common = ["--threads", str(threads), "--steps", str(args.steps), "--batch", str(args.batch)]
+            # Other scripts may know one size only.
+            common += ["--size", str(args.size)] if args.size != 32 else []
             ours, theirs, memory = [], [], [0, 0]
             for _ in range(args.rounds):
                 out, largest = measured([step, "--space", space, "--architectures", architectures, *common])

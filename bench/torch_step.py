@@ -84,12 +84,32 @@ def head(channels):
     )
 
 
+class Stem(nn.Module):
+    """The inputs of the first cell: CIFAR's stem up to 64 pixels, ImageNet's, which divides the size by eight, for larger images."""
+
+    def __init__(self, size, wide):
+        super().__init__()
+        def conv(inputs, outputs, stride):
+            return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs))
+
+        self.halves = size > 64
+        if self.halves:
+            self.older = nn.Sequential(conv(3, 8, 2), nn.ReLU(), conv(8, 16, 2))
+            self.newer = nn.Sequential(nn.ReLU(), conv(16, 16, 2))
+        else:
+            self.older, self.newer = conv(3, wide, 1), nn.Identity()
+
+    def forward(self, x):
+        older = self.older(x)
+        return older, self.newer(older)
+
+
 class NasBench201(nn.Module):
     edges, choices, tables = 6, 5, 1
 
-    def __init__(self, n=5):
+    def __init__(self, size, n=5):
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16))
+        self.stem = Stem(size, 16)
         cells = []
         for c in (16, 32, 64):
             if c > 16:
@@ -98,7 +118,7 @@ class NasBench201(nn.Module):
         self.cells, self.head = nn.ModuleList(cells), head(64)
 
     def forward(self, x, gates, ops):
-        x = self.stem(x)
+        _, x = self.stem(x)
         for cell in self.cells:
             x = cell(x, gates, ops)
         return self.head(x)
@@ -146,17 +166,18 @@ class CellNas(nn.Module):
 class NasNet(nn.Module):
     edges, choices, tables = 14, 8, 2
 
-    def __init__(self):
+    def __init__(self, size):
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 48, 3, padding=1, bias=False), nn.BatchNorm2d(48))
-        cells, older, newer, before = [], 48, 48, False
+        self.stem = Stem(size, 48)
+        before = self.stem.halves
+        cells, older, newer = [], *([16, 16] if before else [48, 48])
         for c, reduction in ((16, False), (16, False), (32, True), (32, False), (64, True), (64, False)):
             cells.append(CellNas(older, newer, c, reduction, before))
             older, newer, before = newer, 4 * c, reduction
         self.cells, self.head = nn.ModuleList(cells), head(newer)
 
     def forward(self, x, gates, ops):
-        older = newer = self.stem(x)
+        older, newer = self.stem(x)
         for cell in self.cells:
             rows = slice(14, 28) if cell.reduction else slice(0, 14)
             older, newer = newer, cell(older, newer, gates[rows], ops[rows])
@@ -175,6 +196,7 @@ def main():
     parser.add_argument("--architectures", help="operation indices, one step per line")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--size", type=int, default=32, help="pixels of an image's side")
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--device", default="cpu", help="cpu, cuda or another of PyTorch's")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="bfloat16: by autocast")
@@ -183,11 +205,11 @@ def main():
     torch.manual_seed(0)
     lines = pathlib.Path(args.architectures or HERE / f"{args.space}.txt").read_text().splitlines()
     lines = [[int(v) for v in line.split()] for line in lines if line.strip()]
-    net = (NasBench201 if args.space == "nasbench201" else NasNet)().to(args.device, memory_format=torch.channels_last)
+    net = (NasBench201 if args.space == "nasbench201" else NasNet)(args.size).to(args.device, memory_format=torch.channels_last)
     alpha = nn.Parameter(1e-3 * torch.randn(net.tables * net.edges, net.choices, device=args.device))
     sgd = torch.optim.SGD(net.parameters(), lr=0.025, momentum=0.9, weight_decay=5e-4, nesterov=True)
     adam = torch.optim.Adam([alpha], lr=3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
-    images = torch.randn(args.batch, 3, 32, 32, device=args.device).contiguous(memory_format=torch.channels_last)
+    images = torch.randn(args.batch, 3, args.size, args.size, device=args.device).contiguous(memory_format=torch.channels_last)
     labels = torch.arange(args.batch, device=args.device) % 10
     # On a GPU the calls return before the work is done: a step counts until all of it is.
     finish = torch.cuda.synchronize if args.device.startswith("cuda") else lambda: None

@@ -140,6 +140,7 @@ fn main() {
     let number = |key: &str, otherwise: usize| args.get(key).map_or(otherwise, |v| v.parse().expect("a number"));
     let space = args.get("space").map_or("nasbench201", String::as_str);
     let (threads, batch, steps) = (number("threads", 2), number("batch", 64), number("steps", 12));
+    let size = number("size", 32);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().unwrap();
     let text = std::fs::read_to_string(args.get("architectures").expect("--architectures FILE")).unwrap();
     let lines: Vec<Vec<usize>> = text
@@ -149,7 +150,7 @@ fn main() {
         .collect();
 
     let mut counter = 1;
-    let images = (0..batch * 32 * 32 * 3).map(|_| 1.7 * noise(&mut counter)).collect();
+    let images = (0..batch * size * size * 3).map(|_| 1.7 * noise(&mut counter)).collect();
     let mut bench = Bench { weights: HashMap::new(), images, batch, counter, saved: 0, moved: 0.0 };
     let mut spent = vec![];
     let (mut total, mut parts, mut flops, mut losses) = (vec![], [0.0; 4], 0.0, vec![]);
@@ -157,7 +158,7 @@ fn main() {
         let line = &lines[step % lines.len()];
         let (first, second) = line.split_at(line.len() / 2);
         let [a, b] = [first, second].map(|ops| {
-            let network = if space == "nasnet" { networks::nasnet(ops) } else { networks::nasbench201(ops) };
+            let network = if space == "nasnet" { networks::nasnet(size, ops) } else { networks::nasbench201(size, ops) };
             (Arc::new(network.0), network.1)
         });
         bench.init(&a.0);
@@ -180,7 +181,7 @@ fn main() {
     sorted.sort_by(f64::total_cmp);
     spent.sort_by(f64::total_cmp);
     println!(
-        "{{\"engine\": \"gdas {}\", \"space\": \"{space}\", \"threads\": {threads}, \"batch\": {batch}, \"steps\": {steps}, \
+        "{{\"engine\": \"gdas {}\", \"space\": \"{space}\", \"size\": {size}, \"threads\": {threads}, \"batch\": {batch}, \"steps\": {steps}, \
          \"mean\": {mean:.5}, \"median\": {:.5}, \"fastest\": {:.5}, \"processor\": {:.5}, \"forward_w\": {:.5}, \"backward_w\": {:.5}, \
          \"forward_a\": {:.5}, \"backward_a\": {:.5}, \"gflop\": {:.2}, \"gflop_per_s\": {:.1}, \
          \"peak_gflop_per_s\": {:.1}, \"saved_mb\": {:.1}, \"moved_gb\": {:.2}, \"loss\": {:.4}, \

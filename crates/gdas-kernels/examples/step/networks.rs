@@ -33,11 +33,30 @@ fn head(g: &mut Graph, x: ValueId) {
     g.outputs.push(x);
 }
 
-/// The NAS-Bench-201 supernet (C = 16, N = 5) and the gates that are one.
-pub(crate) fn nasbench201(ops: &[usize]) -> (Graph, Vec<usize>) {
-    let mut g = Graph::new(Shape::new(32, 32, 3));
-    let x = g.conv(0, "stem", 16, Window::same(3, 1, 1), 1, false);
-    let mut x = g.norm(x, "stem.norm", true, true);
+/// The largest images with the stem of CIFAR's networks; larger ones get ImageNet's, which divides their size by eight.
+const CIFAR_STEM: usize = 64;
+
+/// The stem for images of a size: the inputs of the first cell (older, newer), and whether the newer is half the older's size.
+fn stem(g: &mut Graph, size: usize, wide: usize) -> (ValueId, ValueId, bool) {
+    let conv_norm = |g: &mut Graph, x: ValueId, name: &str, c: usize, stride: usize| {
+        let x = g.conv(x, name, c, Window::same(3, stride, 1), 1, false);
+        g.norm(x, &format!("{name}.norm"), true, true)
+    };
+    if size <= CIFAR_STEM {
+        let x = conv_norm(g, 0, "stem", wide, 1);
+        return (x, x, false);
+    }
+    let x = conv_norm(g, 0, "stem.0", 8, 2);
+    let x = g.relu(x);
+    let older = conv_norm(g, x, "stem.1", 16, 2);
+    let x = g.relu(older);
+    (older, conv_norm(g, x, "stem.2", 16, 2), true)
+}
+
+/// The NAS-Bench-201 supernet (C = 16, N = 5) for square images, and the gates that are one.
+pub(crate) fn nasbench201(size: usize, ops: &[usize]) -> (Graph, Vec<usize>) {
+    let mut g = Graph::new(Shape::new(size, size, 3));
+    let (_, mut x, _) = stem(&mut g, size, 16);
     for stage in 0..3 {
         let c = 16 << stage;
         if stage > 0 {
@@ -85,12 +104,11 @@ fn cell201(g: &mut Graph, x: ValueId, name: &str, c: usize, ops: &[usize]) -> Va
     nodes[3]
 }
 
-/// The NASNet supernet (C = 16, N = 2) and the gates that are one; gates of the reduction table follow the normal ones.
-pub(crate) fn nasnet(ops: &[usize]) -> (Graph, Vec<usize>) {
-    let mut g = Graph::new(Shape::new(32, 32, 3));
-    let x = g.conv(0, "stem", 48, Window::same(3, 1, 1), 1, false);
-    let x = g.norm(x, "stem.norm", true, true);
-    let (mut older, mut newer, mut before) = (x, x, false);
+/// The NASNet supernet (C = 16, N = 2) for square images, and the gates that are one; gates of the reduction table follow the normal
+/// ones.
+pub(crate) fn nasnet(size: usize, ops: &[usize]) -> (Graph, Vec<usize>) {
+    let mut g = Graph::new(Shape::new(size, size, 3));
+    let (mut older, mut newer, mut before) = stem(&mut g, size, 48);
     for (i, (c, reduction)) in
         [(16, false), (16, false), (32, true), (32, false), (64, true), (64, false)].into_iter().enumerate()
     {

@@ -131,6 +131,7 @@ pub fn forward(graph: &Arc<Graph>, mode: Mode, inputs: &Inputs, save: bool) -> F
     let tracked: Vec<bool> =
         (0..graph.norms.len()).map(|n| inputs.running.get(n).is_some_and(|r| !r.is_empty())).collect();
     let plan = Plan::new(graph, mode, Level::get(), &tracked);
+    pool::begin_pass();
     let tape = forward::forward(plan, inputs, save);
     let mut outputs =
         Vec::with_capacity(batch * graph.outputs.iter().map(|&o| graph.shape(o).elements()).sum::<usize>());
@@ -184,7 +185,7 @@ pub fn simd_levels() -> Vec<&'static str> {
     Level::available().into_iter().map(Level::name).collect()
 }
 
-/// Returns the buffers of finished passes, which are kept for reuse, to the operating system.
+/// Returns the buffers of finished passes to the operating system. Without this they are kept for reuse as long as passes use them.
 pub fn release_memory() {
     pool::clear();
 }

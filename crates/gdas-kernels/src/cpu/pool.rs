@@ -4,10 +4,38 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Free buffers by capacity.
-static FREE: Mutex<BTreeMap<usize, Vec<Raw>>> = Mutex::new(BTreeMap::new());
+static FREE: Mutex<Free> = Mutex::new(Free { buffers: BTreeMap::new(), pass: 0 });
+
+/// Passes after which a buffer that none of them used is returned to the system: a search draws another architecture in every
+/// pass, so sizes come back after a while.
+const KEPT_FOR: u64 = 64;
+
+/// Free buffers by capacity, the one that was used last at the end of its list, each with the pass that used it.
+struct Free {
+    buffers: BTreeMap<usize, Vec<(Raw, u64)>>,
+    /// Number of forward passes so far.
+    pass: u64,
+}
+
+impl Free {
+    /// Returns buffers to the system that were used last before the pass `before`.
+    fn release(&mut self, before: u64) {
+        self.buffers.retain(|&capacity, list| {
+            let unused = list.partition_point(|&(_, used)| used < before);
+            for (raw, _) in list.drain(..unused) {
+                // SAFETY: allocated in `Buffer::new` with this layout and owned by the pool alone.
+                unsafe { dealloc(raw.0.as_ptr().cast(), layout(capacity)) };
+            }
+            !list.is_empty()
+        });
+    }
+}
+
+fn free() -> MutexGuard<'static, Free> {
+    FREE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 #[derive(Debug)]
 struct Raw(NonNull<f32>);
@@ -34,8 +62,8 @@ impl Buffer {
         // Eighth steps between powers of two, so that nearly equal sizes share buffers.
         let step = (len.next_power_of_two() / 8).max(1024);
         let capacity = len.div_ceil(step).max(1) * step;
-        let free = FREE.lock().unwrap_or_else(PoisonError::into_inner).get_mut(&capacity).and_then(Vec::pop);
-        let start = free.map_or_else(
+        let reused = free().buffers.get_mut(&capacity).and_then(Vec::pop);
+        let start = reused.map_or_else(
             || {
                 let layout = layout(capacity);
                 // SAFETY: the size is not zero.
@@ -46,7 +74,7 @@ impl Buffer {
                 unsafe { start.write_bytes(0, capacity) };
                 start
             },
-            |raw| raw.0,
+            |(raw, _)| raw.0,
         );
         Self { start, capacity, len }
     }
@@ -96,24 +124,49 @@ impl DerefMut for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
-        free.entry(self.capacity).or_default().push(Raw(self.start));
+        let mut free = free();
+        let pass = free.pass;
+        free.buffers.entry(self.capacity).or_default().push((Raw(self.start), pass));
     }
+}
+
+/// Begins a forward pass: returns buffers to the system that the last [`KEPT_FOR`] passes did not use.
+pub(crate) fn begin_pass() {
+    let mut free = free();
+    free.pass += 1;
+    let before = free.pass.saturating_sub(KEPT_FOR);
+    free.release(before);
 }
 
 /// Returns all free buffers to the system.
 pub(crate) fn clear() {
-    let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
-    for (capacity, buffers) in std::mem::take(&mut *free) {
-        for raw in buffers {
-            // SAFETY: allocated in `Buffer::new` with this layout and owned by the pool alone.
-            unsafe { dealloc(raw.0.as_ptr().cast(), layout(capacity)) };
-        }
-    }
+    free().release(u64::MAX);
 }
 
 /// Splits a buffer into one part of `len` floats per task. The iterator ends early where the buffer does; the last part may be
 /// shorter.
 pub(crate) fn parts(buffer: &mut [f32], len: usize) -> std::slice::ChunksMut<'_, f32> {
     buffer.chunks_mut(len.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Buffer, KEPT_FOR, begin_pass, free};
+
+    /// Free buffers of a capacity that nothing else here uses.
+    fn free_of(capacity: usize) -> usize {
+        free().buffers.get(&capacity).map_or(0, Vec::len)
+    }
+
+    #[test]
+    fn buffers_that_no_pass_uses_any_more_are_returned_and_others_kept() {
+        let (used, unused) = (7 << 20, 5 << 20);
+        let capacities = [used, unused].map(|len| Buffer::new(len).capacity);
+        assert_eq!(capacities.map(free_of), [1, 1], "reused after they were dropped");
+        for _ in 0..=KEPT_FOR {
+            begin_pass();
+            drop(Buffer::new(used));
+        }
+        assert_eq!(capacities.map(free_of), [1, 0]);
+    }
 }
