@@ -158,7 +158,8 @@ fn main() {
         let line = &lines[step % lines.len()];
         let (first, second) = line.split_at(line.len() / 2);
         let [a, b] = [first, second].map(|ops| {
-            let network = if space == "nasnet" { networks::nasnet(size, ops) } else { networks::nasbench201(size, ops) };
+            let network =
+                if space == "nasnet" { networks::nasnet(size, ops) } else { networks::nasbench201(size, ops) };
             (Arc::new(network.0), network.1)
         });
         bench.init(&a.0);

@@ -57,28 +57,35 @@ impl PoolTable {
     fn output(&self) -> usize {
         self.rows.len() * self.columns.len() * self.channels
     }
+
+    /// 1 / elements of the windows of a row that are not padding, at a border and inside, if [`PoolTable::by_columns`].
+    fn inverse(&self, row: usize) -> [f32; 2] {
+        [2, 3].map(|columns| 1.0 / (self.rows[row].len() * columns) as f32)
+    }
 }
 
 /// Sums over 3x3 windows for one row of results: three columns each, which add `ROWS` rows.
 ///
-/// `shares` are the factors of the rows at the left and right border and inside. `write` gets the first float of a vector of
-/// results, whether it lies at a border, and the sums; what it returns is added up over the row, and `done` gets that and the channel.
+/// `shares` are the factors of the rows, and `scale` that of the results, at the left and right border and inside. `write` gets the
+/// first float of a vector of results and the results; what it returns is added up over the row, and `done` gets that and the channel.
 ///
 /// # Safety
 /// The processor has the instructions of `S`; `rows` point to `width >= 2` pixels of `c` floats, a multiple of the vector length.
 #[inline(always)]
 unsafe fn sum_row<S: Simd, const ROWS: usize>(
     rows: [*const f32; ROWS],
-    [border, inside]: [[f32; ROWS]; 2],
+    shares: [[f32; 2]; ROWS],
+    scale: [f32; 2],
     width: usize,
     c: usize,
-    write: &mut impl FnMut(usize, bool, S::V) -> S::V,
+    write: &mut impl FnMut(usize, S::V) -> S::V,
     done: &mut impl FnMut(usize, S::V),
 ) {
     // SAFETY: the contract of this function.
     unsafe {
-        let border: [S::V; ROWS] = std::array::from_fn(|r| S::splat(border[r]));
-        let inside: [S::V; ROWS] = std::array::from_fn(|r| S::splat(inside[r]));
+        let [border, inside]: [[S::V; ROWS]; 2] =
+            std::array::from_fn(|side| std::array::from_fn(|r| S::splat(shares[r][side])));
+        let [at_border, within] = [S::splat(scale[0]), S::splat(scale[1])];
         let column = |at: usize, shares: &[S::V; ROWS]| {
             let mut sum = S::mul(S::load(rows[0].add(at)), shares[0]);
             for r in 1..ROWS {
@@ -91,28 +98,23 @@ unsafe fn sum_row<S: Simd, const ROWS: usize>(
         while j < c {
             let mut left = column(j, &border);
             let mut middle = column(c + j, if width > 2 { &inside } else { &border });
-            let mut total = write(j, true, S::add(left, middle));
+            let mut total = write(j, S::mul(S::add(left, middle), at_border));
             let mut at = c + j;
-            while at + c < last {
-                let right = column(at + c, &inside);
-                total = S::add(total, write(at, false, S::add(S::add(left, middle), right)));
+            while at < last {
+                let right = column(at + c, if at + c < last { &inside } else { &border });
+                total = S::add(total, write(at, S::mul(S::add(S::add(left, middle), right), within)));
                 (left, middle) = (middle, right);
                 at += c;
             }
-            if width > 2 {
-                let right = column(last + j, &border);
-                total = S::add(total, write(at, false, S::add(S::add(left, middle), right)));
-                (left, middle) = (middle, right);
-            }
-            total = S::add(total, write(last + j, true, S::add(left, middle)));
+            total = S::add(total, write(last + j, S::mul(S::add(left, middle), at_border)));
             done(j, total);
             j += S::LANES;
         }
     }
 }
 
-/// [`sum_row`] for every row of an image. `shares(row)` are the factors of an input row at a border and inside; `write` also gets the
-/// row of the result.
+/// [`sum_row`] for every row of an image. `shares` are the factors of an input row, `scale` that of a row of results, each at a border
+/// and inside.
 ///
 /// # Safety
 /// The processor has the instructions of `S`; `x` points to an image of the table's size, with at least two rows and columns.
@@ -121,18 +123,19 @@ unsafe fn sum_image<S: Simd>(
     x: *const f32,
     t: &PoolTable,
     shares: impl Fn(usize) -> [f32; 2],
-    mut write: impl FnMut(usize, usize, bool, S::V) -> S::V,
+    scale: impl Fn(usize) -> [f32; 2],
+    mut write: impl FnMut(usize, S::V) -> S::V,
     mut done: impl FnMut(usize, S::V),
 ) {
     let (c, width, height) = (t.channels, t.columns.len(), t.rows.len());
+    let line = width * c;
     for y in 0..height {
         macro_rules! run {
             ($($row:expr),*) => {{
-                let shares = [0, 1].map(|side| [$(shares($row)[side]),*]);
+                let (rows, shares) = ([$(x.wrapping_add($row * line)),*], [$(shares($row)),*]);
                 // SAFETY: the contract of this function; all rows lie in the image.
                 unsafe {
-                    let rows = [$(x.add($row * width * c)),*];
-                    sum_row::<S, _>(rows, shares, width, c, &mut |at, border, v| write(y, at, border, v), &mut done);
+                    sum_row::<S, _>(rows, shares, scale(y), width, c, &mut |at, v| write(y * line + at, v), &mut done);
                 }
             }};
         }
@@ -146,25 +149,17 @@ unsafe fn sum_image<S: Simd>(
     }
 }
 
-impl PoolTable {
-    /// 1 / elements of the windows of a row that are not padding, at a border and inside, if [`PoolTable::by_columns`].
-    fn inverse(&self, row: usize) -> [f32; 2] {
-        [2, 3].map(|columns| 1.0 / (self.rows[row].len() * columns) as f32)
-    }
-}
-
 kernel! {
     /// Mean over the elements of each window that are not padding.
     pub(crate) fn average<S>(out: &mut [f32], x: &[f32], t: &PoolTable) {
         assert!(out.len() >= t.output() && x.len() >= t.input() && t.channels % S::LANES == 0);
         let (c, width, mut o) = (t.channels, t.columns_back.len(), out.as_mut_ptr());
         if t.by_columns {
-            sum_image::<S>(x.as_ptr(), t, |_| [1.0; 2], |y, at, border, sum| {
-                let [at_border, inside] = t.inverse(y);
-                let inverse = S::splat(if border { at_border } else { inside });
-                S::store(o.add(y * width * c + at), S::mul(sum, inverse));
-                sum
-            }, |_, _| {});
+            let write = |at: usize, mean: S::V| {
+                S::store(o.add(at), mean);
+                mean
+            };
+            sum_image::<S>(x.as_ptr(), t, |_| [1.0; 2], |y| t.inverse(y), write, |_, _| {});
             return;
         }
         for rows in &t.rows {
@@ -212,7 +207,7 @@ kernel! {
             }
         };
         if t.by_columns {
-            sum_image::<S>(d.as_ptr(), t, |y| t.inverse(y), |y, at, _, s| write(y * width * c + at, s), done);
+            sum_image::<S>(d.as_ptr(), t, |y| t.inverse(y), |_| [1.0; 2], write, done);
             return;
         }
         let columns_back = t.columns_back.len();
