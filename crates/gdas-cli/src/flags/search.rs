@@ -9,7 +9,7 @@ pub(crate) struct SearchFlags {
     /// Data set: a name (`gdas data list`) or a path to images, an archive or a data file [default: digits]
     #[arg(long, value_name = "NAME|PATH", help_heading = "What to search")]
     data: Option<String>,
-    /// Values to start from: paper, quick, digits or smoke [default: digits for the digits, else quick]
+    /// Values to start from: paper, quick, digits, smoke; robust (NAS-Bench-201) [default: digits for the digits, else quick]
     #[arg(long, value_name = "NAME", help_heading = "What to search")]
     preset: Option<String>,
     /// Search space: nas-bench-201, nasnet, nasnet-frc or a TOML file [default: nas-bench-201]

@@ -194,6 +194,7 @@ impl Config for SearchConfig {
         preset!("nas-bench-201", "quick"),
         preset!("nas-bench-201", "digits"),
         preset!("nas-bench-201", "smoke"),
+        preset!("nas-bench-201", "robust"),
         preset!("nasnet", "paper"),
         preset!("nasnet", "quick"),
         preset!("nasnet", "digits"),
