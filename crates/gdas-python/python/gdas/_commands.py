@@ -126,8 +126,8 @@ def search(
     config : PathLike, optional
         TOML file with any of the keys.
     preset : str, optional
-        Values to start from: paper, quick, digits or smoke. By default digits for the digits,
-        else quick.
+        Values to start from: paper, quick, digits, smoke; robust (NAS-Bench-201). By default
+        digits for the digits, else quick.
     space : SpaceLike, optional
         Search space: nas-bench-201, nasnet, nasnet-frc or a TOML file. By default
         nas-bench-201.
