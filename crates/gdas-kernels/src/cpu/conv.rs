@@ -5,7 +5,7 @@ mod direct;
 mod pointwise;
 pub(super) mod small;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod weights;
 mod winograd;
 

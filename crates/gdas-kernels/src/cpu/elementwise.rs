@@ -4,12 +4,15 @@
 
 use std::ops::Range;
 
-use super::simd::kernel;
+use super::simd::{Simd, kernel};
 
-/// Runs `$body` for blocks of channels from `$j` on, `$N` vectors at a time: of wide pixels as many as `$most`, so that memory is read in
+/// Runs `$body` for blocks of channels from `$j` on, `$N` vectors each: four where there are as many, so that wide pixels are read in
 /// runs of whole cache lines.
 macro_rules! blocks_of_channels {
-    ($S:ident, $channels:expr, $j:ident, $N:ident, [$($n:literal),+], $body:block) => {{
+    ($S:ident, $channels:expr, $j:ident, $N:ident, $body:block) => {
+        blocks_of_channels!(@ $S, $channels, $j, $N, $body, 4, 2, 1)
+    };
+    (@ $S:ident, $channels:expr, $j:ident, $N:ident, $body:block, $($n:literal),+) => {{
         let mut $j = 0;
         $(
             while $j + $n * $S::LANES <= $channels {
@@ -19,6 +22,16 @@ macro_rules! blocks_of_channels {
             }
         )+
     }};
+}
+
+/// `N` vectors one after another.
+///
+/// # Safety
+/// The processor has the instructions of `S`, and the floats may be read.
+#[inline(always)]
+unsafe fn vectors<S: Simd, const N: usize>(p: *const f32) -> [S::V; N] {
+    // SAFETY: the contract of this function.
+    std::array::from_fn(|v| unsafe { S::load(p.add(v * S::LANES)) })
 }
 
 /// An image inside a zero border, in pixels.
@@ -147,12 +160,11 @@ kernel! {
         for row in 0..frame.height {
             let to = out.as_mut_ptr().add(((frame.top + row) * frame.columns + frame.left) * c);
             let (d, z) = (d.as_ptr().add(row * line), z.as_ptr().wrapping_add(row * line));
-            blocks_of_channels!(S, c, j, N, [4, 2, 1], {
-                let vectors = |p: *const f32| -> [S::V; N] { std::array::from_fn(|v| S::load(p.add(j + v * S::LANES))) };
-                let k1 = vectors(k1);
+            blocks_of_channels!(S, c, j, N, {
+                let k1 = vectors::<S, N>(k1.add(j));
                 let mut i = j;
                 if with_z {
-                    let (k2, k3, m) = (vectors(k2), vectors(k3), vectors(m));
+                    let (k2, k3, m) = (vectors::<S, N>(k2.add(j)), vectors::<S, N>(k3.add(j)), vectors::<S, N>(m.add(j)));
                     while i < line {
                         for v in 0..N {
                             let at = i + v * S::LANES;
@@ -181,9 +193,8 @@ kernel! {
         let (n, c) = (out.len(), scale.len());
         assert!(x.len() >= n && shift.len() >= c && c % S::LANES == 0 && n % c == 0);
         let (o, x) = (out.as_mut_ptr(), x.as_ptr());
-        blocks_of_channels!(S, c, j, N, [4, 2, 1], {
-            let vectors = |p: *const f32| -> [S::V; N] { std::array::from_fn(|v| S::load(p.add(j + v * S::LANES))) };
-            let (a, b) = (vectors(scale.as_ptr()), vectors(shift.as_ptr()));
+        blocks_of_channels!(S, c, j, N, {
+            let (a, b) = (vectors::<S, N>(scale.as_ptr().add(j)), vectors::<S, N>(shift.as_ptr().add(j)));
             let mut i = j;
             while i < n {
                 for v in 0..N {

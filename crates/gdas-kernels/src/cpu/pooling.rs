@@ -297,13 +297,9 @@ kernel! {
 #[cfg(test)]
 mod tests {
     use super::{PoolTable, average, average_back};
+    use crate::cpu::conv::tests::noise;
     use crate::cpu::simd::Level;
     use crate::graph::{Shape, Window};
-
-    /// Irregular numbers in [-1, 1).
-    fn noise(len: usize, seed: usize) -> Vec<f32> {
-        (0..len).map(|i| ((i + 31 * seed) as f64 * 0.754_877_666).fract() as f32 * 2.0 - 1.0).collect()
-    }
 
     fn close(got: &[f32], expected: &[f64], what: &str) {
         assert_eq!(got.len(), expected.len());

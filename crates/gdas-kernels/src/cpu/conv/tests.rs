@@ -7,7 +7,7 @@ use crate::cpu::simd::Level;
 use crate::graph::{Shape, Window};
 
 /// Numbers in [-1, 1) without any pattern that the algorithm could profit from.
-fn noise(len: usize, seed: u64) -> Vec<f32> {
+pub(crate) fn noise(len: usize, seed: u64) -> Vec<f32> {
     let mut state = seed;
     let next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
